@@ -1,0 +1,211 @@
+//! The flags, by concern, and what they mean: the one place where a [`Config`] is made.
+
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
+
+use bytesize::ByteSize;
+use clap::Parser;
+
+use super::values::{Pin, Switch, read_buffer};
+use crate::config::{Config, EchoOptions, Limits, Runtime, SocketOptions, Workers, WriteMode};
+use crate::logging::LogFormat;
+use crate::{Error, cpus};
+
+/// A WebSocket echo server.
+///
+/// Listens, answers /healthz, /config and the WebSocket upgrade on any path, and sends every message back. SIGINT or
+/// SIGTERM drains it; a second one ends it at once. RUST_LOG filters its logs (default: info).
+#[derive(Debug, Parser)]
+#[command(version, args_override_self = true, max_term_width = 110)]
+pub(super) struct Args {
+    /// Address to listen on; repeatable; port 0 picks a free one
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8181")]
+    listen: Vec<SocketAddr>,
+    /// Print the effective configuration as JSON (what /config serves) and exit
+    #[arg(long)]
+    print_config: bool,
+    #[command(flatten)]
+    workers: WorkerArgs,
+    #[command(flatten)]
+    socket: SocketArgs,
+    #[command(flatten)]
+    echo: EchoArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
+    logs: LogArgs,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Workers")]
+struct WorkerArgs {
+    /// Worker threads [default: the cores available]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// One runtime and listener per worker, or one runtime whose threads steal work
+    #[arg(long, value_enum, default_value_t = Runtime::Sharded)]
+    runtime: Runtime,
+    /// Pin worker i to the i-th core: of those allowed (on), or of a list such as 0,2-3
+    #[arg(long, value_name = "off|on|CORES", default_value = "off")]
+    pin: Pin,
+    /// Task polls between two looks at the sockets while tasks are ready
+    #[arg(long, value_name = "N", default_value = "61")]
+    event_interval: NonZeroU32,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Sockets (unset: the kernel's default)")]
+struct SocketArgs {
+    /// TCP_NODELAY: send small replies without waiting for acknowledgements
+    #[arg(long, value_name = "on|off", value_enum, hide_possible_values = true, default_value_t = Switch::On)]
+    tcp_nodelay: Switch,
+    /// TCP_QUICKACK: acknowledge at once; set again before every wait, which costs a system call
+    #[arg(long, value_name = "on|off", value_enum, hide_possible_values = true, default_value_t = Switch::Off)]
+    tcp_quickack: Switch,
+    /// SO_BUSY_POLL in microseconds
+    #[arg(long, value_name = "USEC")]
+    busy_poll: Option<u32>,
+    /// SO_RCVBUF, such as 256KiB; the kernel cuts it at net.core.rmem_max
+    #[arg(long, value_name = "BYTES")]
+    recv_buffer: Option<ByteSize>,
+    /// SO_SNDBUF, such as 256KiB; the kernel cuts it at net.core.wmem_max
+    #[arg(long, value_name = "BYTES")]
+    send_buffer: Option<ByteSize>,
+    /// Connections the kernel keeps ready for accept; it cuts them at net.core.somaxconn
+    #[arg(long, value_name = "N", default_value = "4096", value_parser = clap::value_parser!(u32).range(1..))]
+    backlog: u32,
+    /// TCP_DEFER_ACCEPT in seconds: accept a connection only once its first bytes are there
+    #[arg(long, value_name = "SECONDS")]
+    defer_accept: Option<u32>,
+    /// TCP_FASTOPEN: length of the queue of connections that sent data in their SYN
+    #[arg(long, value_name = "N")]
+    fast_open: Option<u32>,
+    /// TCP_NOTSENT_LOWAT: writable only while fewer bytes than this wait unsent
+    #[arg(long, value_name = "BYTES")]
+    notsent_lowat: Option<ByteSize>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Echo")]
+struct EchoArgs {
+    /// One write per read (cork), one per frame, or one per frame without copying the payload (vectored)
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = WriteMode::Cork)]
+    write: WriteMode,
+    /// Most bytes that one read takes, 128 B to 16 MiB [default: 8 KiB, more after larger messages]
+    #[arg(long, value_name = "BYTES", value_parser = read_buffer)]
+    read_buffer: Option<ByteSize>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Limits")]
+struct LimitArgs {
+    /// Largest message over all its fragments; a larger one is refused with 1009
+    #[arg(long, value_name = "BYTES", default_value = "16MiB")]
+    max_message_size: ByteSize,
+    /// Most fragments of one message, refused with 1009 (the default lets 16 MiB come in pieces of 128 bytes)
+    #[arg(long, value_name = "N", default_value = "131072", value_parser = clap::value_parser!(u32).range(1..))]
+    max_fragments: u32,
+    /// Most connections over all workers, handshakes included; one more is answered 503 and closed
+    #[arg(long, value_name = "N", default_value = "100000")]
+    max_connections: NonZeroUsize,
+    /// From accept to upgrade; plain HTTP connections are kept alive no longer either
+    #[arg(long, value_name = "DURATION", default_value = "10s")]
+    handshake_timeout: humantime::Duration,
+    /// From our Close frame until the peer has closed
+    #[arg(long, value_name = "DURATION", default_value = "5s")]
+    close_timeout: humantime::Duration,
+    /// From SIGINT or SIGTERM until connections still open are dropped
+    #[arg(long, value_name = "DURATION", default_value = "10s")]
+    drain_timeout: humantime::Duration,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Logs")]
+struct LogArgs {
+    /// Format of the log lines on stderr
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    /// Log every message (size, opcode, peer) at level info; slow
+    #[arg(long)]
+    log_messages: bool,
+}
+
+impl Args {
+    /// How logs are to look.
+    pub(super) fn log_format(&self) -> LogFormat {
+        self.logs.log_format
+    }
+
+    /// Whether the configuration is to be printed instead of served.
+    pub(super) fn print_config(&self) -> bool {
+        self.print_config
+    }
+
+    /// The configuration that these flags mean on this machine.
+    pub(super) fn lower(self) -> Result<Config, Error> {
+        let Self { listen, workers, socket, echo, limits, logs, print_config: _ } = self;
+        let bytes = |size: ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
+        Ok(Config {
+            version: env!("CARGO_PKG_VERSION"),
+            listen,
+            workers: Workers {
+                runtime: workers.runtime,
+                threads: match workers.threads {
+                    Some(threads) => threads,
+                    None => std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+                },
+                pin: cores(workers.pin)?,
+                event_interval: workers.event_interval,
+            },
+            socket: SocketOptions {
+                tcp_nodelay: socket.tcp_nodelay.into(),
+                tcp_quickack: socket.tcp_quickack.into(),
+                busy_poll: socket.busy_poll,
+                recv_buffer: socket.recv_buffer.map(bytes),
+                send_buffer: socket.send_buffer.map(bytes),
+                backlog: socket.backlog,
+                defer_accept: socket.defer_accept,
+                fast_open: socket.fast_open,
+                notsent_lowat: socket.notsent_lowat.map(|size| u32::try_from(size.as_u64()).unwrap_or(u32::MAX)),
+            },
+            echo: EchoOptions {
+                write: echo.write,
+                read_buffer: echo.read_buffer.map(bytes),
+                log_messages: logs.log_messages,
+            },
+            limits: Limits {
+                max_message_size: limits.max_message_size.as_u64(),
+                max_fragments: limits.max_fragments,
+                max_connections: limits.max_connections.get(),
+                handshake_timeout: limits.handshake_timeout.into(),
+                close_timeout: limits.close_timeout.into(),
+                drain_timeout: limits.drain_timeout.into(),
+            },
+        })
+    }
+}
+
+/// The cores that `--pin` means on this machine.
+fn cores(pin: Pin) -> Result<Vec<usize>, Error> {
+    let allowed = cpus::allowed().map_err(Error::AllowedCores)?;
+    match pin {
+        Pin::Off => Ok(Vec::new()),
+        Pin::Allowed => Ok(allowed),
+        Pin::Cores(cores) => match cores.iter().find(|core| !allowed.contains(core)) {
+            Some(&core) => Err(Error::CoreNotAllowed { core, allowed }),
+            None => Ok(cores),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_flags_are_consistent() {
+        Args::command().debug_assert();
+    }
+}

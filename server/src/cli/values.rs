@@ -1,0 +1,104 @@
+//! Values of flags that need more than a `FromStr` of another crate.
+
+use std::str::FromStr;
+
+use bytesize::ByteSize;
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+
+use crate::config::{Runtime, WriteMode};
+use crate::logging::LogFormat;
+
+/// On or off.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Switch {
+    On,
+    Off,
+}
+
+impl From<Switch> for bool {
+    fn from(switch: Switch) -> Self {
+        matches!(switch, Switch::On)
+    }
+}
+
+/// Which cores the workers are pinned to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Pin {
+    Off,
+    Allowed,
+    Cores(Vec<usize>),
+}
+
+impl FromStr for Pin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => return Ok(Self::Off),
+            "on" => return Ok(Self::Allowed),
+            _ => {}
+        }
+        let core = |digits: &str| {
+            let core =
+                digits.parse::<usize>().map_err(|_| format!("'{digits}' is not a core; try off, on, or 0,2-3"))?;
+            if core < MAX_CORES { Ok(core) } else { Err(format!("core {core} is beyond the last, {}", MAX_CORES - 1)) }
+        };
+        let mut cores = Vec::new();
+        for part in text.split(',') {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            let (first, last) = (core(first)?, core(last)?);
+            if first > last {
+                return Err(format!("the range {part} runs backwards"));
+            }
+            cores.extend(first..=last);
+        }
+        Ok(Self::Cores(cores))
+    }
+}
+
+/// A size that `--read-buffer` accepts.
+pub(super) fn read_buffer(text: &str) -> Result<ByteSize, String> {
+    let size = ByteSize::from_str(text)?;
+    if READ_BUFFER_RANGE.contains(&size.as_u64()) { Ok(size) } else { Err("must be 128 B to 16 MiB".into()) }
+}
+
+// By hand, because the configuration knows nothing of the command line.
+macro_rules! value_enum {
+    ($type:ty { $($variant:ident = $name:literal),+ }) => {
+        impl ValueEnum for $type {
+            fn value_variants<'a>() -> &'a [Self] {
+                &[$(Self::$variant),+]
+            }
+
+            fn to_possible_value(&self) -> Option<PossibleValue> {
+                Some(PossibleValue::new(match self { $(Self::$variant => $name),+ }))
+            }
+        }
+    };
+}
+
+value_enum!(Runtime { Sharded = "sharded", WorkStealing = "work-stealing" });
+value_enum!(WriteMode { Cork = "cork", PerFrame = "per-frame", Vectored = "vectored" });
+value_enum!(LogFormat { Text = "text", Json = "json" });
+
+/// Cores that an affinity mask of glibc's size can name.
+const MAX_CORES: usize = 1024;
+
+/// Bytes: below 128 a read holds hardly a header, above 16 MiB no default message needs it.
+const READ_BUFFER_RANGE: std::ops::RangeInclusive<u64> = 128..=16 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pin_reads_lists_and_ranges() {
+        assert_eq!("off".parse(), Ok(Pin::Off));
+        assert_eq!("on".parse(), Ok(Pin::Allowed));
+        assert_eq!("0,2-4,1".parse(), Ok(Pin::Cores(vec![0, 2, 3, 4, 1])));
+        for wrong in ["", "x", "1-", "3-1", "-1", "0,,1", "0-9999999999"] {
+            assert!(wrong.parse::<Pin>().is_err(), "{wrong:?}");
+        }
+    }
+}

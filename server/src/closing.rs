@@ -1,0 +1,49 @@
+//! The last words of a connection: Close frames, and the wait for the peer to have read them.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use wire::{CloseCode, Header, MAX_CONTROL_PAYLOAD, MAX_HEADER_LEN, OpCode};
+
+/// Appends a Close frame with `code` and as much of `reason` as fits (RFC 6455, 5.5.1).
+pub(crate) fn append_close(out: &mut Vec<u8>, code: CloseCode, reason: &str) {
+    let mut buffer = [0; MAX_CONTROL_PAYLOAD];
+    let payload = wire::close_payload(code, reason, &mut buffer);
+    let header = Header { fin: true, rsv: 0, opcode: OpCode::Close, mask: None, payload_len: payload.len() as u64 };
+    let mut head = [0; MAX_HEADER_LEN];
+    let length = header.encode(&mut head);
+    out.extend_from_slice(&head[..length]);
+    out.extend_from_slice(payload);
+}
+
+/// Sends `unsent`, whose end is a Close frame, ends this side of the stream, and reads until the peer has ended its
+/// own; all that within `limit`.
+///
+/// A socket closed with bytes unread is reset, and a reset destroys what the peer has not read yet: the Close frame
+/// that says what was wrong. Hence whatever still comes is read and thrown away (RFC 6455, 7.1.1).
+pub(crate) async fn close(mut stream: TcpStream, unsent: Vec<u8>, limit: Duration) {
+    let farewell = async {
+        stream.write_all(&unsent).await?;
+        drop(unsent);
+        stream.shutdown().await?;
+        let mut discarded = 0;
+        let mut buffer = vec![0; DISCARD_BUFFER];
+        while discarded < DISCARDED_AT_MOST {
+            match stream.read(&mut buffer).await? {
+                0 => break,
+                count => discarded += count,
+            }
+        }
+        Ok::<_, std::io::Error>(())
+    };
+    // Whether it went well is the peer's business: there is nobody left to tell.
+    let _ = timeout(limit, farewell).await;
+}
+
+/// Bytes: as large as it must be to throw away quickly what a fast peer had under way.
+const DISCARD_BUFFER: usize = 16 * 1024;
+
+/// Bytes: more than the buffers of both sockets hold, so that a peer that listens has met the Close frame long before.
+const DISCARDED_AT_MOST: usize = 64 << 20;

@@ -1,0 +1,161 @@
+//! The server's configuration, valid by construction: what `--print-config` prints and `/config` serves.
+//!
+//! In JSON, sizes are bytes and durations seconds.
+
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+/// Everything a server needs to know, resolved: no field means "find out later".
+#[derive(Debug, Clone, Serialize)]
+pub struct Config {
+    /// The server's version.
+    pub version: &'static str,
+    /// Addresses to listen on.
+    pub listen: Vec<SocketAddr>,
+    /// Threads and where they run.
+    pub workers: Workers,
+    /// Socket options as asked for.
+    pub socket: SocketOptions,
+    /// How messages are read and written.
+    pub echo: EchoOptions,
+    /// What a peer may use up.
+    pub limits: Limits,
+}
+
+/// Threads and where they run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Workers {
+    /// How tasks are spread over the threads.
+    pub runtime: Runtime,
+    /// Worker threads.
+    pub threads: NonZeroUsize,
+    /// Cores, by worker: worker `i` runs on `pin[i % pin.len()]`; empty means that no worker is pinned.
+    pub pin: Vec<usize>,
+    /// Scheduler ticks between two looks at the sockets while tasks are ready.
+    pub event_interval: NonZeroU32,
+}
+
+/// How tasks are spread over the worker threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Runtime {
+    /// One single-threaded runtime and one SO_REUSEPORT listener per worker; connections never move.
+    Sharded,
+    /// One multi-threaded runtime with one listener; idle threads steal connections from busy ones.
+    WorkStealing,
+}
+
+/// Socket options; `None` leaves the kernel's default.
+#[derive(Debug, Clone, Serialize)]
+pub struct SocketOptions {
+    /// TCP_NODELAY.
+    pub tcp_nodelay: bool,
+    /// TCP_QUICKACK, set again before every wait because the kernel forgets it at every reply.
+    pub tcp_quickack: bool,
+    /// SO_BUSY_POLL, microseconds.
+    pub busy_poll: Option<u32>,
+    /// SO_RCVBUF, bytes (before the kernel doubles it for its own bookkeeping).
+    pub recv_buffer: Option<usize>,
+    /// SO_SNDBUF, bytes (likewise).
+    pub send_buffer: Option<usize>,
+    /// Connections the kernel keeps ready for accept.
+    pub backlog: u32,
+    /// TCP_DEFER_ACCEPT, seconds.
+    pub defer_accept: Option<u32>,
+    /// TCP_FASTOPEN, length of the queue of connections not yet acknowledged.
+    pub fast_open: Option<u32>,
+    /// TCP_NOTSENT_LOWAT, bytes.
+    pub notsent_lowat: Option<u32>,
+}
+
+/// How messages are read and written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct EchoOptions {
+    /// How replies reach the socket.
+    pub write: WriteMode,
+    /// Most bytes one read takes; `None`: what the library's buffer holds, 8 KiB or its last message.
+    pub read_buffer: Option<usize>,
+    /// Whether every message is logged.
+    pub log_messages: bool,
+}
+
+/// How replies reach the socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WriteMode {
+    /// One write for all replies to what one read brought.
+    Cork,
+    /// Each frame copied into one buffer and written at once.
+    PerFrame,
+    /// Each frame written at once, header and payload as two slices.
+    Vectored,
+}
+
+/// What a peer may use up.
+#[derive(Debug, Clone, Serialize)]
+pub struct Limits {
+    /// Largest message, bytes over all its fragments.
+    pub max_message_size: u64,
+    /// Most fragments of one message.
+    pub max_fragments: u32,
+    /// Most connections over all workers, those in their handshake included.
+    pub max_connections: usize,
+    /// From accept until the upgrade.
+    #[serde(serialize_with = "seconds")]
+    pub handshake_timeout: Duration,
+    /// From a Close frame sent until the peer has closed.
+    #[serde(serialize_with = "seconds")]
+    pub close_timeout: Duration,
+    /// From the shutdown signal until connections are dropped.
+    #[serde(serialize_with = "seconds")]
+    pub drain_timeout: Duration,
+}
+
+/// What the kernel granted of [`SocketOptions`], read back from a listening socket.
+///
+/// A field is `None` where the option was left alone, or refused for want of a privilege.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Granted {
+    /// TCP_NODELAY.
+    pub tcp_nodelay: bool,
+    /// SO_BUSY_POLL, microseconds.
+    pub busy_poll: Option<u32>,
+    /// SO_RCVBUF, bytes: half of what the kernel reports.
+    pub recv_buffer: Option<usize>,
+    /// SO_SNDBUF, bytes: half of what the kernel reports.
+    pub send_buffer: Option<usize>,
+    /// The backlog under net.core.somaxconn.
+    pub backlog: u32,
+    /// TCP_DEFER_ACCEPT, seconds: the kernel counts in retransmissions, hence other figures than asked for.
+    pub defer_accept: Option<u32>,
+    /// TCP_FASTOPEN, 0 where net.ipv4.tcp_fastopen forbids it.
+    pub fast_open: Option<u32>,
+    /// TCP_NOTSENT_LOWAT, bytes.
+    pub notsent_lowat: Option<u32>,
+}
+
+/// The configuration in force: what was asked for and what the kernel made of it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Effective<'a> {
+    /// What was asked for.
+    #[serde(flatten)]
+    pub(crate) config: &'a Config,
+    /// What the kernel granted of `socket`.
+    pub(crate) granted: &'a Granted,
+}
+
+impl Effective<'_> {
+    /// JSON for people and programs, newline included.
+    pub(crate) fn to_json(&self) -> String {
+        let mut json = serde_json::to_string_pretty(self).expect("plain data with string keys serialises");
+        json.push('\n');
+        json
+    }
+}
+
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
+}

@@ -1,0 +1,126 @@
+//! A connection from the upgrade to its end.
+//!
+//! [`Conversation`] is the protocol phase and the seam to anything that may take over an idle connection: it runs until
+//! the connection rests, is busy, or has ended.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::net::TcpStream;
+use wire::{CloseCode, Cursor, Limits, Peer};
+
+use crate::closing::{append_close, close};
+use crate::engine::{Cause, Ended, Engine, Manner};
+use crate::link::{Link, Standing};
+use crate::worker::Admission;
+
+/// Echoes on an upgraded connection until it ends or the worker drains, then closes it.
+pub(crate) async fn run(admission: Admission, stream: TcpStream, read_ahead: Bytes, peer: SocketAddr) {
+    tracing::debug!(%peer, "connection opened");
+    let worker = &admission.worker;
+    let config = &worker.config;
+    let manner = Manner {
+        write: config.echo.write,
+        read_buffer: config.echo.read_buffer,
+        quickack: config.socket.tcp_quickack,
+        log_messages: config.echo.log_messages,
+    };
+    let limits =
+        Limits { max_message_size: config.limits.max_message_size, max_fragments: config.limits.max_fragments };
+    let mut conversation = Conversation::new(stream, read_ahead, limits, manner);
+    let mut draining = pin!(worker.drain.wait());
+    let mut registered = false;
+    let ended = std::future::poll_fn(|cx| {
+        if !registered {
+            // Once is enough, as the waker of a task never changes; polling this takes a lock.
+            registered = true;
+            let _ = draining.as_mut().poll(cx);
+        }
+        let stopping = worker.drain.started();
+        match conversation.poll(cx, stopping) {
+            Step::Ended(ended) => Poll::Ready(Some(ended)),
+            Step::Idle | Step::Reading if stopping => Poll::Ready(None),
+            Step::Idle | Step::Reading | Step::Writing => Poll::Pending,
+        }
+    })
+    .await;
+    let (cause, unsent) = match ended {
+        Some(Ended { cause, unsent }) => (Some(cause), unsent),
+        None => {
+            let mut unsent = Vec::new();
+            append_close(&mut unsent, CloseCode::GOING_AWAY, "server is shutting down");
+            (None, unsent)
+        }
+    };
+    match &cause {
+        Some(cause) => tracing::debug!(%peer, "connection closing: {cause}"),
+        None => tracing::debug!(%peer, "connection closing: draining"),
+    }
+    if !matches!(cause, Some(Cause::Eof | Cause::Io(_))) {
+        // Boxed, as it would otherwise make every open connection's task as large as a closing one's.
+        Box::pin(close(conversation.into_stream(), unsent, config.limits.close_timeout)).await;
+    }
+}
+
+/// The protocol phase of a connection: an engine while it has something to say, and no more than a [`Link`] otherwise.
+pub(crate) struct Conversation {
+    /// Taken only while the engine is polled.
+    link: Option<Link>,
+    /// Present within a message.
+    engine: Option<Engine>,
+    manner: Manner,
+}
+
+/// How far a conversation has come.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Between two messages; the task is woken when more arrives.
+    Idle,
+    /// Within a message that has not wholly arrived, or before a reply of which nothing is sent.
+    Reading,
+    /// Within a frame that is partly sent.
+    Writing,
+    /// Over.
+    Ended(Ended),
+}
+
+impl Conversation {
+    pub(crate) fn new(stream: TcpStream, read_ahead: Bytes, limits: Limits, manner: Manner) -> Self {
+        let link = Link {
+            stream,
+            cursor: Cursor::new(Peer::Client, limits),
+            read_ahead: (!read_ahead.is_empty()).then(|| Box::new(read_ahead)),
+            stopping: false,
+            standing: Standing::Rest,
+            footprint: 0,
+        };
+        Self { link: Some(link), engine: None, manner }
+    }
+
+    /// Goes on as far as the socket lets it; if `stopping`, only until nothing of a frame is left to send.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, stopping: bool) -> Step {
+        let mut engine = self.engine.take().unwrap_or_else(|| Engine::take(self.manner));
+        let mut link = self.link.take().expect("the link is back after every poll");
+        link.stopping = stopping;
+        let (link, polled) = engine.poll(link, cx);
+        let (standing, footprint) = (link.standing, link.footprint);
+        self.link = Some(link);
+        match polled {
+            Poll::Ready(ended) => return Step::Ended(ended),
+            Poll::Pending if standing == Standing::Rest => engine.put(self.manner, footprint),
+            Poll::Pending => self.engine = Some(engine),
+        }
+        match standing {
+            Standing::Rest => Step::Idle,
+            Standing::Reading => Step::Reading,
+            Standing::Writing => Step::Writing,
+        }
+    }
+
+    /// The socket, for what follows the conversation.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.link.expect("the link is back after every poll").stream
+    }
+}

@@ -1,0 +1,188 @@
+//! Engines: fastwebsockets with its buffers, echoing for whichever connection is lent to it.
+//!
+//! An engine is a coroutine that reads a message, writes it back, and so on. When it can go no further and stands between
+//! two messages it holds nothing of its connection, so that it can speak for another one next: a worker with thousands
+//! of connections gets by with a handful of engines, whose buffers are in the cache, and an idle connection costs no
+//! buffer. Nothing is allocated for a message once an engine has warmed up.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use fastwebsockets::{Frame, OpCode, Role, WebSocket, WebSocketError};
+use wire::{CloseCode, Violation};
+
+use crate::closing::append_close;
+use crate::config::WriteMode;
+use crate::cork::Cork;
+use crate::link::{self, Link};
+use crate::message::Assembly;
+
+/// How engines read and write: those of one thread are all made for the same way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Manner {
+    pub(crate) write: WriteMode,
+    pub(crate) read_buffer: Option<usize>,
+    pub(crate) quickack: bool,
+    pub(crate) log_messages: bool,
+}
+
+/// How an engine's conversation ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) cause: Cause,
+    /// What is still to be sent, the Close frame included if one is due.
+    pub(crate) unsent: Vec<u8>,
+}
+
+/// Why a conversation ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Cause {
+    #[error("closed by the peer")]
+    Closed,
+    #[error("ended by the peer without a Close frame")]
+    Eof,
+    #[error("{0}")]
+    Io(#[source] std::io::Error),
+    #[error("{0}")]
+    Violation(#[source] Violation),
+    /// Something that the library refuses and the cursor does not know.
+    #[error("{0}")]
+    Library(#[source] WebSocketError),
+}
+
+/// A coroutine that echoes.
+pub(crate) struct Engine {
+    coroutine: Pin<Box<dyn Future<Output = Ended> + Send>>,
+}
+
+impl Engine {
+    fn new(manner: Manner) -> Self {
+        Self { coroutine: Box::pin(echo(manner)) }
+    }
+
+    /// Lets the engine speak for `link` as far as it can. Pending: `link.standing` says where it stands, and the task of
+    /// `cx` is woken when the socket lets it go on.
+    pub(crate) fn poll(&mut self, link: Link, cx: &mut Context<'_>) -> (Link, Poll<Ended>) {
+        link::lend(link, || self.coroutine.as_mut().poll(cx))
+    }
+
+    /// An engine of this thread's pool, or a new one.
+    pub(crate) fn take(manner: Manner) -> Self {
+        POOL.with_borrow_mut(|pool| pool.take(manner)).unwrap_or_else(|| Self::new(manner))
+    }
+
+    /// Gives a resting engine whose buffers have grown to `footprint` bytes to this thread's pool.
+    pub(crate) fn put(self, manner: Manner, footprint: usize) {
+        POOL.with_borrow_mut(|pool| pool.put(manner, self, footprint));
+    }
+}
+
+/// Reads messages and writes them back until the conversation ends.
+async fn echo(manner: Manner) -> Ended {
+    let mut ws = WebSocket::after_handshake(Cork::new(manner.write, manner.read_buffer, manner.quickack), Role::Server);
+    // The cursor knows the limit, over all fragments of a message; `wire` judges Close frames by the current registry.
+    ws.set_max_message_size(usize::MAX);
+    ws.set_auto_close(false);
+    ws.set_writev(manner.write != WriteMode::PerFrame);
+    // A frame reaches the cork as header and payload, to be copied once or not at all.
+    ws.set_writev_threshold(0);
+    let cause = converse(&mut ws, manner.log_messages).await;
+    let mut unsent = ws.into_inner().into_unsent();
+    match &cause {
+        Cause::Violation(violation) => append_close(&mut unsent, violation.close_code(), &violation.to_string()),
+        Cause::Library(error) => append_close(&mut unsent, CloseCode::PROTOCOL_ERROR, &error.to_string()),
+        Cause::Closed | Cause::Eof | Cause::Io(_) => {}
+    }
+    Ended { cause, unsent }
+}
+
+async fn converse(ws: &mut WebSocket<Cork>, log_messages: bool) -> Cause {
+    let mut assembly = Assembly::default();
+    loop {
+        let frame = match ws.read_frame().await {
+            Ok(frame) => frame,
+            Err(WebSocketError::UnexpectedEOF) => return Cause::Eof,
+            Err(WebSocketError::InvalidUTF8) => return Cause::Violation(Violation::InvalidUtf8),
+            Err(WebSocketError::IoError(error)) => {
+                // The cork reports a violation that way when the library comes to it, which may be late: the bytes
+                // before it are lawful frames, but the library may find fault with what they say.
+                let violation = error.get_ref().and_then(|inner| inner.downcast_ref::<Violation>());
+                return violation.copied().map_or_else(|| Cause::Io(error), Cause::Violation);
+            }
+            Err(error) => return Cause::Library(error),
+        };
+        let reply = match frame.opcode {
+            OpCode::Text | OpCode::Binary | OpCode::Continuation => match assembly.push(frame) {
+                Ok(Some(message)) => {
+                    if log_messages {
+                        log(&message);
+                    }
+                    message
+                }
+                Ok(None) => continue,
+                Err(violation) => return Cause::Violation(violation),
+            },
+            OpCode::Close => {
+                return match wire::parse_close(&frame.payload) {
+                    Err(violation) => Cause::Violation(violation),
+                    Ok(_) => match ws.write_frame(Frame::close_raw(frame.payload)).await {
+                        Ok(()) => Cause::Closed,
+                        Err(error) => Cause::Library(error),
+                    },
+                };
+            }
+            // The library has answered a Ping; an unsolicited Pong needs no answer.
+            OpCode::Ping | OpCode::Pong => continue,
+        };
+        match ws.write_frame(reply).await {
+            Ok(()) => {}
+            Err(WebSocketError::IoError(error)) => return Cause::Io(error),
+            Err(error) => return Cause::Library(error),
+        }
+    }
+}
+
+fn log(message: &Frame<'_>) {
+    let peer = link::borrow(|link| link.stream.peer_addr().ok());
+    tracing::info!(?peer, opcode = ?message.opcode, bytes = message.payload.len(), "message");
+}
+
+/// The engines of a thread that rest.
+#[derive(Default)]
+struct Pool {
+    manner: Option<Manner>,
+    engines: Vec<(Engine, usize)>,
+    footprint: usize,
+}
+
+impl Pool {
+    /// The engine that rested last: its buffers are the likeliest to be in the cache.
+    fn take(&mut self, manner: Manner) -> Option<Engine> {
+        if self.manner != Some(manner) {
+            *self = Self { manner: Some(manner), ..Self::default() };
+        }
+        let (engine, footprint) = self.engines.pop()?;
+        self.footprint -= footprint;
+        Some(engine)
+    }
+
+    fn put(&mut self, manner: Manner, engine: Engine, footprint: usize) {
+        let fits = self.engines.len() < POOLED_ENGINES && self.footprint + footprint <= POOLED_BYTES;
+        if fits && self.manner == Some(manner) {
+            self.engines.push((engine, footprint));
+            self.footprint += footprint;
+        }
+    }
+}
+
+thread_local! {
+    static POOL: RefCell<Pool> = RefCell::new(Pool::default());
+}
+
+/// Resting engines kept per thread. More than one is needed only while connections stand within a message, and those
+/// that do so at once are few unless the network is slow.
+const POOLED_ENGINES: usize = 64;
+
+/// Bytes of buffers kept per thread: a few engines for large messages, not the remains of a burst of them.
+const POOLED_BYTES: usize = 8 << 20;

@@ -1,0 +1,53 @@
+//! What can stop the server from starting or running. A peer can cause none of these.
+
+use std::io;
+use std::net::SocketAddr;
+
+/// A failure of the server itself, named by the flag that asked for it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address cannot be bound or listened on.
+    #[error("--listen {address}: {source}")]
+    Listen {
+        /// The address as given.
+        address: SocketAddr,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The kernel refused a socket option outright (a smaller grant is a warning, not an error).
+    #[error("--{flag}: {source}")]
+    SocketOption {
+        /// The flag that set the option, without dashes.
+        flag: &'static str,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The cores this process may use cannot be read.
+    #[error("--pin: reading the allowed cores: {0}")]
+    AllowedCores(#[source] io::Error),
+    /// `--pin` names a core that this process may not use.
+    #[error("--pin {core}: this process may not run on that core (it may use {allowed:?})")]
+    CoreNotAllowed {
+        /// The core asked for.
+        core: usize,
+        /// The cores of the process's affinity mask.
+        allowed: Vec<usize>,
+    },
+    /// A worker's thread or runtime could not be started, or its thread not pinned.
+    #[error("worker {worker}: {source}")]
+    Worker {
+        /// The worker's index, from 0.
+        worker: usize,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A worker ended although nobody asked it to.
+    #[error("worker {worker} panicked")]
+    WorkerPanicked {
+        /// The worker's index, from 0.
+        worker: usize,
+    },
+    /// Signal handlers could not be installed.
+    #[error("installing signal handlers: {0}")]
+    Signals(#[source] io::Error),
+}

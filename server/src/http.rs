@@ -1,0 +1,113 @@
+//! The HTTP phase of a connection, by hyper: from accept to the upgrade or the end, within the handshake timeout.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use fastwebsockets::WebSocketError;
+use fastwebsockets::upgrade::UpgradeFut;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::SEC_WEBSOCKET_PROTOCOL;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::connection;
+use crate::handshake::{self, Answer, Asked, Refusal};
+use crate::worker::{Admission, Worker};
+
+/// Serves HTTP on an accepted connection. An upgrade goes on in a task of its own, since a task keeps the size of its
+/// largest future for as long as it lives, and hyper's is large.
+pub(crate) async fn serve(admission: Admission, stream: TcpStream, peer: SocketAddr) {
+    let limit = admission.worker.config.limits.handshake_timeout;
+    match timeout(limit, upgrade(&admission.worker, stream)).await {
+        Ok(Ok(Some((stream, read_ahead)))) => {
+            drop(tokio::spawn(connection::run(admission, stream, read_ahead, peer)));
+        }
+        Ok(Ok(None)) => {}
+        Ok(Err(error)) => tracing::debug!(%peer, "handshake failed: {error}"),
+        Err(_) => tracing::debug!(%peer, "no upgrade within {limit:?}"),
+    }
+}
+
+/// The stream and what was read ahead of it if the connection was upgraded, `None` if it ended without.
+async fn upgrade(worker: &Worker, stream: TcpStream) -> Result<Option<(TcpStream, Bytes)>, HandshakeError> {
+    let accepted: Arc<Mutex<Option<UpgradeFut>>> = Arc::default();
+    let service = service_fn(|request| {
+        let answer = answer(worker, request).map(|(answer, upgrade)| {
+            if let Some(upgrade) = upgrade {
+                *accepted.lock().unwrap_or_else(PoisonError::into_inner) = Some(upgrade);
+            }
+            answer
+        });
+        std::future::ready(answer)
+    });
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(worker.config.limits.handshake_timeout)
+        .max_buf_size(HEAD_BYTES)
+        .max_headers(HEADERS)
+        .half_close(false);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
+    let draining = worker.drain.wait();
+    if worker.drain.started() {
+        connection.as_mut().graceful_shutdown();
+    }
+    tokio::select! {
+        result = &mut connection => result?,
+        () = draining => {
+            connection.as_mut().graceful_shutdown();
+            connection.await?;
+        }
+    }
+    let upgrade = accepted.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some(upgrade) = upgrade else { return Ok(None) };
+    // The library wraps hyper's stream; the socket itself is wanted, with the bytes that hyper read beyond the request.
+    let upgraded = upgrade.await?.into_inner().into_inner();
+    let parts = upgraded.downcast::<TokioIo<TcpStream>>().expect("hyper gives back the stream that it was given");
+    Ok(Some((parts.io.into_inner(), parts.read_buf)))
+}
+
+/// Why a handshake failed, for the log.
+#[derive(Debug, thiserror::Error)]
+enum HandshakeError {
+    #[error(transparent)]
+    Http(#[from] hyper::Error),
+    #[error(transparent)]
+    Upgrade(#[from] WebSocketError),
+}
+
+fn answer(
+    worker: &Worker,
+    mut request: Request<Incoming>,
+) -> Result<(Answer, Option<UpgradeFut>), std::convert::Infallible> {
+    Ok(match handshake::judge(&request) {
+        Asked::Page => (handshake::page(request.uri().path(), &worker.config_json), None),
+        Asked::Refused(refusal) => (handshake::refuse(refusal), None),
+        Asked::Upgrade => match fastwebsockets::upgrade::upgrade(&mut request) {
+            Ok((response, upgrade)) => {
+                let mut answer = Response::new(Full::default());
+                *answer.status_mut() = response.status();
+                *answer.headers_mut() = response.headers().clone();
+                if let Some(subprotocol) = handshake::subprotocol(request.headers()) {
+                    answer.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, subprotocol);
+                }
+                (answer, Some(upgrade))
+            }
+            // It checks less than `judge` did, so that this cannot happen; if it did, the key would be its concern.
+            Err(_) => (handshake::refuse(Refusal::MalformedKey), None),
+        },
+    })
+}
+
+/// Bytes of a request's head. Browsers with many cookies stay below 8 KiB, hyper's own minimum; twice that is ample.
+const HEAD_BYTES: usize = 16 * 1024;
+
+/// Headers of a request: hyper's own default, stated since it is a limit.
+const HEADERS: usize = 100;

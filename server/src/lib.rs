@@ -1,0 +1,60 @@
+//! Fathom's WebSocket echo server as a library: bind with [`bind`], then [`run`] until the shutdown signal.
+//!
+//! `cli` lowers arguments into a [`config::Config`]; everything below it knows nothing of clap, stdout or exit codes.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+mod accept;
+pub mod cli;
+mod closing;
+pub mod config;
+mod connection;
+mod cork;
+mod cpus;
+mod drain;
+mod engine;
+mod error;
+mod handshake;
+mod http;
+mod huge_pages;
+mod int_option;
+mod link;
+mod listener;
+mod logging;
+mod message;
+mod worker;
+
+pub use error::Error;
+pub use listener::{Listeners, bind, probe};
+
+use config::Config;
+use worker::Fleet;
+
+/// Serves `listeners` until `shutdown` completes, then drains: stops accepting, sends Close 1001 to every
+/// connection and waits for the close handshakes up to `config.limits.drain_timeout`.
+///
+/// Dropping the returned future leaves the workers running; only the end of the process stops them then.
+///
+/// # Errors
+/// A worker whose runtime cannot be built, whose core cannot be pinned, or that panicked.
+pub async fn run(mut config: Config, listeners: Listeners, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+    let drain_timeout = config.limits.drain_timeout;
+    // In force are the ports that the kernel picked.
+    config.listen.clone_from(&listeners.addresses);
+    let mut fleet = Fleet::start(Arc::new(config), listeners)?;
+    tokio::select! {
+        () = shutdown => {}
+        // Workers end only when drained, so one that ends now has failed.
+        failed = fleet.join() => return failed,
+    }
+    tracing::info!(timeout = ?drain_timeout, "draining");
+    fleet.drain();
+    // The workers keep the deadline themselves; the grace is for dropping what is left then.
+    tokio::time::timeout(drain_timeout + DROP_GRACE, fleet.join()).await.unwrap_or(Ok(()))
+}
+
+/// How long the workers may take to drop the connections that outlived the drain: dropping 100,000 tasks takes tens
+/// of milliseconds, so that a second is ample and an exit is never held up for longer.
+const DROP_GRACE: Duration = Duration::from_secs(1);

@@ -1,0 +1,177 @@
+//! Worker threads: each runs a tokio runtime over its listeners until it has drained.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::runtime::{Builder, Runtime as TokioRuntime};
+use tokio::sync::{Notify, oneshot};
+
+use crate::accept::accept_loop;
+use crate::config::{Config, Effective, Runtime};
+use crate::drain::Drain;
+use crate::{Error, Listeners, cpus};
+
+/// What the connections of one worker share. Nothing here is shared between workers but what is read only, and the
+/// count of all connections.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) config: Arc<Config>,
+    /// What `/config` answers.
+    pub(crate) config_json: Bytes,
+    pub(crate) drain: Drain,
+    /// Connections of this worker.
+    open: AtomicUsize,
+    /// Notified when `open` falls to 0.
+    emptied: Notify,
+    /// Connections of all workers.
+    open_anywhere: Arc<AtomicUsize>,
+}
+
+impl Worker {
+    /// A place for one more connection, unless `--max-connections` are open.
+    pub(crate) fn admit(self: &Arc<Self>) -> Option<Admission> {
+        let before = self.open_anywhere.fetch_add(1, Ordering::Relaxed);
+        self.open.fetch_add(1, Ordering::Relaxed);
+        let admission = Admission { worker: Arc::clone(self) };
+        (before < self.config.limits.max_connections).then_some(admission)
+    }
+
+    /// Completes once no connection is open. Only for a worker that accepts no more.
+    async fn emptied(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            if self.open.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            emptied.await;
+        }
+    }
+}
+
+/// A connection's place among those that may be open, given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    pub(crate) worker: Arc<Worker>,
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        self.worker.open_anywhere.fetch_sub(1, Ordering::Relaxed);
+        if self.worker.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.worker.emptied.notify_waiters();
+        }
+    }
+}
+
+/// All workers of a server.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    workers: Vec<Arc<Worker>>,
+    /// Resolves when the worker's thread has ended; an error if it panicked.
+    ended: Vec<oneshot::Receiver<()>>,
+}
+
+impl Fleet {
+    /// Starts a thread per shard of listeners.
+    pub(crate) fn start(config: Arc<Config>, listeners: Listeners) -> Result<Self, Error> {
+        let config_json = Bytes::from(Effective { config: &config, granted: &listeners.granted }.to_json());
+        let open_anywhere = Arc::new(AtomicUsize::new(0));
+        let mut fleet = Self { workers: Vec::new(), ended: Vec::new() };
+        for (index, shard) in listeners.shards.into_iter().enumerate() {
+            let fail = |source| Error::Worker { worker: index, source };
+            let worker = Arc::new(Worker {
+                config: Arc::clone(&config),
+                config_json: config_json.clone(),
+                drain: Drain::default(),
+                open: AtomicUsize::new(0),
+                emptied: Notify::new(),
+                open_anywhere: Arc::clone(&open_anywhere),
+            });
+            let runtime = build_runtime(&config, index).map_err(fail)?;
+            let (ended, receiver) = oneshot::channel();
+            let this = Arc::clone(&worker);
+            let _: JoinHandle<()> = thread::Builder::new()
+                .name(format!("worker-{index}"))
+                .spawn(move || {
+                    pin(&this.config, index);
+                    work(&runtime, &this, shard);
+                    // Tasks of a multi-thread runtime may still run elsewhere: they are not waited for for long.
+                    runtime.shutdown_timeout(TASK_STOP);
+                    let _ = ended.send(());
+                })
+                .map_err(fail)?;
+            fleet.workers.push(worker);
+            fleet.ended.push(receiver);
+        }
+        Ok(fleet)
+    }
+
+    /// Tells every worker to stop accepting and to close its connections.
+    pub(crate) fn drain(&self) {
+        self.workers.iter().for_each(|worker| worker.drain.start());
+    }
+
+    /// Waits until every worker has ended. May be dropped and called again.
+    pub(crate) async fn join(&mut self) -> Result<(), Error> {
+        for (worker, ended) in self.ended.iter_mut().enumerate() {
+            if !ended.is_terminated() {
+                ended.await.map_err(|_| Error::WorkerPanicked { worker })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn build_runtime(config: &Arc<Config>, index: usize) -> std::io::Result<TokioRuntime> {
+    let mut builder = match config.workers.runtime {
+        Runtime::Sharded => Builder::new_current_thread(),
+        Runtime::WorkStealing => {
+            let mut builder = Builder::new_multi_thread();
+            let (config, started) = (Arc::clone(config), AtomicUsize::new(0));
+            builder.worker_threads(config.workers.threads.get()).on_thread_start(move || {
+                pin(&config, started.fetch_add(1, Ordering::Relaxed));
+            });
+            builder
+        }
+    };
+    builder.enable_all().event_interval(config.workers.event_interval.get()).thread_name(format!("worker-{index}"));
+    builder.build()
+}
+
+/// Pins the calling thread as `--pin` says. The cores were checked when the configuration was made, so that this
+/// fails only if they were taken away since; the worker then runs where it may.
+fn pin(config: &Config, index: usize) {
+    let cores = &config.workers.pin;
+    if let Some(&core) = cores.get(index % cores.len().max(1))
+        && let Err(error) = cpus::pin_current_thread(core)
+    {
+        tracing::warn!("worker {index} cannot be pinned to core {core}: {error}");
+    }
+}
+
+/// Accepts on every listener until drained, then waits for the connections as long as the configuration allows.
+fn work(runtime: &TokioRuntime, worker: &Arc<Worker>, listeners: Vec<std::net::TcpListener>) {
+    runtime.block_on(async {
+        let draining = worker.drain.wait();
+        for listener in listeners {
+            match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => drop(tokio::spawn(accept_loop(Arc::clone(worker), listener))),
+                Err(error) => panic!("registering a listener: {error}"),
+            }
+        }
+        if !worker.drain.started() {
+            draining.await;
+        }
+        let deadline = worker.config.limits.drain_timeout;
+        if tokio::time::timeout(deadline, worker.emptied()).await.is_err() {
+            let open = worker.open.load(Ordering::Relaxed);
+            tracing::warn!("{open} connections did not close within {deadline:?} and are dropped");
+        }
+    });
+}
+
+/// How long a thread of the work-stealing runtime may take to notice the end: it notices at its next task switch.
+const TASK_STOP: Duration = Duration::from_millis(500);

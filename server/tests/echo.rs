@@ -1,0 +1,192 @@
+//! Lawful conversations with the real binary.
+
+mod support;
+
+use std::io::Write;
+
+use support::{Client, Server, fragment, frame, payload};
+use wire::OpCode::{self, Binary, Close, Continuation, Ping, Pong, Text};
+
+const VARIANTS: &[&[&str]] = &[
+    &[],
+    &["--write", "per-frame"],
+    &["--write", "vectored"],
+    &["--runtime", "work-stealing"],
+    &["--read-buffer", "128"],
+    &["--read-buffer", "40000"],
+    &["--read-buffer", "1MiB"],
+];
+
+fn assert_echo(client: &mut Client, opcode: OpCode, payload: &[u8]) {
+    let (first, echoed) = client.frame();
+    assert_eq!(first, 0x80 | opcode as u8, "of {} bytes: {echoed:.200?}", payload.len());
+    assert!(echoed == payload, "{} bytes came back as other {}", payload.len(), echoed.len());
+}
+
+#[test]
+fn messages_of_every_size_come_back() {
+    for flags in VARIANTS {
+        let server = Server::start(flags);
+        let mut client = server.connect();
+        for length in [0, 1, 125, 126, 127, 4096, 8178, 8184, 8192, 16383, 16384, 65535, 65536, 1 << 20, 5, 70_000] {
+            for opcode in [Text, Binary] {
+                let payload = payload(length);
+                client.send(&frame(opcode, &payload));
+                assert_echo(&mut client, opcode, &payload);
+            }
+        }
+    }
+}
+
+#[test]
+fn many_messages_in_flight_come_back_in_order() {
+    for flags in VARIANTS {
+        let server = Server::start(flags);
+        let mut client = server.connect();
+        let mut stream = client.stream.try_clone().unwrap();
+        let lengths = || (0..20_000).map(|n: usize| n * 7919 % 1500);
+        let writer = std::thread::spawn(move || {
+            for length in lengths() {
+                stream.write_all(&frame(Binary, &payload(length))).unwrap();
+            }
+        });
+        for length in lengths() {
+            assert_echo(&mut client, Binary, &payload(length));
+        }
+        writer.join().unwrap();
+    }
+}
+
+#[test]
+fn replies_larger_than_the_send_buffer_are_put_together_right() {
+    const LENGTHS: [usize; 7] = [10, 20_000, 100, 70_000, 0, 16_380, 5];
+    for write in ["cork", "per-frame", "vectored"] {
+        let server = Server::start(&["--write", write, "--send-buffer", "4KiB"]);
+        let mut client = server.connect();
+        let mut stream = client.stream.try_clone().unwrap();
+        let writer = std::thread::spawn(move || {
+            let burst: Vec<u8> = LENGTHS.iter().flat_map(|&length| frame(Binary, &payload(length))).collect();
+            for _ in 0..50 {
+                stream.write_all(&burst).unwrap();
+            }
+        });
+        for _ in 0..50 {
+            for length in LENGTHS {
+                assert_echo(&mut client, Binary, &payload(length));
+            }
+        }
+        writer.join().unwrap();
+    }
+}
+
+#[test]
+fn a_conversation_may_be_cut_at_any_byte() {
+    let mut bytes = frame(Text, "Grüße".as_bytes());
+    bytes.extend(frame(Ping, b"ping"));
+    bytes.extend(fragment(Text, false, b"\xe2\x82"));
+    bytes.extend(frame(Ping, b""));
+    bytes.extend(fragment(Continuation, false, b""));
+    bytes.extend(frame(Pong, b"unasked"));
+    bytes.extend(fragment(Continuation, true, b"\xac!"));
+    bytes.extend(frame(Binary, &payload(300)));
+    let check = |client: &mut Client| {
+        assert_echo(client, Text, "Grüße".as_bytes());
+        assert_echo(client, Pong, b"ping");
+        assert_echo(client, Pong, b"");
+        assert_echo(client, Text, "€!".as_bytes());
+        assert_echo(client, Binary, &payload(300));
+    };
+    for flags in [&[][..], &["--write", "vectored"], &["--write", "per-frame"]] {
+        let server = Server::start(flags);
+        let mut client = server.connect();
+        for cut in 0..bytes.len() {
+            client.send(&bytes[..cut]);
+            // Seen to be read before the rest follows: the reply to what precedes it, or, lacking one, a moment.
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            client.send(&bytes[cut..]);
+            check(&mut client);
+        }
+        for byte in &bytes {
+            client.send(&[*byte]);
+        }
+        check(&mut client);
+        // As many connections as there are cuts, all within a message at the same time.
+        let mut clients: Vec<Client> = (1..bytes.len()).map(|_| server.connect()).collect();
+        for (cut, client) in clients.iter_mut().enumerate() {
+            client.send(&bytes[..=cut]);
+        }
+        for (cut, client) in clients.iter_mut().enumerate().rev() {
+            client.send(&bytes[cut + 1..]);
+            check(client);
+        }
+    }
+}
+
+#[test]
+fn the_largest_message_passes_and_one_byte_more_does_not() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    let whole = payload(16 << 20);
+    client.send(&frame(Binary, &whole));
+    assert_echo(&mut client, Binary, &whole);
+    for piece in 0..16 {
+        let opcode = if piece == 0 { Text } else { Continuation };
+        client.send(&fragment(opcode, piece == 15, &whole[piece << 20..(piece + 1) << 20]));
+    }
+    assert_echo(&mut client, Text, &whole);
+
+    client.send(&fragment(Binary, false, &whole));
+    client.send(&fragment(Continuation, true, b"+"));
+    client.expect_close(1009);
+    let mut client = server.connect();
+    client.send(&frame(Binary, &[&whole[..], b"+"].concat()));
+    client.expect_close(1009);
+}
+
+#[test]
+fn frames_sent_along_with_the_request_are_not_lost() {
+    let server = Server::start(&[]);
+    let ahead = [frame(Text, b"early"), frame(Binary, &payload(5000))].concat();
+    let mut client = server.connect_with("", &ahead);
+    assert_echo(&mut client, Text, b"early");
+    assert_echo(&mut client, Binary, &payload(5000));
+    let mut client = server.connect_with("", &ahead[..7]);
+    client.send(&ahead[7..]);
+    assert_echo(&mut client, Text, b"early");
+    assert_echo(&mut client, Binary, &payload(5000));
+}
+
+#[test]
+fn a_close_is_answered_in_kind() {
+    let server = Server::start(&[]);
+    for body in [&b""[..], b"\x03\xe8", b"\x03\xe9bye", b"\x0f\xa0\xe2\x82\xac"] {
+        let mut client = server.connect();
+        // What comes after a Close frame is ignored, whatever it is (RFC 6455, 5.5.1).
+        client.send(&[frame(Text, b"last"), frame(Close, body), vec![0xff; 100]].concat());
+        assert_echo(&mut client, Text, b"last");
+        assert_echo(&mut client, Close, body);
+        client.expect_end();
+    }
+}
+
+#[test]
+fn the_first_subprotocol_offered_is_taken() {
+    let server = Server::start(&[]);
+    let client = server.connect_with("Sec-WebSocket-Protocol: chat, superchat\r\n", b"");
+    assert!(client.head.to_ascii_lowercase().contains("\r\nsec-websocket-protocol: chat\r\n"), "{}", client.head);
+    let client = server.connect_with("Sec-WebSocket-Extensions: permessage-deflate\r\n", b"");
+    assert!(!client.head.to_ascii_lowercase().contains("sec-websocket-extensions"), "{}", client.head);
+    assert!(!client.head.to_ascii_lowercase().contains("sec-websocket-protocol"), "{}", client.head);
+}
+
+#[test]
+fn messages_are_logged_if_asked() {
+    for (format, expected) in [("text", "bytes=5"), ("json", "\"bytes\":5")] {
+        let server = Server::start(&["--log-messages", "--log-format", format]);
+        let mut client = server.connect();
+        client.send(&frame(Text, b"hello"));
+        assert_echo(&mut client, Text, b"hello");
+        let log = server.into_log();
+        assert!(log.contains(expected), "{log}");
+    }
+}

@@ -1,0 +1,247 @@
+//! Every tuning flag is in force: read back by getsockopt from the sockets of the running server, of which this process
+//! takes duplicates (pidfd_getfd), or seen in what the server sends.
+#![allow(unsafe_code, reason = "TCP_INFO and two integer options have no safe wrapper")]
+
+mod support;
+
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Instant;
+
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, pidfd_getfd, pidfd_open};
+use socket2::{SockRef, Socket};
+use support::{Client, Server, frame, payload};
+use wire::OpCode::Binary;
+
+/// The server's sockets: those that listen, and the one connected to `client`.
+struct Sockets {
+    listeners: Vec<Socket>,
+    accepted: Socket,
+}
+
+fn sockets(server: &Server, client: &Client) -> Sockets {
+    let pid = Pid::from_raw(i32::try_from(server.child.id()).unwrap()).unwrap();
+    let process = pidfd_open(pid, PidfdFlags::empty()).unwrap();
+    let mut sockets: Vec<Socket> = std::fs::read_dir(format!("/proc/{}/fd", server.child.id()))
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| {
+            std::fs::read_link(entry.path()).is_ok_and(|link| link.to_string_lossy().starts_with("socket:"))
+        })
+        .map(|entry| entry.file_name().to_str().unwrap().parse().unwrap())
+        .filter_map(|fd| pidfd_getfd(&process, fd, PidfdGetfdFlags::empty()).ok())
+        .map(|fd: OwnedFd| Socket::from(fd))
+        .filter(|socket| socket.local_addr().is_ok_and(|address| address.is_ipv4()))
+        .collect();
+    let ours: SocketAddr = client.stream.local_addr().unwrap();
+    let at = sockets
+        .iter()
+        .position(|socket| socket.peer_addr().is_ok_and(|peer| peer.as_socket() == Some(ours)))
+        .expect("the server's end of our connection");
+    let accepted = sockets.swap_remove(at);
+    Sockets { listeners: sockets.into_iter().filter(|socket| socket.is_listener().unwrap()).collect(), accepted }
+}
+
+fn with(flags: &[&str]) -> (Server, Client, Sockets) {
+    let server = Server::start(flags);
+    let mut client = server.connect();
+    // After a few round trips the connection has certainly been served by the protocol phase.
+    for _ in 0..4 {
+        client.send(&frame(Binary, b"hello"));
+        assert_eq!(client.frame(), (0x82, b"hello".to_vec()));
+    }
+    let sockets = sockets(&server, &client);
+    (server, client, sockets)
+}
+
+fn granted(server: &Server, name: &str) -> serde_json::Value {
+    let answer = server.http("GET /config HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let config: serde_json::Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    config["granted"][name].clone()
+}
+
+fn tcp_option(socket: &impl AsRawFd, option: i32) -> i32 {
+    let mut value = 0i32;
+    let mut size = 4;
+    // SAFETY: the descriptor is open; the kernel writes at most `size` bytes to `value`.
+    let result = unsafe {
+        libc::getsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, option, (&raw mut value).cast(), &raw mut size)
+    };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+    value
+}
+
+/// Segments with data that have arrived: `tcpi_data_segs_in` of Linux's struct tcp_info, at byte 152.
+fn data_segments_in(stream: &TcpStream) -> u32 {
+    let mut info = [0u8; 160];
+    let mut size = 160;
+    // SAFETY: the descriptor is open; the kernel writes at most `size` bytes to `info`.
+    let result = unsafe {
+        libc::getsockopt(stream.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, (&raw mut info).cast(), &raw mut size)
+    };
+    assert_eq!((result, size), (0, 160), "{}", std::io::Error::last_os_error());
+    u32::from_ne_bytes(info[152..156].try_into().unwrap())
+}
+
+/// Segments that the reply to `count` messages of 64 bytes, sent at once, comes in.
+fn segments_for(flags: &[&str], count: usize) -> u32 {
+    let server = Server::start(flags);
+    let mut client = server.connect();
+    let before = data_segments_in(&client.stream);
+    client.send(&frame(Binary, &payload(64)).repeat(count));
+    for _ in 0..count {
+        assert_eq!(client.frame(), (0x82, payload(64)));
+    }
+    data_segments_in(&client.stream) - before
+}
+
+#[test]
+fn tcp_nodelay() {
+    for (value, expected) in [("on", true), ("off", false)] {
+        let (server, _client, sockets) = with(&["--tcp-nodelay", value]);
+        assert_eq!(sockets.accepted.tcp_nodelay().unwrap(), expected);
+        assert_eq!(granted(&server, "tcp_nodelay"), expected);
+    }
+    assert!(with(&[]).2.accepted.tcp_nodelay().unwrap(), "the default is on");
+}
+
+#[test]
+fn tcp_quickack() {
+    let (_server, _client, sockets) = with(&["--tcp-quickack", "on"]);
+    // The reply that we have seen precedes the call that sets it.
+    let deadline = Instant::now() + support::PATIENCE;
+    while !sockets.accepted.tcp_quickack().unwrap() {
+        assert!(Instant::now() < deadline, "never set");
+    }
+    // A connection that answers what it gets delays its acknowledgements, unless told otherwise.
+    assert!(!with(&["--tcp-quickack", "off"]).2.accepted.tcp_quickack().unwrap());
+}
+
+#[test]
+fn buffers() {
+    let (server, _client, sockets) = with(&["--recv-buffer", "100KiB", "--send-buffer", "50KiB"]);
+    // The kernel doubles what is asked for (socket(7)).
+    assert_eq!(sockets.accepted.recv_buffer_size().unwrap(), 2 * 100 * 1024);
+    assert_eq!(sockets.accepted.send_buffer_size().unwrap(), 2 * 50 * 1024);
+    assert_eq!(granted(&server, "recv_buffer"), 100 * 1024);
+    assert_eq!(granted(&server, "send_buffer"), 50 * 1024);
+}
+
+#[test]
+fn notsent_lowat() {
+    let (server, _client, sockets) = with(&["--notsent-lowat", "16KiB"]);
+    assert_eq!(sockets.accepted.tcp_notsent_lowat().unwrap(), 16384);
+    assert_eq!(granted(&server, "notsent_lowat"), 16384);
+}
+
+#[test]
+fn busy_poll() {
+    let (server, _client, sockets) = with(&["--busy-poll", "50"]);
+    // Raising it takes CAP_NET_ADMIN; without, the server must say that it was not granted.
+    match granted(&server, "busy_poll").as_u64() {
+        Some(value) => assert_eq!((value, sockets.accepted.busy_poll().unwrap()), (50, 50)),
+        None => assert!(server.into_log().contains("--busy-poll 50: the kernel granted 0")),
+    }
+}
+
+#[test]
+fn defer_accept_and_fast_open() {
+    let (server, _client, sockets) = with(&["--defer-accept", "5", "--fast-open", "64", "--threads", "2"]);
+    assert_eq!(sockets.listeners.len(), 2, "one listener per worker");
+    for listener in &sockets.listeners {
+        let seconds = tcp_option(listener, libc::TCP_DEFER_ACCEPT);
+        assert!(seconds >= 5, "{seconds}");
+        assert_eq!(granted(&server, "defer_accept"), seconds);
+        assert_eq!(tcp_option(listener, libc::TCP_FASTOPEN), 64);
+    }
+}
+
+#[test]
+fn backlog() {
+    // For a listener the kernel reports the backlog as tcpi_sacked, `ss` as Send-Q; connections beyond it are not
+    // completed. A backlog of N lets N + 1 wait.
+    let server = Server::start(&["--backlog", "3", "--threads", "1"]);
+    assert_eq!(granted(&server, "backlog"), 3);
+    server.signal(Signal::STOP);
+    let address = SocketAddr::from(([127, 0, 0, 1], server.port));
+    let waiting: Vec<TcpStream> = (0..20)
+        .map_while(|_| TcpStream::connect_timeout(&address, std::time::Duration::from_millis(300)).ok())
+        .collect();
+    assert_eq!(waiting.len(), 4);
+    server.signal(Signal::CONT);
+}
+
+#[test]
+fn a_grant_that_falls_short_is_a_warning_with_what_was_granted() {
+    let server = Server::start(&["--recv-buffer", "1GiB", "--backlog", "1000000000"]);
+    let (buffer, backlog) = (granted(&server, "recv_buffer"), granted(&server, "backlog"));
+    assert!(buffer.as_u64().unwrap() < 1 << 30);
+    let log = server.into_log();
+    assert!(log.contains(&format!("--recv-buffer {}: the kernel granted {buffer}", 1 << 30)), "{log}");
+    assert!(log.contains(&format!("--backlog 1000000000: the kernel granted {backlog}")), "{log}");
+}
+
+#[test]
+fn write_modes_differ_in_segments() {
+    assert_eq!(segments_for(&["--write", "cork"], 16), 1);
+    // One each, but for those that the kernel joins while the one before is under way.
+    assert!(segments_for(&["--write", "per-frame"], 16) > 4);
+    assert!(segments_for(&["--write", "vectored"], 16) > 4);
+}
+
+#[test]
+fn read_buffer_bounds_a_read() {
+    // 40 frames of 70 bytes are one read, or 22 of 128 bytes with a write each, of which the kernel may join some.
+    assert_eq!(segments_for(&[], 40), 1);
+    assert!(segments_for(&["--read-buffer", "128"], 40) > 4);
+    // 42,000 bytes are six reads into the library's own buffer of 8 KiB.
+    assert!(segments_for(&[], 600) > 2);
+    assert!(segments_for(&["--read-buffer", "64KiB"], 600) <= 2);
+}
+
+#[test]
+fn threads_are_pinned() {
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let allowed_lists = |server: &Server| -> Vec<String> {
+        let mut lists: Vec<String> = std::fs::read_dir(format!("/proc/{}/task", server.child.id()))
+            .unwrap()
+            .map(|task| std::fs::read_to_string(task.unwrap().path().join("status")).unwrap())
+            .filter(|status| status.contains("Name:\tworker-"))
+            .map(|status| {
+                let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:\t"));
+                list.unwrap().to_owned()
+            })
+            .collect();
+        lists.sort();
+        lists
+    };
+    // Threads may start, and pin themselves, after the ready line.
+    let await_pinned = |server: &Server, count: usize, wanted: &dyn Fn(&str) -> bool| {
+        let deadline = Instant::now() + support::PATIENCE;
+        loop {
+            let lists = allowed_lists(server);
+            if lists.iter().filter(|list| wanted(list)).count() >= count {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{lists:?}");
+        }
+    };
+    let any = rustix::thread::sched_getaffinity(None).unwrap();
+    let core = (0..1024).rfind(|&core| any.is_set(core)).unwrap().to_string();
+    for runtime in ["sharded", "work-stealing"] {
+        let server = Server::start(&["--pin", "on", "--runtime", runtime, "--threads", &cores.to_string()]);
+        await_pinned(&server, cores, &|list| list.parse::<usize>().is_ok());
+        let server = Server::start(&["--pin", &core, "--runtime", runtime, "--threads", "2"]);
+        await_pinned(&server, 2, &|list| list == core);
+    }
+}
+
+#[test]
+fn the_socket_looked_at_is_the_right_one() {
+    // Guards the helper: a socket that is not the server's must not be taken for it.
+    let server = Server::start(&[]);
+    let (a, b) = (server.connect(), server.connect());
+    let found = sockets(&server, &a).accepted;
+    assert_eq!(found.peer_addr().unwrap().as_socket(), a.stream.local_addr().ok());
+    assert_ne!(found.peer_addr().unwrap().as_socket(), SockRef::from(&b.stream).local_addr().unwrap().as_socket());
+}

@@ -1,0 +1,132 @@
+//! Signals: draining, its deadline, and the second signal.
+
+mod support;
+
+use std::io::Read;
+use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt;
+
+use rustix::process::Signal;
+use support::{Server, UPGRADE, fragment, frame, payload};
+use wire::OpCode::{Binary, Close, Continuation, Text};
+
+const RUNTIMES: [&str; 2] = ["sharded", "work-stealing"];
+
+#[test]
+fn a_signal_closes_every_connection_with_1001() {
+    for (runtime, signal) in RUNTIMES.into_iter().zip([Signal::TERM, Signal::INT]) {
+        let mut server = Server::start(&["--runtime", runtime, "--threads", "2"]);
+        let mut clients: Vec<_> = (0..20).map(|_| server.connect()).collect();
+        for client in &mut clients[10..] {
+            client.send(&frame(Text, b"hello"));
+            assert_eq!(client.frame(), (0x81, b"hello".to_vec()));
+        }
+        // Within a message: nothing is owed to it, so that it is closed as well.
+        clients[5].send(&fragment(Binary, false, b"begun"));
+        clients[6].send(&frame(Binary, b"cut off")[..9]);
+        let _idle_http = server.tcp();
+        server.signal(signal);
+        for client in &mut clients {
+            client.expect_close(1001);
+            client.send(&frame(Close, &1001u16.to_be_bytes()));
+            client.finish();
+        }
+        assert_eq!(server.wait().code(), Some(0));
+        assert!(TcpStream::connect(("127.0.0.1", server.port)).is_err());
+    }
+}
+
+#[test]
+fn a_reply_under_way_is_finished_first() {
+    let mut server = Server::start(&["--threads", "1"]);
+    let mut client = server.connect();
+    let large = payload(16 << 20);
+    client.send(&frame(Binary, &large));
+    // A reply larger than all socket buffers is certainly not sent whole while nobody reads.
+    let mut first = [0; 10];
+    client.stream.read_exact(&mut first).unwrap();
+    server.signal(Signal::TERM);
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    let mut echoed = vec![0; large.len()];
+    client.stream.read_exact(&mut echoed).unwrap();
+    assert!(echoed == large);
+    client.expect_close(1001);
+    client.finish();
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
+fn connections_that_do_not_close_are_dropped_at_the_deadline() {
+    for runtime in RUNTIMES {
+        let mut server = Server::start(&["--runtime", runtime, "--drain-timeout", "300ms"]);
+        let mut stuck = server.connect();
+        stuck.send(&frame(Binary, &payload(16 << 20)));
+        stuck.stream.read_exact(&mut [0; 10]).unwrap();
+        let mut silent = server.connect();
+        server.signal(Signal::TERM);
+        silent.expect_close(1001);
+        assert_eq!(server.wait().code(), Some(0));
+    }
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    for (runtime, signal, code) in [("sharded", Signal::INT, 130), ("work-stealing", Signal::TERM, 143)] {
+        let mut server = Server::start(&["--runtime", runtime, "--drain-timeout", "1h", "--close-timeout", "1h"]);
+        let mut client = server.connect();
+        server.signal(Signal::TERM);
+        client.expect_close(1001);
+        server.signal(signal);
+        let status = server.wait();
+        assert_eq!((status.code(), status.signal()), (Some(code), None));
+    }
+}
+
+#[test]
+fn a_handshake_under_way_still_gets_its_answer() {
+    use std::io::Write;
+    let mut server = Server::start(&["--threads", "1"]);
+    let mut stream = server.tcp();
+    let (begin, end) = UPGRADE.split_at(40);
+    stream.write_all(begin.as_bytes()).unwrap();
+    // Another connection's round trip later, the server has read the beginning.
+    let mut other = server.connect();
+    server.signal(Signal::TERM);
+    other.expect_close(1001);
+    other.finish();
+    stream.write_all(format!("{end}\r\n").as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let text = String::from_utf8_lossy(&answer);
+    assert!(text.starts_with("HTTP/1.1 101 "), "{text}");
+    let body = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+    assert_eq!(answer[body..body + 4], [&[0x88, answer[body + 1]][..], &1001u16.to_be_bytes()].concat());
+    drop(stream);
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
+fn a_client_that_keeps_talking_does_not_hold_up_the_end() {
+    let mut server = Server::start(&["--threads", "1", "--close-timeout", "1s"]);
+    let mut client = server.connect();
+    let mut stream = client.stream.try_clone().unwrap();
+    let talker = std::thread::spawn(move || {
+        use std::io::Write;
+        let burst =
+            [frame(Text, b"chatter").repeat(100), fragment(Text, false, b"a"), frame(Continuation, b"b")].concat();
+        while stream.write_all(&burst).is_ok() {}
+    });
+    for _ in 0..1000 {
+        client.frame();
+    }
+    server.signal(Signal::TERM);
+    let close = loop {
+        let (first, payload) = client.frame();
+        if first == 0x88 {
+            break payload;
+        }
+    };
+    assert_eq!(close[..2], 1001u16.to_be_bytes());
+    assert_eq!(server.wait().code(), Some(0));
+    talker.join().unwrap();
+}
