@@ -1,0 +1,181 @@
+//! The program: what each command does, with which exit code.
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+use std::time::Duration;
+use std::{fs, str};
+
+use anyhow::{Context as _, bail};
+
+use crate::cli::{self, Invocation};
+use crate::cores::Cores;
+use crate::environment::Environment;
+use crate::interrupt::Interrupt;
+use crate::limits;
+use crate::output::{Output, Sinks};
+use crate::payload::Corpus;
+use crate::plan::{Arrival, Kind, Load, MAX_MESSAGE_BYTES, Payload, Plan, Rate, Stop};
+use crate::progress::{Live, Progress};
+use crate::report::{Report, Runs};
+use crate::resources;
+use crate::run::{self, RunError, World};
+use crate::server_config;
+use crate::target::{EMBEDDED_PROGRAM, Server, Spec};
+use crate::trust::Verdict;
+
+/// Runs the program with these arguments, its name first.
+///
+/// Exit codes: 0 measured; 1 the run failed; 2 usage; 98 measured but not to be trusted; 130 interrupted.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cores = Cores::allowed();
+    let threads = NonZeroUsize::new(cores.count() / 2).unwrap_or(NonZeroUsize::MIN);
+    let result = match cli::parse(arguments, threads) {
+        Err(error) => {
+            // Nothing is left to tell anybody if stdout or stderr is closed.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+        Ok(Invocation::EmbeddedServer(arguments)) => {
+            // It must not outlive a generator that was killed; where the kernel refuses, it is stopped as any other.
+            let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
+            return server::cli::main(EMBEDDED_PROGRAM, arguments);
+        }
+        Ok(Invocation::Run { plan, server, output }) => once(&plan, &server, &output, &cores),
+        Ok(Invocation::Quick { plan, output }) => quick(&plan, &output, &cores),
+    };
+    match result {
+        Ok(verdict) => ExitCode::from(verdict.exit_code()),
+        Err(error) => {
+            let interrupted = matches!(error.downcast_ref(), Some(RunError::Interrupted));
+            // As above: stderr may be closed.
+            let _ = writeln!(io::stderr(), "error: {error:#}");
+            ExitCode::from(if interrupted { Verdict::Interrupted } else { Verdict::Failed }.exit_code())
+        }
+    }
+}
+
+/// One run.
+fn once(plan: &Plan, server: &Spec, output: &Output, cores: &Cores) -> anyhow::Result<Verdict> {
+    let mut sinks = Sinks::open(output, io::stdout())?;
+    let bench = Bench::set_up(plan, server, cores)?;
+    let report = bench.run("run", plan, output.quiet)?;
+    sinks.run(&report)?;
+    Ok(report.verdict())
+}
+
+/// How fast, and how late at half of that.
+fn quick(plan: &Plan, output: &Output, cores: &Cores) -> anyhow::Result<Verdict> {
+    let mut sinks = Sinks::open(output, io::stdout())?;
+    let fast = Plan { warmup: QUICK_WARMUP, stop: Stop::After(QUICK_DURATION), ..plan.clone() };
+    let bench = Bench::set_up(&fast, &Spec::Embedded(Vec::new()), cores)?;
+    let first = bench.run("how fast", &fast, output.quiet)?;
+    sinks.text(&first)?;
+    let mut verdict = first.verdict();
+    let half = round(first.throughput.messages_per_second / 2.0);
+    let mut runs = vec![first];
+    if let (Ok(rate), Verdict::Ok | Verdict::Untrusted) = (Rate::try_from(half), verdict) {
+        let late = Plan { load: Load::Open { rate, arrival: Arrival::Uniform }, ..fast };
+        let second = bench.run("how late at half of that", &late, output.quiet)?;
+        sinks.text(&second)?;
+        verdict = verdict.max(second.verdict());
+        runs.push(second);
+    }
+    sinks.runs(&Runs::from(runs))?;
+    Ok(verdict)
+}
+
+/// Three significant digits: a rate that a person would have chosen.
+fn round(rate: f64) -> f64 {
+    let scale = 10f64.powf(rate.log10().floor() - 2.0);
+    (rate / scale).round() * scale
+}
+
+/// A server that is ready, and what it takes to measure it.
+struct Bench {
+    server: Server,
+    server_pids: Vec<i32>,
+    corpus: Corpus,
+    /// The workers' cores, where the server was put on others.
+    worker_cores: Option<Cores>,
+    server_config: Option<serde_json::Value>,
+    interrupt: Interrupt,
+}
+
+impl Bench {
+    fn set_up(plan: &Plan, spec: &Spec, cores: &Cores) -> anyhow::Result<Self> {
+        limits::make_room(plan)?;
+        let content = file_content(plan)?;
+        let corpus = Corpus::new(&plan.message, content.as_deref(), plan.seed);
+        let interrupt = Interrupt::install().context("cannot handle signals")?;
+        let (server_cores, worker_cores) = cores.split();
+        let server = Server::start(spec, &server_cores)?;
+        interrupt.stops_with_it(server.pid());
+        let addresses = server.url().resolve().unwrap_or_default();
+        let server_pids = match server.pid() {
+            Some(pid) => vec![pid],
+            None => addresses
+                .iter()
+                .find(|address| address.ip().is_loopback())
+                .map_or(Vec::new(), |&address| resources::listeners(address)),
+        };
+        let apart = !matches!(spec, Spec::Url(_)) && cores.count() > 1;
+        let server_config = server_config::fetch(server.url(), &addresses);
+        let worker_cores = apart.then_some(worker_cores);
+        Ok(Self { server, server_pids, corpus, worker_cores, server_config, interrupt })
+    }
+
+    fn run(&self, name: &str, plan: &Plan, quiet: bool) -> Result<Report, RunError> {
+        let live = Live::default();
+        let mut progress = Progress::new(plan, quiet);
+        let world = World {
+            url: self.server.url(),
+            server_pids: &self.server_pids,
+            corpus: &self.corpus,
+            cores: self.worker_cores.as_ref(),
+            interrupted: self.interrupt.flag(),
+            live: &live,
+            show: &mut |phase| progress.show(phase, &live),
+        };
+        let measured = run::measure(plan, world);
+        progress.clear();
+        let environment = Environment::collect(plan, self.server_config.clone());
+        Ok(Report::new(name, &self.server.url().to_string(), &measured?, environment))
+    }
+}
+
+/// The content of `--payload FILE`, fit to be a message of the plan.
+fn file_content(plan: &Plan) -> anyhow::Result<Option<Vec<u8>>> {
+    let Payload::File(path) = &plan.message.payload else { return Ok(None) };
+    let named = || format!("--payload {}", path.display());
+    let length = fs::metadata(path).with_context(named)?.len();
+    if length > u64::from(MAX_MESSAGE_BYTES) {
+        bail!("{}: it has {length} bytes, and a message may have {MAX_MESSAGE_BYTES}", named());
+    }
+    let content = fs::read(path).with_context(named)?;
+    if plan.message.kind == Kind::Text
+        && let Err(error) = str::from_utf8(&content)
+    {
+        bail!("{}: not UTF-8 ({error}), as a text message must be; send it with --binary", named());
+    }
+    Ok(Some(content))
+}
+
+/// The warm-up of each of the two quick runs.
+const QUICK_WARMUP: Duration = Duration::from_secs(1);
+
+/// The measured phase of each of them: with start and warm-up, both take about 15 seconds.
+const QUICK_DURATION: Duration = Duration::from_secs(6);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_rounded_to_three_digits() {
+        assert_eq!(round(71_834.2), 71_800.0);
+        assert_eq!(round(999.6), 1000.0);
+        assert!((round(0.123_45) - 0.123).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,311 @@
+//! The command line, by concern, lowered once into a [`Plan`], the server and an [`Output`], none of which can be
+//! invalid. Whatever is wrong with an argument is said here, with its flag, its value and what was expected.
+
+mod values;
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+
+use crate::output::{Format, Output};
+use crate::plan::{Arrival, Connect, Kind, Load, Message, Pacing, Payload, Plan, Rate, Sizes, Stop};
+use crate::target::{EMBEDDED_SUBCOMMAND, Spec};
+use crate::url::Url;
+
+/// What the user asked for.
+#[derive(Debug)]
+pub enum Invocation {
+    /// No subcommand: how fast, and how late at half of that.
+    Quick {
+        /// The plan that `loadgen run` has without any flag.
+        plan: Plan,
+        /// Where the reports go.
+        output: Output,
+    },
+    /// One run.
+    Run {
+        /// What it does.
+        plan: Plan,
+        /// Against which server.
+        server: Spec,
+        /// Where its report goes.
+        output: Output,
+    },
+    /// The embedded server in this process, with these arguments of `echo-server`.
+    EmbeddedServer(Vec<OsString>),
+}
+
+/// Reads the arguments, the program's name first. `threads` is the default of `--threads`.
+///
+/// # Errors
+/// What clap says, `--help` and `--version` included.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>, threads: NonZeroUsize) -> Result<Invocation, clap::Error> {
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    // The embedded server has a command line of its own, help included, which nothing here may interpret.
+    if arguments.get(1).is_some_and(|first| first == EMBEDDED_SUBCOMMAND) {
+        return Ok(Invocation::EmbeddedServer(arguments.split_off(2)));
+    }
+    let cli = Cli::try_parse_from(arguments)?;
+    match cli.command {
+        None => Ok(Invocation::Quick { plan: default_plan(threads), output: cli.report.lower(FileArgs::default())? }),
+        Some(Command::Run(run)) => {
+            let (server, files) = (run.server.lower(), run.files);
+            let plan = Plan {
+                connections: run.load.connections,
+                load: run.load.lower(),
+                stop: run.load.messages.map_or(Stop::After(run.load.duration), Stop::Messages),
+                warmup: run.load.warmup,
+                drain_timeout: run.load.drain_timeout,
+                message: run.message.lower()?,
+                connect: run.connect.lower()?,
+                pacing: run.load.pacing.unwrap_or(Pacing::Sleep),
+                threads: run.threads.unwrap_or(threads),
+                seed: run.seed,
+            };
+            Ok(Invocation::Run { plan, server, output: cli.report.lower(files)? })
+        }
+    }
+}
+
+/// The plan of `loadgen run` without any flag.
+pub fn default_plan(threads: NonZeroUsize) -> Plan {
+    match parse(["loadgen", "run"].map(OsString::from), threads) {
+        Ok(Invocation::Run { plan, .. }) => plan,
+        other => unreachable!("the defaults are a valid run, not {other:?}"),
+    }
+}
+
+/// Measures WebSocket echo servers: how many messages a second, how late, and what the figures are worth.
+///
+/// Without a subcommand it answers the two first questions in about 15 seconds, against an embedded server: how fast
+/// (closed loop, 100 connections of 64 B), and how late at half of that (open loop).
+#[derive(Debug, Parser)]
+#[command(name = "loadgen", version, max_term_width = 100, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(flatten)]
+    report: ReportArgs,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run one load against a server
+    Run(Box<RunArgs>),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+struct RunArgs {
+    #[command(flatten)]
+    server: ServerArgs,
+    #[command(flatten)]
+    load: LoadArgs,
+    #[command(flatten)]
+    message: MessageArgs,
+    #[command(flatten)]
+    connect: ConnectArgs,
+    #[command(flatten)]
+    files: FileArgs,
+    /// Worker threads, one connection each at least [default: half of the allowed cores]
+    #[arg(long, value_name = "N", value_parser = values::threads)]
+    threads: Option<NonZeroUsize>,
+    /// Seed of every random choice; the same plan and seed send the same messages at the same times
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+}
+
+#[derive(Debug, Args)]
+struct ServerArgs {
+    /// The server's URL, ws://HOST:PORT/PATH [default: an embedded server]
+    #[arg(value_name = "URL", conflicts_with = "server")]
+    url: Option<Url>,
+    /// A URL, flags of echo-server for an embedded one ('--tcp-nodelay off'), or a command holding {port} to start
+    #[arg(long, value_name = "SPEC", allow_hyphen_values = true)]
+    server: Option<Spec>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Load")]
+struct LoadArgs {
+    /// Connections over all threads
+    #[arg(short, long, value_name = "N", default_value = "100")]
+    connections: NonZeroU32,
+    /// Closed loop: messages in flight per connection [default: 1]
+    #[arg(long, value_name = "N", conflicts_with = "rate")]
+    in_flight: Option<NonZeroU32>,
+    /// Open loop: messages per second over all connections, due whatever the replies do
+    #[arg(long, value_name = "R")]
+    rate: Option<Rate>,
+    /// How due times are spaced [default: uniform]
+    #[arg(long, requires = "rate")]
+    arrival: Option<Arrival>,
+    /// How a worker waits for the next due message [default: sleep]
+    #[arg(long, requires = "rate")]
+    pacing: Option<Pacing>,
+    /// How long to measure
+    #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = values::positive_duration)]
+    duration: Duration,
+    /// Measure this many messages instead, over all connections
+    #[arg(long, value_name = "N", conflicts_with = "duration")]
+    messages: Option<NonZeroU64>,
+    /// How long the load runs before it is measured
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = values::duration)]
+    warmup: Duration,
+    /// How long replies are waited for after the last message; what is missing then is lost
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = values::duration)]
+    drain_timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Messages")]
+struct MessageArgs {
+    /// Bytes of payload: 64, 4KiB, or 64..4096 for sizes uniform between the two [default: 64]
+    #[arg(long, value_name = "BYTES")]
+    size: Option<Sizes>,
+    /// random, json, or a FILE that is sent whole as every message (./json for a file of that name)
+    #[arg(long, value_name = "WHAT", default_value = "random", value_parser = values::payload)]
+    payload: Payload,
+    /// Text frames
+    #[arg(long, conflicts_with = "binary")]
+    text: bool,
+    /// Binary frames, the default
+    #[arg(long)]
+    binary: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Connections")]
+struct ConnectArgs {
+    /// Connections opened per second over all threads [default: as fast as they go]
+    #[arg(long, value_name = "R")]
+    connect_rate: Option<Rate>,
+    /// The longest one connection may take to open, handshake included
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = values::positive_duration)]
+    connect_timeout: Duration,
+    /// An additional header of the handshake; repeatable
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = values::header)]
+    headers: Vec<(String, String)>,
+    /// A subprotocol to offer, most wanted first; repeatable
+    #[arg(long = "subprotocol", value_name = "NAME", value_parser = values::subprotocol)]
+    subprotocols: Vec<String>,
+    /// TCP_NODELAY on the connections
+    #[arg(long, value_name = "ON|OFF", default_value = "on")]
+    tcp_nodelay: Switch,
+    /// A local address to connect from; repeatable, taken in turn, since one has 64k ports at most
+    #[arg(long = "source-ip", value_name = "IP")]
+    source_ips: Vec<IpAddr>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Report")]
+struct ReportArgs {
+    /// What stdout gets
+    #[arg(long, global = true, default_value = "text")]
+    format: Format,
+    /// Write the JSON report to FILE as well
+    #[arg(short, long, global = true, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// No progress on stderr, where it is drawn only on a terminal anyway
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Report")]
+struct FileArgs {
+    /// Write the latency's percentiles to FILE, as HdrHistogram's plotters read them, in ms
+    #[arg(long, value_name = "FILE")]
+    hgrm: Option<PathBuf>,
+    /// Write the latency of each second to FILE, as an HdrHistogram interval log, in ns
+    #[arg(long, value_name = "FILE")]
+    hlog: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
+}
+
+impl ServerArgs {
+    fn lower(self) -> Spec {
+        self.url.map(Spec::Url).or(self.server).unwrap_or(Spec::Embedded(Vec::new()))
+    }
+}
+
+impl LoadArgs {
+    fn lower(&self) -> Load {
+        match self.rate {
+            Some(rate) => Load::Open { rate, arrival: self.arrival.unwrap_or(Arrival::Uniform) },
+            None => Load::Closed { in_flight: self.in_flight.unwrap_or(NonZeroU32::MIN) },
+        }
+    }
+}
+
+impl MessageArgs {
+    fn lower(self) -> Result<Message, clap::Error> {
+        let kind = if self.text { Kind::Text } else { Kind::Binary };
+        if matches!(self.payload, Payload::File(_)) && self.size.is_some() {
+            return Err(refusal(
+                "--size says nothing about a payload that is a file: its messages have the file's size",
+            ));
+        }
+        Ok(Message { kind, payload: self.payload, size: self.size.unwrap_or(DEFAULT_SIZE) })
+    }
+}
+
+impl ConnectArgs {
+    fn lower(self) -> Result<Connect, clap::Error> {
+        for (i, name) in self.subprotocols.iter().enumerate() {
+            if self.subprotocols[..i].contains(name) {
+                return Err(refusal(&format!("--subprotocol {name} is given twice; each may be offered once")));
+            }
+        }
+        Ok(Connect {
+            rate: self.connect_rate,
+            timeout: self.connect_timeout,
+            headers: self.headers,
+            subprotocols: self.subprotocols,
+            tcp_nodelay: self.tcp_nodelay == Switch::On,
+            source_ips: self.source_ips,
+        })
+    }
+}
+
+impl ReportArgs {
+    fn lower(self, files: FileArgs) -> Result<Output, clap::Error> {
+        let named: Vec<(&str, &PathBuf)> =
+            [("--output", &self.output), ("--hgrm", &files.hgrm), ("--hlog", &files.hlog)]
+                .into_iter()
+                .filter_map(|(flag, path)| Some((flag, path.as_ref()?)))
+                .collect();
+        for (i, (flag, path)) in named.iter().enumerate() {
+            if let Some((earlier, _)) = named[..i].iter().find(|(_, earlier)| earlier == path) {
+                return Err(refusal(&format!("{earlier} and {flag} name the same file: {}", path.display())));
+            }
+        }
+        Ok(Output {
+            format: self.format,
+            json_file: self.output,
+            hgrm: files.hgrm,
+            hlog: files.hlog,
+            quiet: self.quiet,
+        })
+    }
+}
+
+fn refusal(message: &str) -> clap::Error {
+    Cli::command().error(ErrorKind::ArgumentConflict, message)
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 measured; 1 the run failed (no connection; messages lost, corrupted, reordered \
+    or unexpected); 2 usage; 98 measured, but not to be trusted (the report says why); 130 interrupted.";
+
+/// 64 B, as small as a chat line or a tick: what shows is the cost per message, not that per byte.
+const DEFAULT_SIZE: Sizes = Sizes::exactly(64);

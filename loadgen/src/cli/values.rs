@@ -1,0 +1,95 @@
+//! How single values are read. Each error says what was expected; clap adds the flag and the value.
+
+use std::fs::File;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::time::Duration;
+
+use hyper::header::{
+    CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
+    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TE, TRANSFER_ENCODING, UPGRADE,
+};
+
+use crate::plan::{MAX_MESSAGE_BYTES, Payload};
+
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration <= LONGEST => Ok(duration),
+        Ok(_) => Err(format!("expected at most {}", humantime::format_duration(LONGEST))),
+        Err(_) => Err("expected a time with its unit, as 10s, 500ms or 1m30s".to_owned()),
+    }
+}
+
+pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("expected more than nothing".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+pub(super) fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    let threads = text.parse().ok().filter(|&threads: &NonZeroUsize| threads.get() <= MOST_THREADS);
+    threads.ok_or_else(|| format!("expected a number from 1 to {MOST_THREADS}"))
+}
+
+pub(super) fn payload(text: &str) -> Result<Payload, String> {
+    match text {
+        "random" => Ok(Payload::Random),
+        "json" => Ok(Payload::Json),
+        path => file(Path::new(path)).map_err(|why| format!("expected random, json or a file to send: {why}")),
+    }
+}
+
+fn file(path: &Path) -> Result<Payload, String> {
+    let metadata = File::open(path).and_then(|file| file.metadata()).map_err(|error| error.to_string())?;
+    if !metadata.is_file() {
+        return Err("it is not a regular file".to_owned());
+    }
+    if metadata.len() > MAX_MESSAGE_BYTES.into() {
+        return Err(format!("its {} bytes are more than the {MAX_MESSAGE_BYTES} of a message", metadata.len()));
+    }
+    Ok(Payload::File(path.to_owned()))
+}
+
+pub(super) fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("expected 'Name: value'")?;
+    let value = value.trim_matches([' ', '\t']);
+    let parsed = HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| format!("'{name}' is not a header's name (RFC 9110, 5.1); expected 'Name: value'"))?;
+    HeaderValue::from_str(value).map_err(|_| "expected a value of visible ASCII characters".to_owned())?;
+    if parsed == SEC_WEBSOCKET_PROTOCOL {
+        return Err("expected another header: --subprotocol offers subprotocols".to_owned());
+    }
+    if HANDSHAKE.contains(&parsed) {
+        return Err(format!("expected another header: {name} belongs to the handshake itself"));
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+pub(super) fn subprotocol(text: &str) -> Result<String, String> {
+    // Header names and subprotocols are both tokens (RFC 9110, 5.6.2).
+    match HeaderName::from_bytes(text.as_bytes()) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("expected a token, without spaces, commas or other separators (RFC 6455, 4.1)".to_owned()),
+    }
+}
+
+/// What a user may not set, since the handshake or the message's framing stands on it. Host is not among them: virtual
+/// hosts are chosen by it.
+const HANDSHAKE: [HeaderName; 9] = [
+    CONNECTION,
+    CONTENT_LENGTH,
+    SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_EXTENSIONS,
+    SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_VERSION,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    TE,
+];
+
+/// 30 days: beyond any run, and far from where instants overflow.
+const LONGEST: Duration = Duration::from_secs(30 * 86_400);
+
+/// More threads than any machine has cores for.
+const MOST_THREADS: usize = 1024;

@@ -1,0 +1,115 @@
+//! Merges what the workers record, interval by interval, into totals. Histograms are added bucket for bucket, so the
+//! total is what one histogram of everything would have been.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use crate::measured::{IntervalLatency, Measured};
+use crate::recorder::{INTERVAL_NS, Interval, SLICES, Slice, histogram};
+
+/// The totals of a run, in the making.
+#[derive(Debug)]
+pub struct Collector {
+    latency: Histogram<u64>,
+    service_time: Histogram<u64>,
+    send_lag: Histogram<u64>,
+    saturated: u64,
+    by_interval: BTreeMap<u64, (Histogram<u64>, [Slice; SLICES])>,
+    /// Where emptied intervals go back to, by turns.
+    spares: Vec<mpsc::Sender<Box<Interval>>>,
+    turn: usize,
+}
+
+impl Collector {
+    /// Nothing collected; emptied intervals go back over `spares`.
+    pub fn new(spares: Vec<mpsc::Sender<Box<Interval>>>) -> Self {
+        Self {
+            latency: histogram(),
+            service_time: histogram(),
+            send_lag: histogram(),
+            saturated: 0,
+            by_interval: BTreeMap::new(),
+            spares,
+            turn: 0,
+        }
+    }
+
+    /// Takes what a worker saw in one interval.
+    pub fn take(&mut self, interval: Box<Interval>) {
+        add(&mut self.latency, &interval.latency);
+        add(&mut self.service_time, &interval.service_time);
+        add(&mut self.send_lag, &interval.send_lag);
+        self.saturated += interval.saturated;
+        let (latency, slices) =
+            self.by_interval.entry(interval.index).or_insert_with(|| (compact(), Default::default()));
+        add(latency, &interval.latency);
+        for (sum, slice) in slices.iter_mut().zip(interval.slices) {
+            sum.messages += slice.messages;
+            sum.latency_ns += slice.latency_ns;
+        }
+        if !self.spares.is_empty() {
+            self.turn = (self.turn + 1) % self.spares.len();
+            // A worker that is done needs no spare.
+            let _ = self.spares[self.turn].send(interval);
+        }
+    }
+
+    /// Writes the totals into `measured`, whose window is known: the histograms, the latencies by interval, and the
+    /// slices that lie in the window whole.
+    pub fn finish(self, measured: &mut Measured) {
+        let window = measured.window;
+        let whole = (window.as_nanos() * SLICES as u128 / u128::from(INTERVAL_NS)) as usize;
+        let slices = self.by_interval.values().flat_map(|(_, slices)| *slices);
+        measured.slices = slices.take(whole).collect();
+        for (index, (latency, _)) in self.by_interval {
+            let start = Duration::from_nanos(index * INTERVAL_NS);
+            let length = Duration::from_nanos(INTERVAL_NS).min(window.saturating_sub(start));
+            measured.intervals.push(IntervalLatency { start, length, latency });
+        }
+        measured.latency = self.latency;
+        measured.service_time = self.service_time;
+        measured.send_lag = self.send_lag;
+        measured.saturated = self.saturated;
+    }
+}
+
+/// A histogram of the usual shape that grows with its largest value: intervals are kept until the end of the run, and
+/// a quarter of a megabyte for each would be an hour's gigabyte.
+fn compact() -> Histogram<u64> {
+    Histogram::new(3).expect("three significant digits are within HdrHistogram's range")
+}
+
+/// Adds bucket for bucket.
+pub fn add(total: &mut Histogram<u64>, part: &Histogram<u64>) {
+    total.add(part).expect("all histograms are of one shape");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::measured::{Connections, Usage};
+
+    #[test]
+    fn intervals_of_two_workers_add_up() {
+        let mut collector = Collector::new(Vec::new());
+        for (index, latency) in [(0, 10), (1, 30), (0, 20)] {
+            let mut interval = Box::new(Interval::new(index));
+            interval.record(9, 100, 101, 100 + latency, 2);
+            collector.take(interval);
+        }
+        let window = Duration::from_millis(1990);
+        let mut measured = Measured::new(SystemTime::UNIX_EPOCH, window, Connections::default(), Usage::default());
+        collector.finish(&mut measured);
+        assert_eq!((measured.latency.len(), measured.latency.max()), (6, 30));
+        let counts: Vec<_> = measured.intervals.iter().map(|i| (i.start.as_secs(), i.latency.len())).collect();
+        assert_eq!(counts, [(0, 4), (1, 2)]);
+        assert_eq!(measured.intervals[1].length, Duration::from_millis(990));
+        assert_eq!(measured.slices.len(), 19);
+        assert_eq!(measured.slices[9], Slice { messages: 4, latency_ns: 60 });
+    }
+}

@@ -1,0 +1,81 @@
+//! Where a run was made and how to make it again: the facts that decide whether two reports may be compared. No secrets:
+//! no host name, and of additional request headers the names only.
+
+use std::fs;
+use std::thread;
+
+use procfs::{CpuInfo, Current as _, Meminfo};
+use serde::{Deserialize, Serialize};
+
+use crate::plan::Plan;
+
+/// Where a run was made and how.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Environment {
+    /// The kernel's release.
+    pub kernel: String,
+    /// The processor architecture that Fathom was built for.
+    pub architecture: String,
+    /// The CPU's model, where the kernel tells.
+    pub cpu: Option<String>,
+    /// How many CPUs there are.
+    pub cores: CpuCount,
+    /// What governs the clock of the first CPU; absent where the kernel does not, as in most virtual machines.
+    pub governor: Option<String>,
+    /// The machine's memory in bytes.
+    pub memory_bytes: Option<u64>,
+    /// Fathom's version.
+    pub fathom: String,
+    /// The commit it was built from, marked `-dirty` where the sources differed from it; `unknown` outside a repository.
+    pub git_revision: String,
+    /// The compiler that built it.
+    pub rustc: String,
+    /// The seed of every random choice.
+    pub seed: u64,
+    /// The whole plan, the values of additional headers left out.
+    pub plan: Plan,
+    /// What the server says of its own configuration, where it does.
+    pub server_config: Option<serde_json::Value>,
+}
+
+/// How many CPUs there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CpuCount {
+    /// Online, on the whole machine; absent where the kernel does not tell.
+    pub online: Option<usize>,
+    /// That this process may use, by affinity and by cgroup quota.
+    pub allowed: usize,
+}
+
+impl Environment {
+    /// The environment of this process, about to run `plan`.
+    pub fn collect(plan: &Plan, server_config: Option<serde_json::Value>) -> Self {
+        let cpus = CpuInfo::current().ok();
+        let mut plan = plan.clone();
+        for (_, value) in &mut plan.connect.headers {
+            // Tokens and cookies are what such headers are for.
+            *value = "(not recorded)".to_owned();
+        }
+        Self {
+            kernel: line_of("/proc/sys/kernel/osrelease").unwrap_or_else(|| "unknown".to_owned()),
+            architecture: std::env::consts::ARCH.to_owned(),
+            cpu: cpus.as_ref().and_then(|cpus| cpus.model_name(0)).map(str::to_owned),
+            cores: CpuCount {
+                online: cpus.as_ref().map(CpuInfo::num_cores),
+                allowed: thread::available_parallelism().map_or(1, usize::from),
+            },
+            governor: line_of("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+            memory_bytes: Meminfo::current().ok().map(|memory| memory.mem_total),
+            fathom: env!("CARGO_PKG_VERSION").to_owned(),
+            git_revision: env!("FATHOM_GIT_REVISION").to_owned(),
+            rustc: env!("FATHOM_RUSTC").to_owned(),
+            seed: plan.seed,
+            plan,
+            server_config,
+        }
+    }
+}
+
+fn line_of(path: &str) -> Option<String> {
+    fs::read_to_string(path).ok().map(|text| text.trim().to_owned()).filter(|line| !line.is_empty())
+}

@@ -1,0 +1,204 @@
+use super::*;
+use crate::plan::{Kind, Message, Payload};
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Seen {
+    verified: Vec<u64>,
+    reordered: Vec<u64>,
+    corrupted: Vec<u64>,
+    unexpected: u64,
+}
+
+impl Witness for Seen {
+    fn verified(&mut self, stamp: Stamp, count: u64) {
+        self.verified.extend((0..count).map(|_| stamp.intended));
+    }
+    fn reordered(&mut self, stamp: Stamp) {
+        self.reordered.push(stamp.intended);
+    }
+    fn corrupted(&mut self, stamp: Stamp) {
+        self.corrupted.push(stamp.intended);
+    }
+    fn unexpected(&mut self) {
+        self.unexpected += 1;
+    }
+}
+
+fn corpus(size: &str) -> Corpus {
+    let message = Message { kind: Kind::Binary, payload: Payload::Random, size: size.parse().unwrap() };
+    Corpus::new(&message, None, 11)
+}
+
+/// A connection with `n` messages due at 1..=n and sent at 100.
+fn flying(corpus: &Corpus, n: u64) -> Flight {
+    let mut flight = Flight::new(3, 4);
+    (1..=n).for_each(|intended| flight.due(intended));
+    while !flight.unsent(corpus).is_empty() {
+        let bytes = flight.unsent(corpus).len();
+        flight.sent(corpus, bytes, 100);
+    }
+    flight
+}
+
+/// An unmasked frame.
+fn frame(fin: bool, opcode: OpCode, payload: &[u8]) -> Vec<u8> {
+    let header = Header { fin, rsv: 0, opcode, mask: None, payload_len: payload.len() as u64 };
+    let mut head = [0; MAX_HEADER_LEN];
+    let len = header.encode(&mut head);
+    [&head[..len], payload].concat()
+}
+
+fn receive(flight: &mut Flight, corpus: &Corpus, bytes: &[u8]) -> Seen {
+    let mut seen = Seen::default();
+    flight.received(corpus, bytes, &mut seen).unwrap();
+    seen
+}
+
+#[test]
+fn replies_are_verified_at_every_split() {
+    let corpus = corpus("0..300");
+    let stream = corpus.replies(3, 5).to_vec();
+    for split in 0..=stream.len() {
+        let mut flight = flying(&corpus, 5);
+        let mut seen = Seen::default();
+        flight.received(&corpus, &stream[..split], &mut seen).unwrap();
+        flight.received(&corpus, &stream[split..], &mut seen).unwrap();
+        assert_eq!(seen.verified, [1, 2, 3, 4, 5], "split at {split}");
+        assert!(flight.len() == 0);
+    }
+    let mut flight = flying(&corpus, 5);
+    let mut seen = Seen::default();
+    stream.iter().for_each(|byte| flight.received(&corpus, &[*byte], &mut seen).unwrap());
+    assert_eq!(seen, Seen { verified: vec![1, 2, 3, 4, 5], ..Seen::default() });
+}
+
+#[test]
+fn a_long_backlog_wraps_around_the_corpus() {
+    let corpus = corpus("10");
+    let n = corpus.len() as u64 * 2 + 5;
+    let mut flight = flying(&corpus, n);
+    let mut at = 3;
+    for _ in 0..n {
+        let reply = corpus.replies(at, 1).to_vec();
+        assert_eq!(receive(&mut flight, &corpus, &reply).verified.len(), 1);
+        at = corpus.after(at, 1);
+    }
+    assert!(flight.len() == 0);
+}
+
+#[test]
+fn partial_sends_keep_the_first_time_and_resume_where_they_stopped() {
+    let corpus = corpus("20");
+    let mut flight = Flight::new(0, 4);
+    flight.due(1);
+    flight.due(2);
+    let all = flight.unsent(&corpus).to_vec();
+    assert_eq!(flight.sent(&corpus, 5, 10), 0);
+    assert_eq!(flight.unsent(&corpus), &all[5..]);
+    assert_eq!(flight.sent(&corpus, 22, 20), 1);
+    assert_eq!(flight.sent(&corpus, all.len() - 27, 30), 1);
+    let sent: Vec<u64> = flight.queue.iter().map(|stamp| stamp.sent).collect();
+    assert_eq!(sent, [10, 20]);
+    assert!(flight.unsent(&corpus).is_empty());
+}
+
+#[test]
+fn control_frames_between_and_fragments_of_replies_are_read() {
+    let corpus = corpus("50");
+    let mut flight = flying(&corpus, 3);
+    let second = corpus.payload(4);
+    let stream = [
+        corpus.replies(3, 1).to_vec(),
+        frame(false, OpCode::Binary, &second[..10]),
+        frame(true, OpCode::Ping, b"are you there"),
+        frame(true, OpCode::Continuation, &second[10..]),
+        frame(true, OpCode::Pong, b""),
+        corpus.replies(5, 1).to_vec(),
+    ]
+    .concat();
+    for split in 0..stream.len() {
+        let mut flight = flying(&corpus, 3);
+        let mut seen = receive(&mut flight, &corpus, &stream[..split]);
+        flight.received(&corpus, &stream[split..], &mut seen).unwrap();
+        assert_eq!(seen, Seen { verified: vec![1, 2, 3], ..Seen::default() }, "split at {split}");
+        assert!(flight.irregular.is_none(), "regular again");
+    }
+    receive(&mut flight, &corpus, &stream);
+    let pong = flight.unsent(&corpus).to_vec();
+    let (header, at) = Header::parse(&pong).unwrap().unwrap();
+    assert_eq!((header.opcode, header.payload_len), (OpCode::Pong, 13));
+    let mut payload = pong[at..].to_vec();
+    apply_mask(&mut payload, header.mask.unwrap());
+    assert_eq!(payload, b"are you there");
+    assert_eq!(flight.sent(&corpus, pong.len(), 1), 0);
+    assert!(flight.unsent(&corpus).is_empty());
+}
+
+#[test]
+fn a_late_reply_is_reordered_and_a_skipped_one_stays_outstanding() {
+    let corpus = corpus("50");
+    let reply = |i: usize| corpus.replies(3 + i, 1).to_vec();
+    let mut flight = flying(&corpus, 4);
+    let seen = receive(&mut flight, &corpus, &[reply(1), reply(0), reply(3)].concat());
+    assert_eq!(seen, Seen { verified: vec![2, 4], reordered: vec![1], ..Seen::default() });
+    assert_eq!(flight.len(), 1);
+    assert_eq!(flight.abandon().map(|stamp| stamp.intended).collect::<Vec<_>>(), [3]);
+}
+
+#[test]
+fn a_wrong_byte_a_wrong_length_and_a_wrong_opcode_are_corrupted() {
+    let corpus = corpus("50");
+    for wrong in [
+        frame(true, OpCode::Binary, &[7; 50]),
+        frame(true, OpCode::Binary, &corpus.payload(3)[..49]),
+        frame(true, OpCode::Text, corpus.payload(3)),
+        frame(true, OpCode::Binary, b""),
+    ] {
+        let mut flight = flying(&corpus, 2);
+        let seen = receive(&mut flight, &corpus, &[wrong, corpus.replies(4, 1).to_vec()].concat());
+        assert_eq!(seen, Seen { corrupted: vec![1], verified: vec![2], ..Seen::default() });
+        assert!(flight.len() == 0 && flight.irregular.is_none());
+    }
+}
+
+#[test]
+fn duplicates_and_messages_out_of_the_blue_are_unexpected() {
+    let corpus = corpus("50");
+    let mut flight = flying(&corpus, 2);
+    let first = corpus.replies(3, 1).to_vec();
+    let seen =
+        receive(&mut flight, &corpus, &[first.clone(), first.clone(), corpus.replies(4, 1).to_vec(), first].concat());
+    assert_eq!(seen, Seen { verified: vec![1, 2], unexpected: 2, ..Seen::default() });
+}
+
+#[test]
+fn a_server_that_breaks_the_protocol_is_left() {
+    let corpus = corpus("50");
+    let cases: [(Vec<u8>, &str); 7] = [
+        (
+            [&[0x88, 13], &1001u16.to_be_bytes()[..], b"going away!"].concat(),
+            "closed by the server with code 1001 (going away!)",
+        ),
+        (vec![0x88, 0], "closed by the server with no code"),
+        (vec![0x82, 0x81, 1, 2, 3, 4, 5], "masked"),
+        (vec![0xc2, 0x01, 0], "reserved"),
+        (vec![0x80, 0x01, 0], "continuation"),
+        (vec![0x83, 0x00], "reserved"),
+        (vec![0x82, 126, 0x10, 0], "longer than any"),
+    ];
+    for (bytes, expected) in cases {
+        let mut flight = flying(&corpus, 1);
+        let gone = flight.received(&corpus, &bytes, &mut Seen::default()).unwrap_err().to_string();
+        assert!(gone.to_lowercase().contains(expected), "{gone}, expected {expected}");
+    }
+}
+
+#[test]
+fn a_flood_of_pings_is_bounded() {
+    let corpus = corpus("50");
+    let mut flight = flying(&corpus, 1);
+    for _ in 0..1000 {
+        receive(&mut flight, &corpus, &frame(true, OpCode::Ping, &[1; 125]));
+    }
+    assert!(flight.pongs.len() <= MAX_PONGS_BYTES);
+}

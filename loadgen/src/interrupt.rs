@@ -1,0 +1,60 @@
+//! Ctrl-C and SIGTERM: the first ends the run early, with a report of what there is; the second ends the program.
+
+use std::io;
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::thread;
+
+use rustix::process::{Pid, Signal, kill_process};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::trust::Verdict;
+
+/// Whether the user wants the run to end.
+#[derive(Debug)]
+pub struct Interrupt {
+    state: Arc<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    interrupted: AtomicBool,
+    /// The server that was started here; 0 for none.
+    server: AtomicI32,
+}
+
+impl Interrupt {
+    /// Takes the signals over from their default, which is to end the process.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn install() -> io::Result<Self> {
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let state = Arc::new(State::default());
+        let shared = state.clone();
+        thread::spawn(move || {
+            for _ in signals.forever() {
+                if shared.interrupted.swap(true, Ordering::Relaxed) {
+                    if let Some(server) = Pid::from_raw(shared.server.load(Ordering::Relaxed)) {
+                        // It may be gone already, which is as good.
+                        let _ = kill_process(server, Signal::TERM);
+                    }
+                    process::exit(Verdict::Interrupted.exit_code().into());
+                }
+            }
+        });
+        Ok(Self { state })
+    }
+
+    /// Set once the first signal has come.
+    pub fn flag(&self) -> &AtomicBool {
+        &self.state.interrupted
+    }
+
+    /// Has a second signal stop this process too.
+    pub fn stops_with_it(&self, server: Option<i32>) {
+        self.state.server.store(server.unwrap_or_default(), Ordering::Relaxed);
+    }
+}

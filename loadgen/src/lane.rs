@@ -1,0 +1,387 @@
+//! The measured phase of one worker: a loop over one epoll set that sends what is due, takes what has come, and records
+//! the difference. Frames are prebuilt, replies are compared where they lie, and once warm it allocates nothing.
+
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+
+use crate::clock::Clock;
+use crate::flight::{Flight, Stamp};
+use crate::ledger::{Exchange, Ledger, Phases};
+use crate::payload::Corpus;
+use crate::plan::Pacing;
+use crate::progress::Live;
+use crate::recorder::Messages;
+use crate::schedule::Schedule;
+
+/// What a lane is given.
+#[derive(Debug)]
+pub struct Orders<'a> {
+    /// The messages to send.
+    pub corpus: &'a Corpus,
+    /// What keeps them coming; an open loop has the worker's own share of the schedule.
+    pub pace: Pace,
+    /// When to warm up, measure and stop.
+    pub phases: Phases,
+    /// The run's clock.
+    pub clock: Clock,
+    /// Set when the run is to end early.
+    pub interrupted: &'a AtomicBool,
+    /// Counters for the progress display.
+    pub live: &'a Live,
+    /// Where full intervals go.
+    pub exchange: Exchange,
+}
+
+/// What keeps a worker's messages coming.
+#[derive(Debug)]
+pub enum Pace {
+    /// Replies: every connection keeps this many messages in flight.
+    Closed(usize),
+    /// The clock.
+    Open(Schedule, Pacing),
+}
+
+/// What a worker reports once all is sent and answered, or given up.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What became of the measured messages.
+    pub messages: Messages,
+    /// Replies that came within the measured phase.
+    pub replies_in_window: u64,
+    /// Bytes received within it, frame headers included.
+    pub reply_bytes_in_window: u64,
+    /// When the measured phase ended, ns of the run's clock.
+    pub ended: u64,
+    /// Connections lost.
+    pub dropped: u64,
+    /// Messages that the backlog bound refused.
+    pub over_backlog: u64,
+    /// Why connections were lost, and how often.
+    pub failures: BTreeMap<String, u64>,
+    /// The worker's CPU time in the measured phase over its length.
+    pub busy: f64,
+}
+
+/// A connection on the lane.
+#[derive(Debug)]
+struct Line {
+    stream: TcpStream,
+    flight: Flight,
+    /// Whether the socket is full, so that epoll is to say when it no longer is.
+    blocked: bool,
+}
+
+struct Lane<'a> {
+    corpus: &'a Corpus,
+    pace: Pace,
+    clock: Clock,
+    interrupted: &'a AtomicBool,
+    live: &'a Live,
+    epoll: OwnedFd,
+    /// `None` once a connection is lost.
+    lines: Vec<Option<Line>>,
+    alive: usize,
+    /// Messages due or in flight, over all lines.
+    outstanding: usize,
+    buffer: Box<[u8]>,
+    ledger: Ledger,
+    failures: BTreeMap<String, u64>,
+    dropped: u64,
+    over_backlog: u64,
+    /// Replies since the progress display was last told.
+    untold: u64,
+}
+
+/// Runs the load of `orders` over `connections`, each given with the bytes that came with its handshake, until the plan's
+/// end, an interruption, or the loss of the last connection.
+///
+/// # Errors
+/// When the kernel refuses an epoll set or an entry in it.
+pub fn run(orders: Orders<'_>, connections: Vec<(TcpStream, Vec<u8>)>) -> io::Result<Outcome> {
+    let Orders { corpus, pace, phases, clock, interrupted, live, exchange } = orders;
+    let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+    let capacity = match pace {
+        Pace::Closed(in_flight) => in_flight,
+        Pace::Open(..) => OPEN_LOOP_CAPACITY,
+    };
+    let mut early = Vec::new();
+    let mut lines = Vec::with_capacity(connections.len());
+    for (index, (stream, read_ahead)) in connections.into_iter().enumerate() {
+        stream.set_nonblocking(true)?;
+        epoll::add(&epoll, &stream, EventData::new_u64(index as u64), EventFlags::IN)?;
+        // Each connection starts elsewhere in the cycle, so that a reply sent to the wrong connection shows.
+        let first = index * STRIDE % corpus.len();
+        lines.push(Some(Line { stream, flight: Flight::new(first, capacity), blocked: false }));
+        if !read_ahead.is_empty() {
+            early.push((index, read_ahead));
+        }
+    }
+    let mut lane = Lane {
+        corpus,
+        pace,
+        clock,
+        interrupted,
+        live,
+        epoll,
+        alive: lines.len(),
+        lines,
+        outstanding: 0,
+        buffer: vec![0; RECEIVE_BYTES].into_boxed_slice(),
+        ledger: Ledger::new(phases, exchange),
+        failures: BTreeMap::new(),
+        dropped: 0,
+        over_backlog: 0,
+        untold: 0,
+    };
+    for (index, bytes) in early {
+        lane.take(index, &bytes);
+    }
+    lane.run()
+}
+
+impl Lane<'_> {
+    fn run(mut self) -> io::Result<Outcome> {
+        // The clock stands at 0 until all workers can start together.
+        thread::sleep(self.clock.instant(0).saturating_duration_since(Instant::now()));
+        let mut events = Vec::with_capacity(EVENTS);
+        let mut now = self.clock.now();
+        self.start(now);
+        while self.ledger.turn(now, self.interrupted.load(Ordering::Relaxed)) && self.alive > 0 {
+            self.send_due(&mut now);
+            let sent_and_answered = !self.ledger.sending() && self.outstanding == 0;
+            // Every message in flight of a closed loop may be lost; then nothing would ever be sent again.
+            let stuck = matches!(self.pace, Pace::Closed(_)) && self.ledger.silent();
+            if sent_and_answered || stuck {
+                break;
+            }
+            events.clear();
+            let timeout = self.timeout(now);
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&timeout)) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            now = self.clock.now();
+            for event in &events {
+                let Event { flags, data, .. } = *event;
+                self.serve(data.u64() as usize, flags, &mut now);
+                // A full lane must not make what is due wait for the whole batch of events.
+                self.send_due(&mut now);
+            }
+            if self.untold > 0 {
+                self.live.replies.fetch_add(std::mem::take(&mut self.untold), Ordering::Relaxed);
+            }
+        }
+        Ok(self.finish(now))
+    }
+
+    /// Sends the first messages of a closed loop.
+    fn start(&mut self, now: u64) {
+        if let Pace::Closed(in_flight) = self.pace {
+            for index in 0..self.lines.len() {
+                self.refill(index, in_flight, now);
+            }
+        }
+    }
+
+    /// Sends what an open loop's schedule has due.
+    #[inline]
+    fn send_due(&mut self, now: &mut u64) {
+        while let Pace::Open(schedule, _) = &mut self.pace
+            && let Some(due) = schedule.pop(*now)
+        {
+            if !self.ledger.takes(due.at) {
+                return;
+            }
+            match &mut self.lines[due.connection] {
+                Some(line) if line.flight.len() < MAX_BACKLOG => {
+                    line.flight.due(due.at);
+                    self.outstanding += 1;
+                    if !line.blocked {
+                        self.flush(due.connection, *now);
+                    }
+                }
+                line => {
+                    self.over_backlog += u64::from(line.is_some());
+                    self.ledger.lost(Stamp::due(due.at));
+                }
+            }
+            *now = self.clock.now();
+        }
+    }
+
+    /// Makes `count` messages due at `now` on a closed loop's connection, as far as the plan goes on.
+    #[inline]
+    fn refill(&mut self, index: usize, count: usize, now: u64) {
+        let Some(line) = &mut self.lines[index] else { return };
+        let mut taken = 0;
+        while taken < count && self.ledger.takes(now) {
+            line.flight.due(now);
+            taken += 1;
+        }
+        self.outstanding += taken;
+        if !line.blocked && taken > 0 {
+            self.flush(index, now);
+        }
+    }
+
+    /// Sends all that a connection has to send, or as much as its socket takes.
+    #[inline]
+    fn flush(&mut self, index: usize, now: u64) {
+        let Some(line) = &mut self.lines[index] else { return };
+        let corpus = self.corpus;
+        let mut full = false;
+        loop {
+            let bytes = line.flight.unsent(corpus);
+            if bytes.is_empty() {
+                break;
+            }
+            let len = bytes.len();
+            match (&line.stream).write(bytes) {
+                Ok(sent) => {
+                    line.flight.sent(corpus, sent, now);
+                    full = sent < len;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => full = true,
+                Err(error) => return self.drop_line(index, &format!("sending: {error}")),
+            }
+            if full {
+                break;
+            }
+        }
+        if full != line.blocked {
+            line.blocked = full;
+            let interest = if full { EventFlags::IN | EventFlags::OUT } else { EventFlags::IN };
+            if let Err(error) = epoll::modify(&self.epoll, &line.stream, EventData::new_u64(index as u64), interest) {
+                self.drop_line(index, &format!("epoll: {error}"));
+            }
+        }
+    }
+
+    /// Serves one ready connection; `now` is set to the time of its reply.
+    #[inline]
+    fn serve(&mut self, index: usize, flags: EventFlags, now: &mut u64) {
+        if flags.contains(EventFlags::OUT) {
+            self.flush(index, *now);
+        }
+        if !flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
+            return;
+        }
+        let Some(line) = &self.lines[index] else { return };
+        let received = match (&line.stream).read(&mut self.buffer) {
+            Ok(0) => return self.drop_line(index, "closed by the server without a Close frame"),
+            Ok(received) => received,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return,
+            Err(error) => return self.drop_line(index, &format!("receiving: {error}")),
+        };
+        *now = self.clock.now();
+        self.ledger.received(received, *now);
+        let buffer = std::mem::take(&mut self.buffer);
+        let answered = self.take(index, &buffer[..received]);
+        self.buffer = buffer;
+        if let Pace::Closed(_) = self.pace {
+            self.refill(index, answered, *now);
+        }
+    }
+
+    /// Hands received bytes to a connection's flight; returns the messages that they answered.
+    #[inline]
+    fn take(&mut self, index: usize, bytes: &[u8]) -> usize {
+        let Some(line) = &mut self.lines[index] else { return 0 };
+        let before = line.flight.len();
+        match line.flight.received(self.corpus, bytes, &mut self.ledger) {
+            Ok(()) => {
+                let answered = before - line.flight.len();
+                self.outstanding -= answered;
+                self.untold += answered as u64;
+                if line.flight.owes_pongs() && !line.blocked {
+                    self.flush(index, self.clock.now());
+                }
+                answered
+            }
+            Err(gone) => {
+                self.outstanding -= before - line.flight.len();
+                self.drop_line(index, &gone.to_string());
+                0
+            }
+        }
+    }
+
+    #[cold]
+    fn drop_line(&mut self, index: usize, why: &str) {
+        let Some(mut line) = self.lines[index].take() else { return };
+        self.outstanding -= line.flight.len();
+        line.flight.abandon().for_each(|stamp| self.ledger.lost(stamp));
+        self.alive -= 1;
+        self.dropped += 1;
+        *self.failures.entry(why.to_owned()).or_default() += 1;
+    }
+
+    /// How long the kernel may let the worker sleep.
+    #[inline]
+    fn timeout(&self, now: u64) -> Timespec {
+        let mut until = self.ledger.next_mark().min(now + LONGEST_SLEEP_NS);
+        if let Pace::Open(schedule, pacing) = &self.pace
+            && self.ledger.sending()
+        {
+            until = match pacing {
+                Pacing::Spin => now,
+                Pacing::Sleep => until.min(schedule.next_at()),
+            };
+        }
+        let ns = until.saturating_sub(now);
+        Timespec { tv_sec: (ns / 1_000_000_000) as i64, tv_nsec: (ns % 1_000_000_000) as i64 }
+    }
+
+    fn finish(mut self, now: u64) -> Outcome {
+        for line in self.lines.iter_mut().flatten() {
+            if !line.flight.mid_frame() {
+                // A courtesy that nothing depends on: the socket is closed next.
+                let _ = (&line.stream).write(&CLOSE_NORMAL);
+            }
+            line.flight.abandon().for_each(|stamp| self.ledger.lost(stamp));
+        }
+        let closed = self.ledger.close(now);
+        Outcome {
+            messages: closed.messages,
+            replies_in_window: closed.replies_in_window,
+            reply_bytes_in_window: closed.reply_bytes_in_window,
+            ended: closed.ended,
+            dropped: self.dropped,
+            over_backlog: self.over_backlog,
+            failures: self.failures,
+            busy: closed.busy,
+        }
+    }
+}
+
+/// Readable connections taken from the kernel at a time: enough to save system calls, few enough that the last one's
+/// reply has not aged in the generator's own queue before its time is read.
+const EVENTS: usize = 64;
+
+/// The receive buffer in bytes, shared by all connections of a worker: one read takes all that a socket holds.
+const RECEIVE_BYTES: usize = 512 << 10;
+
+/// Messages that one connection may have due or in flight: 65,536 of them (24 bytes each) are over a second of what one
+/// connection can carry, and a bound on what a dead server costs the generator.
+const MAX_BACKLOG: usize = 1 << 16;
+
+/// Messages that an open loop's connection holds without allocating.
+const OPEN_LOOP_CAPACITY: usize = 16;
+
+/// How far apart in the corpus neighbouring connections start; odd, so that all starts occur.
+const STRIDE: usize = 31;
+
+/// The longest sleep in ns: an interruption is noticed within it.
+const LONGEST_SLEEP_NS: u64 = 50_000_000;
+
+/// A Close frame with code 1000, masked with a key of zeros, since it has nothing to hide from anybody.
+const CLOSE_NORMAL: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];

@@ -1,0 +1,36 @@
+//! Fathom's load generator: opens thousands of WebSocket connections to an echo server, measures the round trip in a
+//! closed or an open loop, and says what the figures are worth.
+//!
+//! A [`plan::Plan`] goes in; `worker`s open connections (`opening`, `connect`) and run a `lane` each, which keeps the
+//! messages of every connection in a `flight` and its books in a `ledger`; [`run::measure`] merges what they record into
+//! [`measured::Measured`].
+
+pub mod app;
+pub mod cli;
+mod clock;
+mod collector;
+mod connect;
+pub mod cores;
+pub mod environment;
+mod flight;
+mod interrupt;
+mod lane;
+mod ledger;
+pub mod limits;
+pub mod measured;
+mod opening;
+pub mod output;
+pub mod payload;
+pub mod plan;
+pub mod progress;
+pub mod recorder;
+pub mod report;
+pub mod resources;
+pub mod run;
+mod schedule;
+mod server_config;
+pub mod target;
+pub mod trust;
+pub mod units;
+pub mod url;
+mod worker;

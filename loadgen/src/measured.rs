@@ -1,0 +1,112 @@
+//! What a run measured, merged over its workers and before any judgement: the one input of [`crate::report`].
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+
+use crate::recorder::{Messages, Slice, histogram};
+
+/// What a run measured.
+#[derive(Debug)]
+pub struct Measured {
+    /// When the measured phase began.
+    pub began_at: SystemTime,
+    /// How long it lasted: until its planned end, its last message, or the interruption.
+    pub window: Duration,
+    /// Whether it ended early on request.
+    pub interrupted: bool,
+    /// From the intended send to the reply, ns.
+    pub latency: Histogram<u64>,
+    /// From the actual send to the reply, ns.
+    pub service_time: Histogram<u64>,
+    /// From the intended to the actual send, ns.
+    pub send_lag: Histogram<u64>,
+    /// From the start of connecting to the end of the WebSocket handshake, ns.
+    pub connect: Histogram<u64>,
+    /// Latencies above the histograms' range, recorded as its highest value.
+    pub saturated: u64,
+    /// Latency by interval, in order.
+    pub intervals: Vec<IntervalLatency>,
+    /// The run in slices of a tenth of an interval, in order, whole ones only.
+    pub slices: Vec<Slice>,
+    /// What became of the connections.
+    pub connections: Connections,
+    /// What became of the messages.
+    pub messages: Messages,
+    /// Replies that came within the window, whenever their message was due: what throughput counts.
+    pub replies_in_window: u64,
+    /// Bytes received within the window, frame headers included.
+    pub reply_bytes_in_window: u64,
+    /// What went wrong, and how often.
+    pub failures: BTreeMap<String, u64>,
+    /// Messages that an open loop's backlog bound refused.
+    pub over_backlog: u64,
+    /// Each worker's CPU time over the window, as a share of it (1.0: it never slept).
+    pub worker_busy: Vec<f64>,
+    /// The generator's own use of the machine over the window.
+    pub loadgen: Usage,
+    /// The server's, where it runs on this machine.
+    pub server: Option<Usage>,
+}
+
+impl Measured {
+    /// A measured phase of which only the frame is known: no messages, no latencies yet.
+    pub fn new(began_at: SystemTime, window: Duration, connections: Connections, loadgen: Usage) -> Self {
+        Self {
+            began_at,
+            window,
+            interrupted: false,
+            latency: histogram(),
+            service_time: histogram(),
+            send_lag: histogram(),
+            connect: histogram(),
+            saturated: 0,
+            intervals: Vec::new(),
+            slices: Vec::new(),
+            connections,
+            messages: Messages::default(),
+            replies_in_window: 0,
+            reply_bytes_in_window: 0,
+            failures: BTreeMap::new(),
+            over_backlog: 0,
+            worker_busy: Vec::new(),
+            loadgen,
+            server: None,
+        }
+    }
+}
+
+/// What became of the connections.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connections {
+    /// Asked for by the plan.
+    pub requested: u64,
+    /// Opened, handshake done.
+    pub established: u64,
+    /// Not opened.
+    pub failed: u64,
+    /// Lost after they were opened.
+    pub dropped: u64,
+}
+
+/// The latency of one interval.
+#[derive(Debug, Clone)]
+pub struct IntervalLatency {
+    /// Its beginning, from the beginning of the measured phase.
+    pub start: Duration,
+    /// Its length.
+    pub length: Duration,
+    /// The latencies of the replies that came in it, ns.
+    pub latency: Histogram<u64>,
+}
+
+/// A process's use of the machine over the measured phase.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Usage {
+    /// CPU time, user and system, of all its threads.
+    pub cpu: Duration,
+    /// The most memory it ever had resident, in bytes.
+    pub max_rss_bytes: u64,
+}

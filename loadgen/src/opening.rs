@@ -1,0 +1,131 @@
+//! A worker's connections, opened before its lane starts: at the plan's rate, a bounded number at a time.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use tokio::task::{JoinSet, LocalSet};
+
+use crate::clock::nanoseconds;
+use crate::connect::{self, ConnectError};
+use crate::plan::Connect;
+use crate::progress::Live;
+use crate::recorder::histogram;
+use crate::url::Url;
+
+/// What a worker is to open.
+#[derive(Debug)]
+pub struct Share<'a> {
+    /// Where to.
+    pub url: &'a Url,
+    /// The addresses of its host, tried in this order.
+    pub addresses: &'a [SocketAddr],
+    /// How.
+    pub how: &'a Connect,
+    /// How many.
+    pub connections: u32,
+    /// The number of the first, over all workers; source addresses are taken in turn by it.
+    pub first: u32,
+    /// Connections per second for this worker, if they are paced.
+    pub rate: Option<f64>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Opened {
+    /// The sockets, each with the bytes that came right behind its handshake.
+    pub connections: Vec<(TcpStream, Vec<u8>)>,
+    /// How long each took, ns.
+    pub connect: Histogram<u64>,
+    /// Why others were not opened, and how often.
+    pub failures: Failures,
+}
+
+/// What went wrong, and how often.
+pub type Failures = BTreeMap<String, u64>;
+
+/// Opens a worker's share. Gives up early when it is interrupted, or when [`HOPELESS`] attempts have failed and none has
+/// succeeded.
+///
+/// # Errors
+/// When the kernel refuses a runtime (an epoll set).
+pub fn open_all(share: &Share<'_>, interrupted: &AtomicBool, live: &Live) -> io::Result<Opened> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let opened = LocalSet::new().block_on(&runtime, open_share(share, interrupted, live));
+    Ok(opened)
+}
+
+async fn open_share(share: &Share<'_>, interrupted: &AtomicBool, live: &Live) -> Opened {
+    let url = Rc::new(share.url.clone());
+    let addresses: Rc<[SocketAddr]> = share.addresses.into();
+    let how = Rc::new(share.how.clone());
+    let sources = &share.how.source_ips;
+    let began = Instant::now();
+    let mut opened = Opened { connections: Vec::new(), connect: histogram(), failures: BTreeMap::new() };
+    let mut failed = 0;
+    let mut attempts = JoinSet::new();
+    let mut next = 0;
+    loop {
+        let hopeless = opened.connections.is_empty() && failed >= HOPELESS;
+        let more = next < share.connections && !hopeless && !interrupted.load(Ordering::Relaxed);
+        if !more && (attempts.is_empty() || interrupted.load(Ordering::Relaxed)) {
+            return opened;
+        }
+        let due = share.rate.map(|rate| began + Duration::from_secs_f64(f64::from(next) / rate));
+        let ready = due.is_none_or(|due| Instant::now() >= due);
+        if more && ready && attempts.len() < AT_ONCE {
+            let source = (!sources.is_empty()).then(|| sources[(share.first + next) as usize % sources.len()]);
+            attempts.spawn_local(attempt(url.clone(), addresses.clone(), source, how.clone()));
+            next += 1;
+            continue;
+        }
+        let wake = due.filter(|_| more && !ready).unwrap_or_else(|| Instant::now() + INTERRUPTION_POLL);
+        tokio::select! {
+            Some(attempt) = attempts.join_next() => match attempt.expect("an attempt does not panic and is not aborted") {
+                Ok((connection, took)) => {
+                    opened.connect.saturating_record(nanoseconds(took));
+                    opened.connections.push(connection);
+                    live.connected.fetch_add(1, Ordering::Relaxed);
+                }
+                Err(error) => {
+                    failed += 1;
+                    *opened.failures.entry(error.to_string()).or_default() += 1;
+                    live.failed.fetch_add(1, Ordering::Relaxed);
+                }
+            },
+            () = tokio::time::sleep_until(wake.min(Instant::now() + INTERRUPTION_POLL).into()) => {}
+        }
+    }
+}
+
+/// Opens one connection to the first address that takes it.
+async fn attempt(
+    url: Rc<Url>,
+    addresses: Rc<[SocketAddr]>,
+    source: Option<IpAddr>,
+    how: Rc<Connect>,
+) -> Result<((TcpStream, Vec<u8>), Duration), ConnectError> {
+    let began = Instant::now();
+    let mut result = Err(ConnectError::Handshake("the host has no address".into()));
+    for &address in addresses.iter() {
+        result = connect::open(&url, address, source, &how).await;
+        if !matches!(result, Err(ConnectError::Tcp { .. })) {
+            break;
+        }
+    }
+    result.map(|connection| (connection, began.elapsed()))
+}
+
+/// Handshakes that a worker has under way at once: enough to keep a server busy, well under the 1,024 that a listener's
+/// default backlog holds, since a connection that overflows it waits a second for its SYN to be sent again.
+const AT_ONCE: usize = 128;
+
+/// Failures, none having succeeded, after which a worker does not try the rest.
+const HOPELESS: usize = 64;
+
+/// How often an interruption is looked for.
+const INTERRUPTION_POLL: Duration = Duration::from_millis(50);

@@ -1,0 +1,255 @@
+//! The messages of a run, prebuilt: a corpus of masked frames ready to send and of the replies they must bring. Sending
+//! a batch is one slice of it, checking a reply is one comparison with it, and neither copies anything.
+
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use wire::{Header, MAX_HEADER_LEN, OpCode, apply_mask};
+
+use crate::plan::{Kind, Message, Payload};
+
+/// A cycle of distinct messages, numbered `0..len()`; after the last comes the first again.
+///
+/// Both halves hold the cycle twice, so that up to `len()` consecutive messages from any first one are one slice.
+#[derive(Debug)]
+pub struct Corpus {
+    len: usize,
+    requests: Frames,
+    replies: Frames,
+    opcode: OpCode,
+    longest: usize,
+    distinct: bool,
+}
+
+/// Frames end to end.
+#[derive(Debug, Default)]
+struct Frames {
+    bytes: Vec<u8>,
+    /// Where each frame begins, and where the last one ends.
+    starts: Vec<usize>,
+}
+
+impl Corpus {
+    /// Builds the messages of a plan. `file` is the content for [`Payload::File`], which every message then has;
+    /// text from a file must be UTF-8.
+    pub fn new(message: &Message, file: Option<&[u8]>, seed: u64) -> Self {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let average = file.map_or((message.size.min() + message.size.max()) / 2, <[u8]>::len);
+        let len = (CORPUS_BYTES / average.max(1)).clamp(FEWEST, MOST);
+        let opcode = match message.kind {
+            Kind::Text => OpCode::Text,
+            Kind::Binary => OpCode::Binary,
+        };
+        let payloads: Vec<Vec<u8>> = (0..len)
+            .map(|_| match file {
+                Some(content) => content.to_vec(),
+                None => payload(message, &mut rng),
+            })
+            .collect();
+        let masks: Vec<[u8; 4]> = (0..len).map(|_| rng.random()).collect();
+        let (mut requests, mut replies) = (Frames::default(), Frames::default());
+        for i in (0..len).chain(0..len) {
+            requests.push(opcode, Some(masks[i]), &payloads[i]);
+            replies.push(opcode, None, &payloads[i]);
+        }
+        requests.finish();
+        replies.finish();
+        let distinct = file.is_none() && message.size.max() > 0;
+        let longest = payloads.iter().map(Vec::len).max().unwrap_or_default();
+        Self { len, requests, replies, opcode, longest, distinct }
+    }
+
+    /// Messages in the cycle.
+    #[expect(clippy::len_without_is_empty, reason = "a corpus is never empty")]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The longest payload in bytes.
+    pub fn longest(&self) -> usize {
+        self.longest
+    }
+
+    /// The opcode of every message.
+    pub fn opcode(&self) -> OpCode {
+        self.opcode
+    }
+
+    /// Whether messages differ from each other, so that one reply can be told from another.
+    pub fn distinct(&self) -> bool {
+        self.distinct
+    }
+
+    /// The frames of `count <= len()` messages from `first` on, as they are sent.
+    #[inline]
+    pub fn requests(&self, first: usize, count: usize) -> &[u8] {
+        self.requests.slice(first, count)
+    }
+
+    /// The frames of `count <= len()` replies from `first` on, as the server must send them.
+    #[inline]
+    pub fn replies(&self, first: usize, count: usize) -> &[u8] {
+        self.replies.slice(first, count)
+    }
+
+    /// How many whole frames from `first` on fit into `bytes` of requests, and what is left of `bytes` after them.
+    #[inline]
+    pub fn whole_requests(&self, first: usize, bytes: usize) -> (usize, usize) {
+        self.requests.whole(first, bytes)
+    }
+
+    /// How many whole frames from `first` on fit into `bytes` of replies, and what is left of `bytes` after them.
+    #[inline]
+    pub fn whole_replies(&self, first: usize, bytes: usize) -> (usize, usize) {
+        self.replies.whole(first, bytes)
+    }
+
+    /// The payload of one message.
+    pub fn payload(&self, index: usize) -> &[u8] {
+        let frame = self.replies.slice(index, 1);
+        match Header::parse(frame) {
+            Ok(Some((_, header_len))) => &frame[header_len..],
+            _ => unreachable!("the corpus holds whole frames"),
+        }
+    }
+
+    /// The message `steps` after `index` in the cycle.
+    #[inline]
+    pub fn after(&self, index: usize, steps: usize) -> usize {
+        let next = index + steps;
+        if next < self.len { next } else { next % self.len }
+    }
+}
+
+impl Frames {
+    fn push(&mut self, opcode: OpCode, mask: Option<[u8; 4]>, payload: &[u8]) {
+        self.starts.push(self.bytes.len());
+        let mut head = [0; MAX_HEADER_LEN];
+        let header = Header { fin: true, rsv: 0, opcode, mask, payload_len: payload.len() as u64 };
+        let head_len = header.encode(&mut head);
+        self.bytes.extend_from_slice(&head[..head_len]);
+        let at = self.bytes.len();
+        self.bytes.extend_from_slice(payload);
+        if let Some(key) = mask {
+            apply_mask(&mut self.bytes[at..], key);
+        }
+    }
+
+    fn finish(&mut self) {
+        self.starts.push(self.bytes.len());
+    }
+
+    #[inline]
+    fn slice(&self, first: usize, count: usize) -> &[u8] {
+        &self.bytes[self.starts[first]..self.starts[first + count]]
+    }
+
+    #[inline]
+    fn whole(&self, first: usize, bytes: usize) -> (usize, usize) {
+        let start = self.starts[first];
+        let mut count = 0;
+        while first + count + 1 < self.starts.len() && self.starts[first + count + 1] - start <= bytes {
+            count += 1;
+        }
+        (count, bytes - (self.starts[first + count] - start))
+    }
+}
+
+/// One payload of the plan's kind and size.
+fn payload(message: &Message, rng: &mut SmallRng) -> Vec<u8> {
+    let size = rng.random_range(message.size.min()..=message.size.max());
+    match (&message.payload, message.kind) {
+        (Payload::Json, _) => json(size, rng),
+        (_, Kind::Text) => (0..size).map(|_| rng.random_range(b' '..=b'~')).collect(),
+        (_, Kind::Binary) => {
+            let mut bytes = vec![0; size];
+            rng.fill(&mut bytes[..]);
+            bytes
+        }
+    }
+}
+
+/// Trades as an exchange streams them, cut to `size` bytes: it compresses about as well as such traffic does.
+fn json(size: usize, rng: &mut SmallRng) -> Vec<u8> {
+    let mut text = String::with_capacity(size + 128);
+    while text.len() < size {
+        let side = if rng.random() { "buy" } else { "sell" };
+        let (id, cents, quantity) =
+            (rng.random_range(0..1u32 << 24), rng.random_range(0..99_700), rng.random_range(0..50));
+        let (price, cents) = (60_000 + cents / 100, cents % 100);
+        text += &format!(
+            r#"{{"id":{id},"symbol":"BTC-USD","side":"{side}","price":{price}.{cents:02},"qty":{quantity}}},"#
+        );
+    }
+    text.truncate(size);
+    text.into_bytes()
+}
+
+/// Payload bytes to spread over the cycle: small enough to stay in a core's cache beside everything else.
+const CORPUS_BYTES: usize = 32 << 10;
+
+/// Fewest messages in a cycle: with two, a reply out of turn still differs from the one awaited.
+const FEWEST: usize = 2;
+
+/// Most messages in a cycle: also the most that one send can carry.
+const MOST: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(kind: Kind, payload: Payload, size: &str) -> Message {
+        Message { kind, payload, size: size.parse().unwrap() }
+    }
+
+    #[test]
+    fn frames_are_masked_and_replies_are_their_echo() {
+        let corpus = Corpus::new(&message(Kind::Binary, Payload::Random, "0..70000"), None, 1);
+        for i in 0..corpus.len() {
+            let request = corpus.requests(i, 1);
+            let (header, at) = Header::parse(request).unwrap().unwrap();
+            assert!(header.fin && header.rsv == 0 && header.opcode == OpCode::Binary);
+            let mut payload = request[at..].to_vec();
+            apply_mask(&mut payload, header.mask.expect("a client masks"));
+            assert_eq!(payload.len() as u64, header.payload_len);
+            assert_eq!(payload, corpus.payload(i));
+            assert_eq!(Header::parse(corpus.replies(i, 1)).unwrap().unwrap().0.mask, None);
+        }
+    }
+
+    #[test]
+    fn a_batch_is_one_slice_across_the_end_of_the_cycle() {
+        let corpus = Corpus::new(&message(Kind::Text, Payload::Random, "5..900"), None, 2);
+        let n = corpus.len();
+        let batch = corpus.requests(n - 1, 3);
+        let expected = [corpus.requests(n - 1, 1), corpus.requests(0, 1), corpus.requests(1, 1)].concat();
+        assert_eq!(batch, expected);
+        assert_eq!(corpus.after(n - 1, 3), 2 % n);
+        assert_eq!(corpus.whole_requests(n - 1, batch.len()), (3, 0));
+        assert_eq!(corpus.whole_requests(n - 1, batch.len() - 1), (2, corpus.requests(1, 1).len() - 1));
+        assert_eq!(corpus.whole_replies(0, 0), (0, 0));
+    }
+
+    #[test]
+    fn text_is_utf8_json_is_json_and_one_seed_is_one_corpus() {
+        for payload in [Payload::Random, Payload::Json] {
+            let plan = message(Kind::Text, payload, "1..500");
+            let corpus = Corpus::new(&plan, None, 3);
+            assert!((0..corpus.len()).all(|i| std::str::from_utf8(corpus.payload(i)).is_ok()));
+            assert_eq!(corpus.requests.bytes, Corpus::new(&plan, None, 3).requests.bytes);
+            assert_ne!(corpus.requests.bytes, Corpus::new(&plan, None, 4).requests.bytes);
+        }
+        let corpus = Corpus::new(&message(Kind::Text, Payload::Json, "400"), None, 3);
+        let text = std::str::from_utf8(corpus.payload(0)).unwrap();
+        let first = &text[..=text.find('}').unwrap()];
+        assert!(serde_json::from_str::<serde_json::Value>(first).unwrap()["price"].is_number());
+    }
+
+    #[test]
+    fn a_file_is_one_message_under_several_masks() {
+        let corpus = Corpus::new(&message(Kind::Text, Payload::File("x".into()), "64"), Some(b"hello"), 5);
+        assert!(!corpus.distinct());
+        assert_eq!(corpus.payload(0), b"hello");
+        assert_eq!(corpus.payload(1), b"hello");
+        assert_ne!(corpus.requests(0, 1), corpus.requests(1, 1));
+    }
+}

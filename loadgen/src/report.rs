@@ -1,0 +1,283 @@
+//! The report of a run: plain data that is written as JSON (`schema/run-v1.schema.json` describes it), read back, and
+//! rendered by the modules beneath.
+
+pub mod hgrm;
+pub mod hlog;
+mod sketch;
+mod stats;
+pub mod text;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use crate::environment::Environment;
+use crate::measured::{Connections, IntervalLatency, Measured, Usage};
+use crate::plan::{Arrival, Load, seconds};
+use crate::recorder::Messages;
+use crate::trust::{self, Trust, Verdict};
+pub use stats::{DecodeError, Encoded, Stats};
+
+/// What one run measured and what that is worth.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The format of this document.
+    pub schema: RunSchema,
+    /// What the run asked, in few words.
+    pub name: String,
+    /// What was measured: a URL, or how the server was started.
+    pub target: String,
+    /// When the measured phase began, UTC (RFC 3339).
+    #[serde(with = "rfc3339")]
+    pub began_at: SystemTime,
+    /// Whether it was ended early on request.
+    pub interrupted: bool,
+    /// What the figures are worth.
+    pub trust: Trust,
+    /// What was asked for, and how much of it was sent.
+    pub load: LoadReport,
+    /// What came back.
+    pub throughput: Throughput,
+    /// From the intended send to the reply, ns.
+    pub latency: Stats,
+    /// From the actual send to the reply, ns.
+    pub service_time: Stats,
+    /// From the intended to the actual send, ns.
+    pub send_lag: Stats,
+    /// From the start of connecting to the end of the WebSocket handshake, ns.
+    pub connect: Stats,
+    /// Latencies above the histograms' range, recorded as its highest value.
+    pub saturated: u64,
+    /// Latency over time.
+    pub intervals: Vec<IntervalReport>,
+    /// What became of the connections.
+    pub connections: Connections,
+    /// What became of the messages.
+    pub messages: Messages,
+    /// Due messages that the backlog's bound refused.
+    pub over_backlog: u64,
+    /// What went wrong, and how often.
+    pub failures: BTreeMap<String, u64>,
+    /// What the run cost the machine.
+    pub resources: Resources,
+    /// Where it ran, and how to run it again.
+    pub environment: Environment,
+}
+
+/// Several runs of one command.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Runs {
+    /// The format of this document.
+    pub schema: RunsSchema,
+    /// The runs, in the order they were made.
+    pub runs: Vec<Report>,
+}
+
+/// The format of a [`Report`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RunSchema {
+    /// `schema/run-v1.schema.json`.
+    #[serde(rename = "fathom/run/v1")]
+    V1,
+}
+
+/// The format of [`Runs`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RunsSchema {
+    /// `schema/runs-v1.schema.json`.
+    #[serde(rename = "fathom/runs/v1")]
+    V1,
+}
+
+/// The load asked for, and how much of it was achieved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LoadReport {
+    /// Which loop.
+    pub mode: Mode,
+    /// Messages in flight per connection; closed loop only.
+    pub in_flight: Option<u32>,
+    /// How due times were spaced; open loop only.
+    pub arrival: Option<Arrival>,
+    /// Messages per second asked for; open loop only.
+    pub offered_rate: Option<f64>,
+    /// Messages per second answered within the measured phase.
+    pub achieved_rate: f64,
+    /// Connections asked for.
+    pub connections: u32,
+    /// How long the measured phase lasted.
+    pub duration_seconds: f64,
+}
+
+/// Which loop made the load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// A reply makes room for the next message.
+    Closed,
+    /// A schedule says when messages are due.
+    Open,
+}
+
+/// What came back within the measured phase.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Throughput {
+    /// Replies per second.
+    pub messages_per_second: f64,
+    /// Their payload, bytes per second; the same went the other way.
+    pub bytes_per_second: f64,
+}
+
+/// One interval of the measured phase.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IntervalReport {
+    /// Its beginning, in seconds from the beginning of the measured phase.
+    #[serde(with = "seconds")]
+    pub start: Duration,
+    /// Its length in seconds.
+    #[serde(with = "seconds")]
+    pub length: Duration,
+    /// Replies that came in it.
+    pub messages: u64,
+    /// Their median latency, ns.
+    pub p50: u64,
+    /// The 99th percentile, ns.
+    pub p99: u64,
+    /// The highest, ns.
+    pub max: u64,
+    /// All of it.
+    pub histogram: Encoded,
+}
+
+/// What the run cost the machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Resources {
+    /// This process.
+    pub loadgen: ProcessCost,
+    /// The server, where it runs on this machine and may be looked at.
+    pub server: Option<ProcessCost>,
+    /// Each of the generator's workers: the share of the measured phase that it was on a CPU.
+    pub worker_busy: Vec<f64>,
+}
+
+/// What a process used over the measured phase.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ProcessCost {
+    /// CPU time, user and system, of all its threads.
+    pub cpu_seconds: f64,
+    /// The same per reply, in microseconds; absent without replies.
+    pub cpu_us_per_message: Option<f64>,
+    /// The most memory it ever had resident.
+    pub max_rss_bytes: u64,
+}
+
+impl Report {
+    /// The report of a run of `environment.plan` called `name` against `target`, judged.
+    pub fn new(name: &str, target: &str, measured: &Measured, environment: Environment) -> Self {
+        let plan = &environment.plan;
+        let seconds = measured.window.as_secs_f64();
+        let per_second = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
+        let (mode, in_flight, arrival) = match plan.load {
+            Load::Closed { in_flight } => (Mode::Closed, Some(in_flight.get()), None),
+            Load::Open { arrival, .. } => (Mode::Open, None, Some(arrival)),
+        };
+        let cost = |usage: &Usage| ProcessCost::new(usage, measured.replies_in_window);
+        Self {
+            schema: RunSchema::V1,
+            name: name.to_owned(),
+            target: target.to_owned(),
+            began_at: measured.began_at,
+            interrupted: measured.interrupted,
+            trust: trust::judge(plan, measured),
+            load: LoadReport {
+                mode,
+                in_flight,
+                arrival,
+                offered_rate: plan.offered_rate(),
+                achieved_rate: per_second(measured.replies_in_window),
+                connections: plan.connections.get(),
+                duration_seconds: seconds,
+            },
+            throughput: Throughput {
+                messages_per_second: per_second(measured.replies_in_window),
+                bytes_per_second: per_second(measured.reply_bytes_in_window),
+            },
+            latency: Stats::from(&measured.latency),
+            service_time: Stats::from(&measured.service_time),
+            send_lag: Stats::from(&measured.send_lag),
+            connect: Stats::from(&measured.connect),
+            saturated: measured.saturated,
+            intervals: measured.intervals.iter().map(IntervalReport::from).collect(),
+            connections: measured.connections,
+            messages: measured.messages,
+            over_backlog: measured.over_backlog,
+            failures: measured.failures.clone(),
+            resources: Resources {
+                loadgen: cost(&measured.loadgen),
+                server: measured.server.as_ref().map(cost),
+                worker_busy: measured.worker_busy.clone(),
+            },
+            environment,
+        }
+    }
+
+    /// How the run ended.
+    pub fn verdict(&self) -> Verdict {
+        let Messages { corrupted, reordered, lost, unexpected, .. } = self.messages;
+        if self.interrupted {
+            Verdict::Interrupted
+        } else if self.connections.established == 0 || corrupted + reordered + lost + unexpected > 0 {
+            Verdict::Failed
+        } else if !self.trust.valid {
+            Verdict::Untrusted
+        } else {
+            Verdict::Ok
+        }
+    }
+}
+
+impl From<Vec<Report>> for Runs {
+    fn from(runs: Vec<Report>) -> Self {
+        Self { schema: RunsSchema::V1, runs }
+    }
+}
+
+impl From<&IntervalLatency> for IntervalReport {
+    fn from(interval: &IntervalLatency) -> Self {
+        Self {
+            start: interval.start,
+            length: interval.length,
+            messages: interval.latency.len(),
+            p50: interval.latency.value_at_quantile(0.5),
+            p99: interval.latency.value_at_quantile(0.99),
+            max: interval.latency.max(),
+            histogram: Encoded::from(&interval.latency),
+        }
+    }
+}
+
+impl ProcessCost {
+    fn new(usage: &Usage, messages: u64) -> Self {
+        let cpu_seconds = usage.cpu.as_secs_f64();
+        Self {
+            cpu_seconds,
+            cpu_us_per_message: (messages > 0).then(|| cpu_seconds * 1e6 / messages as f64),
+            max_rss_bytes: usage.max_rss_bytes,
+        }
+    }
+}
+
+/// Instants as text that people and every language's date parser read.
+mod rfc3339 {
+    use std::time::SystemTime;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&humantime::format_rfc3339_millis(*time))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SystemTime, D::Error> {
+        humantime::parse_rfc3339(&String::deserialize(from)?).map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,167 @@
+//! What processes use of the machine: CPU time, peak memory, and which process it is that listens somewhere.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use nix::time::ClockId;
+use nix::unistd::Pid;
+use procfs::net::{TcpNetEntry, TcpState};
+use procfs::process::{FDTarget, Process, all_processes};
+
+use crate::measured::Usage;
+
+/// Measures what some processes use between its start and its end, taken together.
+#[derive(Debug)]
+pub struct Sampler {
+    processes: Vec<Sampled>,
+}
+
+#[derive(Debug)]
+struct Sampled {
+    pid: Pid,
+    clock: ClockId,
+    start: Duration,
+}
+
+impl Sampler {
+    /// Starts with this process.
+    pub fn own() -> Self {
+        let (pid, clock) = (Pid::this(), ClockId::CLOCK_PROCESS_CPUTIME_ID);
+        let start = now(clock).expect("every process has a CPU clock");
+        Self { processes: vec![Sampled { pid, clock, start }] }
+    }
+
+    /// Starts with the processes `pids`; `None` where there are none, or one cannot be looked at.
+    pub fn of(pids: &[i32]) -> Option<Self> {
+        let sample = |&pid: &i32| {
+            // 0 would mean the calling process.
+            let pid = Some(pid).filter(|&pid| pid > 0).map(Pid::from_raw)?;
+            // The process's clock counts in nanoseconds and keeps the time of threads that have ended; neither the tick
+            // counts of /proc/PID/stat nor the sum over /proc/PID/task do both.
+            let clock = ClockId::pid_cpu_clock_id(pid).ok()?;
+            Some(Sampled { pid, clock, start: now(clock)? })
+        };
+        let processes: Vec<Sampled> = pids.iter().map(sample).collect::<Option<_>>()?;
+        (!processes.is_empty()).then_some(Self { processes })
+    }
+
+    /// What they used since; the CPU times added, and the peaks of memory. `None` where one of them has ended.
+    pub fn finish(self) -> Option<Usage> {
+        let mut usage = Usage { cpu: Duration::ZERO, max_rss_bytes: 0 };
+        for process in self.processes {
+            usage.cpu += now(process.clock)?.checked_sub(process.start)?;
+            usage.max_rss_bytes += max_rss_bytes(process.pid)?;
+        }
+        Some(usage)
+    }
+}
+
+/// CPU time of the calling thread, user and system.
+pub fn thread_cpu() -> Duration {
+    now(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("every thread has a CPU clock")
+}
+
+/// The processes of this machine that listen on `address`, or on all addresses at its port; none where that cannot be
+/// told: the listener is on another machine, or another user's.
+pub fn listeners(address: SocketAddr) -> Vec<i32> {
+    let listening: Vec<TcpNetEntry> = [procfs::net::tcp(), procfs::net::tcp6()]
+        .into_iter()
+        .flat_map(Result::unwrap_or_default)
+        .filter(|entry| entry.state == TcpState::Listen && entry.local_address.port() == address.port())
+        .collect();
+    // The kernel prefers the listener on the very address to one on all of them.
+    let bound_to = |matches: &dyn Fn(IpAddr) -> bool| -> Vec<u64> {
+        listening.iter().filter(|entry| matches(entry.local_address.ip())).map(|entry| entry.inode).collect()
+    };
+    let exact = bound_to(&|ip| ip.to_canonical() == address.ip().to_canonical());
+    let inodes = if exact.is_empty() { bound_to(&|ip| ip.is_unspecified()) } else { exact };
+    if inodes.is_empty() {
+        return Vec::new();
+    }
+    let holds = |process: &Process| {
+        process.fd().into_iter().flatten().flatten().any(|fd| match fd.target {
+            FDTarget::Socket(inode) => inodes.contains(&inode),
+            _ => false,
+        })
+    };
+    // Processes come and go while this looks, and others' may not be looked into: those are passed over.
+    let processes = all_processes().into_iter().flatten().flatten();
+    processes.filter(holds).map(|process| process.pid()).collect()
+}
+
+/// The most memory the process ever had resident, in bytes.
+fn max_rss_bytes(pid: Pid) -> Option<u64> {
+    let status = Process::new(pid.as_raw()).ok()?.status().ok()?;
+    status.vmhwm.map(|kibibytes| kibibytes * 1024)
+}
+
+fn now(clock: ClockId) -> Option<Duration> {
+    clock.now().ok().map(Duration::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::process::{Command, Stdio};
+    use std::time::Instant;
+
+    use super::*;
+
+    /// Burns at least `cpu` of this thread's CPU time.
+    fn burn(cpu: Duration) {
+        let start = thread_cpu();
+        while thread_cpu() - start < cpu {
+            std::hint::black_box((0..10_000u64).sum::<u64>());
+        }
+    }
+
+    #[test]
+    fn the_time_of_a_thread_that_has_ended_counts() {
+        let sampler = Sampler::own();
+        std::thread::spawn(|| burn(Duration::from_millis(30))).join().unwrap();
+        let usage = sampler.finish().unwrap();
+        assert!(usage.cpu >= Duration::from_millis(30), "{:?}", usage.cpu);
+        assert!(usage.max_rss_bytes > 1 << 20, "{}", usage.max_rss_bytes);
+    }
+
+    #[test]
+    fn another_process_is_measured_and_its_end_is_noticed() {
+        let mut child = Command::new("sh").args(["-c", "while :; do :; done"]).stdin(Stdio::null()).spawn().unwrap();
+        let sampler = Sampler::of(&[child.id() as i32]).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let busy = loop {
+            let now = Sampler { processes: sampler.processes.iter().map(|p| Sampled { ..*p }).collect() }.finish();
+            match now {
+                Some(usage) if usage.cpu < Duration::from_millis(5) && Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                other => break other,
+            }
+        };
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(busy.is_some_and(|usage| usage.cpu >= Duration::from_millis(5)), "{busy:?}");
+        assert_eq!(sampler.finish(), None);
+    }
+
+    #[test]
+    fn what_is_no_process_has_no_usage() {
+        // Linux gives out process ids up to 4,194,304 (PID_MAX_LIMIT).
+        for pids in [&[][..], &[0], &[-1], &[4_194_305]] {
+            assert!(Sampler::of(pids).is_none(), "{pids:?}");
+        }
+    }
+
+    #[test]
+    fn the_listener_of_an_address_is_found_and_a_free_port_has_none() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(listener) = TcpListener::bind(address) else {
+                continue;
+            };
+            let address = listener.local_addr().unwrap();
+            assert_eq!(listeners(address), [Pid::this().as_raw()]);
+            drop(listener);
+            assert_eq!(listeners(address), [0i32; 0]);
+        }
+    }
+}

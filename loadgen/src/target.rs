@@ -1,0 +1,269 @@
+//! What is measured: a server that runs already, the embedded one, or one that a command starts. A started server is
+//! waited for, runs on its own share of the cores, and is stopped again by its process id when it goes out of scope.
+
+use std::env;
+use std::io::{self, BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::str::FromStr;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::cores::Cores;
+use crate::url::Url;
+
+/// Which server to measure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Spec {
+    /// One that runs already.
+    Url(Url),
+    /// The embedded server, with these flags of `echo-server`.
+    Embedded(Vec<String>),
+    /// What this command starts; `{port}` in its words stands for a free port of 127.0.0.1.
+    Command(Vec<String>),
+}
+
+/// A server that answers, and that is stopped when dropped if it was started here.
+#[derive(Debug)]
+pub struct Server {
+    url: Url,
+    process: Option<Process>,
+}
+
+/// Why there is no server to measure.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// The command could not be started.
+    #[error("cannot start '{command}': {source}")]
+    Start {
+        /// The command.
+        command: String,
+        /// The cause.
+        source: io::Error,
+    },
+    /// It ended before it was ready.
+    #[error("'{command}' ended before it was ready: {status}")]
+    Ended {
+        /// The command.
+        command: String,
+        /// How it ended.
+        status: ExitStatus,
+    },
+    /// It was never ready.
+    #[error(
+        "'{command}' was not ready within {READY_TIMEOUT:?}: no line 'listening on ws://…' on its stdout, no listener on port {port}"
+    )]
+    NotReady {
+        /// The command.
+        command: String,
+        /// The port it was given.
+        port: u16,
+    },
+    /// No free port.
+    #[error("no free port on 127.0.0.1: {0}")]
+    NoPort(io::Error),
+}
+
+#[derive(Debug)]
+struct Process {
+    child: Child,
+}
+
+impl FromStr for Spec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if text.starts_with("ws:")
+            || text.starts_with("wss:")
+            || text.starts_with("http:")
+            || text.starts_with("https:")
+        {
+            return text.parse().map(Self::Url);
+        }
+        let words = shell_words::split(text).map_err(|error| format!("'{text}': {error}"))?;
+        match words.first() {
+            Some(_) if text.contains("{port}") => Ok(Self::Command(words)),
+            Some(first) if !first.starts_with('-') => Err(format!(
+                "'{text}' is no server; expected a ws:// URL, flags of echo-server, or a command that holds {{port}}"
+            )),
+            _ => Ok(Self::Embedded(words)),
+        }
+    }
+}
+
+impl Server {
+    /// Makes the server ready: starts it where it has to be started, on `cores`.
+    ///
+    /// # Errors
+    /// When it cannot be started, ends, or is not ready in time.
+    pub fn start(spec: &Spec, cores: &Cores) -> Result<Self, TargetError> {
+        let (command, words, port) = match spec {
+            Spec::Url(url) => return Ok(Self { url: url.clone(), process: None }),
+            Spec::Embedded(flags) => {
+                let mut command = Command::new("/proc/self/exe");
+                command.arg(EMBEDDED_SUBCOMMAND).args(["--listen", "127.0.0.1:0"]).args(flags);
+                if env::var_os("RUST_LOG").is_none() {
+                    // Its coming and going is no news to whoever asked for a measurement.
+                    command.env("RUST_LOG", "warn");
+                }
+                (command, format!("echo-server {}", shell_words::join(flags)), None)
+            }
+            Spec::Command(words) => {
+                let port = free_port().map_err(TargetError::NoPort)?;
+                let words: Vec<String> = words.iter().map(|word| word.replace("{port}", &port.to_string())).collect();
+                let mut command = Command::new(&words[0]);
+                command.args(&words[1..]);
+                (command, shell_words::join(&words), Some(port))
+            }
+        };
+        let (process, ready) =
+            Process::start(command, cores).map_err(|source| TargetError::Start { command: words.clone(), source })?;
+        process.wait_until_ready(&words, port, &ready)
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Its process id, if it was started here.
+    pub fn pid(&self) -> Option<i32> {
+        self.process.as_ref().and_then(Process::pid).map(|pid| pid.as_raw_nonzero().get())
+    }
+}
+
+impl Process {
+    /// Starts the command in a process group of its own, so that a Ctrl-C meant for the generator does not stop the
+    /// server under the measurement. The receiver gets the URL of its ready line.
+    fn start(mut command: Command, cores: &Cores) -> io::Result<(Self, mpsc::Receiver<Url>)> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
+        let mut child = cores.during(|| command.spawn())?;
+        let (found, ready) = mpsc::channel();
+        let stdout = child.stdout.take().expect("stdout is piped");
+        // Read to its end, so that a talkative server never blocks on a full pipe; the thread ends with the server.
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
+                let line = String::from_utf8_lossy(&line);
+                if let Some(url) = line.trim().strip_prefix(READY_PREFIX).and_then(|url| url.parse().ok()) {
+                    // Only the first one is waited for.
+                    let _ = found.send(url);
+                }
+            }
+        });
+        Ok((Self { child }, ready))
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
+    }
+
+    fn wait_until_ready(
+        mut self,
+        command: &str,
+        port: Option<u16>,
+        ready: &mpsc::Receiver<Url>,
+    ) -> Result<Server, TargetError> {
+        let deadline = Instant::now() + READY_TIMEOUT;
+        let address = port.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        loop {
+            if let Ok(url) = ready.recv_timeout(READY_POLL) {
+                return Ok(Server { url, process: Some(self) });
+            }
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Err(TargetError::Ended { command: command.to_owned(), status });
+            }
+            if let Some(address) = address.filter(|address| TcpStream::connect_timeout(address, READY_POLL).is_ok()) {
+                return Ok(Server { url: Url::at(address), process: Some(self) });
+            }
+            if Instant::now() > deadline {
+                return Err(TargetError::NotReady { command: command.to_owned(), port: port.unwrap_or_default() });
+            }
+            // A closed stdout answers at once.
+            thread::sleep(READY_POLL);
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let Ok(None) = self.child.try_wait() else { return };
+        if let Some(pid) = self.pid() {
+            // A process that was stopped must be continued before it can end.
+            let _ = kill_process(pid, Signal::TERM);
+            let _ = kill_process(pid, Signal::CONT);
+        }
+        let deadline = Instant::now() + STOP_TIMEOUT;
+        while Instant::now() < deadline {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            thread::sleep(READY_POLL);
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+/// The hidden subcommand of loadgen that is the embedded server.
+pub const EMBEDDED_SUBCOMMAND: &str = "embedded-server";
+
+/// The name by which the embedded server speaks of itself.
+pub const EMBEDDED_PROGRAM: &str = "echo-server";
+
+/// How a server says that it is ready.
+const READY_PREFIX: &str = "listening on ";
+
+/// How long a server may take to be ready: room for a runtime that compiles itself first.
+const READY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How often readiness is looked for.
+const READY_POLL: Duration = Duration::from_millis(10);
+
+/// How long a server may take to stop before it is killed.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spec_is_a_url_flags_or_a_command() {
+        let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+        assert!(matches!("ws://127.0.0.1:1/".parse(), Ok(Spec::Url(_))));
+        assert_eq!("".parse(), Ok(Spec::Embedded(Vec::new())));
+        assert_eq!("--tcp-nodelay off".parse(), Ok(Spec::Embedded(words(&["--tcp-nodelay", "off"]))));
+        assert_eq!("node 'my server.js' {port}".parse(), Ok(Spec::Command(words(&["node", "my server.js", "{port}"]))));
+        for bad in ["node server.js", "wss://x/", "http://x/", "'unclosed {port}"] {
+            assert!(bad.parse::<Spec>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_command_that_fails_is_told_apart() {
+        let start = |spec: &str| Server::start(&spec.parse().unwrap(), &Cores::allowed()).unwrap_err().to_string();
+        assert!(start("/no/such/program {port}").contains("cannot start '/no/such/program"));
+        assert!(start("sh -c 'exit 3' {port}").contains("exit status: 3"));
+    }
+
+    #[test]
+    fn a_command_is_ready_by_its_line_or_by_its_port_and_is_stopped_again() {
+        let line = Server::start(
+            &"sh -c 'echo listening on ws://127.0.0.1:$1/x; sleep 60' - {port}".parse().unwrap(),
+            &Cores::allowed(),
+        );
+        let line = line.unwrap();
+        assert_eq!(line.url().path(), "/x");
+        let pid = Pid::from_raw(line.pid().unwrap()).unwrap();
+        drop(line);
+        assert!(rustix::process::test_kill_process(pid).is_err(), "the process is gone");
+    }
+}

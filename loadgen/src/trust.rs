@@ -1,0 +1,266 @@
+//! What a run's figures are worth: whether they may be believed, and if not why not, in words. Pure: the plan and what
+//! was measured go in, and every limit is a constant that says why.
+
+mod steady;
+
+use serde::{Deserialize, Serialize};
+
+use crate::measured::Measured;
+use crate::plan::{Arrival, Load, Pacing, Payload, Plan, Stop};
+use crate::recorder::HIGHEST_NS;
+use crate::units;
+use steady::Steadiness;
+
+/// What a run's figures are worth.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trust {
+    /// Whether the run measured what it was asked to.
+    pub valid: bool,
+    /// Why not; empty where it did.
+    pub reasons: Vec<String>,
+    /// What to know when reading the figures; no reason to distrust them.
+    pub notes: Vec<String>,
+}
+
+/// How a run ended, ordered so that of several the greatest wins: whoever interrupted a run knows that it is
+/// incomplete, and a run that failed is not worth the question whether its figures can be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// It measured what it was asked to.
+    Ok,
+    /// It measured something, which is not to be trusted.
+    Untrusted,
+    /// No connection, or messages lost, corrupted, reordered or unexpected.
+    Failed,
+    /// It was ended early on request.
+    Interrupted,
+}
+
+impl Verdict {
+    /// The exit code that says so. 2 is usage, and 99 is kept for thresholds.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Verdict::Ok => 0,
+            Verdict::Failed => 1,
+            Verdict::Untrusted => 98,
+            Verdict::Interrupted => 130,
+        }
+    }
+}
+
+/// Judges what was measured by what was planned.
+pub fn judge(plan: &Plan, measured: &Measured) -> Trust {
+    let mut findings = Findings::default();
+    findings.connections(measured);
+    match plan.load {
+        // Without a single reply there is no rate, no latency and no lag to judge.
+        _ if measured.latency.is_empty() => findings.reasons.push("no message was answered".to_owned()),
+        Load::Open { rate, arrival } => {
+            findings.offered_rate(plan, rate.get(), arrival, measured);
+            findings.send_lag(measured);
+            findings.pacing(plan.pacing, measured);
+        }
+        Load::Closed { .. } => findings.shared_figure(measured),
+    }
+    findings.steadiness(plan, measured);
+    findings.remarks(plan, measured);
+    Trust { valid: findings.reasons.is_empty(), reasons: findings.reasons, notes: findings.notes }
+}
+
+#[derive(Default)]
+struct Findings {
+    reasons: Vec<String>,
+    notes: Vec<String>,
+}
+
+impl Findings {
+    fn connections(&mut self, measured: &Measured) {
+        let connections = measured.connections;
+        let of = |count: u64| format!("{} of {} connections", units::count(count), units::count(connections.requested));
+        if connections.failed > 0 {
+            self.reasons
+                .push(format!("{} could not be opened: the load was not the one asked for", of(connections.failed)));
+        }
+        if connections.dropped > 0 {
+            self.reasons
+                .push(format!("{} were lost on the way: the rest carried another load", of(connections.dropped)));
+        }
+    }
+
+    fn offered_rate(&mut self, plan: &Plan, rate: f64, arrival: Arrival, measured: &Measured) {
+        let seconds = measured.window.as_secs_f64();
+        let offered = match arrival {
+            Arrival::Uniform => rate * seconds,
+            Arrival::Poisson => {
+                // A Poisson schedule of finite length is not its rate: what was due is the yardstick, as far as chance
+                // explains it, so that a generator that forgets to send is found out.
+                let due = (measured.messages.received + measured.messages.lost) as f64;
+                due.clamp((rate * seconds - POISSON_SIGMAS * (rate * seconds).sqrt()).max(0.0), rate * seconds)
+            }
+        };
+        // The window closes on messages still on their way; after a warm-up as many arrive from before it opened.
+        let under_way = if plan.warmup.is_zero() { rate * measured.latency.min() as f64 / 1e9 } else { 0.0 };
+        let achieved = measured.replies_in_window as f64;
+        // A run that ends with its last reply has none outstanding.
+        let counts_to_the_end = matches!(plan.stop, Stop::Messages(_)) && !measured.interrupted;
+        let allowance = if counts_to_the_end { 0.0 } else { under_way.max(1.0) };
+        if achieved + allowance < MIN_ACHIEVED * offered {
+            self.reasons.push(format!(
+                "{} messages/s achieved of {} offered, under {:.0}%: the queue grows, and latency with the length of \
+                 the run",
+                units::number(achieved / seconds),
+                units::number(rate),
+                MIN_ACHIEVED * 100.0,
+            ));
+        }
+        if measured.over_backlog > 0 {
+            self.reasons.push(format!(
+                "{} due messages were refused by the backlog's bound, so their latency is not in the figures",
+                units::count(measured.over_backlog)
+            ));
+        }
+    }
+
+    fn send_lag(&mut self, measured: &Measured) {
+        let (lag, latency) = (measured.send_lag.value_at_quantile(0.99), measured.latency.value_at_quantile(0.99));
+        if lag as f64 <= MAX_LAG_SHARE * latency as f64 {
+            return;
+        }
+        let figures = format!(
+            "send lag p99 is {}, {} of the latency p99 of {}",
+            units::time(lag as f64),
+            units::percent(lag as f64 / latency as f64),
+            units::time(latency as f64),
+        );
+        if lag > LAG_FLOOR_NS {
+            self.reasons.push(format!(
+                "{figures} (up to {:.0}% of it, or {:.0} us, is believed): the generator was late itself",
+                MAX_LAG_SHARE * 100.0,
+                LAG_FLOOR_NS as f64 / 1e3,
+            ));
+        } else {
+            self.notes.push(format!("{figures}: that much of it is the generator's wake-up; --pacing spin has less"));
+        }
+    }
+
+    fn pacing(&mut self, pacing: Pacing, measured: &Measured) {
+        let busiest = busiest(measured);
+        match pacing {
+            Pacing::Sleep if busiest >= BUSY_SHARE => self.reasons.push(format!(
+                "the generator was CPU-bound: a worker that sleeps between messages was on the CPU for {} of the run",
+                units::percent(busiest)
+            )),
+            Pacing::Sleep => {}
+            Pacing::Spin => self.notes.push(
+                "spinning workers are always busy: whether the generator was the limit shows in the send lag alone"
+                    .to_owned(),
+            ),
+        }
+    }
+
+    fn shared_figure(&mut self, measured: &Measured) {
+        const CONSEQUENCE: &str = "the figure is the pair's, not the server's alone";
+        match &measured.server {
+            Some(server) if measured.loadgen.cpu.as_secs_f64() >= PAIR_SHARE * server.cpu.as_secs_f64() => {
+                self.notes.push(format!(
+                    "the generator was as busy as the server ({} and {} of CPU): {CONSEQUENCE}",
+                    units::seconds(measured.loadgen.cpu.as_secs_f64()),
+                    units::seconds(server.cpu.as_secs_f64()),
+                ));
+            }
+            _ if busiest(measured) >= BUSY_SHARE => self.notes.push(format!(
+                "a worker of the generator was on the CPU for {} of the run: {CONSEQUENCE}",
+                units::percent(busiest(measured)),
+            )),
+            _ => {}
+        }
+    }
+
+    fn steadiness(&mut self, plan: &Plan, measured: &Measured) {
+        let slices = &measured.slices;
+        let (what, series, least, shown): (_, Vec<f64>, _, fn(f64) -> String) = match plan.load {
+            Load::Closed { .. } => (
+                "replies per slice",
+                slices.iter().map(|slice| slice.messages as f64).collect(),
+                MIN_THROUGHPUT_DRIFT,
+                units::number,
+            ),
+            Load::Open { .. } => (
+                "mean latency",
+                slices.iter().filter(|s| s.messages > 0).map(|s| s.latency_ns as f64 / s.messages as f64).collect(),
+                MIN_LATENCY_DRIFT,
+                units::time,
+            ),
+        };
+        match steady::judge(&series, least) {
+            Steadiness::Steady => {}
+            Steadiness::Drifted { first, last } => self.reasons.push(format!(
+                "not steady: {what} went from {} in the run's first third to {} in its last (medians of slices), more \
+                 than their spread explains",
+                shown(first),
+                shown(last)
+            )),
+            Steadiness::TooShort => self.notes.push(format!(
+                "too short to tell whether it was steady: {} slices with replies, {} are needed",
+                series.len(),
+                steady::MIN_SLICES
+            )),
+        }
+    }
+
+    fn remarks(&mut self, plan: &Plan, measured: &Measured) {
+        if measured.interrupted {
+            self.notes.push(format!("interrupted after {}", units::seconds(measured.window.as_secs_f64())));
+        }
+        if measured.saturated > 0 {
+            self.notes.push(format!(
+                "{} latencies above {} are recorded as that",
+                units::count(measured.saturated),
+                units::time(HIGHEST_NS as f64)
+            ));
+        }
+        if matches!(plan.message.payload, Payload::File(_)) || plan.message.size.max() == 0 {
+            self.notes.push("all messages are alike: replies out of order could not be told apart".to_owned());
+        }
+    }
+}
+
+fn busiest(measured: &Measured) -> f64 {
+    measured.worker_busy.iter().copied().fold(0.0, f64::max)
+}
+
+/// The least share of the offered rate. At less, the latency of an open loop is that of a queue that grows while the
+/// run lasts, and says more about the run's length than about the server.
+const MIN_ACHIEVED: f64 = 0.99;
+
+/// How far the count of a Poisson schedule may fall below its rate, in standard deviations: chance does that once in
+/// thirty thousand runs.
+const POISSON_SIGMAS: f64 = 4.0;
+
+/// The largest share of the latency p99 that the send lag p99 may have. Latency contains the lag, so at a quarter the
+/// server's own p99 lies between 75% and 100% of the figure: still the right order, and the right side of most limits.
+const MAX_LAG_SHARE: f64 = 0.25;
+
+/// A lag that is believed whatever its share, in ns: Linux's default timer slack, by which any sleeping thread may wake
+/// late. On a fast loopback that is much of the latency, but then the figure overstates it by 50 us at most.
+const LAG_FLOOR_NS: u64 = 50_000;
+
+/// The share of the run on the CPU from which a worker counts as CPU-bound. One that had time to spare would sleep, and
+/// a sleep with its two switches costs a few microseconds; 5% are left for what other processes took.
+const BUSY_SHARE: f64 = 0.95;
+
+/// The share of the server's CPU time from which the generator counts as busy as the server: within the noise of two
+/// such figures.
+const PAIR_SHARE: f64 = 0.9;
+
+/// The least change of throughput between the first and the last third that counts as drift: the clocks and neighbours
+/// of a shared machine make a few percent, and they last longer than slices, so significance alone would not do.
+const MIN_THROUGHPUT_DRIFT: f64 = 0.10;
+
+/// The same for latency. Waiting time goes with 1/(capacity - load): at half load a capacity that is 10% less makes 25%
+/// more of it.
+const MIN_LATENCY_DRIFT: f64 = 0.25;
+
+#[cfg(test)]
+#[path = "trust/tests.rs"]
+mod tests;

@@ -1,0 +1,107 @@
+//! How figures are written for people: three significant digits with a fitting unit, counts with thousands grouped.
+
+/// A time in nanoseconds, as `912 us` or `1.24 ms`.
+pub fn time(ns: f64) -> String {
+    // Each limit is where three digits would round up to the next unit.
+    let (value, unit) = match ns {
+        ns if ns < 999.5 => (ns, "ns"),
+        ns if ns < 999.5e3 => (ns / 1e3, "us"),
+        ns if ns < 999.5e6 => (ns / 1e6, "ms"),
+        ns => (ns / 1e9, "s"),
+    };
+    if unit == "ns" { format!("{value:.0} ns") } else { format!("{} {unit}", significant(value)) }
+}
+
+/// A time in seconds, as [`time`] writes it.
+pub fn seconds(seconds: f64) -> String {
+    time(seconds * 1e9)
+}
+
+/// A rate or another positive number: `104,312` or `3.25`.
+pub fn number(value: f64) -> String {
+    if value < 999.5 { significant(value) } else { count(value.round() as u64) }
+}
+
+/// A count with its thousands grouped: `1,234,567`.
+pub fn count(value: u64) -> String {
+    let digits = value.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// Bytes per second in powers of ten, as network links count them: `6.68 MB/s`.
+pub fn byte_rate(bytes_per_second: f64) -> String {
+    scaled(bytes_per_second, 1e3, &["B/s", "kB/s", "MB/s", "GB/s"])
+}
+
+/// Bytes of memory in powers of two: `21.4 MiB`.
+pub fn memory(bytes: u64) -> String {
+    scaled(bytes as f64, 1024.0, &["B", "KiB", "MiB", "GiB"])
+}
+
+/// A share of the whole as a percentage: `97.5%`, and never `100%` of what is not whole.
+pub fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    if (99.95..100.0).contains(&percent) {
+        format!("{:.2}%", (percent * 100.0).floor() / 100.0)
+    } else {
+        format!("{percent:.1}%")
+    }
+}
+
+fn scaled(mut value: f64, step: f64, units: &[&str]) -> String {
+    let mut unit = 0;
+    while value >= step - 0.5 && unit + 1 < units.len() {
+        value /= step;
+        unit += 1;
+    }
+    if unit == 0 { format!("{value:.0} {}", units[0]) } else { format!("{} {}", significant(value), units[unit]) }
+}
+
+/// Three significant digits of a number of at most four before the point.
+fn significant(value: f64) -> String {
+    let decimals = match value {
+        value if value == 0.0 || value >= 99.95 => 0,
+        value if value >= 9.995 => 1,
+        _ => 2,
+    };
+    format!("{value:.decimals$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_keep_three_digits_and_move_to_the_next_unit_where_rounding_does() {
+        let cases = [
+            (0.0, "0 ns"),
+            (850.0, "850 ns"),
+            (999.6, "1.00 us"),
+            (9_994.0, "9.99 us"),
+            (9_996.0, "10.0 us"),
+            (99_960.0, "100 us"),
+            (999_600.0, "1.00 ms"),
+            (12_345_678.0, "12.3 ms"),
+            (3_600e9, "3600 s"),
+        ];
+        for (ns, text) in cases {
+            assert_eq!(time(ns), text);
+        }
+    }
+
+    #[test]
+    fn counts_are_grouped_and_sizes_scaled() {
+        assert_eq!([count(0), count(999), count(1_000), count(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([number(0.5), number(104_311.6), number(12.34)], ["0.50", "104,312", "12.3"]);
+        assert_eq!([byte_rate(640.0), byte_rate(6_675_968.0)], ["640 B/s", "6.68 MB/s"]);
+        assert_eq!([memory(22_439_526), memory(0)], ["21.4 MiB", "0 B"]);
+        assert_eq!([percent(0.99999), percent(1.0), percent(0.5)], ["99.99%", "100.0%", "50.0%"]);
+    }
+}

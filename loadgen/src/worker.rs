@@ -1,0 +1,146 @@
+//! The life of one worker thread: it opens its share of the connections, says so, waits for the common start, and runs
+//! its lane.
+
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc;
+
+use hdrhistogram::Histogram;
+use rustix::thread::set_current_timer_slack;
+
+use crate::clock::Clock;
+use crate::cores::Cores;
+use crate::lane::{self, Orders, Outcome, Pace};
+use crate::ledger::{Exchange, Phases};
+use crate::opening::{self, Failures, Opened, Share};
+use crate::payload::Corpus;
+use crate::plan::{Load, Plan, Rate};
+use crate::progress::Live;
+use crate::schedule::Schedule;
+use crate::url::Url;
+
+/// What all workers of a run share, read only but for the relaxed counters.
+#[derive(Debug, Clone, Copy)]
+pub struct Common<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Where to connect.
+    pub url: &'a Url,
+    /// The addresses of its host.
+    pub addresses: &'a [SocketAddr],
+    /// The messages.
+    pub corpus: &'a Corpus,
+    /// The cores for the workers, each pinned to one of them; `None` leaves them to the scheduler.
+    pub cores: Option<&'a Cores>,
+    /// Set when the run is to end early.
+    pub interrupted: &'a AtomicBool,
+    /// Counters for the progress display.
+    pub live: &'a Live,
+    /// Workers of the run.
+    pub workers: usize,
+}
+
+/// What a worker says once its connections are open.
+#[derive(Debug)]
+pub struct Report {
+    /// The worker.
+    pub worker: usize,
+    /// Connections that it opened.
+    pub established: u64,
+    /// How long each took, ns.
+    pub connect: Histogram<u64>,
+    /// Why others were not opened, and how often.
+    pub failures: Failures,
+}
+
+/// The common start.
+#[derive(Debug, Clone, Copy)]
+pub struct Start {
+    /// The run's clock.
+    pub clock: Clock,
+    /// When this worker warms up, measures and stops.
+    pub phases: Phases,
+}
+
+/// Runs worker number `worker`. Returns `None` when there was nothing to measure with, or no start.
+///
+/// # Errors
+/// When the kernel refuses an epoll set.
+pub fn run(
+    worker: usize,
+    common: Common<'_>,
+    opened: mpsc::Sender<Report>,
+    start: mpsc::Receiver<Start>,
+    exchange: Exchange,
+) -> io::Result<Option<Outcome>> {
+    let Common { corpus, interrupted, live, .. } = common;
+    if let Some(cores) = common.cores {
+        cores.for_worker(worker).pin();
+    }
+    // A timeout in ns is worth little while the kernel may round it up by 50 us, its default for a thread. Where it
+    // refuses, the send lag shows it.
+    let _ = set_current_timer_slack(NonZeroU64::new(1));
+    let share = share(worker, common);
+    let Opened { connections, connect, failures } = opening::open_all(&share, interrupted, live)?;
+    // Nobody listens only when the run is being given up; then there is no start either.
+    let _ = opened.send(Report { worker, established: connections.len() as u64, connect, failures });
+    drop(opened);
+    let Ok(Start { clock, phases }) = start.recv() else { return Ok(None) };
+    if connections.is_empty() {
+        return Ok(None);
+    }
+    let pace = pace(worker, common, connections.len(), share.connections);
+    lane::run(Orders { corpus, pace, phases, clock, interrupted, live, exchange }, connections).map(Some)
+}
+
+/// Connections are dealt out evenly; the first workers take what is left over.
+fn share(worker: usize, common: Common<'_>) -> Share<'_> {
+    let Common { plan, url, addresses, workers, .. } = common;
+    let (worker, workers, all) = (worker as u32, workers as u32, plan.connections.get());
+    let connections = all / workers + u32::from(worker < all % workers);
+    let first = worker * (all / workers) + worker.min(all % workers);
+    let rate = plan.connect.rate.map(|rate| rate.get() * f64::from(connections) / f64::from(all));
+    Share { url, addresses, how: &plan.connect, connections, first, rate }
+}
+
+/// An open loop offers its rate whatever became of the connections: a worker's share goes by those it was `asked` for.
+fn pace(worker: usize, common: Common<'_>, established: usize, asked: u32) -> Pace {
+    let plan = common.plan;
+    match plan.load {
+        Load::Closed { in_flight } => Pace::Closed(in_flight.get() as usize),
+        Load::Open { rate, arrival } => {
+            let part = f64::from(asked) / f64::from(plan.connections.get());
+            let rate = Rate::try_from(rate.get() * part).expect("a part of a rate is one");
+            let phase = worker as f64 / common.workers as f64;
+            let seed = plan.seed.wrapping_add(1 + worker as u64);
+            Pace::Open(Schedule::new(rate, arrival, established, phase, seed), plan.pacing)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::tests::plan;
+
+    #[test]
+    fn every_connection_belongs_to_one_worker() {
+        let mut plan = plan();
+        plan.connections = 10.try_into().unwrap();
+        plan.connect.rate = Some(Rate::try_from(100.0).unwrap());
+        let url = "ws://127.0.0.1:1/".parse().unwrap();
+        let corpus = Corpus::new(&plan.message, None, 1);
+        let (interrupted, live) = (AtomicBool::new(false), Live::default());
+        let shares: Vec<_> = (0..4)
+            .map(|worker| {
+                let (plan, url, corpus, interrupted, live) = (&plan, &url, &corpus, &interrupted, &live);
+                let common = Common { plan, url, addresses: &[], corpus, cores: None, interrupted, live, workers: 4 };
+                let share = share(worker, common);
+                (share.first, share.connections, share.rate)
+            })
+            .collect();
+        assert_eq!(shares, [(0, 3, Some(30.0)), (3, 3, Some(30.0)), (6, 2, Some(20.0)), (8, 2, Some(20.0))]);
+    }
+}

@@ -1,0 +1,106 @@
+//! Running the real binaries.
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::Deserializer;
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A running `loadgen`.
+pub struct Run(Child);
+
+/// A finished one.
+pub struct Finished {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Its report.
+pub struct Json(pub serde_json::Value);
+
+/// The embedded server as a process of its own; killed when dropped.
+pub struct EmbeddedServer {
+    child: Child,
+    pub url: String,
+}
+
+/// Starts `loadgen` with these arguments.
+pub fn loadgen(arguments: &[&str]) -> Run {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Run(command.spawn().expect("loadgen starts"))
+}
+
+impl Run {
+    /// Its process.
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(self.0.id() as i32).expect("a process id")
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).expect("the process is there");
+    }
+
+    /// Waits for its end.
+    pub fn wait(self) -> Finished {
+        let output = self.0.wait_with_output().expect("loadgen ends");
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        Finished { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    /// Waits for its end with one of these exit codes; its JSON report.
+    pub fn json(self, codes: &[i32]) -> Json {
+        let finished = self.wait();
+        let code = finished.code.expect("an exit code");
+        assert!(codes.contains(&code), "exit code {code}\n{}\n{}", finished.stdout, finished.stderr);
+        Json(serde_json::from_str(&finished.stdout).expect("a JSON report"))
+    }
+}
+
+impl Json {
+    /// The number at this JSON pointer.
+    pub fn number(&self, pointer: &str) -> f64 {
+        self.0.pointer(pointer).and_then(serde_json::Value::as_f64).unwrap_or_else(|| panic!("no number at {pointer}"))
+    }
+
+    /// The whole histogram of the statistics at this JSON pointer.
+    pub fn histogram(&self, pointer: &str) -> Histogram<u64> {
+        let text = self.0.pointer(&format!("{pointer}/histogram")).and_then(serde_json::Value::as_str);
+        let bytes = BASE64.decode(text.expect("a histogram")).expect("base64");
+        Deserializer::new().deserialize(&mut bytes.as_slice()).expect("a V2 histogram")
+    }
+}
+
+impl EmbeddedServer {
+    /// Starts it with these flags of `echo-server`, on a free port.
+    pub fn start(flags: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+        command.args(["embedded-server", "--listen", "127.0.0.1:0"]).args(flags);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the server starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        let mut line = String::new();
+        lines.read_line(&mut line).expect("the ready line");
+        let url = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("not ready: {line}")).to_owned();
+        std::thread::spawn(move || lines.read_to_end(&mut Vec::new()));
+        Self { child, url }
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id() as i32).expect("a process id");
+        kill_process(pid, signal).expect("the server is there");
+    }
+}
+
+impl Drop for EmbeddedServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

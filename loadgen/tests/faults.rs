@@ -1,0 +1,221 @@
+//! Servers that do wrong, and what the report and the exit code say of it.
+
+mod binary;
+
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use binary::{Json, loadgen};
+use sha1::{Digest, Sha1};
+use wire::{Header, MAX_HEADER_LEN, OpCode, apply_mask};
+
+/// What a server writes in answer to message number `n` of a connection; `held` is for what it keeps for later.
+type Behaviour = fn(n: usize, payload: Vec<u8>, held: &mut Vec<Vec<u8>>) -> Vec<u8>;
+
+/// Starts a server that behaves so; returns its URL. It ends with the test.
+fn server(behaviour: Behaviour) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            // A connection ends with an error here whenever loadgen closes it first.
+            thread::spawn(move || serve(stream?, behaviour));
+        }
+        io::Result::Ok(())
+    });
+    url
+}
+
+fn serve(mut stream: TcpStream, behaviour: Behaviour) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte)?;
+        request.push(byte[0]);
+    }
+    let request = String::from_utf8(request).unwrap();
+    let key = request.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("sec-websocket-key").then(|| value.trim())
+    });
+    let Some(key) = key else {
+        return stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    };
+    let accept = BASE64.encode(Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11")));
+    write!(
+        stream,
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+    )?;
+    let (mut n, mut held) = (0, Vec::new());
+    loop {
+        match read_frame(&mut stream)? {
+            (OpCode::Close, _) => return Ok(()),
+            (OpCode::Pong, answer) => assert_eq!(answer, PING),
+            (_, payload) => {
+                stream.write_all(&behaviour(n, payload, &mut held))?;
+                n += 1;
+            }
+        }
+    }
+}
+
+/// What the server's Pings carry.
+const PING: &[u8] = b"are you there?";
+
+fn read_frame(stream: &mut TcpStream) -> io::Result<(OpCode, Vec<u8>)> {
+    let mut head = Vec::new();
+    let header = loop {
+        let mut byte = [0];
+        stream.read_exact(&mut byte)?;
+        head.push(byte[0]);
+        if let Some((header, _)) = Header::parse(&head).unwrap() {
+            break header;
+        }
+    };
+    let mut payload = vec![0; header.payload_len as usize];
+    stream.read_exact(&mut payload)?;
+    apply_mask(&mut payload, header.mask.expect("a client masks"));
+    Ok((header.opcode, payload))
+}
+
+fn frame(opcode: OpCode, payload: &[u8]) -> Vec<u8> {
+    let header = Header { fin: true, rsv: 0, opcode, mask: None, payload_len: payload.len() as u64 };
+    let mut head = [0; MAX_HEADER_LEN];
+    let len = header.encode(&mut head);
+    [&head[..len], payload].concat()
+}
+
+fn echo(payload: &[u8]) -> Vec<u8> {
+    frame(OpCode::Binary, payload)
+}
+
+/// Sends 1,000 messages over two connections, four in flight on each, and expects this exit code.
+fn thousand_messages(behaviour: Behaviour, code: i32) -> Json {
+    let url = server(behaviour);
+    let run = loadgen(&[
+        "run",
+        &url,
+        "--connections",
+        "2",
+        "--in-flight",
+        "4",
+        "--messages",
+        "1000",
+        "--warmup",
+        "0s",
+        "--drain-timeout",
+        "1s",
+        "--format",
+        "json",
+    ]);
+    run.json(&[code])
+}
+
+fn counts(report: &Json) -> [f64; 7] {
+    ["sent", "received", "verified", "corrupted", "reordered", "lost", "unexpected"]
+        .map(|name| report.number(&format!("/messages/{name}")))
+}
+
+#[test]
+fn a_right_server_is_verified_whatever_its_frames_look_like() {
+    let report = thousand_messages(
+        |n, payload, _| match n % 3 {
+            0 => echo(&payload),
+            1 => {
+                let mut first = frame(OpCode::Binary, &payload[..10]);
+                first[0] &= 0x7f;
+                [first, frame(OpCode::Ping, PING), frame(OpCode::Continuation, &payload[10..])].concat()
+            }
+            _ => [frame(OpCode::Pong, b"unasked"), echo(&payload)].concat(),
+        },
+        0,
+    );
+    assert_eq!(counts(&report), [1000.0, 1000.0, 1000.0, 0.0, 0.0, 0.0, 0.0]);
+}
+
+#[test]
+fn a_corrupted_reply_is_an_error_and_no_latency() {
+    let report = thousand_messages(
+        |n, mut payload, _| {
+            if n == 7 {
+                payload[63] ^= 1;
+            }
+            echo(&payload)
+        },
+        1,
+    );
+    assert_eq!(counts(&report), [1000.0, 1000.0, 998.0, 2.0, 0.0, 0.0, 0.0]);
+    assert_eq!(report.number("/latency/count"), 998.0);
+}
+
+#[test]
+fn a_reply_that_never_comes_is_lost() {
+    let report = thousand_messages(|n, payload, _| if n == 7 { Vec::new() } else { echo(&payload) }, 1);
+    assert_eq!(counts(&report), [1000.0, 998.0, 998.0, 0.0, 0.0, 2.0, 0.0]);
+}
+
+#[test]
+fn a_server_that_falls_silent_ends_the_run() {
+    let report = thousand_messages(|n, payload, _| if n < 100 { echo(&payload) } else { Vec::new() }, 1);
+    assert_eq!(counts(&report), [208.0, 200.0, 200.0, 0.0, 0.0, 8.0, 0.0]);
+}
+
+#[test]
+fn a_reply_after_a_later_one_is_reordered() {
+    let report = thousand_messages(
+        |n, payload, held| {
+            if n == 2 {
+                held.push(payload);
+                return Vec::new();
+            }
+            let late = held.pop().map(|late| echo(&late)).unwrap_or_default();
+            [echo(&payload), late].concat()
+        },
+        1,
+    );
+    assert_eq!(counts(&report), [1000.0, 1000.0, 998.0, 0.0, 2.0, 0.0, 0.0]);
+}
+
+#[test]
+fn a_reply_given_twice_is_unexpected() {
+    let report = thousand_messages(|n, payload, _| echo(&payload).repeat(if n == 7 { 2 } else { 1 }), 1);
+    assert_eq!(counts(&report), [1000.0, 1000.0, 1000.0, 0.0, 0.0, 0.0, 2.0]);
+}
+
+#[test]
+fn a_reply_of_the_other_type_is_corrupted() {
+    let report = thousand_messages(|_, payload, _| frame(OpCode::Text, &payload), 1);
+    assert_eq!(counts(&report), [1000.0, 1000.0, 0.0, 1000.0, 0.0, 0.0, 0.0]);
+}
+
+#[test]
+fn a_connection_that_the_server_closes_is_dropped_and_its_messages_are_lost() {
+    let report = thousand_messages(
+        |n, payload, _| {
+            if n == 100 { frame(OpCode::Close, &[&1001u16.to_be_bytes()[..], b"bye"].concat()) } else { echo(&payload) }
+        },
+        1,
+    );
+    assert_eq!(report.number("/connections/dropped"), 2.0);
+    assert_eq!(report.number("/messages/verified"), 200.0);
+    let failures = report.0["failures"].as_object().unwrap();
+    assert_eq!(failures.iter().collect::<Vec<_>>(), [(&"closed by the server with code 1001 (bye)".into(), &2.into())]);
+    assert_eq!(report.0["trust"]["valid"], false);
+}
+
+#[test]
+fn a_server_that_breaks_the_protocol_is_named() {
+    for (behaviour, expected) in [
+        ((|_, _, _| vec![0xc2, 0x00]) as Behaviour, "reserved bit"),
+        (|_, _, _| vec![0x82, 0x80, 1, 2, 3, 4], "mask"),
+        (|_, _, _| frame(OpCode::Binary, &[0; 1000]), "longer than any"),
+    ] {
+        let report = thousand_messages(behaviour, 1);
+        let failures = report.0["failures"].to_string();
+        assert!(failures.contains(expected), "{failures}, expected {expected}");
+    }
+}

@@ -1,0 +1,186 @@
+//! What the command line makes of its arguments, and what it refuses with which words.
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use loadgen::cli::{Invocation, parse};
+use loadgen::output::{Format, Output};
+use loadgen::plan::{Arrival, Kind, Load, Pacing, Payload, Plan, Stop};
+use loadgen::target::Spec;
+
+fn invoke(arguments: &[&str]) -> Result<Invocation, clap::Error> {
+    let arguments = ["loadgen"].iter().chain(arguments).map(OsString::from);
+    parse(arguments, NonZeroUsize::new(3).unwrap())
+}
+
+fn run(arguments: &[&str]) -> (Plan, Spec, Output) {
+    match invoke(&[&["run"], arguments].concat()) {
+        Ok(Invocation::Run { plan, server, output }) => (plan, server, output),
+        other => panic!("{arguments:?} gave {other:?}"),
+    }
+}
+
+#[test]
+fn without_arguments_it_answers_the_first_two_questions() {
+    let Ok(Invocation::Quick { plan, output }) = invoke(&[]) else { panic!("no quick answer") };
+    assert_eq!((plan, output.format), (run(&[]).0, Format::Text));
+    let Ok(Invocation::Quick { output, .. }) = invoke(&["--format", "json", "-o", "x.json", "-q"]) else { panic!() };
+    assert_eq!((output.format, output.json_file, output.quiet), (Format::Json, Some("x.json".into()), true));
+}
+
+#[test]
+fn defaults_are_those_of_the_help() {
+    let (plan, server, output) = run(&[]);
+    assert_eq!((plan.connections.get(), plan.threads.get(), plan.seed), (100, 3, 1));
+    assert_eq!(plan.load, Load::Closed { in_flight: 1.try_into().unwrap() });
+    assert_eq!(plan.stop, Stop::After(Duration::from_secs(10)));
+    assert_eq!([plan.warmup, plan.drain_timeout, plan.connect.timeout].map(|time| time.as_secs()), [2, 10, 10]);
+    assert_eq!((plan.message.size.min(), plan.message.size.max(), plan.message.kind), (64, 64, Kind::Binary));
+    assert_eq!((plan.message.payload, plan.pacing, plan.connect.tcp_nodelay), (Payload::Random, Pacing::Sleep, true));
+    assert_eq!((server, output.format, output.quiet), (Spec::Embedded(vec![]), Format::Text, false));
+}
+
+#[test]
+fn every_flag_arrives_in_the_plan() {
+    let (plan, server, output) = run(&[
+        "ws://127.0.0.1:9/chat",
+        "-c",
+        "7",
+        "--rate",
+        "2.5e3",
+        "--arrival",
+        "poisson",
+        "--pacing",
+        "spin",
+        "--messages",
+        "40",
+        "--warmup",
+        "0s",
+        "--drain-timeout",
+        "1500ms",
+        "--size",
+        "64..4KiB",
+        "--payload",
+        "json",
+        "--text",
+        "--connect-rate",
+        "50",
+        "--connect-timeout",
+        "3s",
+        "-H",
+        "Host: echo.example",
+        "-H",
+        "X-A: b:c ",
+        "--subprotocol",
+        "v2",
+        "--subprotocol",
+        "v1",
+        "--tcp-nodelay",
+        "off",
+        "--source-ip",
+        "127.0.0.2",
+        "--source-ip",
+        "127.0.0.3",
+        "--threads",
+        "2",
+        "--seed",
+        "9",
+        "--hgrm",
+        "a",
+        "--hlog",
+        "b",
+        "--format",
+        "json",
+    ]);
+    assert_eq!(server, Spec::Url("ws://127.0.0.1:9/chat".parse().unwrap()));
+    assert!(matches!(plan.load, Load::Open { rate, arrival: Arrival::Poisson } if rate.get() == 2_500.0));
+    assert_eq!((plan.pacing, plan.stop), (Pacing::Spin, Stop::Messages(40.try_into().unwrap())));
+    assert_eq!((plan.warmup, plan.drain_timeout), (Duration::ZERO, Duration::from_millis(1_500)));
+    assert_eq!((plan.message.size.min(), plan.message.size.max(), plan.message.kind), (64, 4_096, Kind::Text));
+    assert_eq!((plan.connections.get(), plan.threads.get(), plan.seed), (7, 2, 9));
+    let connect = plan.connect;
+    assert_eq!((connect.rate.map(|rate| rate.get()), connect.timeout.as_secs()), (Some(50.0), 3));
+    let headers = [("Host", "echo.example"), ("X-A", "b:c")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!((connect.headers, connect.subprotocols), (headers.to_vec(), vec!["v2".to_owned(), "v1".to_owned()]));
+    assert_eq!((connect.tcp_nodelay, connect.source_ips.len()), (false, 2));
+    assert_eq!((output.format, output.hgrm, output.hlog), (Format::Json, Some("a".into()), Some("b".into())));
+}
+
+#[test]
+fn a_server_is_a_url_flags_or_a_command() {
+    assert_eq!(run(&["--server", "--tcp-nodelay off"]).1, Spec::Embedded(vec!["--tcp-nodelay".into(), "off".into()]));
+    assert!(matches!(run(&["--server", "ws://h:1/"]).1, Spec::Url(_)));
+    assert!(matches!(run(&["--server", "./echo -p {port}"]).1, Spec::Command(_)));
+}
+
+#[test]
+fn the_embedded_server_reads_its_own_arguments() {
+    let arguments = ["embedded-server", "--listen", "127.0.0.1:0", "--help", "-q"];
+    let Ok(Invocation::EmbeddedServer(rest)) = invoke(&arguments) else { panic!("not the embedded server") };
+    assert_eq!(rest, ["--listen", "127.0.0.1:0", "--help", "-q"]);
+}
+
+#[test]
+fn refusals_name_the_flag_the_value_and_what_was_expected() {
+    let file = env!("CARGO_MANIFEST_DIR");
+    for (arguments, words) in [
+        (&["-c", "0"][..], ["--connections", "'0'"]),
+        (&["--rate", "0"], ["--rate", "above 0"]),
+        (&["--rate", "fast"], ["--rate", "'fast' is not a number"]),
+        (&["--rate", "9", "--in-flight", "2"], ["--in-flight", "--rate"]),
+        (&["--arrival", "poisson"], ["required", "--rate"]),
+        (&["--pacing", "spin"], ["required", "--rate"]),
+        (&["--rate", "9", "--arrival", "bursts"], ["--arrival", "uniform, poisson"]),
+        (&["-d", "10"], ["--duration", "10s, 500ms"]),
+        (&["-d", "0s"], ["--duration", "more than nothing"]),
+        (&["-d", "1year"], ["--duration", "at most 30days"]),
+        (&["-d", "1s", "--messages", "5"], ["--duration", "--messages"]),
+        (&["--messages", "0"], ["--messages", "'0'"]),
+        (&["--size", "1GiB"], ["--size", "67108864"]),
+        (&["--size", "9..1"], ["--size", "ends before it begins"]),
+        (&["--text", "--binary"], ["--text", "--binary"]),
+        (&["--payload", "/no/such/file"], ["--payload", "random, json or a file to send: No such file"]),
+        (&["--payload", file], ["--payload", "not a regular file"]),
+        (&["--payload", "/etc/passwd", "--size", "9"], ["--size", "file"]),
+        (&["-H", "X-A"], ["--header", "expected 'Name: value'"]),
+        (&["-H", "X A: b"], ["--header", "'X A' is not a header's name"]),
+        (&["-H", "X-A: b\r\nX-B: c"], ["--header", "visible ASCII"]),
+        (&["-H", "sec-websocket-KEY: x"], ["--header", "belongs to the handshake"]),
+        (&["-H", "Upgrade: x"], ["--header", "belongs to the handshake"]),
+        (&["-H", "Sec-WebSocket-Protocol: x"], ["--header", "--subprotocol"]),
+        (&["--subprotocol", "a b"], ["--subprotocol", "token"]),
+        (&["--subprotocol", ""], ["--subprotocol", "token"]),
+        (&["--subprotocol", "a", "--subprotocol", "a"], ["--subprotocol a", "twice"]),
+        (&["--source-ip", "localhost"], ["--source-ip", "invalid IP address"]),
+        (&["--threads", "0"], ["--threads", "from 1 to"]),
+        (&["--tcp-nodelay", "yes"], ["--tcp-nodelay", "on, off"]),
+        (&["--format", "xml"], ["--format", "text, json"]),
+        (&["http://x/"], ["URL", "expected ws://"]),
+        (&["wss://x/"], ["URL", "TLS is not supported yet"]),
+        (&["ws://x/", "--server", "ws://y/"], ["URL", "--server"]),
+        (&["--server", "./echo"], ["--server", "{port}"]),
+        (&["--hgrm", "x", "-o", "x"], ["--output and --hgrm", "same file: x"]),
+    ] {
+        let error = invoke(&[&["run"], arguments].concat()).expect_err(&format!("{arguments:?}"));
+        assert_eq!(error.exit_code(), 2, "{arguments:?}");
+        let said = error.to_string();
+        assert!(words.iter().all(|word| said.contains(word)), "{arguments:?} misses one of {words:?} in:\n{said}");
+    }
+}
+
+#[test]
+fn help_says_default_and_unit_of_every_flag_with_a_value() {
+    let error = invoke(&["run", "--help"]).unwrap_err();
+    assert_eq!((error.kind(), error.exit_code()), (ErrorKind::DisplayHelp, 0));
+    let help = error.to_string();
+    for flag in ["--in-flight", "--rate", "--warmup", "--size", "--payload", "--hgrm", "--quiet", "Exit codes"] {
+        assert!(help.contains(flag), "{flag} is missing in\n{help}");
+    }
+    for default in
+        ["100", "1", "uniform", "sleep", "10s", "2s", "64", "random", "on", "half of the allowed cores", "text"]
+    {
+        assert!(help.contains(&format!("[default: {default}]")), "{default} is no default in\n{help}");
+    }
+}

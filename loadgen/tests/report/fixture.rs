@@ -1,0 +1,97 @@
+//! A run that never was, with figures that are the same everywhere.
+
+use std::num::NonZeroUsize;
+use std::time::{Duration, SystemTime};
+
+use hdrhistogram::Histogram;
+use loadgen::cli;
+use loadgen::environment::{CpuCount, Environment};
+use loadgen::measured::{Connections, IntervalLatency, Measured, Usage};
+use loadgen::plan::{Arrival, Load, Plan, Rate};
+use loadgen::recorder::{Messages, Slice, histogram};
+use loadgen::report::Report;
+
+/// A closed loop that went well, 10 s of it.
+pub fn how_fast() -> Report {
+    Report::new("how fast", "ws://127.0.0.1:8181/", &measured(0), environment(plan()))
+}
+
+/// An open loop whose generator was late.
+pub fn how_late() -> Report {
+    let rate = Rate::try_from(20_200.0).unwrap();
+    let plan = Plan { load: Load::Open { rate, arrival: Arrival::Poisson }, ..plan() };
+    let mut measured = measured(700_000);
+    measured.messages.lost = 3;
+    measured.messages.verified -= 5;
+    measured.messages.corrupted = 5;
+    measured.connections.dropped = 1;
+    measured.failures.insert("connection reset by the server".to_owned(), 1);
+    Report::new("how late", "echo-server --tcp-nodelay off", &measured, environment(plan))
+}
+
+pub fn plan() -> Plan {
+    let mut plan = cli::default_plan(NonZeroUsize::MIN);
+    plan.connect.headers.push(("Authorization".to_owned(), "Bearer of a secret".to_owned()));
+    plan
+}
+
+/// 200,000 replies in 10 s with a tail, each 80 us and more, and `lag` ns at most between due and sent.
+pub fn measured(lag: u64) -> Measured {
+    let (mut latency, mut service_time, mut send_lag) = (histogram(), histogram(), histogram());
+    let mut intervals: Vec<Histogram<u64>> = vec![histogram(); 10];
+    for i in 0..REPLIES {
+        // Two uniform fractions from the golden ratio and the plastic number, which fill the unit square evenly.
+        let (u, v) = ((i as f64 * 0.618_033_988_749_894_9).fract(), (i as f64 * 0.754_877_666_246_692_8).fract());
+        let service = (80_000.0 + 40_000.0 * u + 9_000.0 / (1.001 - v)) as u64;
+        let late = (lag as f64 * u * v) as u64;
+        latency.saturating_record(service + late);
+        service_time.saturating_record(service);
+        send_lag.saturating_record(late);
+        intervals[(i * 10 / REPLIES) as usize].saturating_record(service + late);
+    }
+    let mut connect = histogram();
+    (1..=100).for_each(|i| connect.saturating_record(i * 20_000));
+    let interval = |(i, latency): (usize, Histogram<u64>)| IntervalLatency {
+        start: Duration::from_secs(i as u64),
+        length: Duration::from_secs(1),
+        latency,
+    };
+    Measured {
+        began_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+        window: Duration::from_secs(10),
+        interrupted: false,
+        latency,
+        service_time,
+        send_lag,
+        connect,
+        saturated: 0,
+        intervals: intervals.into_iter().enumerate().map(interval).collect(),
+        slices: vec![Slice { messages: REPLIES / 100, latency_ns: 200_000_000 }; 100],
+        connections: Connections { requested: 100, established: 100, failed: 0, dropped: 0 },
+        messages: Messages { sent: REPLIES, received: REPLIES, verified: REPLIES, ..Messages::default() },
+        replies_in_window: REPLIES,
+        reply_bytes_in_window: REPLIES * 64,
+        failures: Default::default(),
+        over_backlog: 0,
+        worker_busy: vec![0.413],
+        loadgen: Usage { cpu: Duration::from_millis(4_130), max_rss_bytes: 22_439_526 },
+        server: Some(Usage { cpu: Duration::from_millis(5_020), max_rss_bytes: 6_291_456 }),
+    }
+}
+
+pub const REPLIES: u64 = 200_000;
+
+fn environment(plan: Plan) -> Environment {
+    Environment {
+        kernel: "6.18.44".to_owned(),
+        architecture: "x86_64".to_owned(),
+        cpu: Some("Intel(R) Xeon(R) Processor @ 2.80GHz".to_owned()),
+        cores: CpuCount { online: Some(2), allowed: 2 },
+        governor: None,
+        memory_bytes: Some(8 << 30),
+        fathom: "0.1.0".to_owned(),
+        git_revision: "0123456789ab".to_owned(),
+        rustc: "rustc 1.95.0".to_owned(),
+        ..Environment::collect(&plan, Some(serde_json::json!({ "threads": 1 })))
+    }
+}

@@ -1,0 +1,157 @@
+//! The JSON report is what its schema says, reads back as it was, and holds what later tools need.
+
+use std::num::NonZeroUsize;
+
+use hdrhistogram::Histogram;
+use jsonschema::{Registry, Validator};
+use loadgen::recorder::histogram;
+use loadgen::report::{Report, Runs};
+use loadgen::{cli, environment::Environment, trust::Verdict};
+use serde_json::{Value, json};
+
+use crate::fixture::{REPLIES, how_fast, how_late, measured, plan};
+
+fn schemas() -> [Value; 2] {
+    [include_str!("../../schema/run-v1.schema.json"), include_str!("../../schema/runs-v1.schema.json")]
+        .map(|text| serde_json::from_str(text).unwrap())
+}
+
+/// The validators of one run and of several.
+fn validators() -> [Validator; 2] {
+    let [run, runs] = schemas();
+    for schema in [&run, &runs] {
+        jsonschema::draft202012::meta::validate(schema).unwrap();
+    }
+    let registry = Registry::new().add(run["$id"].as_str().unwrap(), &run).unwrap().prepare().unwrap();
+    [&run, &runs].map(|schema| jsonschema::options().with_registry(&registry).build(schema).unwrap())
+}
+
+#[track_caller]
+fn assert_valid(validator: &Validator, document: &Value) {
+    let errors: Vec<String> = validator.iter_errors(document).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+}
+
+#[test]
+fn reports_are_what_the_schema_says() {
+    let [run, runs] = validators();
+    for report in [how_fast(), how_late()] {
+        assert_valid(&run, &json!(report));
+    }
+    assert_valid(&runs, &json!(Runs::from(vec![how_fast(), how_late()])));
+
+    let mut bare = measured(0);
+    (bare.latency, bare.server, bare.replies_in_window) = (histogram(), None, 0);
+    bare.intervals.clear();
+    let here = Environment::collect(&cli::default_plan(NonZeroUsize::MIN), None);
+    assert_valid(&run, &json!(Report::new("bare", "ws://[::1]:1/", &bare, here)));
+}
+
+#[test]
+fn the_schema_is_strict_everywhere() {
+    let [run, runs] = validators();
+    let report = json!(how_late());
+    let mut objects = Vec::new();
+    paths(&report, String::new(), &mut objects);
+    // Within the server's own configuration anything goes, and failures are named by what happened.
+    objects.retain(|path| !path.starts_with("/environment/server_config") && path != "/failures");
+    assert!(objects.len() > 20, "{objects:?}");
+    for path in objects {
+        let mut changed = report.clone();
+        let object = changed.pointer_mut(&path).unwrap().as_object_mut().unwrap();
+        let first = object.keys().next().unwrap().clone();
+        object.insert("surprise".to_owned(), json!(1));
+        assert!(!run.is_valid(&changed), "a surprise in {path:?}");
+        assert!(!runs.is_valid(&json!({ "schema": "fathom/runs/v1", "runs": [changed] })), "a surprise in {path:?}");
+        let mut changed = report.clone();
+        changed.pointer_mut(&path).unwrap().as_object_mut().unwrap().remove(&first);
+        assert!(!run.is_valid(&changed), "{path}/{first} is missing");
+    }
+}
+
+/// The paths of all objects, of the first one in each array.
+fn paths(value: &Value, at: String, into: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            into.push(at.clone());
+            fields.iter().for_each(|(name, field)| paths(field, format!("{at}/{name}"), into));
+        }
+        Value::Array(items) => items.iter().take(1).for_each(|item| paths(item, format!("{at}/0"), into)),
+        _ => {}
+    }
+}
+
+#[test]
+fn a_saved_report_reads_back_as_it_was() {
+    for report in [how_fast(), how_late()] {
+        let saved = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<Report>(&saved).unwrap(), report);
+    }
+    let other = serde_json::to_string(&how_fast()).unwrap().replace("fathom/run/v1", "fathom/run/v2");
+    assert!(serde_json::from_str::<Report>(&other).unwrap_err().to_string().contains("fathom/run/v2"));
+}
+
+#[test]
+fn saved_histograms_add_up_to_the_whole() {
+    let report = how_late();
+    let mut sum = histogram();
+    for interval in &report.intervals {
+        sum.add(interval.histogram.decode().unwrap()).unwrap();
+    }
+    let whole: Histogram<u64> = report.latency.histogram.decode().unwrap();
+    assert_eq!(sum, whole);
+    assert_eq!((whole.len(), whole.value_at_quantile(0.999)), (REPLIES, report.latency.p99_9));
+}
+
+#[test]
+fn figures_follow_from_what_was_measured() {
+    let report = json!(how_fast());
+    for (path, figure) in [
+        ("/throughput/messages_per_second", json!(20_000.0)),
+        ("/throughput/bytes_per_second", json!(1_280_000.0)),
+        ("/load/mode", json!("closed")),
+        ("/load/in_flight", json!(1)),
+        ("/load/offered_rate", json!(null)),
+        ("/load/achieved_rate", json!(20_000.0)),
+        ("/resources/loadgen/cpu_us_per_message", json!(20.65)),
+        ("/resources/server/cpu_seconds", json!(5.02)),
+        ("/environment/plan/load/in_flight", json!(1)),
+        ("/environment/seed", json!(1)),
+        ("/began_at", json!("2023-11-14T22:13:20.000Z")),
+    ] {
+        assert_eq!(report.pointer(path), Some(&figure), "{path}");
+    }
+    let late = json!(how_late());
+    assert_eq!((&late["load"]["mode"], &late["load"]["arrival"]), (&json!("open"), &json!("poisson")));
+}
+
+#[test]
+fn secrets_stay_out() {
+    assert!(plan().connect.headers.iter().any(|(_, value)| value.contains("secret")));
+    let saved = serde_json::to_string(&how_fast()).unwrap();
+    assert!(saved.contains("Authorization") && !saved.contains("secret"));
+}
+
+#[test]
+fn what_a_run_is_worth_decides_its_exit_code() {
+    let fine = how_fast();
+    assert_eq!(fine.verdict(), Verdict::Ok);
+    assert_eq!(how_late().verdict(), Verdict::Failed);
+    let changed = |change: &dyn Fn(&mut Report)| {
+        let mut report = fine.clone();
+        change(&mut report);
+        report.verdict()
+    };
+    assert_eq!(changed(&|report| report.trust.valid = false), Verdict::Untrusted);
+    assert_eq!(changed(&|report| report.connections.established = 0), Verdict::Failed);
+    let failures: [&dyn Fn(&mut Report) -> &mut u64; 4] = [
+        &|report| &mut report.messages.lost,
+        &|report| &mut report.messages.corrupted,
+        &|report| &mut report.messages.reordered,
+        &|report| &mut report.messages.unexpected,
+    ];
+    for failure in failures {
+        assert_eq!(changed(&|report| *failure(report) = 1), Verdict::Failed);
+    }
+    assert_eq!(changed(&|report| (report.interrupted, report.messages.lost) = (true, 1)), Verdict::Interrupted);
+}

@@ -1,0 +1,8 @@
+//! Reports from the outside: what they hold, how they are written, and what the command line makes of its arguments.
+
+mod cli;
+mod fixture;
+mod formats;
+mod json;
+mod output;
+mod text;

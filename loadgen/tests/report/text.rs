@@ -1,0 +1,43 @@
+//! The report to read, as it looks.
+
+use loadgen::recorder::histogram;
+use loadgen::report::{Stats, text};
+
+use crate::fixture::{how_fast, how_late};
+
+/// Compares with a file beside this one; UPDATE_SNAPSHOTS=1 writes it anew, for a person to look at.
+#[track_caller]
+fn assert_looks_like(name: &str, text: &str) {
+    let path = format!("{}/tests/report/{name}", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    assert_eq!(text, std::fs::read_to_string(path).unwrap(), "\n{text}");
+}
+
+#[test]
+fn a_closed_loop_that_went_well() {
+    assert_looks_like("how_fast.txt", &text::render(&how_fast()).unwrap());
+}
+
+#[test]
+fn an_open_loop_that_did_not() {
+    assert_looks_like("how_late.txt", &text::render(&how_late()).unwrap());
+}
+
+#[test]
+fn it_fits_a_terminal_of_80_columns() {
+    for report in [how_fast(), how_late()] {
+        for line in text::render(&report).unwrap().lines() {
+            assert!(line.chars().count() <= 80 && line.trim_end() == line, "{line:?}");
+        }
+    }
+}
+
+#[test]
+fn without_a_reply_there_is_nothing_to_draw() {
+    let mut report = how_fast();
+    report.latency = Stats::from(&histogram());
+    let text = text::render(&report).unwrap();
+    assert!(!text.contains("p99") && text.contains("messages    200,000 sent"), "{text}");
+}
