@@ -74,9 +74,11 @@ pub struct SocketOptions {
 /// How messages are read and written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct EchoOptions {
+    /// Whether connections between two messages are served by the express lane.
+    pub lane: bool,
     /// How replies reach the socket.
     pub write: WriteMode,
-    /// Most bytes one read takes; `None`: what the library's buffer holds, 8 KiB or its last message.
+    /// Most bytes one read takes; `None`: what the buffer holds, 256 KiB on the lane, 8 KiB or the last message off it.
     pub read_buffer: Option<usize>,
     /// Whether every message is logged.
     pub log_messages: bool,

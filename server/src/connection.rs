@@ -9,16 +9,55 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use tokio::net::TcpStream;
-use wire::{CloseCode, Cursor, Limits, Peer};
+use wire::{CloseCode, Cursor, Limits, Peer, Violation};
 
 use crate::closing::{append_close, close};
 use crate::engine::{Cause, Ended, Engine, Manner};
 use crate::link::{Link, Standing};
 use crate::worker::Admission;
 
-/// Echoes on an upgraded connection until it ends or the worker drains, then closes it.
-pub(crate) async fn run(admission: Admission, stream: TcpStream, read_ahead: Bytes, peer: SocketAddr) {
+/// Starts echoing on an upgraded connection, of which `read_ahead` has been read already.
+pub(crate) fn start(admission: Admission, stream: TcpStream, read_ahead: Bytes, peer: SocketAddr) {
     tracing::debug!(%peer, "connection opened");
+    match admission.worker.lane.clone() {
+        Some(lane) if read_ahead.is_empty() => lane.enter(admission, stream),
+        _ => drop(tokio::spawn(run(admission, stream, read_ahead))),
+    }
+}
+
+/// Goes on with a connection from the lane, which has read `read_ahead`.
+pub(crate) fn detour(admission: Admission, stream: std::net::TcpStream, read_ahead: Bytes) {
+    match TcpStream::from_std(stream) {
+        Ok(stream) => drop(tokio::spawn(run(admission, stream, read_ahead))),
+        Err(error) => tracing::warn!("the lane cannot hand a connection on: {error}"),
+    }
+}
+
+/// Closes a connection from the lane, to which `unsent` is still to be sent, because of what its peer did.
+pub(crate) fn refuse(admission: Admission, stream: std::net::TcpStream, mut unsent: Vec<u8>, violation: Violation) {
+    append_close(&mut unsent, violation.close_code(), &violation.to_string());
+    finish(admission, stream, unsent);
+}
+
+/// Closes a connection from the lane, to which `unsent` is still to be sent, because the worker drains.
+pub(crate) fn go_away(admission: Admission, stream: std::net::TcpStream, mut unsent: Vec<u8>) {
+    append_close(&mut unsent, CloseCode::GOING_AWAY, GOING_AWAY);
+    finish(admission, stream, unsent);
+}
+
+fn finish(admission: Admission, stream: std::net::TcpStream, unsent: Vec<u8>) {
+    match TcpStream::from_std(stream) {
+        Ok(stream) => drop(tokio::spawn(async move {
+            close(stream, unsent, admission.worker.config.limits.close_timeout).await;
+            drop(admission);
+        })),
+        Err(error) => tracing::warn!("the lane cannot hand a connection on: {error}"),
+    }
+}
+
+/// Echoes until the connection ends, the worker drains, or the lane can take it (back); in the first two cases it is
+/// closed.
+async fn run(admission: Admission, stream: TcpStream, read_ahead: Bytes) {
     let worker = &admission.worker;
     let config = &worker.config;
     let manner = Manner {
@@ -32,7 +71,7 @@ pub(crate) async fn run(admission: Admission, stream: TcpStream, read_ahead: Byt
     let mut conversation = Conversation::new(stream, read_ahead, limits, manner);
     let mut draining = pin!(worker.drain.wait());
     let mut registered = false;
-    let ended = std::future::poll_fn(|cx| {
+    let next = std::future::poll_fn(|cx| {
         if !registered {
             // Once is enough, as the waker of a task never changes; polling this takes a lock.
             registered = true;
@@ -40,28 +79,42 @@ pub(crate) async fn run(admission: Admission, stream: TcpStream, read_ahead: Byt
         }
         let stopping = worker.drain.started();
         match conversation.poll(cx, stopping) {
-            Step::Ended(ended) => Poll::Ready(Some(ended)),
-            Step::Idle | Step::Reading if stopping => Poll::Ready(None),
+            Step::Ended(ended) => Poll::Ready(Next::Ended(ended)),
+            Step::Idle | Step::Reading if stopping => Poll::Ready(Next::Drained),
+            Step::Idle if worker.lane.is_some() => Poll::Ready(Next::Rests),
             Step::Idle | Step::Reading | Step::Writing => Poll::Pending,
         }
     })
     .await;
-    let (cause, unsent) = match ended {
-        Some(Ended { cause, unsent }) => (Some(cause), unsent),
-        None => {
+    let (cause, unsent) = match next {
+        Next::Ended(Ended { cause, unsent }) => (Some(cause), unsent),
+        Next::Drained => {
             let mut unsent = Vec::new();
-            append_close(&mut unsent, CloseCode::GOING_AWAY, "server is shutting down");
+            append_close(&mut unsent, CloseCode::GOING_AWAY, GOING_AWAY);
             (None, unsent)
+        }
+        Next::Rests => {
+            let lane = worker.lane.clone().expect("a connection rests only for the lane");
+            return lane.enter(admission, conversation.into_stream());
         }
     };
     match &cause {
-        Some(cause) => tracing::debug!(%peer, "connection closing: {cause}"),
-        None => tracing::debug!(%peer, "connection closing: draining"),
+        Some(cause) => tracing::debug!("connection closing: {cause}"),
+        None => tracing::debug!("connection closing: draining"),
     }
     if !matches!(cause, Some(Cause::Eof | Cause::Io(_))) {
         // Boxed, as it would otherwise make every open connection's task as large as a closing one's.
         Box::pin(close(conversation.into_stream(), unsent, config.limits.close_timeout)).await;
     }
+}
+
+/// What follows the protocol phase.
+enum Next {
+    Ended(Ended),
+    /// The worker drains.
+    Drained,
+    /// The lane takes over.
+    Rests,
 }
 
 /// The protocol phase of a connection: an engine while it has something to say, and no more than a [`Link`] otherwise.
@@ -124,3 +177,6 @@ impl Conversation {
         self.link.expect("the link is back after every poll").stream
     }
 }
+
+/// The reason in the Close frame of a server that goes down.
+const GOING_AWAY: &str = "server is shutting down";

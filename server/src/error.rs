@@ -33,6 +33,12 @@ pub enum Error {
         /// The cores of the process's affinity mask.
         allowed: Vec<usize>,
     },
+    /// `--lane on` was asked for together with what the lane cannot do.
+    #[error("--lane on does not go with {obstacle}")]
+    NoLane {
+        /// The flag that rules it out.
+        obstacle: &'static str,
+    },
     /// A worker's thread or runtime could not be started, or its thread not pinned.
     #[error("worker {worker}: {source}")]
     Worker {

@@ -27,7 +27,7 @@ pub(crate) async fn serve(admission: Admission, stream: TcpStream, peer: SocketA
     let limit = admission.worker.config.limits.handshake_timeout;
     match timeout(limit, upgrade(&admission.worker, stream)).await {
         Ok(Ok(Some((stream, read_ahead)))) => {
-            drop(tokio::spawn(connection::run(admission, stream, read_ahead, peer)));
+            connection::start(admission, stream, read_ahead, peer);
         }
         Ok(Ok(None)) => {}
         Ok(Err(error)) => tracing::debug!(%peer, "handshake failed: {error}"),

@@ -20,6 +20,7 @@ mod handshake;
 mod http;
 mod huge_pages;
 mod int_option;
+mod lane;
 mod link;
 mod listener;
 mod logging;

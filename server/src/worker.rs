@@ -12,6 +12,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::accept::accept_loop;
 use crate::config::{Config, Effective, Runtime};
 use crate::drain::Drain;
+use crate::lane::Lane;
 use crate::{Error, Listeners, cpus};
 
 /// What the connections of one worker share. Nothing here is shared between workers but what is read only, and the
@@ -22,6 +23,8 @@ pub(crate) struct Worker {
     /// What `/config` answers.
     pub(crate) config_json: Bytes,
     pub(crate) drain: Drain,
+    /// Where connections stand between messages, if there is one.
+    pub(crate) lane: Option<Arc<Lane>>,
     /// Connections of this worker.
     open: AtomicUsize,
     /// Notified when `open` falls to 0.
@@ -82,10 +85,12 @@ impl Fleet {
         let mut fleet = Self { workers: Vec::new(), ended: Vec::new() };
         for (index, shard) in listeners.shards.into_iter().enumerate() {
             let fail = |source| Error::Worker { worker: index, source };
+            let lane = config.echo.lane.then(Lane::new).transpose().map_err(fail)?.map(Arc::new);
             let worker = Arc::new(Worker {
                 config: Arc::clone(&config),
                 config_json: config_json.clone(),
                 drain: Drain::default(),
+                lane,
                 open: AtomicUsize::new(0),
                 emptied: Notify::new(),
                 open_anywhere: Arc::clone(&open_anywhere),
@@ -162,8 +167,17 @@ fn work(runtime: &TokioRuntime, worker: &Arc<Worker>, listeners: Vec<std::net::T
                 Err(error) => panic!("registering a listener: {error}"),
             }
         }
+        let lane = worker.lane.clone().map(|lane| tokio::spawn(lane.run(Arc::clone(worker))));
         if !worker.drain.started() {
             draining.await;
+        }
+        if let Some(lane) = lane {
+            // It ends by itself as it drains.
+            match lane.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!("the lane has failed: {error}"),
+                Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+            }
         }
         let deadline = worker.config.limits.drain_timeout;
         if tokio::time::timeout(deadline, worker.emptied()).await.is_err() {

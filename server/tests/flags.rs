@@ -192,11 +192,14 @@ fn write_modes_differ_in_segments() {
 #[test]
 fn read_buffer_bounds_a_read() {
     // 40 frames of 70 bytes are one read, or 22 of 128 bytes with a write each, of which the kernel may join some.
-    assert_eq!(segments_for(&[], 40), 1);
-    assert!(segments_for(&["--read-buffer", "128"], 40) > 4);
-    // 42,000 bytes are six reads into the library's own buffer of 8 KiB.
-    assert!(segments_for(&[], 600) > 2);
-    assert!(segments_for(&["--read-buffer", "64KiB"], 600) <= 2);
+    for lane in ["on", "off"] {
+        assert_eq!(segments_for(&["--lane", lane], 40), 1);
+        assert!(segments_for(&["--lane", lane, "--read-buffer", "128"], 40) > 4);
+    }
+    // 42,000 bytes are one read on the lane, and six into the library's own buffer of 8 KiB.
+    assert!(segments_for(&["--lane", "on"], 600) <= 2);
+    assert!(segments_for(&["--lane", "off"], 600) > 2);
+    assert!(segments_for(&["--lane", "off", "--read-buffer", "64KiB"], 600) <= 2);
 }
 
 #[test]

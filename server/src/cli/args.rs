@@ -88,10 +88,15 @@ struct SocketArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Echo")]
 struct EchoArgs {
+    /// Express lane: one epoll set per worker for connections between two messages. It corks, keeps a connection on its
+    /// worker and logs no messages [default: on, where --write, --runtime and --log-messages allow it]
+    #[arg(long, value_name = "on|off", value_enum, hide_possible_values = true)]
+    lane: Option<Switch>,
     /// One write per read (cork), one per frame, or one per frame without copying the payload (vectored)
     #[arg(long, value_name = "MODE", value_enum, default_value_t = WriteMode::Cork)]
     write: WriteMode,
-    /// Most bytes that one read takes, 128 B to 16 MiB [default: 8 KiB, more after larger messages]
+    /// Most bytes that one read takes, 128 B to 16 MiB [default: 256 KiB on the lane, which takes no more; off it 8 KiB,
+    /// more after larger messages]
     #[arg(long, value_name = "BYTES", value_parser = read_buffer)]
     read_buffer: Option<ByteSize>,
 }
@@ -169,6 +174,14 @@ impl Args {
                 notsent_lowat: socket.notsent_lowat.map(|size| u32::try_from(size.as_u64()).unwrap_or(u32::MAX)),
             },
             echo: EchoOptions {
+                lane: lane(
+                    echo.lane,
+                    &[
+                        ("--runtime work-stealing", workers.runtime == Runtime::WorkStealing),
+                        ("--write per-frame or vectored", echo.write != WriteMode::Cork),
+                        ("--log-messages", logs.log_messages),
+                    ],
+                )?,
                 write: echo.write,
                 read_buffer: echo.read_buffer.map(bytes),
                 log_messages: logs.log_messages,
@@ -186,6 +199,15 @@ impl Args {
 }
 
 /// The cores that `--pin` means on this machine.
+/// Whether there is a lane; `against` are the choices that rule it out, and whether they were made.
+fn lane(asked: Option<Switch>, against: &[(&'static str, bool)]) -> Result<bool, Error> {
+    let obstacle = against.iter().find_map(|&(choice, made)| made.then_some(choice));
+    match (asked, obstacle) {
+        (Some(Switch::On), Some(obstacle)) => Err(Error::NoLane { obstacle }),
+        (asked, obstacle) => Ok(asked != Some(Switch::Off) && obstacle.is_none()),
+    }
+}
+
 fn cores(pin: Pin) -> Result<Vec<usize>, Error> {
     let allowed = cpus::allowed().map_err(Error::AllowedCores)?;
     match pin {

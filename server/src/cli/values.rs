@@ -10,7 +10,7 @@ use crate::config::{Runtime, WriteMode};
 use crate::logging::LogFormat;
 
 /// On or off.
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Switch {
     On,
     Off,

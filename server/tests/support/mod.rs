@@ -23,7 +23,10 @@ pub struct Server {
 impl Server {
     /// Starts the binary on a free port of 127.0.0.1 and waits until it is ready.
     pub fn start(flags: &[&str]) -> Self {
-        Self::spawn(Command::new(env!("CARGO_BIN_EXE_echo-server")).args(flags))
+        // scripts/check runs everything a second time with FATHOM_TEST_LANE=off; a test's own flags come after it.
+        let lane = std::env::var("FATHOM_TEST_LANE").map(|lane| ["--lane".to_owned(), lane]);
+        let lane = lane.into_iter().flatten();
+        Self::spawn(Command::new(env!("CARGO_BIN_EXE_echo-server")).args(lane).args(flags))
     }
 
     /// Starts `command`, which must end up as an `echo-server`, likewise.
