@@ -2,8 +2,9 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 use std::time::Duration;
 use std::{fs, str};
 
@@ -16,13 +17,13 @@ use crate::interrupt::Interrupt;
 use crate::limits;
 use crate::output::{Output, Sinks};
 use crate::payload::Corpus;
-use crate::plan::{Arrival, Kind, Load, MAX_MESSAGE_BYTES, Payload, Plan, Rate, Stop};
+use crate::plan::{Arrival, Kind, Load, MAX_MESSAGE_BYTES, Pacing, Payload, Plan, Rate, Stop};
 use crate::progress::{Live, Progress};
 use crate::report::{Report, Runs};
 use crate::resources;
 use crate::run::{self, RunError, World};
 use crate::server_config;
-use crate::target::{EMBEDDED_PROGRAM, Server, Spec};
+use crate::target::{EMBEDDED_PROGRAM, Server, Spec, TargetError};
 use crate::trust::Verdict;
 
 /// Runs the program with these arguments, its name first.
@@ -48,7 +49,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match result {
         Ok(verdict) => ExitCode::from(verdict.exit_code()),
         Err(error) => {
-            let interrupted = matches!(error.downcast_ref(), Some(RunError::Interrupted));
+            let interrupted = matches!(error.downcast_ref(), Some(RunError::Interrupted))
+                || matches!(error.downcast_ref(), Some(TargetError::Interrupted { .. }));
             // As above: stderr may be closed.
             let _ = writeln!(io::stderr(), "error: {error:#}");
             ExitCode::from(if interrupted { Verdict::Interrupted } else { Verdict::Failed }.exit_code())
@@ -76,7 +78,9 @@ fn quick(plan: &Plan, output: &Output, cores: &Cores) -> anyhow::Result<Verdict>
     let half = round(first.throughput.messages_per_second / 2.0);
     let mut runs = vec![first];
     if let (Ok(rate), Verdict::Ok | Verdict::Untrusted) = (Rate::try_from(half), verdict) {
-        let late = Plan { load: Load::Open { rate, arrival: Arrival::Uniform }, ..fast };
+        // With a core of its own a worker need not sleep, and is the less late for it.
+        let pacing = if cores.count() > 1 { Pacing::Spin } else { Pacing::Sleep };
+        let late = Plan { load: Load::Open { rate, arrival: Arrival::Uniform }, pacing, ..fast };
         let second = bench.run("how late at half of that", &late, output.quiet)?;
         sinks.text(&second)?;
         verdict = verdict.max(second.verdict());
@@ -95,6 +99,8 @@ fn round(rate: f64) -> f64 {
 /// A server that is ready, and what it takes to measure it.
 struct Bench {
     server: Server,
+    /// What the report calls it.
+    target: String,
     server_pids: Vec<i32>,
     corpus: Corpus,
     /// The workers' cores, where the server was put on others.
@@ -110,20 +116,18 @@ impl Bench {
         let corpus = Corpus::new(&plan.message, content.as_deref(), plan.seed);
         let interrupt = Interrupt::install().context("cannot handle signals")?;
         let (server_cores, worker_cores) = cores.split();
-        let server = Server::start(spec, &server_cores)?;
+        let server = Server::start(spec, &server_cores, interrupt.flag())?;
         interrupt.stops_with_it(server.pid());
         let addresses = server.url().resolve().unwrap_or_default();
-        let server_pids = match server.pid() {
-            Some(pid) => vec![pid],
-            None => addresses
-                .iter()
-                .find(|address| address.ip().is_loopback())
-                .map_or(Vec::new(), |&address| resources::listeners(address)),
+        let target = match spec {
+            Spec::Url(url) => url.to_string(),
+            Spec::Embedded(_) | Spec::Command(_) => format!("{spec} at {}", server.url()),
         };
+        let server_pids = server_pids(&server, &addresses);
         let apart = !matches!(spec, Spec::Url(_)) && cores.count() > 1;
         let server_config = server_config::fetch(server.url(), &addresses);
         let worker_cores = apart.then_some(worker_cores);
-        Ok(Self { server, server_pids, corpus, worker_cores, server_config, interrupt })
+        Ok(Self { server, target, server_pids, corpus, worker_cores, server_config, interrupt })
     }
 
     fn run(&self, name: &str, plan: &Plan, quiet: bool) -> Result<Report, RunError> {
@@ -141,8 +145,20 @@ impl Bench {
         let measured = run::measure(plan, world);
         progress.clear();
         let environment = Environment::collect(plan, self.server_config.clone());
-        Ok(Report::new(name, &self.server.url().to_string(), &measured?, environment))
+        Ok(Report::new(name, &self.target, &measured?, environment))
     }
+}
+
+/// The processes whose use of the machine is the server's: the one that was started, and whoever listens on this
+/// machine, since what was started may be a shell that waits for the server.
+fn server_pids(server: &Server, addresses: &[SocketAddr]) -> Vec<i32> {
+    let local = addresses.iter().find(|address| address.ip().is_loopback());
+    let mut pids: Vec<i32> = local.map_or_else(Vec::new, |&address| resources::listeners(address));
+    pids.extend(server.pid());
+    pids.sort_unstable();
+    pids.dedup();
+    pids.retain(|pid| u32::try_from(*pid) != Ok(process::id()));
+    pids
 }
 
 /// The content of `--payload FILE`, fit to be a message of the plan.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::thread;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process_group};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -39,7 +39,7 @@ impl Interrupt {
                 if shared.interrupted.swap(true, Ordering::Relaxed) {
                     if let Some(server) = Pid::from_raw(shared.server.load(Ordering::Relaxed)) {
                         // It may be gone already, which is as good.
-                        let _ = kill_process(server, Signal::TERM);
+                        let _ = kill_process_group(server, Signal::TERM);
                     }
                     process::exit(Verdict::Interrupted.exit_code().into());
                 }

@@ -46,7 +46,7 @@ pub struct World<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The server's name has no address.
-    #[error("cannot resolve the host of {url}: {source}")]
+    #[error("cannot resolve the host of {url}")]
     Resolve {
         /// The URL.
         url: Url,
@@ -67,7 +67,7 @@ pub enum RunError {
     #[error("interrupted before anything was measured")]
     Interrupted,
     /// The kernel refused a thread or an epoll set.
-    #[error("cannot run a worker: {0}")]
+    #[error("cannot run a worker")]
     Worker(#[from] io::Error),
 }
 

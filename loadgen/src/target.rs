@@ -1,17 +1,20 @@
 //! What is measured: a server that runs already, the embedded one, or one that a command starts. A started server is
-//! waited for, runs on its own share of the cores, and is stopped again by its process id when it goes out of scope.
+//! waited for, runs on its own share of the cores, and is stopped again, with all that it started, when it goes out of
+//! scope.
 
 use std::env;
+use std::fmt;
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::cores::Cores;
 use crate::url::Url;
@@ -38,7 +41,7 @@ pub struct Server {
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
     /// The command could not be started.
-    #[error("cannot start '{command}': {source}")]
+    #[error("cannot start '{command}'")]
     Start {
         /// The command.
         command: String,
@@ -64,8 +67,14 @@ pub enum TargetError {
         port: u16,
     },
     /// No free port.
-    #[error("no free port on 127.0.0.1: {0}")]
-    NoPort(io::Error),
+    #[error("no free port on 127.0.0.1")]
+    NoPort(#[source] io::Error),
+    /// The user did not want to wait for it.
+    #[error("interrupted before '{command}' was ready")]
+    Interrupted {
+        /// The command.
+        command: String,
+    },
 }
 
 #[derive(Debug)]
@@ -96,12 +105,25 @@ impl FromStr for Spec {
     }
 }
 
+/// The URL, or how the server is started.
+impl fmt::Display for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(url) => url.fmt(f),
+            Self::Embedded(flags) if flags.is_empty() => f.write_str("embedded server"),
+            Self::Embedded(flags) => write!(f, "embedded server {}", shell_words::join(flags)),
+            Self::Command(words) => f.write_str(&shell_words::join(words)),
+        }
+    }
+}
+
 impl Server {
-    /// Makes the server ready: starts it where it has to be started, on `cores`.
+    /// Makes the server ready: starts it where it has to be started, on `cores`, and waits for it unless `interrupted`
+    /// is set meanwhile.
     ///
     /// # Errors
     /// When it cannot be started, ends, or is not ready in time.
-    pub fn start(spec: &Spec, cores: &Cores) -> Result<Self, TargetError> {
+    pub fn start(spec: &Spec, cores: &Cores, interrupted: &AtomicBool) -> Result<Self, TargetError> {
         let (command, words, port) = match spec {
             Spec::Url(url) => return Ok(Self { url: url.clone(), process: None }),
             Spec::Embedded(flags) => {
@@ -123,7 +145,7 @@ impl Server {
         };
         let (process, ready) =
             Process::start(command, cores).map_err(|source| TargetError::Start { command: words.clone(), source })?;
-        process.wait_until_ready(&words, port, &ready)
+        process.wait_until_ready(&words, port, &ready, interrupted)
     }
 
     /// Where it listens.
@@ -167,6 +189,7 @@ impl Process {
         command: &str,
         port: Option<u16>,
         ready: &mpsc::Receiver<Url>,
+        interrupted: &AtomicBool,
     ) -> Result<Server, TargetError> {
         let deadline = Instant::now() + READY_TIMEOUT;
         let address = port.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
@@ -179,6 +202,9 @@ impl Process {
             }
             if let Some(address) = address.filter(|address| TcpStream::connect_timeout(address, READY_POLL).is_ok()) {
                 return Ok(Server { url: Url::at(address), process: Some(self) });
+            }
+            if interrupted.load(Ordering::Relaxed) {
+                return Err(TargetError::Interrupted { command: command.to_owned() });
             }
             if Instant::now() > deadline {
                 return Err(TargetError::NotReady { command: command.to_owned(), port: port.unwrap_or_default() });
@@ -193,9 +219,10 @@ impl Drop for Process {
     fn drop(&mut self) {
         let Ok(None) = self.child.try_wait() else { return };
         if let Some(pid) = self.pid() {
-            // A process that was stopped must be continued before it can end.
-            let _ = kill_process(pid, Signal::TERM);
-            let _ = kill_process(pid, Signal::CONT);
+            // The group, since a command may be a shell that waits for the server. A process that was stopped must be
+            // continued before it can end.
+            let _ = kill_process_group(pid, Signal::TERM);
+            let _ = kill_process_group(pid, Signal::CONT);
         }
         let deadline = Instant::now() + STOP_TIMEOUT;
         while Instant::now() < deadline {
@@ -204,7 +231,9 @@ impl Drop for Process {
             }
             thread::sleep(READY_POLL);
         }
-        let _ = self.child.kill();
+        if let Some(pid) = self.pid() {
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
         let _ = self.child.wait();
     }
 }
@@ -249,7 +278,10 @@ mod tests {
 
     #[test]
     fn a_command_that_fails_is_told_apart() {
-        let start = |spec: &str| Server::start(&spec.parse().unwrap(), &Cores::allowed()).unwrap_err().to_string();
+        let start = |spec: &str| {
+            let started = Server::start(&spec.parse().unwrap(), &Cores::allowed(), &AtomicBool::new(false));
+            started.unwrap_err().to_string()
+        };
         assert!(start("/no/such/program {port}").contains("cannot start '/no/such/program"));
         assert!(start("sh -c 'exit 3' {port}").contains("exit status: 3"));
     }
@@ -257,8 +289,9 @@ mod tests {
     #[test]
     fn a_command_is_ready_by_its_line_or_by_its_port_and_is_stopped_again() {
         let line = Server::start(
-            &"sh -c 'echo listening on ws://127.0.0.1:$1/x; sleep 60' - {port}".parse().unwrap(),
+            &"sh -c 'echo listening on ws://127.0.0.1:$1/x; exec sleep 60' - {port}".parse().unwrap(),
             &Cores::allowed(),
+            &AtomicBool::new(false),
         );
         let line = line.unwrap();
         assert_eq!(line.url().path(), "/x");

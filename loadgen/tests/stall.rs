@@ -22,7 +22,7 @@ fn measure_a_stall(arguments: &[&str]) -> (Json, f64) {
     let run = loadgen(&[&common[..], arguments, &["--format", "json"]].concat());
     // Half a second of warm-up and a second of measuring later, give or take a slow start.
     std::thread::sleep(Duration::from_millis(1700));
-    server.signal(Signal::STOP);
+    server.stop();
     let stopped = Instant::now();
     std::thread::sleep(STALL);
     server.signal(Signal::CONT);

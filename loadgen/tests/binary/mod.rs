@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -10,8 +11,11 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A running `loadgen`.
-pub struct Run(Child);
+/// Longer than anything here takes on a loaded machine, short enough for a test that hangs.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running `loadgen`; killed when dropped.
+pub struct Run(Option<Child>);
 
 /// A finished one.
 pub struct Finished {
@@ -33,13 +37,27 @@ pub struct EmbeddedServer {
 pub fn loadgen(arguments: &[&str]) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    Run(command.spawn().expect("loadgen starts"))
+    Run(Some(command.spawn().expect("loadgen starts")))
+}
+
+/// Waits until `condition` holds.
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 impl Run {
     /// Its process.
     pub fn pid(&self) -> Pid {
-        Pid::from_raw(self.0.id() as i32).expect("a process id")
+        Pid::from_raw(self.0.as_ref().expect("it has not been waited for").id() as i32).expect("a process id")
+    }
+
+    /// Closes the reading end of its stdout.
+    pub fn close_stdout(&mut self) {
+        drop(self.0.as_mut().and_then(|child| child.stdout.take()));
     }
 
     /// Sends it a signal.
@@ -48,8 +66,8 @@ impl Run {
     }
 
     /// Waits for its end.
-    pub fn wait(self) -> Finished {
-        let output = self.0.wait_with_output().expect("loadgen ends");
+    pub fn wait(mut self) -> Finished {
+        let output = self.0.take().expect("it has not been waited for").wait_with_output().expect("loadgen ends");
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
         Finished { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
@@ -95,6 +113,27 @@ impl EmbeddedServer {
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.child.id() as i32).expect("a process id");
         kill_process(pid, signal).expect("the server is there");
+    }
+
+    /// Stops it as SIGSTOP does, and waits until every thread has: the signal takes effect late.
+    pub fn stop(&self) {
+        self.signal(Signal::STOP);
+        let tasks = format!("/proc/{}/task", self.child.id());
+        let stopped = |task: std::io::Result<std::fs::DirEntry>| {
+            // The state follows the name, which is in parentheses.
+            let stat = std::fs::read_to_string(task.expect("a thread").path().join("stat")).expect("its state");
+            stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+        };
+        wait_until("all threads stop", || std::fs::read_dir(&tasks).expect("its threads").all(stopped));
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
