@@ -9,6 +9,7 @@ use hdrhistogram::Histogram;
 
 use crate::measured::{IntervalLatency, Measured};
 use crate::recorder::{INTERVAL_NS, Interval, SLICES, Slice, histogram};
+use crate::report::Encoded;
 
 /// The totals of a run, in the making.
 #[derive(Debug)]
@@ -17,10 +18,25 @@ pub struct Collector {
     service_time: Histogram<u64>,
     send_lag: Histogram<u64>,
     saturated: u64,
-    by_interval: BTreeMap<u64, (Histogram<u64>, [Slice; SLICES])>,
+    by_interval: BTreeMap<u64, Merged>,
     /// Where emptied intervals go back to, by turns.
     spares: Vec<mpsc::Sender<Box<Interval>>>,
     turn: usize,
+}
+
+/// What the workers saw in one interval, taken together.
+#[derive(Debug)]
+struct Merged {
+    latency: Latency,
+    slices: [Slice; SLICES],
+}
+
+#[derive(Debug)]
+enum Latency {
+    /// Workers are still to come.
+    Open(Histogram<u64>),
+    /// They should all have come: a kilobyte or two instead of up to 270.
+    Packed(Encoded),
 }
 
 impl Collector {
@@ -43,18 +59,29 @@ impl Collector {
         add(&mut self.service_time, &interval.service_time);
         add(&mut self.send_lag, &interval.send_lag);
         self.saturated += interval.saturated;
-        let (latency, slices) =
-            self.by_interval.entry(interval.index).or_insert_with(|| (compact(), Default::default()));
-        add(latency, &interval.latency);
-        for (sum, slice) in slices.iter_mut().zip(interval.slices) {
+        let open = || Merged { latency: Latency::Open(histogram()), slices: Default::default() };
+        let merged = self.by_interval.entry(interval.index).or_insert_with(open);
+        match &mut merged.latency {
+            Latency::Open(latency) => add(latency, &interval.latency),
+            Latency::Packed(encoded) => {
+                let mut latency = encoded.decode().expect("it was encoded here");
+                add(&mut latency, &interval.latency);
+                *encoded = Encoded::from(&latency);
+            }
+        }
+        for (sum, slice) in merged.slices.iter_mut().zip(interval.slices) {
             sum.messages += slice.messages;
             sum.latency_ns += slice.latency_ns;
         }
-        if !self.spares.is_empty() {
-            self.turn = (self.turn + 1) % self.spares.len();
-            // A worker that is done needs no spare.
-            let _ = self.spares[self.turn].send(interval);
+        for merged in
+            self.by_interval.range_mut(..interval.index.saturating_sub(OPEN - 1)).rev().map(|(_, merged)| merged)
+        {
+            let Latency::Open(latency) = &merged.latency else { break };
+            merged.latency = Latency::Packed(Encoded::from(latency));
         }
+        self.turn = (self.turn + 1) % self.spares.len();
+        // A worker that is done needs no spare.
+        let _ = self.spares[self.turn].send(interval);
     }
 
     /// Writes the totals into `measured`, whose window is known: the histograms, the latencies by interval, and the
@@ -62,9 +89,13 @@ impl Collector {
     pub fn finish(self, measured: &mut Measured) {
         let window = measured.window;
         let whole = (window.as_nanos() * SLICES as u128 / u128::from(INTERVAL_NS)) as usize;
-        let slices = self.by_interval.values().flat_map(|(_, slices)| *slices);
+        let slices = self.by_interval.values().flat_map(|merged| merged.slices);
         measured.slices = slices.take(whole).collect();
-        for (index, (latency, _)) in self.by_interval {
+        for (index, merged) in self.by_interval {
+            let latency = match merged.latency {
+                Latency::Open(latency) => Encoded::from(&latency),
+                Latency::Packed(encoded) => encoded,
+            };
             let start = Duration::from_nanos(index * INTERVAL_NS);
             let length = Duration::from_nanos(INTERVAL_NS).min(window.saturating_sub(start));
             measured.intervals.push(IntervalLatency { start, length, latency });
@@ -76,16 +107,13 @@ impl Collector {
     }
 }
 
-/// A histogram of the usual shape that grows with its largest value: intervals are kept until the end of the run, and
-/// a quarter of a megabyte for each would be an hour's gigabyte.
-fn compact() -> Histogram<u64> {
-    Histogram::new(3).expect("three significant digits are within HdrHistogram's range")
-}
-
 /// Adds bucket for bucket.
 pub fn add(total: &mut Histogram<u64>, part: &Histogram<u64>) {
     total.add(part).expect("all histograms are of one shape");
 }
+
+/// Intervals that are kept open: the workers hand over the same one at about the same time.
+const OPEN: u64 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -96,20 +124,23 @@ mod tests {
 
     #[test]
     fn intervals_of_two_workers_add_up() {
-        let mut collector = Collector::new(Vec::new());
-        for (index, latency) in [(0, 10), (1, 30), (0, 20)] {
+        let mut collector = Collector::new(vec![mpsc::channel().0, mpsc::channel().0]);
+        for (index, latency) in [(0, 10), (1, 30), (2, 30), (0, 20)] {
             let mut interval = Box::new(Interval::new(index));
             interval.record(9, 100, 101, 100 + latency, 2);
             collector.take(interval);
         }
-        let window = Duration::from_millis(1990);
+        assert!(matches!(collector.by_interval[&0].latency, Latency::Packed(_)), "and takes what comes late");
+        assert!(matches!(collector.by_interval[&2].latency, Latency::Open(_)));
+        let window = Duration::from_millis(2990);
         let mut measured = Measured::new(SystemTime::UNIX_EPOCH, window, Connections::default(), Usage::default());
         collector.finish(&mut measured);
-        assert_eq!((measured.latency.len(), measured.latency.max()), (6, 30));
-        let counts: Vec<_> = measured.intervals.iter().map(|i| (i.start.as_secs(), i.latency.len())).collect();
-        assert_eq!(counts, [(0, 4), (1, 2)]);
-        assert_eq!(measured.intervals[1].length, Duration::from_millis(990));
-        assert_eq!(measured.slices.len(), 19);
+        assert_eq!((measured.latency.len(), measured.latency.max()), (8, 30));
+        let counts: Vec<_> =
+            measured.intervals.iter().map(|i| (i.start.as_secs(), i.latency.decode().unwrap().len())).collect();
+        assert_eq!(counts, [(0, 4), (1, 2), (2, 2)]);
+        assert_eq!(measured.intervals[2].length, Duration::from_millis(990));
+        assert_eq!(measured.slices.len(), 29);
         assert_eq!(measured.slices[9], Slice { messages: 4, latency_ns: 60 });
     }
 }

@@ -72,7 +72,7 @@ pub struct Closed {
     pub messages: Messages,
     /// Replies that came within the measured phase.
     pub replies_in_window: u64,
-    /// Bytes received within it.
+    /// Bytes received within it, frame headers included.
     pub reply_bytes_in_window: u64,
     /// The end of the measured phase.
     pub ended: u64,

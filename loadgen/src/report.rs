@@ -124,7 +124,7 @@ pub enum Mode {
 pub struct Throughput {
     /// Replies per second.
     pub messages_per_second: f64,
-    /// Their payload, bytes per second; the same went the other way.
+    /// Their frames, headers included, bytes per second.
     pub bytes_per_second: f64,
 }
 
@@ -244,14 +244,15 @@ impl From<Vec<Report>> for Runs {
 
 impl From<&IntervalLatency> for IntervalReport {
     fn from(interval: &IntervalLatency) -> Self {
+        let latency = interval.latency.decode().expect("what was encoded here can be decoded");
         Self {
             start: interval.start,
             length: interval.length,
-            messages: interval.latency.len(),
-            p50: interval.latency.value_at_quantile(0.5),
-            p99: interval.latency.value_at_quantile(0.99),
-            max: interval.latency.max(),
-            histogram: Encoded::from(&interval.latency),
+            messages: latency.len(),
+            p50: latency.value_at_quantile(0.5),
+            p99: latency.value_at_quantile(0.99),
+            max: latency.max(),
+            histogram: interval.latency.clone(),
         }
     }
 }

@@ -10,8 +10,7 @@ use binary::{EmbeddedServer, Finished, Json, loadgen, wait_until};
 use rustix::process::{Pid, Signal, test_kill_process};
 
 /// A short run: what is asked here is whether it works, not how fast.
-const BRIEF: [&str; 11] =
-    ["run", "-c", "4", "--threads", "2", "--warmup", "0s", "--drain-timeout", "5s", "--format", "json"];
+const BRIEF: [&str; 9] = ["run", "-c", "4", "--warmup", "0s", "--drain-timeout", "5s", "--format", "json"];
 
 /// Runs briefly with `flags` too; every message must have come back as it was.
 fn verified(flags: &[&str]) -> Json {
@@ -63,7 +62,7 @@ fn each_cause_is_told_once() {
 fn wrong_usage_is_exit_code_2_and_names_the_flag() {
     for (arguments, flag) in [
         (&["run", "--no-such-flag"][..], "--no-such-flag"),
-        (&["run", "--seed", "-1"], "--seed"),
+        (&["run", "--seed", "x"], "--seed"),
         (&["run", "--connect-rate", "none"], "--connect-rate"),
         (&["run", "--connect-timeout", "0s"], "--connect-timeout"),
         (&["run", "--drain-timeout", "5"], "--drain-timeout"),
@@ -146,7 +145,8 @@ fn a_command_is_a_server_even_behind_a_shell_and_ends_with_the_run() {
     );
     let report = verified(&["-d", "1s", "--server", &server]);
     let text = fs::read_to_string(&pids).unwrap();
-    let gone = || text.split_whitespace().all(|pid| test_kill_process(Pid::from_raw(pid.parse().unwrap()).unwrap()).is_err());
+    let gone =
+        || text.split_whitespace().all(|pid| test_kill_process(Pid::from_raw(pid.parse().unwrap()).unwrap()).is_err());
     wait_until("shell and server end", gone);
     // A shell that waits uses no CPU: what is reported is the server's.
     let server = report.number("/resources/server/cpu_seconds");
@@ -188,7 +188,9 @@ fn every_way_to_connect_and_to_pace_is_verified() {
     for flags in [
         &["-H", "Authorization: Bearer x", "-H", "Host: echo.example"][..],
         &["--source-ip", "127.0.0.2", "--source-ip", "127.0.0.3"],
+        &["--subprotocol", "chat"],
         &["--tcp-nodelay", "off"],
+        &["--threads", "2"],
         &["--rate", "1000", "--arrival", "poisson"],
         &["--rate", "1000", "--pacing", "spin"],
     ] {

@@ -77,7 +77,7 @@ fn what(message: &Message) -> String {
 fn throughput(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
     write!(
         f,
-        "{INDENT}throughput  {} messages/s, {} each way",
+        "{INDENT}throughput  {} messages/s, {} received",
         units::number(report.throughput.messages_per_second),
         units::byte_rate(report.throughput.bytes_per_second)
     )?;

@@ -9,7 +9,7 @@ use loadgen::environment::{CpuCount, Environment};
 use loadgen::measured::{Connections, IntervalLatency, Measured, Usage};
 use loadgen::plan::{Arrival, Load, Plan, Rate};
 use loadgen::recorder::{Messages, Slice, histogram};
-use loadgen::report::Report;
+use loadgen::report::{Encoded, Report};
 
 /// A closed loop that went well, 10 s of it.
 pub fn how_fast() -> Report {
@@ -54,7 +54,7 @@ pub fn measured(lag: u64) -> Measured {
     let interval = |(i, latency): (usize, Histogram<u64>)| IntervalLatency {
         start: Duration::from_secs(i as u64),
         length: Duration::from_secs(1),
-        latency,
+        latency: Encoded::from(&latency),
     };
     Measured {
         began_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),

@@ -1,0 +1,107 @@
+//! Measuring allocates nothing per message: a counting allocator in the process that runs the lanes, the server being
+//! another one.
+#![allow(unsafe_code, reason = "an allocator is unsafe to implement")]
+
+mod binary;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use binary::EmbeddedServer;
+use loadgen::cli::{Invocation, parse};
+use loadgen::payload::Corpus;
+use loadgen::progress::{Live, Phase};
+use loadgen::run::{World, measure};
+use loadgen::target::Spec;
+
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    /// Whether this thread looks on only: collecting and sampling may allocate.
+    static LOOKS_ON: Cell<bool> = const { Cell::new(false) };
+}
+
+fn count() {
+    if !LOOKS_ON.get() {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+// SAFETY: every call is passed on to the system's allocator as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.realloc(memory, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The progress is shown every 200 ms while nothing else comes: from the first time in the measured phase on, this long
+/// lies within one interval, at whose end histograms change hands.
+const WINDOW: Duration = Duration::from_millis(700);
+
+/// Allocations of the workers and replies that came, within [`WINDOW`].
+fn allocations(load: &[&str]) -> (u64, u64) {
+    let server = EmbeddedServer::start(&[]);
+    let arguments = ["loadgen", "run", &server.url, "-c", "8", "--warmup", "500ms", "-d", "1s"];
+    let arguments = arguments.iter().chain(load).map(OsString::from);
+    let Ok(Invocation::Run { plan, server: Spec::Url(url), .. }) = parse(arguments, NonZeroUsize::MIN) else {
+        panic!("{load:?} is no run")
+    };
+    let live = Live::default();
+    let (mut first, mut last) = (None, (0, 0));
+    let mut show = |phase| {
+        let now = (ALLOCATIONS.load(Ordering::Relaxed), live.replies.load(Ordering::Relaxed));
+        if phase == Phase::Measuring {
+            let (since, _) = *first.get_or_insert((Instant::now(), now));
+            if since.elapsed() < WINDOW {
+                last = now;
+            }
+        }
+    };
+    let world = World {
+        url: &url,
+        server_pids: &[],
+        corpus: &Corpus::new(&plan.message, None, plan.seed),
+        cores: None,
+        interrupted: &AtomicBool::new(false),
+        live: &live,
+        show: &mut show,
+    };
+    let measured = measure(&plan, world).unwrap();
+    assert_eq!(measured.messages.verified, measured.messages.sent);
+    let (_, (allocations, replies)) = first.expect("the progress was shown");
+    (last.0 - allocations, last.1 - replies)
+}
+
+// One test, since the counter is the process's.
+#[test]
+fn measuring_allocates_nothing_per_message() {
+    LOOKS_ON.set(true);
+    for load in [&[][..], &["--in-flight", "16"], &["--rate", "10000"], &["--rate", "10000", "--arrival", "poisson"]] {
+        let (allocations, replies) = allocations(load);
+        assert!(replies > 1_000, "{load:?}: {replies} replies are too few to tell");
+        // A stall of the machine may grow a connection's queue a few times; a message would show a hundredfold.
+        assert!(allocations * 100 < replies, "{load:?}: {allocations} allocations for {replies} replies");
+    }
+}
