@@ -194,9 +194,10 @@ impl Lane<'_> {
     /// Sends what an open loop's schedule has due.
     #[inline]
     fn send_due(&mut self, now: &mut u64) {
-        while let Pace::Open(schedule, _) = &mut self.pace
-            && let Some(due) = schedule.pop(*now)
-        {
+        // Bounded, since a schedule that is faster than the sends would otherwise never let a reply be read.
+        for _ in 0..SENDS {
+            let Pace::Open(schedule, _) = &mut self.pace else { return };
+            let Some(due) = schedule.pop(*now) else { return };
             if !self.ledger.takes(due.at) {
                 return;
             }
@@ -366,6 +367,9 @@ impl Lane<'_> {
 /// Readable connections taken from the kernel at a time: enough to save system calls, few enough that the last one's
 /// reply has not aged in the generator's own queue before its time is read.
 const EVENTS: usize = 64;
+
+/// Due messages sent before replies have their turn again: as many as there are ready connections in one.
+const SENDS: usize = EVENTS;
 
 /// The receive buffer in bytes, shared by all connections of a worker: one read takes all that a socket holds.
 const RECEIVE_BYTES: usize = 512 << 10;
