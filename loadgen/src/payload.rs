@@ -17,7 +17,6 @@ pub struct Corpus {
     replies: Frames,
     opcode: OpCode,
     longest: usize,
-    distinct: bool,
 }
 
 /// Frames end to end.
@@ -53,9 +52,8 @@ impl Corpus {
         }
         requests.finish();
         replies.finish();
-        let distinct = file.is_none() && message.size.max() > 0;
         let longest = payloads.iter().map(Vec::len).max().unwrap_or_default();
-        Self { len, requests, replies, opcode, longest, distinct }
+        Self { len, requests, replies, opcode, longest }
     }
 
     /// Messages in the cycle.
@@ -72,11 +70,6 @@ impl Corpus {
     /// The opcode of every message.
     pub fn opcode(&self) -> OpCode {
         self.opcode
-    }
-
-    /// Whether messages differ from each other, so that one reply can be told from another.
-    pub fn distinct(&self) -> bool {
-        self.distinct
     }
 
     /// The frames of `count <= len()` messages from `first` on, as they are sent.
@@ -247,7 +240,6 @@ mod tests {
     #[test]
     fn a_file_is_one_message_under_several_masks() {
         let corpus = Corpus::new(&message(Kind::Text, Payload::File("x".into()), "64"), Some(b"hello"), 5);
-        assert!(!corpus.distinct());
         assert_eq!(corpus.payload(0), b"hello");
         assert_eq!(corpus.payload(1), b"hello");
         assert_ne!(corpus.requests(0, 1), corpus.requests(1, 1));
