@@ -3,7 +3,7 @@
 use crate::{
     close::Violation,
     cursor::Limits,
-    header::{FIN_BIT, FINAL_BINARY, FINAL_TEXT, Header, LEN_16, MASK_BIT, MASK_LEN, parse_length},
+    header::{FIN_BIT, FINAL_BINARY, FINAL_TEXT, Header, LEN_16, MASK_BIT, MASK_LEN, parse_length, parse_opcode},
     mask::shift_masked_ascii,
     opcode::OpCode,
 };
@@ -56,6 +56,15 @@ pub fn echo_in_place(buf: &mut [u8], limits: &Limits) -> Echoed {
         echoed.written = end;
         echoed.messages += 1;
     }
+}
+
+/// Bytes of the frame that begins with `bytes`, its header included; `None` while they do not tell, or tell that it is
+/// none.
+pub fn frame_len(bytes: &[u8]) -> Option<u64> {
+    let opcode = parse_opcode(*bytes.first()?).ok()?;
+    let (payload_len, length_end) = parse_length(opcode, bytes).ok()??;
+    let mask_len = if bytes[1] & MASK_BIT == 0 { 0 } else { MASK_LEN };
+    payload_len.checked_add((length_end + mask_len) as u64)
 }
 
 /// A whole frame that can be echoed.

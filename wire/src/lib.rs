@@ -17,7 +17,7 @@ pub mod opcode;
 
 pub use close::{CloseCode, Violation, close_payload, parse_close};
 pub use cursor::{Cursor, Limits, Peer, Stop};
-pub use echo::{Echoed, End, echo_in_place};
+pub use echo::{Echoed, End, echo_in_place, frame_len};
 pub use header::{Header, MAX_CONTROL_PAYLOAD, MAX_HEADER_LEN};
 pub use mask::{apply_mask, move_masked};
 pub use opcode::OpCode;
