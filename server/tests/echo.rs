@@ -123,6 +123,50 @@ fn a_conversation_may_be_cut_at_any_byte() {
 }
 
 #[test]
+fn a_large_frame_may_be_cut_anywhere_and_be_followed_by_any_other() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    // Around what is gathered, lengths of 16 and of 64 bits, more than one read takes, more than is reserved at first.
+    for length in [16_376, 16_377, 40_000, 70_000, 600_000, 3 << 20] {
+        let large = frame(Binary, &payload(length));
+        for cut in (0..16).chain([100, length / 3, large.len() - 1]) {
+            for (opcode, answer) in [(Text, Text), (Ping, Pong)] {
+                client.send(&large[..cut]);
+                std::thread::sleep(std::time::Duration::from_millis(1));
+                client.send(&[&large[cut..], &frame(opcode, b"next")].concat());
+                assert_echo(&mut client, Binary, &payload(length));
+                assert_echo(&mut client, answer, b"next");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_peer_that_reads_late_gets_every_reply_in_order() {
+    let server = Server::start(&["--send-buffer", "4KiB"]);
+    let mut client = server.connect();
+    let mut stream = client.stream.try_clone().unwrap();
+    // Each kind of frame meets replies that are still unsent: on the lane, and in the middle of a detour.
+    let burst = [
+        frame(Binary, &payload(300_000)),
+        frame(Ping, b"ping"),
+        frame(Text, &payload(50_000)),
+        fragment(Text, false, &payload(20_000)),
+        fragment(Continuation, true, b"end"),
+    ]
+    .concat();
+    let writer = std::thread::spawn(move || (0..20).for_each(|_| stream.write_all(&burst).unwrap()));
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    for _ in 0..20 {
+        assert_echo(&mut client, Binary, &payload(300_000));
+        assert_echo(&mut client, Pong, b"ping");
+        assert_echo(&mut client, Text, &payload(50_000));
+        assert_echo(&mut client, Text, &[&payload(20_000), &b"end"[..]].concat());
+    }
+    writer.join().unwrap();
+}
+
+#[test]
 fn the_largest_message_passes_and_one_byte_more_does_not() {
     let server = Server::start(&[]);
     let mut client = server.connect();
