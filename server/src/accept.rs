@@ -3,6 +3,7 @@
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -12,7 +13,7 @@ use crate::http;
 use crate::worker::Worker;
 
 /// Accepts connections and starts their handshakes until the worker drains.
-pub(crate) async fn accept_loop(worker: Arc<Worker>, listener: TcpListener) {
+pub(crate) async fn accept_loop(worker: Arc<Worker>, listener: Arc<TcpListener>) {
     let mut draining = pin!(worker.drain.wait());
     let mut backoff = Backoff::default();
     while !worker.drain.started() {
@@ -31,10 +32,12 @@ pub(crate) async fn accept_loop(worker: Arc<Worker>, listener: TcpListener) {
             }
             Err(error) => {
                 let pause = backoff.after(&error);
+                worker.pausing.fetch_add(1, Ordering::Relaxed);
                 tokio::select! {
                     () = &mut draining => return,
                     () = sleep(pause) => {}
                 }
+                worker.pausing.fetch_sub(1, Ordering::Relaxed);
             }
         }
     }

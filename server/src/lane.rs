@@ -4,6 +4,10 @@
 //! It holds no protocol but the commonest case, whole data frames (see `line`). Anything else (a control frame, a
 //! fragment, a violation) hands the connection to a protocol task with the bytes that were read, and that task hands it
 //! back once it stands between two messages again.
+//!
+//! While every connection of the worker is on the lane, its task waits in the epoll set itself, which then watches the
+//! listeners too: a message costs one wait, one read and one write, as in a server that has nothing but this loop. As
+//! soon as anything else is going on (a handshake, a protocol task, a pause of accept) tokio does the waiting.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -11,11 +15,12 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::event::{EventfdFlags, Timespec, eventfd};
 use slab::Slab;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::net::TcpListener;
 
 use crate::worker::{Admission, Worker};
 
@@ -27,6 +32,8 @@ mod line;
 #[derive(Debug)]
 pub(crate) struct Lane {
     epoll: OwnedFd,
+    /// Readable once [`Lane::ring`] was called.
+    bell: OwnedFd,
     /// The connections; `None` once the worker drains. Locked by the worker's own thread alone.
     lines: Mutex<Option<Slab<Line>>>,
 }
@@ -37,7 +44,16 @@ impl Lane {
     /// # Errors
     /// When the kernel refuses an epoll set.
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { epoll: epoll::create(CreateFlags::CLOEXEC)?, lines: Mutex::new(Some(Slab::new())) })
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        epoll::add(&epoll, &bell, BELL, EventFlags::IN)?;
+        Ok(Self { epoll, bell, lines: Mutex::new(Some(Slab::new())) })
+    }
+
+    /// Makes the lane's task look whether the worker drains, from any thread.
+    pub(crate) fn ring(&self) {
+        // It cannot fail: the counter is far from full.
+        let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
     }
 
     /// Takes a connection that stands between two messages with nothing buffered.
@@ -58,26 +74,41 @@ impl Lane {
         }
     }
 
-    /// Serves the lane until the worker drains; then every connection on it is told to go away.
+    /// Serves the lane until the worker drains; then every connection on it is told to go away. The worker accepts on
+    /// `listeners`.
     ///
     /// # Errors
     /// When the epoll set cannot be watched.
-    pub(crate) async fn run(self: Arc<Self>, worker: Arc<Worker>) -> io::Result<()> {
+    pub(crate) async fn run(self: Arc<Self>, worker: Arc<Worker>, listeners: Vec<Arc<TcpListener>>) -> io::Result<()> {
+        for listener in &listeners {
+            epoll::add(&self.epoll, listener, BELL, EventFlags::ONESHOT)?;
+        }
         let watched = watch(Arc::clone(&self))?;
         let mut draining = pin!(worker.drain.wait());
         let mut desk = Desk::new(&worker.config);
+        // Tasks that are about to end have their turn before nobody else is thought to need one.
+        let mut yielded = false;
         while !worker.drain.started() {
-            let mut ready = tokio::select! {
-                biased;
-                () = &mut draining => break,
-                ready = watched.readable() => ready?,
-            };
-            if serve_ready(&self, &mut desk)? {
-                ready.clear_ready();
-            } else {
-                // A full lane lets accepts, timers and protocol tasks have their turn.
-                tokio::task::yield_now().await;
+            if worker.is_elsewhere(self.len()) {
+                yielded = false;
+                let mut ready = tokio::select! {
+                    biased;
+                    () = &mut draining => break,
+                    ready = watched.readable() => ready?,
+                };
+                if self.serve_ready(&mut desk)? {
+                    ready.clear_ready();
+                    continue;
+                }
+            } else if yielded {
+                for listener in &listeners {
+                    epoll::modify(&self.epoll, listener, BELL, EventFlags::IN | EventFlags::ONESHOT)?;
+                }
+                while !worker.is_elsewhere(self.len()) && self.serve(&mut desk, None)? != Turn::Rung {}
             }
+            // Accepts, timers and protocol tasks have their turn.
+            tokio::task::yield_now().await;
+            yielded = true;
         }
         let lines = self.lock().take();
         for (_, line) in lines.into_iter().flatten() {
@@ -85,6 +116,11 @@ impl Lane {
             line.part(Parting::Drain);
         }
         Ok(())
+    }
+
+    /// Connections on the lane.
+    fn len(&self) -> usize {
+        self.lock().as_ref().map_or(0, Slab::len)
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Slab<Line>>> {
@@ -97,44 +133,74 @@ impl Lane {
             tracing::warn!("the lane cannot let go of a connection: {error}");
         }
     }
-}
 
-/// Serves what is ready, a turn's worth at the most; returns whether nothing more was ready.
-fn serve_ready(lane: &Lane, desk: &mut Desk) -> io::Result<bool> {
-    let mut lines = lane.lock();
-    let Some(lines) = lines.as_mut() else { return Ok(true) };
-    let mut echoed = 0;
-    for _ in 0..ROUNDS {
+    /// Serves what is ready, a turn's worth at the most; returns whether nothing more was ready.
+    fn serve_ready(&self, desk: &mut Desk) -> io::Result<bool> {
+        let mut echoed = 0;
+        for _ in 0..ROUNDS {
+            match self.serve(desk, Some(&NO_WAIT))? {
+                Turn::Served { sent: 0 } | Turn::Rung => {}
+                Turn::Served { sent } => echoed += sent,
+                Turn::Idle => return Ok(true),
+            }
+            if echoed > TURN {
+                break;
+            }
+        }
+        Ok(false)
+    }
+
+    /// Waits for sockets as long as `patience` allows, for ever if it is `None`, and serves those that are ready.
+    fn serve(&self, desk: &mut Desk, patience: Option<&Timespec>) -> io::Result<Turn> {
         let mut events = [const { MaybeUninit::uninit() }; EVENTS];
-        let ready = match epoll::wait(&lane.epoll, &mut events, Some(&NO_WAIT)) {
-            Ok(([], _)) => return Ok(true),
+        let ready = match epoll::wait(&self.epoll, &mut events, patience) {
+            Ok(([], _)) => return Ok(Turn::Idle),
             Ok((ready, _)) => ready,
-            Err(rustix::io::Errno::INTR) => continue,
+            Err(rustix::io::Errno::INTR) => return Ok(Turn::Served { sent: 0 }),
             Err(error) => return Err(error.into()),
         };
+        let mut lines = self.lock();
+        let Some(lines) = lines.as_mut() else { return Ok(Turn::Idle) };
+        let mut turn = Turn::Served { sent: 0 };
         for &mut Event { data, .. } in ready {
+            if data == BELL {
+                turn = Turn::Rung;
+                continue;
+            }
             let key = data.u64() as usize;
             let Some(line) = lines.get_mut(key) else { continue };
             match line.serve(desk) {
-                Served::Waits { sent } => echoed += sent,
+                Served::Waits { sent: now } => {
+                    if let Turn::Served { sent } = &mut turn {
+                        *sent += now;
+                    }
+                }
                 Served::Turns(interest) => {
-                    if epoll::modify(&lane.epoll, line.stream(), EventData::new_u64(key as u64), interest).is_err() {
+                    if epoll::modify(&self.epoll, line.stream(), EventData::new_u64(key as u64), interest).is_err() {
                         lines.remove(key);
                     }
                 }
                 Served::Leaves(parting) => {
                     let line = lines.remove(key);
-                    lane.remove(&line);
+                    self.remove(&line);
                     line.part(parting);
                 }
                 Served::Ends => drop(lines.remove(key)),
             }
         }
-        if echoed > TURN {
-            break;
-        }
+        Ok(turn)
     }
-    Ok(false)
+}
+
+/// What came of one look at the epoll set.
+#[derive(Debug, PartialEq, Eq)]
+enum Turn {
+    /// Nothing was ready.
+    Idle,
+    /// Sockets were served, and so many bytes of replies were sent.
+    Served { sent: usize },
+    /// A listener is ready, or the bell was rung; sockets were served as well.
+    Rung,
 }
 
 /// Has tokio watch the lane's epoll set.
@@ -164,5 +230,8 @@ const ROUNDS: usize = 4;
 /// Bytes of replies after which the epoll set is not asked again in this turn: about 1 ms of copying. With the sockets
 /// already taken from the set others wait for [`EVENTS`] full buffers more at the worst, 16 MiB or 5 ms.
 const TURN: usize = 4 << 20;
+
+/// What a listener or the bell says; no connection has this number.
+const BELL: EventData = EventData::new_u64(u64::MAX);
 
 const NO_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };

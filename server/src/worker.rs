@@ -27,6 +27,8 @@ pub(crate) struct Worker {
     pub(crate) lane: Option<Arc<Lane>>,
     /// Connections of this worker.
     open: AtomicUsize,
+    /// Accept loops that wait for a timer.
+    pub(crate) pausing: AtomicUsize,
     /// Notified when `open` falls to 0.
     emptied: Notify,
     /// Connections of all workers.
@@ -40,6 +42,12 @@ impl Worker {
         self.open.fetch_add(1, Ordering::Relaxed);
         let admission = Admission { worker: Arc::clone(self) };
         (before < self.config.limits.max_connections).then_some(admission)
+    }
+
+    /// Whether tokio has anything to do here but to accept, while `on_lane` connections are on the lane. (Its timers
+    /// and tasks are those of the other connections and of accept loops that pause.)
+    pub(crate) fn is_elsewhere(&self, on_lane: usize) -> bool {
+        self.open.load(Ordering::Relaxed) != on_lane || self.pausing.load(Ordering::Relaxed) > 0
     }
 
     /// Completes once no connection is open. Only for a worker that accepts no more.
@@ -92,6 +100,7 @@ impl Fleet {
                 drain: Drain::default(),
                 lane,
                 open: AtomicUsize::new(0),
+                pausing: AtomicUsize::new(0),
                 emptied: Notify::new(),
                 open_anywhere: Arc::clone(&open_anywhere),
             });
@@ -116,7 +125,10 @@ impl Fleet {
 
     /// Tells every worker to stop accepting and to close its connections.
     pub(crate) fn drain(&self) {
-        self.workers.iter().for_each(|worker| worker.drain.start());
+        for worker in &self.workers {
+            worker.drain.start();
+            worker.lane.iter().for_each(|lane| lane.ring());
+        }
     }
 
     /// Waits until every worker has ended. May be dropped and called again.
@@ -161,13 +173,17 @@ fn pin(config: &Config, index: usize) {
 fn work(runtime: &TokioRuntime, worker: &Arc<Worker>, listeners: Vec<std::net::TcpListener>) {
     runtime.block_on(async {
         let draining = worker.drain.wait();
-        for listener in listeners {
-            match tokio::net::TcpListener::from_std(listener) {
-                Ok(listener) => drop(tokio::spawn(accept_loop(Arc::clone(worker), listener))),
+        let listeners: Vec<_> = listeners
+            .into_iter()
+            .map(|listener| match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => Arc::new(listener),
                 Err(error) => panic!("registering a listener: {error}"),
-            }
+            })
+            .collect();
+        for listener in &listeners {
+            tokio::spawn(accept_loop(Arc::clone(worker), Arc::clone(listener)));
         }
-        let lane = worker.lane.clone().map(|lane| tokio::spawn(lane.run(Arc::clone(worker))));
+        let lane = worker.lane.clone().map(|lane| tokio::spawn(lane.run(Arc::clone(worker), listeners)));
         if !worker.drain.started() {
             draining.await;
         }
