@@ -1,7 +1,7 @@
 //! Instructions of each kernel, counted by callgrind: the same on every run and nearly the same on every machine.
 //!
-//! Needs valgrind, and `gungraun-runner` of gungraun's own version on the PATH:
-//! `cargo install gungraun-runner --version 0.20.0 --locked --root target/tools`.
+//! `scripts/instructions` runs it, with what it needs, and compares with the recorded baselines. Every benchmark does its
+//! work [`BATCH`] times, and what is printed there is the cost of one.
 
 // The macros make items that nobody can document.
 #![allow(missing_docs)]
@@ -11,7 +11,7 @@ use std::hint::black_box;
 use gungraun::{library_benchmark, library_benchmark_group, main};
 use hdrhistogram::Histogram;
 
-use benches::{KEY, LIMITS, frames, header, recording};
+use benches::{BATCH, KEY, LIMITS, frames, header, recording};
 use wire::{Cursor, OpCode, Peer, apply_mask, echo_in_place};
 
 // Each function hands its input back, so that freeing it is not counted.
@@ -21,7 +21,9 @@ use wire::{Cursor, OpCode, Peer, apply_mask, echo_in_place};
 #[bench::length_4(header(OpCode::Binary, 1024))]
 #[bench::length_10(header(OpCode::Binary, 1 << 20))]
 fn header_parse(bytes: Vec<u8>) -> Vec<u8> {
-    let _ = black_box(wire::Header::parse(black_box(&bytes)));
+    for _ in 0..BATCH {
+        let _ = black_box(wire::Header::parse(black_box(&bytes)));
+    }
     bytes
 }
 
@@ -41,7 +43,9 @@ fn cursor(bytes: Vec<u8>) -> Vec<u8> {
 #[bench::of_1024(vec![1; 1024])]
 #[bench::of_16384(vec![1; 16384])]
 fn mask(mut bytes: Vec<u8>) -> Vec<u8> {
-    apply_mask(black_box(&mut bytes), black_box(KEY));
+    for _ in 0..BATCH {
+        apply_mask(black_box(&mut bytes), black_box(KEY));
+    }
     bytes
 }
 
