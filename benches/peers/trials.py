@@ -10,7 +10,7 @@ import subprocess
 from servers import FATHOM
 
 # Seconds of a trial's load that are not measured: caches and the peers' just-in-time compilers settle.
-WARMUP = 0.1
+WARMUP = 0.05
 # Seconds for one trial beyond its load; the slowest server takes one to accept 500 connections.
 TRIAL_LIMIT = 30
 # loadgen's exit codes for "measured" and "measured, but short or unsteady": the spread over the rounds is the judge here.
