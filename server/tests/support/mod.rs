@@ -7,7 +7,7 @@ use std::net::{Shutdown, TcpStream};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use wire::{Header, MAX_HEADER_LEN, OpCode};
 
 /// Longer than anything here takes on a loaded machine, short enough for a test that hangs.
@@ -104,10 +104,19 @@ impl Server {
         let mut request = format!("{UPGRADE}{headers}\r\n").into_bytes();
         request.extend_from_slice(ahead);
         stream.write_all(&request).unwrap();
-        let head = read_head(&mut stream);
-        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-        assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
-        Client { stream, head }
+        upgraded(stream)
+    }
+
+    /// Upgraded connections, all of them asked for before any is waited for.
+    pub fn connect_many(&self, count: usize) -> Vec<Client> {
+        let request = format!("{UPGRADE}\r\n");
+        let ask = |_| {
+            let mut stream = self.tcp();
+            stream.write_all(request.as_bytes()).unwrap();
+            stream
+        };
+        let asked: Vec<TcpStream> = (0..count).map(ask).collect();
+        asked.into_iter().map(upgraded).collect()
     }
 
     /// The response to a request as raw bytes, read until the server closes.
@@ -127,9 +136,25 @@ impl Drop for Server {
     }
 }
 
+/// Lets this process, and the servers that it starts from now on, open `needed` descriptors each.
+pub fn allow_descriptors(needed: u64) {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    assert!(maximum.is_none_or(|maximum| maximum >= needed), "{needed} descriptors are needed (ulimit -Hn)");
+    if current.is_some_and(|current| current < needed) {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum }).unwrap();
+    }
+}
+
 /// The request of RFC 6455, 1.3, without its empty last line.
 pub const UPGRADE: &str = "GET /chat HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
+
+fn upgraded(mut stream: TcpStream) -> Client {
+    let head = read_head(&mut stream);
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
+    Client { stream, head }
+}
 
 fn read_head(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();

@@ -1,0 +1,204 @@
+//! No connection, however busy or stuck, keeps the others of its worker waiting. Nothing here is timed: what is starved
+//! runs into the sockets' time limit of half a minute.
+
+mod support;
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use support::{Client, PATIENCE, Server, allow_descriptors, fragment, frame, payload};
+use wire::OpCode::{Binary, Continuation, Ping, Text};
+
+const QUIET: usize = 1_000;
+
+#[test]
+fn a_firehose_keeps_nobody_waiting() {
+    allow_descriptors(QUIET as u64 + 100);
+    let server = Server::start(&["--threads", "1"]);
+    Firehose::connect(&server).run_during(|progress| {
+        let mut quiet = server.connect_many(QUIET);
+        progress.expect("a thousand connections were opened");
+        for round in 0..3 {
+            exchange(&mut quiet, |i| (frame(Text, format!("{round} {i}").as_bytes()), format!("{round} {i}")));
+            progress.expect("a thousand messages were echoed");
+        }
+        // Protocol tasks beside the lane.
+        let fragmented = [fragment(Text, false, b"to"), frame(Ping, b""), fragment(Continuation, true, b"ld")].concat();
+        for client in &mut quiet {
+            client.send(&fragmented);
+        }
+        for client in &mut quiet {
+            assert_eq!(client.frame(), (0x8a, Vec::new()));
+            assert_eq!(client.frame(), (0x81, b"told".to_vec()));
+        }
+        progress.expect("a thousand fragmented messages were echoed");
+        exchange(&mut quiet, |i| (frame(Text, format!("{i}").as_bytes()), format!("{i}")));
+    });
+}
+
+#[test]
+fn a_firehose_stops_no_timer() {
+    let server = Server::start(&["--threads", "1", "--handshake-timeout", "1s"]);
+    Firehose::connect(&server).run_during(|progress| {
+        let mut silent = server.tcp();
+        let mut rest = Vec::new();
+        silent.read_to_end(&mut rest).expect("the server closes a connection that says nothing");
+        progress.expect("the handshake's time limit passed");
+    });
+}
+
+#[test]
+fn a_peer_that_never_reads_keeps_nobody_waiting() {
+    let server = Server::start(&["--threads", "1"]);
+    let mut quiet: Vec<Client> = (0..100).map(|_| server.connect()).collect();
+    let mut stuck: Vec<Flood> = [1, 1_000, 60_000, 1 << 20].into_iter().map(|size| Flood::new(&server, size)).collect();
+    for round in 0..3 {
+        for flood in &mut stuck {
+            flood.fill();
+        }
+        for (i, client) in quiet.iter_mut().enumerate() {
+            let message = format!("{round} {i}").into_bytes();
+            client.send(&frame(Text, &message));
+            assert_eq!(client.frame(), (0x81, message));
+        }
+        quiet.push(server.connect());
+    }
+    let held = server.memory_kib("VmRSS");
+    assert!(held < 64 << 10, "{held} KiB for four peers that do not read");
+    for flood in stuck {
+        flood.read_everything();
+    }
+}
+
+/// Sends a message on every connection before the first reply is waited for.
+fn exchange(clients: &mut [Client], message: impl Fn(usize) -> (Vec<u8>, String)) {
+    for (i, client) in clients.iter_mut().enumerate() {
+        client.send(&message(i).0);
+    }
+    for (i, client) in clients.iter_mut().enumerate() {
+        assert_eq!(client.frame(), (0x81, message(i).1.into_bytes()));
+    }
+}
+
+/// A connection that sends the smallest messages as fast as the server takes them, and reads as fast as it can.
+struct Firehose {
+    stream: TcpStream,
+    stopped: AtomicBool,
+    /// Bytes of replies.
+    received: AtomicU64,
+}
+
+impl Firehose {
+    /// Parsing costs the server more than sending costs the client, so that there is always something to be read.
+    const MESSAGE: &[u8] = b"x";
+    const REPLY: &[u8] = b"\x82\x01x";
+
+    fn connect(server: &Server) -> Self {
+        Self { stream: server.connect().stream, stopped: AtomicBool::new(false), received: AtomicU64::new(0) }
+    }
+
+    fn send(&self) {
+        let batch = frame(Binary, Self::MESSAGE).repeat(16_384);
+        while !self.stopped.load(Ordering::Relaxed) && (&self.stream).write_all(&batch).is_ok() {}
+    }
+
+    fn receive(&self) {
+        let mut buffer = vec![0; 256 << 10];
+        let expected = Self::REPLY.repeat(buffer.len() / Self::REPLY.len() + 2);
+        let mut at = 0;
+        while let Ok(received @ 1..) = (&self.stream).read(&mut buffer) {
+            assert!(buffer[..received] == expected[at..at + received], "the firehose's own replies are wrong");
+            at = (at + received) % Self::REPLY.len();
+            self.received.fetch_add(received as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// Keeps it running while `action` looks what becomes of the others.
+    fn run_during(self, action: impl FnOnce(&mut Progress<'_>)) {
+        thread::scope(|scope| {
+            scope.spawn(|| self.send());
+            scope.spawn(|| self.receive());
+            // However the action ends: the scope waits for its threads.
+            let _stop = Stop(&self);
+            action(&mut Progress { firehose: &self, received: 0 });
+        });
+    }
+}
+
+/// Ends a firehose when dropped.
+struct Stop<'a>(&'a Firehose);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.stopped.store(true, Ordering::Relaxed);
+        let _ = self.0.stream.shutdown(std::net::Shutdown::Both);
+    }
+}
+
+/// Whether the firehose went on meanwhile: if it did not, nothing would have been shown.
+struct Progress<'a> {
+    firehose: &'a Firehose,
+    received: u64,
+}
+
+impl Progress<'_> {
+    fn expect(&mut self, meanwhile: &str) {
+        let received = self.firehose.received.load(Ordering::Relaxed);
+        let messages = (received - self.received) / Firehose::REPLY.len() as u64;
+        assert!(messages > 1_000, "only {messages} messages of the firehose were echoed while {meanwhile}");
+        self.received = received;
+    }
+}
+
+/// A connection that sends messages of one size until the server takes no more, and reads nothing before the end.
+struct Flood {
+    client: Client,
+    message: Vec<u8>,
+    payload: Vec<u8>,
+    /// Bytes sent.
+    sent: usize,
+}
+
+impl Flood {
+    fn new(server: &Server, size: usize) -> Self {
+        let payload = payload(size);
+        Self { client: server.connect(), message: frame(Binary, &payload), payload, sent: 0 }
+    }
+
+    /// Sends until the server takes nothing for a while.
+    fn fill(&mut self) {
+        self.client.stream.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+        loop {
+            // Much at a time, also of small messages: 64 KiB and the rest of a message.
+            let at = self.sent % self.message.len();
+            let copies = 1 + (64 << 10) / self.message.len();
+            match self.client.stream.write(&self.message.repeat(copies)[at..]) {
+                Ok(written) => self.sent += written,
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return,
+                Err(error) => panic!("{error}"),
+            }
+            assert!(self.sent < 256 << 20, "the server takes in {} bytes without sending any", self.sent);
+        }
+    }
+
+    /// Completes the last message and reads every reply.
+    fn read_everything(mut self) {
+        let messages = self.sent.div_ceil(self.message.len());
+        let rest = self.message[self.message.len() - (messages * self.message.len() - self.sent)..].to_vec();
+        let mut stream = self.client.stream.try_clone().unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        let sender = thread::spawn(move || stream.write_all(&rest).unwrap());
+        for _ in 0..messages {
+            let (first, payload) = self.client.frame();
+            assert!(
+                first == 0x82 && payload == self.payload,
+                "not the echo of a message of {} bytes",
+                self.payload.len()
+            );
+        }
+        sender.join().unwrap();
+    }
+}
