@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod accept;
+#[cfg(feature = "mimalloc")]
+mod allocator;
 pub mod cli;
 mod closing;
 pub mod config;
