@@ -5,7 +5,7 @@ mod support;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -86,7 +86,6 @@ fn exchange(clients: &mut [Client], message: impl Fn(usize) -> (Vec<u8>, String)
 /// A connection that sends the smallest messages as fast as the server takes them, and reads as fast as it can.
 struct Firehose {
     stream: TcpStream,
-    stopped: AtomicBool,
     /// Bytes of replies.
     received: AtomicU64,
 }
@@ -97,12 +96,12 @@ impl Firehose {
     const REPLY: &[u8] = b"\x82\x01x";
 
     fn connect(server: &Server) -> Self {
-        Self { stream: server.connect().stream, stopped: AtomicBool::new(false), received: AtomicU64::new(0) }
+        Self { stream: server.connect().stream, received: AtomicU64::new(0) }
     }
 
     fn send(&self) {
         let batch = frame(Binary, Self::MESSAGE).repeat(16_384);
-        while !self.stopped.load(Ordering::Relaxed) && (&self.stream).write_all(&batch).is_ok() {}
+        while (&self.stream).write_all(&batch).is_ok() {}
     }
 
     fn receive(&self) {
@@ -133,7 +132,6 @@ struct Stop<'a>(&'a Firehose);
 
 impl Drop for Stop<'_> {
     fn drop(&mut self) {
-        self.0.stopped.store(true, Ordering::Relaxed);
         let _ = self.0.stream.shutdown(std::net::Shutdown::Both);
     }
 }
