@@ -1,7 +1,7 @@
 //! mimalloc, and when it returns memory to the kernel.
 #![allow(unsafe_code)]
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_long};
 
 /// Has what is free for [`PURGE_DELAY_MS`] returned, so that a burst is not paid for until the process ends.
 ///
@@ -17,4 +17,4 @@ const PURGE_DELAY: c_int = libmimalloc_sys::mi_option_use_numa_nodes - 1;
 
 /// Milliseconds: far less than a burst takes, as it is the frees of its last part that return what its first part freed; more
 /// than there is between two large messages, as a buffer that comes and goes with each should not be returned in between.
-const PURGE_DELAY_MS: i64 = 1;
+const PURGE_DELAY_MS: c_long = 1;
