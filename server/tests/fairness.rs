@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use support::{Client, PATIENCE, Server, allow_descriptors, fragment, frame, payload};
 use wire::OpCode::{Binary, Continuation, Ping, Text};
@@ -19,6 +19,7 @@ fn a_firehose_keeps_nobody_waiting() {
     allow_descriptors(QUIET as u64 + 100);
     let server = Server::start(&["--threads", "1"]);
     Firehose::connect(&server).run_during(|progress| {
+        progress.expect("there was nobody else");
         let mut quiet = server.connect_many(QUIET);
         progress.expect("a thousand connections were opened");
         for round in 0..3 {
@@ -43,6 +44,7 @@ fn a_firehose_keeps_nobody_waiting() {
 fn a_firehose_stops_no_timer() {
     let server = Server::start(&["--threads", "1", "--handshake-timeout", "1s"]);
     Firehose::connect(&server).run_during(|progress| {
+        progress.expect("there was nobody else");
         let mut silent = server.tcp();
         let mut rest = Vec::new();
         silent.read_to_end(&mut rest).expect("the server closes a connection that says nothing");
@@ -136,18 +138,22 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// Whether the firehose went on meanwhile: if it did not, nothing would have been shown.
+/// Whether the firehose goes on: if it did not, nothing would have been shown.
 struct Progress<'a> {
     firehose: &'a Firehose,
     received: u64,
 }
 
 impl Progress<'_> {
+    /// Waits until a thousand more of its messages have been echoed since the last time.
     fn expect(&mut self, meanwhile: &str) {
-        let received = self.firehose.received.load(Ordering::Relaxed);
-        let messages = (received - self.received) / Firehose::REPLY.len() as u64;
-        assert!(messages > 1_000, "only {messages} messages of the firehose were echoed while {meanwhile}");
-        self.received = received;
+        let deadline = Instant::now() + PATIENCE;
+        let wanted = self.received + 1_000 * Firehose::REPLY.len() as u64;
+        while self.firehose.received.load(Ordering::Relaxed) < wanted {
+            assert!(Instant::now() < deadline, "the firehose was not served while {meanwhile}");
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.received = self.firehose.received.load(Ordering::Relaxed);
     }
 }
 
