@@ -33,4 +33,5 @@ pub mod target;
 pub mod trust;
 pub mod units;
 pub mod url;
+pub mod verdict;
 mod worker;
