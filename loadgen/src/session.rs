@@ -208,14 +208,7 @@ fn window(outcomes: &[Outcome], begin: u64) -> Duration {
 }
 
 fn merge(measured: &mut Measured, outcome: Outcome) {
-    let (sum, part) = (&mut measured.messages, outcome.messages);
-    sum.sent += part.sent;
-    sum.received += part.received;
-    sum.verified += part.verified;
-    sum.corrupted += part.corrupted;
-    sum.reordered += part.reordered;
-    sum.lost += part.lost;
-    sum.unexpected += part.unexpected;
+    measured.messages += outcome.messages;
     measured.replies_in_window += outcome.replies_in_window;
     measured.reply_bytes_in_window += outcome.reply_bytes_in_window;
     measured.connections.dropped += outcome.dropped;
