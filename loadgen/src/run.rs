@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use std::{io, thread};
 
+use crate::collector::Collector;
 use crate::cores::Cores;
 use crate::measured::Measured;
 use crate::payload::Corpus;
@@ -72,7 +73,10 @@ pub fn measure(plan: &Plan, world: World<'_>) -> Result<Measured, RunError> {
     thread::scope(|scope| {
         let mut session = Session::open(scope, common, show)?;
         let span = Span { warmup: plan.warmup, stop: plan.stop, seed: plan.seed, delay: START_DELAY, server_pids };
-        let measured = session.phase(span, show)?;
+        let mut collector = Collector::new();
+        let mut measured = session.phase(span, &mut |interval| collector.take(interval), show)?;
+        collector.finish(&mut measured);
+        measured.connect.clone_from(session.connect());
         session.close()?;
         Ok(measured)
     })

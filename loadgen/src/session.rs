@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use hdrhistogram::Histogram;
 
 use crate::clock::{Clock, nanoseconds};
-use crate::collector::{Collector, add};
+use crate::collector::add;
 use crate::lane::Outcome;
 use crate::ledger::{End, Exchange, Phases};
 use crate::measured::{Connections, Measured, Usage};
@@ -31,6 +31,8 @@ pub struct Session<'a, 'scope> {
     opened: Opened,
     starts: Vec<mpsc::Sender<Start>>,
     threads: Vec<ScopedJoinHandle<'scope, std::io::Result<()>>>,
+    /// Intervals of earlier phases, for the next ones to write into.
+    intervals: Vec<Box<Interval>>,
 }
 
 /// One phase of a session.
@@ -82,7 +84,7 @@ impl<'a, 'scope> Session<'a, 'scope> {
         }
         drop(opened_by);
         let opened = gather(&opened, workers, show);
-        let session = Self { plan, interrupted, live, opened, starts, threads };
+        let session = Self { plan, interrupted, live, opened, starts, threads, intervals: Vec::new() };
         if interrupted.load(Ordering::Relaxed) {
             return Err(RunError::Interrupted);
         }
@@ -99,20 +101,28 @@ impl<'a, 'scope> Session<'a, 'scope> {
         self.opened.connections(self.plan)
     }
 
-    /// Runs one phase and waits for its end.
+    /// Runs one phase and waits for its end. Every interval that a worker has filled is given to `take`, in which
+    /// histograms and slices are collected: those of what is returned are empty.
     ///
     /// # Errors
     /// When the kernel refuses a worker to wait for its connections.
-    pub fn phase(&mut self, span: Span<'_>, show: &mut dyn FnMut(Phase)) -> Result<Measured, RunError> {
+    pub fn phase(
+        &mut self,
+        span: Span<'_>,
+        take: &mut dyn FnMut(&Interval),
+        show: &mut dyn FnMut(Phase),
+    ) -> Result<Measured, RunError> {
+        let (full, intervals) = mpsc::channel();
+        let (outcomes_to, outcomes) = mpsc::channel();
         let clock = Clock::starting_at(Instant::now() + span.delay);
         let began_at = SystemTime::now() + span.delay + span.warmup;
         let begin = nanoseconds(span.warmup);
-        let (full, intervals) = mpsc::channel();
-        let (outcomes_to, outcomes) = mpsc::channel();
         let mut spares = Vec::new();
         for (start, end) in self.starts.iter().zip(ends(span.stop, begin, &self.opened.established)) {
             let phases = Phases { begin, end, drain: nanoseconds(self.plan.drain_timeout) };
             let (spare, spare_of) = mpsc::channel();
+            // It lives in `spare_of`.
+            let _ = self.intervals.pop().map(|interval| spare.send(interval));
             spares.push(spare);
             let exchange = Exchange { full: full.clone(), spare: spare_of };
             let (seed, outcomes) = (span.seed, outcomes_to.clone());
@@ -120,8 +130,8 @@ impl<'a, 'scope> Session<'a, 'scope> {
             let _ = start.send(Start { clock, phases, seed, exchange, outcomes });
         }
         drop((full, outcomes_to));
-        let mut collector = Collector::new(spares);
-        let watch = Watch { intervals, collector: &mut collector, live: self.live, show };
+        let pool = &mut self.intervals;
+        let watch = Watch { intervals, spares, turn: 0, pool, take, live: self.live, show };
         let (loadgen, server) = watch.until_done(span.stop, clock.instant(begin), span.server_pids);
         let outcomes: Vec<Outcome> = outcomes.iter().collect();
         if outcomes.len() < self.opened.established.iter().filter(|established| **established > 0).count() {
@@ -129,12 +139,15 @@ impl<'a, 'scope> Session<'a, 'scope> {
         }
         let mut measured = Measured::new(began_at, window(&outcomes, begin), self.connections(), loadgen);
         measured.interrupted = self.interrupted.load(Ordering::Relaxed);
-        measured.connect.clone_from(&self.opened.connect);
         measured.failures.clone_from(&self.opened.failures);
         measured.server = server;
-        collector.finish(&mut measured);
         outcomes.into_iter().for_each(|outcome| merge(&mut measured, outcome));
         Ok(measured)
+    }
+
+    /// How long each connection took to open, ns.
+    pub fn connect(&self) -> &Histogram<u64> {
+        &self.opened.connect
     }
 
     /// Closes the connections.
@@ -222,7 +235,12 @@ fn merge(measured: &mut Measured, outcome: Outcome) {
 /// Looks on while the lanes run.
 struct Watch<'a> {
     intervals: mpsc::Receiver<Box<Interval>>,
-    collector: &'a mut Collector,
+    /// Where emptied intervals go back to, by turns.
+    spares: Vec<mpsc::Sender<Box<Interval>>>,
+    turn: usize,
+    /// Where they go once the workers are done.
+    pool: &'a mut Vec<Box<Interval>>,
+    take: &'a mut dyn FnMut(&Interval),
     live: &'a Live,
     show: &'a mut dyn FnMut(Phase),
 }
@@ -254,7 +272,11 @@ impl Watch<'_> {
             match self.intervals.recv_timeout((then - now).min(SHOW_EVERY)) {
                 Ok(interval) => {
                     self.live.p99_ns.store(interval.latency.value_at_quantile(0.99), Ordering::Relaxed);
-                    self.collector.take(interval);
+                    (self.take)(&interval);
+                    self.turn = (self.turn + 1) % self.spares.len();
+                    if let Err(mpsc::SendError(interval)) = self.spares[self.turn].send(interval) {
+                        self.pool.push(interval);
+                    }
                 }
                 Err(RecvTimeoutError::Timeout) => (self.show)(phase),
                 Err(RecvTimeoutError::Disconnected) => return,

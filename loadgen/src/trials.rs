@@ -7,10 +7,12 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use hdrhistogram::Histogram;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt as _, SeedableRng as _};
 
+use crate::collector::add;
 use crate::comparison::{Figures, Metric};
 use crate::cores::Cores;
 use crate::interrupt::Interrupt;
@@ -18,7 +20,7 @@ use crate::measured::Measured;
 use crate::payload::Corpus;
 use crate::plan::{Plan, Stop};
 use crate::progress::{Live, Phase};
-use crate::recorder::Messages;
+use crate::recorder::{Interval, Messages, histogram};
 use crate::resources::{self, Sampler};
 use crate::run::RunError;
 use crate::server_config;
@@ -148,6 +150,12 @@ struct Up<'a, 'scope> {
     pids: &'a [i32],
     session: Session<'a, 'scope>,
     messages: Messages,
+}
+
+/// What the workers record in a trial, ns.
+struct Tally {
+    latency: Histogram<u64>,
+    send_lag: Histogram<u64>,
 }
 
 /// A server that is up.
@@ -288,19 +296,20 @@ impl Up<'_, '_> {
         if length.is_zero() {
             return Ok(());
         }
-        self.phase(length, seed, show).map(drop)
+        self.phase(length, seed, &mut |_| (), show).map(drop)
     }
 
     fn trial(&mut self, length: Duration, seed: u64) -> Result<Trial, TrialError> {
         thread::sleep(REST);
         let sampler = Sampler::of(self.pids);
-        let measured = self.phase(length, seed, &mut |_| ())?;
+        let mut tally = Tally::default();
+        let measured = self.phase(length, seed, &mut |interval| tally.take(interval), &mut |_| ())?;
         thread::sleep(REST);
         let cpu = sampler.and_then(Sampler::finish).map(|usage| usage.cpu);
         let mut trial = Trial {
             achieved_rate: measured.replies_in_window as f64 / measured.window.as_secs_f64(),
-            latency_p99: measured.latency.value_at_quantile(0.99),
-            send_lag_p99: measured.send_lag.value_at_quantile(0.99),
+            latency_p99: tally.latency.value_at_quantile(0.99),
+            send_lag_p99: tally.send_lag.value_at_quantile(0.99),
             ..Trial::default()
         };
         let replies = measured.messages.verified;
@@ -311,7 +320,7 @@ impl Up<'_, '_> {
         };
         figure(Metric::Throughput, trial.achieved_rate);
         if replies > 0 {
-            let quantile = |q: f64| measured.latency.value_at_quantile(q) as f64;
+            let quantile = |q: f64| tally.latency.value_at_quantile(q) as f64;
             figure(Metric::LatencyP50, quantile(0.5));
             figure(Metric::LatencyP90, quantile(0.9));
             figure(Metric::LatencyP99, quantile(0.99));
@@ -320,16 +329,35 @@ impl Up<'_, '_> {
         Ok(trial)
     }
 
-    fn phase(&mut self, length: Duration, seed: u64, show: &mut dyn FnMut(Phase)) -> Result<Measured, TrialError> {
+    fn phase(
+        &mut self,
+        length: Duration,
+        seed: u64,
+        take: &mut dyn FnMut(&Interval),
+        show: &mut dyn FnMut(Phase),
+    ) -> Result<Measured, TrialError> {
         // The sampler of a phase looks at a busy process, whose clock lags by up to a tick of the kernel's (4 ms): here
         // the server is looked at while it rests.
         let span = Span { warmup: Duration::ZERO, stop: Stop::After(length), seed, delay: DELAY, server_pids: &[] };
-        let measured = self.session.phase(span, show)?;
+        let measured = self.session.phase(span, take, show)?;
         self.messages += measured.messages;
         match failure(&measured) {
             Some(why) if !measured.interrupted => Err(TrialError::Failed { server: self.arm.spec.to_string(), why }),
             _ => Ok(measured),
         }
+    }
+}
+
+impl Tally {
+    fn take(&mut self, interval: &Interval) {
+        add(&mut self.latency, &interval.latency);
+        add(&mut self.send_lag, &interval.send_lag);
+    }
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self { latency: histogram(), send_lag: histogram() }
     }
 }
 
@@ -377,4 +405,4 @@ const WARMUP: Duration = Duration::from_millis(50);
 const REST: Duration = Duration::from_micros(300);
 
 /// How long the workers have to reach their lanes: waking a thread takes a tenth of it on an idle core.
-const DELAY: Duration = Duration::from_micros(500);
+const DELAY: Duration = Duration::from_micros(300);

@@ -86,33 +86,37 @@ pub(super) struct TempoArgs {
     /// The longest it may take; it stops earlier once every gated metric is decided
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = values::max_time)]
     max_time: Duration,
-    /// How long a trial is measured [default: 100ms; with --rate 250ms]
+    /// How long a trial is measured [default: 10ms; with --rate 100ms]
     #[arg(long, value_name = "TIME", value_parser = values::positive_duration)]
     trial: Option<Duration>,
     /// How long the load runs before each trial, uncounted
-    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = values::duration)]
+    #[arg(long, value_name = "TIME", default_value = "2ms", value_parser = values::duration)]
     settle: Duration,
-    /// Rounds of trials after which the servers are started anew; a server given by its URL is connected to anew
-    #[arg(long, value_name = "N", default_value = "4")]
-    restart_every: NonZeroU32,
+    /// Rounds of trials (pairs, in a comparison) after which the servers are started anew; a server given by its URL is
+    /// connected to anew [default: as many as take about 600ms]
+    #[arg(long, value_name = "N")]
+    restart_every: Option<NonZeroU32>,
     /// Seed of the trials' order and of all random choices of the load
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
 }
 
 impl TempoArgs {
-    pub(super) fn lower(&self, load: &Load) -> Result<Tempo, clap::Error> {
+    pub(super) fn lower(&self, load: &Load, servers: u32) -> Result<Tempo, clap::Error> {
         let trial = self.trial.unwrap_or(match load {
             Load::Closed { .. } => CLOSED_TRIAL,
             Load::Open { .. } => OPEN_TRIAL,
         });
-        if trial + self.settle > self.max_time {
-            return Err(refusal("--max-time has no room for a --trial and its --settle"));
+        let round = (trial + self.settle) * servers;
+        if round > self.max_time {
+            return Err(refusal("--max-time has no room for a --trial of each server, with its --settle"));
         }
         Ok(Tempo {
             trial,
             settle: self.settle,
-            restart_every: self.restart_every.get(),
+            restart_every: self
+                .restart_every
+                .map_or_else(|| (RESTART.div_duration_f64(round) as u32).max(1), NonZeroU32::get),
             max_time: self.max_time,
             seed: self.seed,
         })
@@ -122,7 +126,7 @@ impl TempoArgs {
 impl CompareArgs {
     pub(super) fn lower(self, threads: NonZeroUsize, output: Output) -> Result<Comparing, clap::Error> {
         let load = self.load.lower();
-        let tempo = self.tempo.lower(&load)?;
+        let tempo = self.tempo.lower(&load, 2)?;
         let JudgementArgs { gate, tolerance, fail_on_regression, require_conclusive, alpha } = self.judgement;
         for (i, metric) in gate.iter().enumerate() {
             if !metric.fits(&load) {
@@ -166,8 +170,13 @@ const EXIT_CODES: &str = "Verdicts: regressed or improved (the interval of the c
     late itself, or --require-conclusive and a metric is inconclusive; 99 --fail-on-regression and a metric regressed; \
     130 interrupted.";
 
-/// A trial of a closed loop: some 10,000 messages, and short against what a machine's speed changes in.
-const CLOSED_TRIAL: Duration = Duration::from_millis(100);
+/// A trial of a closed loop: some 1,000 messages. A shared machine changes its speed within tenths of a second; of trials
+/// that are shorter than that, both of a pair see the same machine. In the same time, pairs of 10 ms gave a third of the
+/// standard error that pairs of 100 ms gave.
+const CLOSED_TRIAL: Duration = Duration::from_millis(10);
 
-/// A trial of an open loop: at 20,000 messages/s its p99 has 50 messages above it.
-const OPEN_TRIAL: Duration = Duration::from_millis(250);
+/// A trial of an open loop: at 20,000 messages/s its p99 has 20 messages above it.
+const OPEN_TRIAL: Duration = Duration::from_millis(100);
+
+/// Time between two starts: several times what a start costs (about 150 ms), and dozens of starts in a minute.
+const RESTART: Duration = Duration::from_millis(600);
