@@ -213,7 +213,7 @@ impl<'a> Course<'a> {
         let started: Vec<Started> = started.into_iter().flatten().collect();
         let mut rounds = Vec::new();
         let (live, worker_cores) = (Live::default(), self.worker_cores.clone());
-        let messages = thread::scope(|scope| {
+        let ends = thread::scope(|scope| {
             let mut ups: Vec<Option<Up<'_, '_>>> = started.iter().map(|_| None).collect();
             for &i in &order {
                 let (arm, up) = (&self.arms[i], &started[i]);
@@ -245,11 +245,18 @@ impl<'a> Course<'a> {
                 self.round = self.elapsed() - before;
                 rounds.push(round);
             }
-            let close = |up: Up<'_, '_>| Ok(up.session.close().map(|()| up.messages)?);
-            ups.into_iter().map(close).collect::<Result<Vec<Messages>, TrialError>>()
+            // While all are still connected: a server that has lost its connections soon gives memory back.
+            let memory: Vec<Figures> = ups.iter().zip(&started).map(|(up, started)| started.memory(up.arm)).collect();
+            let close = |(up, memory): (Up<'_, '_>, Figures)| Ok(up.session.close().map(|()| (up.messages, memory))?);
+            ups.into_iter().zip(memory).map(close).collect::<Result<Vec<_>, TrialError>>()
         })?;
-        let life = |((started, messages), arm): ((Started, Messages), &Arm)| started.into_life(messages, arm);
-        let lives = started.into_iter().zip(messages).zip(self.arms).map(life).collect();
+        let life = |((started, (messages, figures)), arm): ((Started, (Messages, Figures)), &Arm)| Life {
+            target: arm.spec.to_string(),
+            config: started.config,
+            figures,
+            messages,
+        };
+        let lives = started.into_iter().zip(ends).zip(self.arms).map(life).collect();
         self.interrupt.stops_with_it(Vec::new());
         self.starts += 1;
         self.overhead = (self.elapsed() - began).saturating_sub(self.round * rounds.len() as u32);
@@ -362,8 +369,8 @@ impl Default for Tally {
 }
 
 impl Started {
-    /// The end of it.
-    fn into_life(self, messages: Messages, arm: &Arm) -> Life {
+    /// What its memory has come to.
+    fn memory(&self, arm: &Arm) -> Figures {
         let mut figures = Figures::new();
         let resident = resources::resident(&self.pids).zip(self.resident);
         let added = resident.and_then(|(now, before)| now.checked_sub(before)).filter(|added| *added > 0);
@@ -373,7 +380,7 @@ impl Started {
         if let Some(usage) = Sampler::of(&self.pids).and_then(Sampler::finish) {
             figures.insert(Metric::PeakMemory, usage.max_rss_bytes as f64);
         }
-        Life { target: arm.spec.to_string(), config: self.config, figures, messages }
+        figures
     }
 }
 

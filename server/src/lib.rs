@@ -12,6 +12,7 @@ mod closing;
 pub mod config;
 mod connection;
 mod cork;
+mod cost;
 mod cpus;
 mod drain;
 mod engine;
