@@ -58,7 +58,7 @@ impl Display for Rendered<'_> {
 }
 
 fn table(comparison: &Comparison, f: &mut Formatter<'_>) -> fmt::Result {
-    writeln!(f, "{INDENT}{:<17}{:>11}{:>11}{:>9}{:>19}  ", "", "A", "B", "change", "95% interval")?;
+    writeln!(f, "{INDENT}{:<17}{:>11}{:>11}{:>9}{:>19}", "", "A", "B", "change", "95% interval")?;
     for metric in &comparison.metrics {
         let estimate = &metric.estimate;
         let change = estimate.change.map_or_else(|| "-".to_owned(), signed_percent);
