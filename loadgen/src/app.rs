@@ -1,6 +1,7 @@
 //! The program: what each command does, with which exit code.
 
 mod compare;
+mod sweep;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -25,6 +26,7 @@ use crate::report::{Report, Runs};
 use crate::resources;
 use crate::run::{self, RunError, World};
 use crate::server_config;
+use crate::sweep::SweepError;
 use crate::target::{EMBEDDED_PROGRAM, Server, Spec, TargetError};
 use crate::trust::Verdict;
 
@@ -47,6 +49,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Ok(Invocation::Run { plan, server, output }) => once(&plan, &server, &output, &cores),
         Ok(Invocation::Compare(comparing)) => compare::run(comparing, &cores),
+        Ok(Invocation::Sweep(sweeping)) => sweep::run(sweeping, &cores),
         Ok(Invocation::Quick { plan, output }) => quick(&plan, &output, &cores),
     };
     match result {
@@ -54,7 +57,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             let interrupted = matches!(error.downcast_ref(), Some(RunError::Interrupted))
                 || matches!(error.downcast_ref(), Some(TargetError::Interrupted { .. }))
-                || error.downcast_ref().is_some_and(CompareError::is_interruption);
+                || error.downcast_ref().is_some_and(CompareError::is_interruption)
+                || error.downcast_ref().is_some_and(SweepError::is_interruption);
             // As above: stderr may be closed.
             let _ = writeln!(io::stderr(), "error: {error:#}");
             ExitCode::from(if interrupted { Verdict::Interrupted } else { Verdict::Failed }.exit_code())

@@ -2,6 +2,7 @@
 //! invalid. Whatever is wrong with an argument is said here, with its flag, its value and what was expected.
 
 mod compare;
+mod sweep;
 mod values;
 
 use std::ffi::OsString;
@@ -18,6 +19,7 @@ use crate::plan::{Arrival, Connect, Kind, Load, Message, Pacing, Payload, Plan, 
 use crate::target::{EMBEDDED_SUBCOMMAND, Spec};
 use crate::url::Url;
 pub use compare::Comparing;
+pub use sweep::Sweeping;
 
 /// What the user asked for.
 #[derive(Debug)]
@@ -40,6 +42,8 @@ pub enum Invocation {
     },
     /// A comparison of two servers.
     Compare(Comparing),
+    /// A sweep over combinations of flags.
+    Sweep(Sweeping),
     /// The embedded server in this process, with these arguments of `echo-server`.
     EmbeddedServer(Vec<OsString>),
 }
@@ -54,7 +58,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, threads: NonZeroUsiz
     if arguments.get(1).is_some_and(|first| first == EMBEDDED_SUBCOMMAND) {
         return Ok(Invocation::EmbeddedServer(arguments.split_off(2)));
     }
-    let cli = Cli::try_parse_from(arguments)?;
+    let cli = Cli::try_parse_from(&arguments)?;
     match cli.command {
         None => Ok(Invocation::Quick { plan: default_plan(threads), output: cli.report.lower(FileArgs::default())? }),
         Some(Command::Run(run)) => {
@@ -76,6 +80,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, threads: NonZeroUsiz
         Some(Command::Compare(compare)) => {
             let output = cli.report.lower(FileArgs::default())?;
             Ok(Invocation::Compare(compare.lower(threads, output)?))
+        }
+        Some(Command::Sweep(sweep)) => {
+            let output = cli.report.lower(FileArgs::default())?;
+            Ok(Invocation::Sweep(sweep.lower(&arguments, threads, output)?))
         }
     }
 }
@@ -107,6 +115,8 @@ enum Command {
     Run(Box<RunArgs>),
     /// Tell whether one server is slower than another, with known error rates
     Compare(Box<compare::CompareArgs>),
+    /// Tell which of some flags help, by how much, and whether that is real
+    Sweep(Box<sweep::SweepArgs>),
 }
 
 #[derive(Debug, Args)]
@@ -179,7 +189,7 @@ struct SpanArgs {
     warmup: Duration,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Messages")]
 struct MessageArgs {
     /// Bytes of payload: 64, 4KiB, or 64..4096 for sizes uniform between the two [default: 64]
@@ -196,7 +206,7 @@ struct MessageArgs {
     binary: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Connections")]
 struct ConnectArgs {
     /// Connections opened per second over all threads [default: as fast as they go]

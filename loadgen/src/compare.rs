@@ -14,10 +14,10 @@ use crate::comparison::{
 use crate::cores::Cores;
 use crate::environment::Environment;
 use crate::interrupt::Interrupt;
-use crate::plan::{Load, Plan};
+use crate::plan::Plan;
 use crate::recorder::Messages;
 use crate::trials::{Arm, Course, Start, Tempo, Trial, TrialError};
-use crate::trust::{self, Trust};
+use crate::trust;
 use crate::verdict::{self, Change, Interval, Judge, LOOKS, Ruling, Sample};
 
 /// What a comparison is to find out.
@@ -131,7 +131,7 @@ pub fn run(
         ended,
         aa: question.aa,
         change,
-        trust: trust(&plan.load, question.tempo.trial.as_secs_f64(), &starts),
+        trust: trust::of_paired_trials(plan, starts.iter().flat_map(trials)),
         a: side(0, &starts),
         b: side(1, &starts),
         rules: rules(question),
@@ -238,19 +238,8 @@ fn share(log_ratio: f64) -> Option<f64> {
     log_ratio.is_finite().then(|| log_ratio.exp_m1())
 }
 
-/// What the trials are worth: under an open loop, whether the generator kept to its schedule.
-fn trust(load: &Load, seconds: f64, starts: &[Start]) -> Trust {
-    let Load::Open { rate, arrival } = *load else {
-        return Trust { valid: true, reasons: Vec::new(), notes: Vec::new() };
-    };
-    let trials: Vec<&Trial> =
-        starts.iter().flat_map(|start| &start.rounds).flat_map(|round| round.trials.iter()).collect();
-    trust::of_trials(
-        rate.get(),
-        arrival,
-        seconds,
-        trials.iter().map(|t| (t.achieved_rate, t.send_lag_p99, t.latency_p99)),
-    )
+fn trials(start: &Start) -> impl Iterator<Item = &Trial> {
+    start.rounds.iter().flat_map(|round| &round.trials)
 }
 
 fn side(server: usize, starts: &[Start]) -> Side {

@@ -33,6 +33,7 @@ pub mod run;
 mod schedule;
 mod server_config;
 mod session;
+pub mod sweep;
 pub mod target;
 pub mod trials;
 pub mod trust;

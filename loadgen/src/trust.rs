@@ -11,7 +11,7 @@ use crate::plan::{Arrival, Load, Pacing, Payload, Plan, Stop};
 use crate::recorder::HIGHEST_NS;
 use crate::units;
 use steady::Steadiness;
-pub use trials::of_trials;
+pub use trials::of_paired_trials;
 
 /// What a run's figures are worth.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

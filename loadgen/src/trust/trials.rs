@@ -2,18 +2,26 @@
 //! rate, compares nothing but itself.
 
 use super::{LAG_FLOOR_NS, MAX_LAG_SHARE, MIN_ACHIEVED, POISSON_SIGMAS, Trust};
-use crate::plan::Arrival;
+use crate::plan::{Arrival, Load, Plan, Stop};
+use crate::trials::Trial;
 use crate::units;
 
-/// Judges trials of so many `seconds` at `rate` messages per second, each given by its achieved rate and the 99th
-/// percentiles of send lag and latency in ns. A disturbed trial now and then does no harm: the verdict falls where half
-/// of them are or more.
-pub fn of_trials(
-    rate: f64,
-    arrival: Arrival,
-    seconds: f64,
-    trials: impl IntoIterator<Item = (f64, u64, u64)>,
-) -> Trust {
+/// Judges the trials of a comparison or a sweep of this plan. A disturbed trial now and then does no harm: the verdict
+/// falls where half of them are or more. In a closed loop the generator has no schedule to keep.
+pub fn of_paired_trials<'a>(plan: &Plan, trials: impl IntoIterator<Item = &'a Trial>) -> Trust {
+    let Load::Open { rate, arrival } = plan.load else {
+        return Trust { valid: true, reasons: Vec::new(), notes: Vec::new() };
+    };
+    let seconds = match plan.stop {
+        Stop::After(duration) => duration.as_secs_f64(),
+        Stop::Messages(messages) => messages.get() as f64 / rate.get(),
+    };
+    let figures = trials.into_iter().map(|trial| (trial.achieved_rate, trial.send_lag_p99, trial.latency_p99));
+    of_trials(rate.get(), arrival, seconds, figures)
+}
+
+/// Each trial is given by its achieved rate and the 99th percentiles of send lag and latency in ns.
+fn of_trials(rate: f64, arrival: Arrival, seconds: f64, trials: impl IntoIterator<Item = (f64, u64, u64)>) -> Trust {
     let (mut all, mut short, mut late) = (0, 0, 0);
     let chance = match arrival {
         Arrival::Uniform => 0.0,
