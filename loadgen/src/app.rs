@@ -1,16 +1,19 @@
 //! The program: what each command does, with which exit code.
 
+mod compare;
+mod sweep;
+
 use std::ffi::OsString;
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::process::{self, ExitCode};
+use std::process::ExitCode;
 use std::time::Duration;
 use std::{fs, str};
 
 use anyhow::{Context as _, bail};
 
 use crate::cli::{self, Invocation};
+use crate::compare::CompareError;
 use crate::cores::Cores;
 use crate::environment::Environment;
 use crate::interrupt::Interrupt;
@@ -23,6 +26,7 @@ use crate::report::{Report, Runs};
 use crate::resources;
 use crate::run::{self, RunError, World};
 use crate::server_config;
+use crate::sweep::SweepError;
 use crate::target::{EMBEDDED_PROGRAM, Server, Spec, TargetError};
 use crate::trust::Verdict;
 
@@ -44,13 +48,17 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return server::cli::main(EMBEDDED_PROGRAM, arguments);
         }
         Ok(Invocation::Run { plan, server, output }) => once(&plan, &server, &output, &cores),
+        Ok(Invocation::Compare(comparing)) => compare::run(comparing, &cores),
+        Ok(Invocation::Sweep(sweeping)) => sweep::run(sweeping, &cores),
         Ok(Invocation::Quick { plan, output }) => quick(&plan, &output, &cores),
     };
     match result {
         Ok(verdict) => ExitCode::from(verdict.exit_code()),
         Err(error) => {
             let interrupted = matches!(error.downcast_ref(), Some(RunError::Interrupted))
-                || matches!(error.downcast_ref(), Some(TargetError::Interrupted { .. }));
+                || matches!(error.downcast_ref(), Some(TargetError::Interrupted { .. }))
+                || error.downcast_ref().is_some_and(CompareError::is_interruption)
+                || error.downcast_ref().is_some_and(SweepError::is_interruption);
             // As above: stderr may be closed.
             let _ = writeln!(io::stderr(), "error: {error:#}");
             ExitCode::from(if interrupted { Verdict::Interrupted } else { Verdict::Failed }.exit_code())
@@ -111,19 +119,19 @@ struct Bench {
 
 impl Bench {
     fn set_up(plan: &Plan, spec: &Spec, cores: &Cores) -> anyhow::Result<Self> {
-        limits::make_room(plan)?;
+        limits::make_room(plan, 1)?;
         let content = file_content(plan)?;
         let corpus = Corpus::new(&plan.message, content.as_deref(), plan.seed);
         let interrupt = Interrupt::install().context("cannot handle signals")?;
         let (server_cores, worker_cores) = cores.split();
         let server = Server::start(spec, &server_cores, interrupt.flag())?;
-        interrupt.stops_with_it(server.pid());
+        interrupt.stops_with_it(server.pid().into_iter().collect());
         let addresses = server.url().resolve().unwrap_or_default();
         let target = match spec {
             Spec::Url(url) => url.to_string(),
             Spec::Embedded(_) | Spec::Command(_) => format!("{spec} at {}", server.url()),
         };
-        let server_pids = server_pids(&server, &addresses);
+        let server_pids = resources::of_server(server.pid(), &addresses);
         let apart = !matches!(spec, Spec::Url(_)) && cores.count() > 1;
         let server_config = server_config::fetch(server.url(), &addresses);
         let worker_cores = apart.then_some(worker_cores);
@@ -147,18 +155,6 @@ impl Bench {
         let environment = Environment::collect(plan, self.server_config.clone());
         Ok(Report::new(name, &self.target, &measured?, environment))
     }
-}
-
-/// The processes whose use of the machine is the server's: the one that was started, and whoever listens on this
-/// machine, since what was started may be a shell that waits for the server.
-fn server_pids(server: &Server, addresses: &[SocketAddr]) -> Vec<i32> {
-    let local = addresses.iter().find(|address| address.ip().is_loopback());
-    let mut pids: Vec<i32> = local.map_or_else(Vec::new, |&address| resources::listeners(address));
-    pids.extend(server.pid());
-    pids.sort_unstable();
-    pids.dedup();
-    pids.retain(|pid| u32::try_from(*pid) != Ok(process::id()));
-    pids
 }
 
 /// The content of `--payload FILE`, fit to be a message of the plan.

@@ -1,6 +1,8 @@
 //! The command line, by concern, lowered once into a [`Plan`], the server and an [`Output`], none of which can be
 //! invalid. Whatever is wrong with an argument is said here, with its flag, its value and what was expected.
 
+mod compare;
+mod sweep;
 mod values;
 
 use std::ffi::OsString;
@@ -16,6 +18,8 @@ use crate::output::{Format, Output};
 use crate::plan::{Arrival, Connect, Kind, Load, Message, Pacing, Payload, Plan, Rate, Sizes, Stop};
 use crate::target::{EMBEDDED_SUBCOMMAND, Spec};
 use crate::url::Url;
+pub use compare::Comparing;
+pub use sweep::Sweeping;
 
 /// What the user asked for.
 #[derive(Debug)]
@@ -36,6 +40,10 @@ pub enum Invocation {
         /// Where its report goes.
         output: Output,
     },
+    /// A comparison of two servers.
+    Compare(Comparing),
+    /// A sweep over combinations of flags.
+    Sweep(Sweeping),
     /// The embedded server in this process, with these arguments of `echo-server`.
     EmbeddedServer(Vec<OsString>),
 }
@@ -50,7 +58,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, threads: NonZeroUsiz
     if arguments.get(1).is_some_and(|first| first == EMBEDDED_SUBCOMMAND) {
         return Ok(Invocation::EmbeddedServer(arguments.split_off(2)));
     }
-    let cli = Cli::try_parse_from(arguments)?;
+    let cli = Cli::try_parse_from(&arguments)?;
     match cli.command {
         None => Ok(Invocation::Quick { plan: default_plan(threads), output: cli.report.lower(FileArgs::default())? }),
         Some(Command::Run(run)) => {
@@ -58,8 +66,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, threads: NonZeroUsiz
             let plan = Plan {
                 connections: run.load.connections,
                 load: run.load.lower(),
-                stop: run.load.messages.map_or(Stop::After(run.load.duration), Stop::Messages),
-                warmup: run.load.warmup,
+                stop: run.span.messages.map_or(Stop::After(run.span.duration), Stop::Messages),
+                warmup: run.span.warmup,
                 drain_timeout: run.load.drain_timeout,
                 message: run.message.lower()?,
                 connect: run.connect.lower()?,
@@ -68,6 +76,14 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, threads: NonZeroUsiz
                 seed: run.seed,
             };
             Ok(Invocation::Run { plan, server, output: cli.report.lower(files)? })
+        }
+        Some(Command::Compare(compare)) => {
+            let output = cli.report.lower(FileArgs::default())?;
+            Ok(Invocation::Compare(compare.lower(threads, output)?))
+        }
+        Some(Command::Sweep(sweep)) => {
+            let output = cli.report.lower(FileArgs::default())?;
+            Ok(Invocation::Sweep(sweep.lower(&arguments, threads, output)?))
         }
     }
 }
@@ -97,6 +113,10 @@ struct Cli {
 enum Command {
     /// Run one load against a server
     Run(Box<RunArgs>),
+    /// Tell whether one server is slower than another, with known error rates
+    Compare(Box<compare::CompareArgs>),
+    /// Tell which of some flags help, by how much, and whether that is real
+    Sweep(Box<sweep::SweepArgs>),
 }
 
 #[derive(Debug, Args)]
@@ -106,6 +126,8 @@ struct RunArgs {
     server: ServerArgs,
     #[command(flatten)]
     load: LoadArgs,
+    #[command(flatten)]
+    span: SpanArgs,
     #[command(flatten)]
     message: MessageArgs,
     #[command(flatten)]
@@ -148,6 +170,14 @@ struct LoadArgs {
     /// How a worker waits for the next due message [default: sleep]
     #[arg(long, requires = "rate")]
     pacing: Option<Pacing>,
+    /// How long replies are waited for after the last message; what is missing then is lost
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = values::duration)]
+    drain_timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Load")]
+struct SpanArgs {
     /// How long to measure
     #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = values::positive_duration)]
     duration: Duration,
@@ -157,12 +187,9 @@ struct LoadArgs {
     /// How long the load runs before it is measured
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = values::duration)]
     warmup: Duration,
-    /// How long replies are waited for after the last message; what is missing then is lost
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = values::duration)]
-    drain_timeout: Duration,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Messages")]
 struct MessageArgs {
     /// Bytes of payload: 64, 4KiB, or 64..4096 for sizes uniform between the two [default: 64]
@@ -179,7 +206,7 @@ struct MessageArgs {
     binary: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Connections")]
 struct ConnectArgs {
     /// Connections opened per second over all threads [default: as fast as they go]

@@ -2,7 +2,6 @@
 //! total is what one histogram of everything would have been.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -19,9 +18,6 @@ pub struct Collector {
     send_lag: Histogram<u64>,
     saturated: u64,
     by_interval: BTreeMap<u64, Merged>,
-    /// Where emptied intervals go back to, by turns.
-    spares: Vec<mpsc::Sender<Box<Interval>>>,
-    turn: usize,
 }
 
 /// What the workers saw in one interval, taken together.
@@ -40,21 +36,19 @@ enum Latency {
 }
 
 impl Collector {
-    /// Nothing collected; emptied intervals go back over `spares`.
-    pub fn new(spares: Vec<mpsc::Sender<Box<Interval>>>) -> Self {
+    /// Nothing collected.
+    pub fn new() -> Self {
         Self {
             latency: histogram(),
             service_time: histogram(),
             send_lag: histogram(),
             saturated: 0,
             by_interval: BTreeMap::new(),
-            spares,
-            turn: 0,
         }
     }
 
     /// Takes what a worker saw in one interval.
-    pub fn take(&mut self, interval: Box<Interval>) {
+    pub fn take(&mut self, interval: &Interval) {
         add(&mut self.latency, &interval.latency);
         add(&mut self.service_time, &interval.service_time);
         add(&mut self.send_lag, &interval.send_lag);
@@ -79,9 +73,6 @@ impl Collector {
             let Latency::Open(latency) = &merged.latency else { break };
             merged.latency = Latency::Packed(Encoded::from(latency));
         }
-        self.turn = (self.turn + 1) % self.spares.len();
-        // A worker that is done needs no spare.
-        let _ = self.spares[self.turn].send(interval);
     }
 
     /// Writes the totals into `measured`, whose window is known: the histograms, the latencies by interval, and the
@@ -124,11 +115,11 @@ mod tests {
 
     #[test]
     fn intervals_of_two_workers_add_up() {
-        let mut collector = Collector::new(vec![mpsc::channel().0, mpsc::channel().0]);
+        let mut collector = Collector::new();
         for (index, latency) in [(0, 10), (1, 30), (2, 30), (0, 20)] {
-            let mut interval = Box::new(Interval::new(index));
+            let mut interval = Interval::new(index);
             interval.record(9, 100, 101, 100 + latency, 2);
-            collector.take(interval);
+            collector.take(&interval);
         }
         assert!(matches!(collector.by_interval[&0].latency, Latency::Packed(_)), "and takes what comes late");
         assert!(matches!(collector.by_interval[&2].latency, Latency::Open(_)));

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::process;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -21,8 +21,8 @@ pub struct Interrupt {
 #[derive(Debug, Default)]
 struct State {
     interrupted: AtomicBool,
-    /// The server that was started here; 0 for none.
-    server: AtomicI32,
+    /// The servers that were started here.
+    servers: Mutex<Vec<i32>>,
 }
 
 impl Interrupt {
@@ -37,7 +37,8 @@ impl Interrupt {
         thread::spawn(move || {
             for _ in signals.forever() {
                 if shared.interrupted.swap(true, Ordering::Relaxed) {
-                    if let Some(server) = Pid::from_raw(shared.server.load(Ordering::Relaxed)) {
+                    let servers = shared.servers.lock().unwrap_or_else(PoisonError::into_inner);
+                    for server in servers.iter().copied().filter_map(Pid::from_raw) {
                         // It may be gone already, which is as good.
                         let _ = kill_process_group(server, Signal::TERM);
                     }
@@ -53,8 +54,8 @@ impl Interrupt {
         &self.state.interrupted
     }
 
-    /// Has a second signal stop this process too.
-    pub fn stops_with_it(&self, server: Option<i32>) {
-        self.state.server.store(server.unwrap_or_default(), Ordering::Relaxed);
+    /// Has a second signal stop these processes too, and no longer those given before.
+    pub fn stops_with_it(&self, servers: Vec<i32>) {
+        *self.state.servers.lock().unwrap_or_else(PoisonError::into_inner) = servers;
     }
 }

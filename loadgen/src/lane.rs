@@ -1,22 +1,21 @@
-//! The measured phase of one worker: a loop over one epoll set that sends what is due, takes what has come, and records
-//! the difference. Frames are prebuilt, replies are compared where they lie, and once warm it allocates nothing.
+//! One phase of one worker: a loop over one epoll set that sends what is due, takes what has come, and records the
+//! difference. Frames are prebuilt, replies are compared where they lie, and once warm it allocates nothing.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
 use rustix::event::Timespec;
-use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::event::epoll::{self, Event, EventData, EventFlags};
 
 use crate::clock::Clock;
-use crate::flight::{Flight, Stamp};
+use crate::flight::Stamp;
 use crate::ledger::{Exchange, Ledger, Phases};
+use crate::lines::{Lines, goodbye};
 use crate::payload::Corpus;
-use crate::plan::Pacing;
+use crate::plan::{Load, Pacing};
 use crate::progress::Live;
 use crate::recorder::Messages;
 use crate::schedule::Schedule;
@@ -70,28 +69,15 @@ pub struct Outcome {
     pub busy: f64,
 }
 
-/// A connection on the lane.
-#[derive(Debug)]
-struct Line {
-    stream: TcpStream,
-    flight: Flight,
-    /// Whether the socket is full, so that epoll is to say when it no longer is.
-    blocked: bool,
-}
-
 struct Lane<'a> {
     corpus: &'a Corpus,
     pace: Pace,
     clock: Clock,
     interrupted: &'a AtomicBool,
     live: &'a Live,
-    epoll: OwnedFd,
-    /// `None` once a connection is lost.
-    lines: Vec<Option<Line>>,
-    alive: usize,
+    lines: &'a mut Lines,
     /// Messages due or in flight, over all lines.
     outstanding: usize,
-    buffer: Box<[u8]>,
     ledger: Ledger,
     failures: BTreeMap<String, u64>,
     dropped: u64,
@@ -100,41 +86,22 @@ struct Lane<'a> {
     untold: u64,
 }
 
-/// Runs the load of `orders` over `connections`, each given with the bytes that came with its handshake, until the plan's
-/// end, an interruption, or the loss of the last connection.
+/// Runs the load of `orders` over `lines`, until the phase's end, an interruption, or the loss of the last connection.
+/// Connections that have lost a message are given up, so that whatever is left can go on with another phase.
 ///
 /// # Errors
-/// When the kernel refuses an epoll set or an entry in it.
-pub fn run(orders: Orders<'_>, connections: Vec<(TcpStream, Vec<u8>)>) -> io::Result<Outcome> {
+/// When the kernel refuses to wait.
+pub fn run(orders: Orders<'_>, lines: &mut Lines) -> io::Result<Outcome> {
     let Orders { corpus, pace, phases, clock, interrupted, live, exchange } = orders;
-    let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-    let capacity = match pace {
-        Pace::Closed(in_flight) => in_flight,
-        Pace::Open(..) => OPEN_LOOP_CAPACITY,
-    };
-    let mut early = Vec::new();
-    let mut lines = Vec::with_capacity(connections.len());
-    for (index, (stream, read_ahead)) in connections.into_iter().enumerate() {
-        stream.set_nonblocking(true)?;
-        epoll::add(&epoll, &stream, EventData::new_u64(index as u64), EventFlags::IN)?;
-        // Each connection starts elsewhere in the cycle, so that a reply sent to the wrong connection shows.
-        let first = index * STRIDE % corpus.len();
-        lines.push(Some(Line { stream, flight: Flight::new(first, capacity), blocked: false }));
-        if !read_ahead.is_empty() {
-            early.push((index, read_ahead));
-        }
-    }
+    let early = std::mem::take(&mut lines.early);
     let mut lane = Lane {
         corpus,
         pace,
         clock,
         interrupted,
         live,
-        epoll,
-        alive: lines.len(),
         lines,
         outstanding: 0,
-        buffer: vec![0; RECEIVE_BYTES].into_boxed_slice(),
         ledger: Ledger::new(phases, exchange),
         failures: BTreeMap::new(),
         dropped: 0,
@@ -147,6 +114,16 @@ pub fn run(orders: Orders<'_>, connections: Vec<(TcpStream, Vec<u8>)>) -> io::Re
     lane.run()
 }
 
+impl Pace {
+    /// Messages that a connection holds without allocating.
+    pub fn capacity(load: &Load) -> usize {
+        match load {
+            Load::Closed { in_flight } => in_flight.get() as usize,
+            Load::Open { .. } => OPEN_LOOP_CAPACITY,
+        }
+    }
+}
+
 impl Lane<'_> {
     fn run(mut self) -> io::Result<Outcome> {
         // The clock stands at 0 until all workers can start together.
@@ -154,7 +131,7 @@ impl Lane<'_> {
         let mut events = Vec::with_capacity(EVENTS);
         let mut now = self.clock.now();
         self.start(now);
-        while self.ledger.turn(now, self.interrupted.load(Ordering::Relaxed)) && self.alive > 0 {
+        while self.ledger.turn(now, self.interrupted.load(Ordering::Relaxed)) && self.lines.alive > 0 {
             self.send_due(&mut now);
             let sent_and_answered = !self.ledger.sending() && self.outstanding == 0;
             // Every message in flight of a closed loop may be lost; then nothing would ever be sent again.
@@ -164,7 +141,7 @@ impl Lane<'_> {
             }
             events.clear();
             let timeout = self.timeout(now);
-            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&timeout)) {
+            match epoll::wait(&self.lines.epoll, rustix::buffer::spare_capacity(&mut events), Some(&timeout)) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -185,7 +162,7 @@ impl Lane<'_> {
     /// Sends the first messages of a closed loop.
     fn start(&mut self, now: u64) {
         if let Pace::Closed(in_flight) = self.pace {
-            for index in 0..self.lines.len() {
+            for index in 0..self.lines.all.len() {
                 self.refill(index, in_flight, now);
             }
         }
@@ -201,7 +178,7 @@ impl Lane<'_> {
             if !self.ledger.takes(due.at) {
                 return;
             }
-            match &mut self.lines[due.connection] {
+            match &mut self.lines.all[due.connection] {
                 Some(line) if line.flight.len() < MAX_BACKLOG => {
                     line.flight.due(due.at);
                     self.outstanding += 1;
@@ -221,7 +198,7 @@ impl Lane<'_> {
     /// Makes `count` messages due at `now` on a closed loop's connection, as far as the plan goes on.
     #[inline]
     fn refill(&mut self, index: usize, count: usize, now: u64) {
-        let Some(line) = &mut self.lines[index] else { return };
+        let Some(line) = &mut self.lines.all[index] else { return };
         let mut taken = 0;
         while taken < count && self.ledger.takes(now) {
             line.flight.due(now);
@@ -236,7 +213,7 @@ impl Lane<'_> {
     /// Sends all that a connection has to send, or as much as its socket takes.
     #[inline]
     fn flush(&mut self, index: usize, now: u64) {
-        let Some(line) = &mut self.lines[index] else { return };
+        let Some(line) = &mut self.lines.all[index] else { return };
         let corpus = self.corpus;
         let mut full = false;
         loop {
@@ -261,7 +238,9 @@ impl Lane<'_> {
         if full != line.blocked {
             line.blocked = full;
             let interest = if full { EventFlags::IN | EventFlags::OUT } else { EventFlags::IN };
-            if let Err(error) = epoll::modify(&self.epoll, &line.stream, EventData::new_u64(index as u64), interest) {
+            if let Err(error) =
+                epoll::modify(&self.lines.epoll, &line.stream, EventData::new_u64(index as u64), interest)
+            {
                 self.drop_line(index, &format!("epoll: {error}"));
             }
         }
@@ -276,8 +255,8 @@ impl Lane<'_> {
         if !flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
             return;
         }
-        let Some(line) = &self.lines[index] else { return };
-        let received = match (&line.stream).read(&mut self.buffer) {
+        let Some(line) = &self.lines.all[index] else { return };
+        let received = match (&line.stream).read(&mut self.lines.buffer) {
             Ok(0) => return self.drop_line(index, "closed by the server without a Close frame"),
             Ok(received) => received,
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return,
@@ -285,9 +264,9 @@ impl Lane<'_> {
         };
         *now = self.clock.now();
         self.ledger.received(received, *now);
-        let buffer = std::mem::take(&mut self.buffer);
+        let buffer = std::mem::take(&mut self.lines.buffer);
         let answered = self.take(index, &buffer[..received]);
-        self.buffer = buffer;
+        self.lines.buffer = buffer;
         if let Pace::Closed(_) = self.pace {
             self.refill(index, answered, *now);
         }
@@ -296,7 +275,7 @@ impl Lane<'_> {
     /// Hands received bytes to a connection's flight; returns the messages that they answered.
     #[inline]
     fn take(&mut self, index: usize, bytes: &[u8]) -> usize {
-        let Some(line) = &mut self.lines[index] else { return 0 };
+        let Some(line) = &mut self.lines.all[index] else { return 0 };
         let before = line.flight.len();
         match line.flight.received(self.corpus, bytes, &mut self.ledger) {
             Ok(()) => {
@@ -318,10 +297,10 @@ impl Lane<'_> {
 
     #[cold]
     fn drop_line(&mut self, index: usize, why: &str) {
-        let Some(mut line) = self.lines[index].take() else { return };
+        let Some(mut line) = self.lines.all[index].take() else { return };
         self.outstanding -= line.flight.len();
         line.flight.abandon().for_each(|stamp| self.ledger.lost(stamp));
-        self.alive -= 1;
+        self.lines.alive -= 1;
         self.dropped += 1;
         *self.failures.entry(why.to_owned()).or_default() += 1;
     }
@@ -343,12 +322,12 @@ impl Lane<'_> {
     }
 
     fn finish(mut self, now: u64) -> Outcome {
-        for line in self.lines.iter_mut().flatten() {
-            if !line.flight.mid_frame() {
-                // A courtesy that nothing depends on: the socket is closed next.
-                let _ = (&line.stream).write(&CLOSE_NORMAL);
-            }
+        for slot in &mut self.lines.all {
+            let Some(line) = slot.as_mut().filter(|line| line.flight.len() > 0) else { continue };
+            goodbye(line);
             line.flight.abandon().for_each(|stamp| self.ledger.lost(stamp));
+            *slot = None;
+            self.lines.alive -= 1;
         }
         let closed = self.ledger.close(now);
         Outcome {
@@ -371,9 +350,6 @@ const EVENTS: usize = 64;
 /// Due messages sent before replies have their turn again: as many as there are ready connections in one.
 const SENDS: usize = EVENTS;
 
-/// The receive buffer in bytes, shared by all connections of a worker: one read takes all that a socket holds.
-const RECEIVE_BYTES: usize = 512 << 10;
-
 /// Messages that one connection may have due or in flight: 65,536 of them (24 bytes each) are over a second of what one
 /// connection can carry, and a bound on what a dead server costs the generator.
 const MAX_BACKLOG: usize = 1 << 16;
@@ -381,11 +357,5 @@ const MAX_BACKLOG: usize = 1 << 16;
 /// Messages that an open loop's connection holds without allocating.
 const OPEN_LOOP_CAPACITY: usize = 16;
 
-/// How far apart in the corpus neighbouring connections start; odd, so that all starts occur.
-const STRIDE: usize = 31;
-
 /// The longest sleep in ns: an interruption is noticed within it.
 const LONGEST_SLEEP_NS: u64 = 50_000_000;
-
-/// A Close frame with code 1000, masked with a key of zeros, since it has nothing to hide from anybody.
-const CLOSE_NORMAL: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];

@@ -95,7 +95,13 @@ impl Ledger {
             mark: phases.begin,
             quota,
             now: 0,
-            interval: Box::new(Interval::new(0)),
+            interval: exchange.spare.try_recv().map_or_else(
+                |_| Box::new(Interval::new(0)),
+                |mut spare| {
+                    spare.reset(0);
+                    spare
+                },
+            ),
             interval_begin: phases.begin,
             interval_end: phases.begin + INTERVAL_NS,
             exchange,

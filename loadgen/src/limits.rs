@@ -41,22 +41,25 @@ pub enum LimitError {
     },
 }
 
-/// Raises the soft limit of file descriptors to the hard one, and checks that the plan's connections fit.
+/// Raises the soft limit of file descriptors to the hard one, and checks that the plan's connections to as many
+/// `servers` at once fit.
 ///
 /// # Errors
 /// Names the limit that is too low, and how to raise it.
-pub fn make_room(plan: &Plan) -> Result<(), LimitError> {
+pub fn make_room(plan: &Plan, servers: u32) -> Result<(), LimitError> {
     let limit = getrlimit(Resource::Nofile);
     // It fails only where there is nothing to raise; the check below says so.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    check(plan, descriptors, port_range())
+    check(plan, servers, descriptors, port_range())
 }
 
-fn check(plan: &Plan, descriptors: u64, range: u64) -> Result<(), LimitError> {
+fn check(plan: &Plan, servers: u32, descriptors: u64, range: u64) -> Result<(), LimitError> {
     let connections = plan.connections.get();
-    let needed = u64::from(connections) + SPARE_DESCRIPTORS + plan.threads.get() as u64 * DESCRIPTORS_PER_WORKER;
+    let of_a_server = u64::from(connections) + plan.threads.get() as u64 * DESCRIPTORS_PER_WORKER;
+    let needed = of_a_server * u64::from(servers) + SPARE_DESCRIPTORS;
     if needed > descriptors {
+        let connections = connections.saturating_mul(servers);
         return Err(LimitError::Descriptors { connections, needed, limit: descriptors });
     }
     let sources = plan.connect.source_ips.len().max(1);
@@ -94,18 +97,18 @@ mod tests {
     fn fifteen_thousand_connections_fit_into_twenty_thousand_descriptors() {
         let mut plan = plan();
         plan.connections = 15_000.try_into().unwrap();
-        assert_eq!(check(&plan, 20_000, 28_232), Ok(()));
+        assert_eq!(check(&plan, 1, 20_000, 28_232), Ok(()));
     }
 
     #[test]
     fn a_limit_in_the_way_is_named_with_its_remedy() {
         let mut plan = plan();
         plan.connections = 30_000.try_into().unwrap();
-        let error = check(&plan, 20_000, 28_232).unwrap_err().to_string();
+        let error = check(&plan, 1, 20_000, 28_232).unwrap_err().to_string();
         assert!(error.contains("20000") && error.contains("ulimit -Hn"), "{error}");
-        let error = check(&plan, 100_000, 28_232).unwrap_err().to_string();
+        let error = check(&plan, 1, 100_000, 28_232).unwrap_err().to_string();
         assert!(error.contains("28232") && error.contains("--source-ip"), "{error}");
         plan.connect.source_ips = vec!["127.0.0.2".parse().unwrap(), "127.0.0.3".parse().unwrap()];
-        assert_eq!(check(&plan, 100_000, 28_232), Ok(()));
+        assert_eq!(check(&plan, 1, 100_000, 28_232), Ok(()));
     }
 }

@@ -112,6 +112,17 @@ impl<W: Write> Sinks<W> {
         }
     }
 
+    /// Writes any other report, which reads as this text, to wherever it is to go.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn document(&mut self, text: &str, document: &impl Serialize) -> Result<(), OutputError> {
+        if self.format == Format::Text {
+            self.print(text.as_bytes())?;
+        }
+        self.json(document)
+    }
+
     /// Writes the JSON of several reports, at the end of them.
     ///
     /// # Errors

@@ -158,6 +158,11 @@ impl Plan {
             Load::Closed { .. } => None,
         }
     }
+
+    /// Worker threads that have a connection at least.
+    pub fn workers(&self) -> usize {
+        self.threads.get().min(self.connections.get() as usize)
+    }
 }
 
 impl Sizes {

@@ -1,6 +1,8 @@
 //! What a person sees while a run goes on: one line on stderr, redrawn by the thread that waits for the workers. They
 //! only add to relaxed counters, once per batch.
 
+mod course;
+
 use std::io::{IsTerminal as _, stderr};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -9,6 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::plan::{Plan, Stop};
 use crate::units;
+pub use course::CourseProgress;
 
 /// What the workers tell while they run.
 #[derive(Debug, Default)]
@@ -52,12 +55,14 @@ pub struct Progress {
 impl Progress {
     /// A line about a run of `plan`, drawn if stderr is a terminal and the user did not ask for quiet.
     pub fn new(plan: &Plan, quiet: bool) -> Self {
-        let target =
-            if quiet || !stderr().is_terminal() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let bar = ProgressBar::with_draw_target(Some(STEPS), target);
-        let style = ProgressStyle::with_template("{prefix:>10} {bar:30} {msg}").expect("the template is a constant");
-        bar.set_style(style.progress_chars("\u{2588}\u{2589}\u{258a}\u{258b}\u{258c}\u{258d}\u{258e}\u{258f} "));
-        Self { bar, plan: plan.clone(), phase: Phase::Connecting, since: Instant::now(), drawn: None, before: 0 }
+        Self {
+            bar: bar(quiet),
+            plan: plan.clone(),
+            phase: Phase::Connecting,
+            since: Instant::now(),
+            drawn: None,
+            before: 0,
+        }
     }
 
     /// Draws where the run stands; calls that come too soon after the last draw cost next to nothing.
@@ -81,6 +86,15 @@ impl Progress {
     pub fn clear(self) {
         self.bar.finish_and_clear();
     }
+}
+
+fn bar(quiet: bool) -> ProgressBar {
+    let target =
+        if quiet || !stderr().is_terminal() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let bar = ProgressBar::with_draw_target(Some(STEPS), target);
+    let style = ProgressStyle::with_template("{prefix:>10} {bar:30} {msg}").expect("the template is a constant");
+    bar.set_style(style.progress_chars("\u{2588}\u{2589}\u{258a}\u{258b}\u{258c}\u{258d}\u{258e}\u{258f} "));
+    bar
 }
 
 /// What the line says.

@@ -1,6 +1,8 @@
 //! What one worker writes while it measures: three histograms and the counts of one interval, handed over whole when
 //! the interval ends. Nothing here is shared, locked or allocated between two hand-overs.
 
+use std::ops::AddAssign;
+
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +23,18 @@ pub struct Messages {
     pub lost: u64,
     /// Replies that nothing had asked for.
     pub unexpected: u64,
+}
+
+impl AddAssign for Messages {
+    fn add_assign(&mut self, part: Self) {
+        self.sent += part.sent;
+        self.received += part.received;
+        self.verified += part.verified;
+        self.corrupted += part.corrupted;
+        self.reordered += part.reordered;
+        self.lost += part.lost;
+        self.unexpected += part.unexpected;
+    }
 }
 
 /// A tenth of an interval, for judging whether the run was steady.

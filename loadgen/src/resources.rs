@@ -1,6 +1,7 @@
 //! What processes use of the machine: CPU time, peak memory, and which process it is that listens somewhere.
 
 use std::net::{IpAddr, SocketAddr};
+use std::process;
 use std::time::Duration;
 
 use nix::time::ClockId;
@@ -87,6 +88,25 @@ pub fn listeners(address: SocketAddr) -> Vec<i32> {
     // Processes come and go while this looks, and others' may not be looked into: those are passed over.
     let processes = all_processes().into_iter().flatten().flatten();
     processes.filter(holds).map(|process| process.pid()).collect()
+}
+
+/// The processes whose use of the machine is a server's: `started`, if it was started here, and whoever listens on this
+/// machine, since what was started may be a shell that waits for the server. This process is not among them.
+pub fn of_server(started: Option<i32>, addresses: &[SocketAddr]) -> Vec<i32> {
+    let local = addresses.iter().find(|address| address.ip().is_loopback());
+    let mut pids: Vec<i32> = local.map_or_else(Vec::new, |&address| listeners(address));
+    pids.extend(started);
+    pids.sort_unstable();
+    pids.dedup();
+    pids.retain(|pid| u32::try_from(*pid) != Ok(process::id()));
+    pids
+}
+
+/// What these processes have resident now, in bytes; `None` where there are none, or one cannot be looked at.
+pub fn resident(pids: &[i32]) -> Option<u64> {
+    let resident = |&pid: &i32| Process::new(pid).ok()?.status().ok()?.vmrss.map(|kibibytes| kibibytes * 1024);
+    let sum = pids.iter().map(resident).sum::<Option<u64>>()?;
+    (!pids.is_empty()).then_some(sum)
 }
 
 /// The most memory the process ever had resident, in bytes.

@@ -2,6 +2,7 @@
 //! was measured go in, and every limit is a constant that says why.
 
 mod steady;
+mod trials;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +11,7 @@ use crate::plan::{Arrival, Load, Pacing, Payload, Plan, Stop};
 use crate::recorder::HIGHEST_NS;
 use crate::units;
 use steady::Steadiness;
+pub use trials::of_paired_trials;
 
 /// What a run's figures are worth.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +30,8 @@ pub struct Trust {
 pub enum Verdict {
     /// It measured what it was asked to.
     Ok,
+    /// It did, and a threshold was crossed or a gated metric regressed.
+    Crossed,
     /// It measured something, which is not to be trusted.
     Untrusted,
     /// No connection, or messages lost, corrupted, reordered or unexpected.
@@ -37,12 +41,13 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The exit code that says so. 2 is usage, and 99 is kept for thresholds.
+    /// The exit code that says so. 2 is usage.
     pub fn exit_code(self) -> u8 {
         match self {
             Verdict::Ok => 0,
             Verdict::Failed => 1,
             Verdict::Untrusted => 98,
+            Verdict::Crossed => 99,
             Verdict::Interrupted => 130,
         }
     }

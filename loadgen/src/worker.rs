@@ -1,5 +1,5 @@
-//! The life of one worker thread: it opens its share of the connections, says so, waits for the common start, and runs
-//! its lane.
+//! The life of one worker thread: it opens its share of the connections, says so, waits for the common start of each
+//! phase, and runs its lane for it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::cores::Cores;
 use crate::lane::{self, Orders, Outcome, Pace};
 use crate::ledger::{Exchange, Phases};
+use crate::lines::Lines;
 use crate::opening::{self, Failures, Opened, Share};
 use crate::payload::Corpus;
 use crate::plan::{Load, Plan, Rate};
@@ -55,16 +56,22 @@ pub struct Report {
     pub failures: Failures,
 }
 
-/// The common start.
-#[derive(Debug, Clone, Copy)]
+/// The common start of a phase.
+#[derive(Debug)]
 pub struct Start {
-    /// The run's clock.
+    /// The phase's clock.
     pub clock: Clock,
     /// When this worker warms up, measures and stops.
     pub phases: Phases,
+    /// Seed of an open loop's schedule.
+    pub seed: u64,
+    /// Where full intervals go.
+    pub exchange: Exchange,
+    /// Where the outcome goes.
+    pub outcomes: mpsc::Sender<Outcome>,
 }
 
-/// Runs worker number `worker`. Returns `None` when there was nothing to measure with, or no start.
+/// Runs worker number `worker` until no more starts come.
 ///
 /// # Errors
 /// When the kernel refuses an epoll set.
@@ -72,9 +79,8 @@ pub fn run(
     worker: usize,
     common: Common<'_>,
     opened: mpsc::Sender<Report>,
-    start: mpsc::Receiver<Start>,
-    exchange: Exchange,
-) -> io::Result<Option<Outcome>> {
+    starts: mpsc::Receiver<Start>,
+) -> io::Result<()> {
     let Common { corpus, interrupted, live, .. } = common;
     if let Some(cores) = common.cores {
         cores.for_worker(worker).pin();
@@ -84,15 +90,22 @@ pub fn run(
     let _ = set_current_timer_slack(NonZeroU64::new(1));
     let share = share(worker, common);
     let Opened { connections, connect, failures } = opening::open_all(&share, interrupted, live)?;
+    let established = connections.len();
     // Nobody listens only when the run is being given up; then there is no start either.
-    let _ = opened.send(Report { worker, established: connections.len() as u64, connect, failures });
+    let _ = opened.send(Report { worker, established: established as u64, connect, failures });
     drop(opened);
-    let Ok(Start { clock, phases }) = start.recv() else { return Ok(None) };
-    if connections.is_empty() {
-        return Ok(None);
+    if established == 0 {
+        return Ok(());
     }
-    let pace = pace(worker, common, connections.len(), share.connections);
-    lane::run(Orders { corpus, pace, phases, clock, interrupted, live, exchange }, connections).map(Some)
+    let mut lines = Lines::new(connections, corpus, Pace::capacity(&common.plan.load))?;
+    for Start { clock, phases, seed, exchange, outcomes } in starts {
+        let pace = pace(worker, common, established, share.connections, seed);
+        let outcome = lane::run(Orders { corpus, pace, phases, clock, interrupted, live, exchange }, &mut lines)?;
+        // As above.
+        let _ = outcomes.send(outcome);
+    }
+    lines.close();
+    Ok(())
 }
 
 /// Connections are dealt out evenly; the first workers take what is left over.
@@ -106,7 +119,7 @@ fn share(worker: usize, common: Common<'_>) -> Share<'_> {
 }
 
 /// An open loop offers its rate whatever became of the connections: a worker's share goes by those it was `asked` for.
-fn pace(worker: usize, common: Common<'_>, established: usize, asked: u32) -> Pace {
+fn pace(worker: usize, common: Common<'_>, established: usize, asked: u32, seed: u64) -> Pace {
     let plan = common.plan;
     match plan.load {
         Load::Closed { in_flight } => Pace::Closed(in_flight.get() as usize),
@@ -114,7 +127,7 @@ fn pace(worker: usize, common: Common<'_>, established: usize, asked: u32) -> Pa
             let part = f64::from(asked) / f64::from(plan.connections.get());
             let rate = Rate::try_from(rate.get() * part).expect("a part of a rate is one");
             let phase = worker as f64 / common.workers as f64;
-            let seed = plan.seed.wrapping_add(1 + worker as u64);
+            let seed = seed.wrapping_add(1 + worker as u64);
             Pace::Open(Schedule::new(rate, arrival, established, phase, seed), plan.pacing)
         }
     }

@@ -82,6 +82,8 @@ pub struct EchoOptions {
     pub read_buffer: Option<usize>,
     /// Whether every message is logged.
     pub log_messages: bool,
+    /// CPU time burnt for every message, ns.
+    pub inject_cost: u32,
 }
 
 /// How replies reach the socket.

@@ -65,6 +65,7 @@ async fn run(admission: Admission, stream: TcpStream, read_ahead: Bytes) {
         read_buffer: config.echo.read_buffer,
         quickack: config.socket.tcp_quickack,
         log_messages: config.echo.log_messages,
+        inject_cost: config.echo.inject_cost,
     };
     let limits =
         Limits { max_message_size: config.limits.max_message_size, max_fragments: config.limits.max_fragments };

@@ -15,6 +15,7 @@ use wire::{CloseCode, Violation};
 use crate::closing::append_close;
 use crate::config::WriteMode;
 use crate::cork::Cork;
+use crate::cost;
 use crate::link::{self, Link};
 use crate::message::Assembly;
 
@@ -25,6 +26,8 @@ pub(crate) struct Manner {
     pub(crate) read_buffer: Option<usize>,
     pub(crate) quickack: bool,
     pub(crate) log_messages: bool,
+    /// Nanoseconds burnt for every message.
+    pub(crate) inject_cost: u32,
 }
 
 /// How an engine's conversation ended.
@@ -87,7 +90,7 @@ async fn echo(manner: Manner) -> Ended {
     ws.set_writev(manner.write != WriteMode::PerFrame);
     // A frame reaches the cork as header and payload, to be copied once or not at all.
     ws.set_writev_threshold(0);
-    let cause = converse(&mut ws, manner.log_messages).await;
+    let cause = converse(&mut ws, manner).await;
     let mut unsent = ws.into_inner().into_unsent();
     match &cause {
         Cause::Violation(violation) => append_close(&mut unsent, violation.close_code(), &violation.to_string()),
@@ -97,7 +100,7 @@ async fn echo(manner: Manner) -> Ended {
     Ended { cause, unsent }
 }
 
-async fn converse(ws: &mut WebSocket<Cork>, log_messages: bool) -> Cause {
+async fn converse(ws: &mut WebSocket<Cork>, manner: Manner) -> Cause {
     let mut assembly = Assembly::default();
     loop {
         let frame = match ws.read_frame().await {
@@ -115,9 +118,10 @@ async fn converse(ws: &mut WebSocket<Cork>, log_messages: bool) -> Cause {
         let reply = match frame.opcode {
             OpCode::Text | OpCode::Binary | OpCode::Continuation => match assembly.push(frame) {
                 Ok(Some(message)) => {
-                    if log_messages {
+                    if manner.log_messages {
                         log(&message);
                     }
+                    cost::burn(manner.inject_cost, 1);
                     message
                 }
                 Ok(None) => continue,

@@ -14,6 +14,7 @@ mod closing;
 pub mod config;
 mod connection;
 mod cork;
+mod cost;
 mod cpus;
 mod drain;
 mod engine;

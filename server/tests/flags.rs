@@ -264,3 +264,17 @@ fn the_socket_looked_at_is_the_right_one() {
     assert_eq!(found.peer_addr().unwrap().as_socket(), a.stream.local_addr().ok());
     assert_ne!(found.peer_addr().unwrap().as_socket(), SockRef::from(&b.stream).local_addr().unwrap().as_socket());
 }
+
+#[test]
+fn inject_cost() {
+    for lane in ["on", "off"] {
+        let (_server, mut client, _) = with(&["--lane", lane, "--inject-cost", "1000000"]);
+        let start = Instant::now();
+        for _ in 0..20 {
+            client.send(&frame(Binary, b"hello"));
+            assert_eq!(client.frame(), (0x82, b"hello".to_vec()));
+        }
+        // At least, since it is burnt and not slept; one portion may have been credited.
+        assert!(start.elapsed().as_millis() >= 19, "lane {lane}: {:?}", start.elapsed());
+    }
+}

@@ -27,6 +27,26 @@ pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+pub(super) fn percent(text: &str) -> Result<f64, String> {
+    let percent = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+    let share = percent.map(|percent| percent / 100.0).filter(|share| (0.0..1.0).contains(share));
+    share.ok_or_else(|| "expected a percentage, as 2% or 0.5%".to_owned())
+}
+
+pub(super) fn positive_percent(text: &str) -> Result<f64, String> {
+    match percent(text)? {
+        0.0 => Err("expected more than 0%".to_owned()),
+        share => Ok(share),
+    }
+}
+
+pub(super) fn max_time(text: &str) -> Result<Duration, String> {
+    match positive_duration(text)? {
+        time if time <= LONGEST_COMPARISON => Ok(time),
+        _ => Err(format!("expected at most {}", humantime::format_duration(LONGEST_COMPARISON))),
+    }
+}
+
 pub(super) fn threads(text: &str) -> Result<NonZeroUsize, String> {
     let threads = text.parse().ok().filter(|&threads: &NonZeroUsize| threads.get() <= MOST_THREADS);
     threads.ok_or_else(|| format!("expected a number from 1 to {MOST_THREADS}"))
@@ -90,6 +110,9 @@ const HANDSHAKE: [HeaderName; 9] = [
 
 /// 30 days: beyond any run, and far from where instants overflow.
 const LONGEST: Duration = Duration::from_secs(30 * 86_400);
+
+/// 1 hour: every pair is kept for the report, about 5 of them a second.
+const LONGEST_COMPARISON: Duration = Duration::from_secs(3_600);
 
 /// More threads than any machine has cores for.
 const MOST_THREADS: usize = 1024;

@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter, Write as _};
 use hdrhistogram::Histogram;
 
 use super::{DecodeError, Mode, ProcessCost, Report, Stats, sketch};
-use crate::plan::{Kind, Message, Payload};
+use crate::plan::{Kind, Load, Message, Payload, Plan};
 use crate::units;
 
 /// Renders a report as lines of text.
@@ -38,20 +38,8 @@ impl Display for Rendered<'_> {
 
 fn headline(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
     let plan = &report.environment.plan;
-    let connections = units::count(report.load.connections.into());
     write!(f, "{}: ", report.name)?;
-    match report.load.mode {
-        Mode::Closed => writeln!(
-            f,
-            "closed loop, {connections} connections with {} in flight on each",
-            units::count(report.load.in_flight.unwrap_or(0).into())
-        )?,
-        Mode::Open => writeln!(
-            f,
-            "open loop, {} messages/s offered over {connections} connections",
-            units::number(report.load.offered_rate.unwrap_or(0.0)),
-        )?,
-    }
+    load(plan, f)?;
     writeln!(f, "{INDENT}{}", report.target)?;
     writeln!(
         f,
@@ -62,7 +50,23 @@ fn headline(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
     )
 }
 
-fn what(message: &Message) -> String {
+/// The load that a plan asks for, on the rest of a line.
+pub(crate) fn load(plan: &Plan, f: &mut Formatter<'_>) -> fmt::Result {
+    let connections = units::count(plan.connections.get().into());
+    match plan.load {
+        Load::Closed { in_flight } => writeln!(
+            f,
+            "closed loop, {connections} connections with {} in flight on each",
+            units::count(in_flight.get().into())
+        ),
+        Load::Open { rate, .. } => {
+            writeln!(f, "open loop, {} messages/s offered over {connections} connections", units::number(rate.get()),)
+        }
+    }
+}
+
+/// What is sent, in few words.
+pub(crate) fn what(message: &Message) -> String {
     let kind = match message.kind {
         Kind::Text => "text",
         Kind::Binary => "binary",
@@ -178,7 +182,7 @@ fn trust(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
 }
 
 /// A labelled text of as many lines as it takes.
-fn item(f: &mut Formatter<'_>, label: &str, text: &str) -> fmt::Result {
+pub(crate) fn item(f: &mut Formatter<'_>, label: &str, text: &str) -> fmt::Result {
     let labels = std::iter::once(label).chain(std::iter::repeat(""));
     labels.zip(wrap(text, WIDTH - MARGIN)).try_for_each(|(label, line)| writeln!(f, "{INDENT}{label:<12}{line}"))
 }
@@ -200,7 +204,7 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-const INDENT: &str = "  ";
+pub(crate) const INDENT: &str = "  ";
 
 /// Columns of the narrowest terminal in use.
 const WIDTH: usize = 80;

@@ -99,6 +99,10 @@ struct EchoArgs {
     /// more after larger messages]
     #[arg(long, value_name = "BYTES", value_parser = read_buffer)]
     read_buffer: Option<ByteSize>,
+    /// CPU time to burn for every message, in nanoseconds, at most 1000000: a slow-down of known size, to try
+    /// comparisons on
+    #[arg(long, value_name = "NS", default_value = "0", value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    inject_cost: u32,
 }
 
 #[derive(Debug, clap::Args)]
@@ -185,6 +189,7 @@ impl Args {
                 write: echo.write,
                 read_buffer: echo.read_buffer.map(bytes),
                 log_messages: logs.log_messages,
+                inject_cost: echo.inject_cost,
             },
             limits: Limits {
                 max_message_size: limits.max_message_size.as_u64(),

@@ -15,6 +15,7 @@ use wire::{Echoed, End, Limits, Violation};
 
 use crate::config::Config;
 use crate::connection;
+use crate::cost;
 use crate::worker::Admission;
 
 /// What the lines of one worker share while they are served: its one buffer, and how it reads.
@@ -22,7 +23,15 @@ pub(super) struct Desk {
     buffer: Box<[u8]>,
     limits: Limits,
     read_at_most: usize,
+    manner: Manner,
+}
+
+/// What is done for a read besides echoing it.
+#[derive(Debug, Clone, Copy)]
+struct Manner {
     quickack: bool,
+    /// Nanoseconds burnt for every message.
+    inject_cost: u32,
 }
 
 impl Desk {
@@ -34,7 +43,7 @@ impl Desk {
                 max_fragments: config.limits.max_fragments,
             },
             read_at_most: config.echo.read_buffer.unwrap_or(BUFFER).min(BUFFER - GATHERED),
-            quickack: config.socket.tcp_quickack,
+            manner: Manner { quickack: config.socket.tcp_quickack, inject_cost: config.echo.inject_cost },
         }
     }
 }
@@ -121,13 +130,13 @@ impl Line {
     /// Reads into the worker's buffer, behind the `kept` bytes in it, and echoes.
     #[inline]
     fn read(&mut self, desk: &mut Desk, kept: usize) -> Served {
-        let Desk { buffer, limits, read_at_most, quickack } = desk;
+        let Desk { buffer, limits, read_at_most, manner } = desk;
         let received = match settle((&self.stream).read(&mut buffer[kept..kept + *read_at_most])) {
             Ok(Some(0)) | Err(_) => return Served::Ends,
             Ok(received) => received.unwrap_or(0),
         };
         let bytes = &mut buffer[..kept + received];
-        let Ok((Echoed { consumed, written, end, .. }, sent)) = self.echo(bytes, limits, *quickack) else {
+        let Ok((Echoed { consumed, written, end, .. }, sent)) = self.echo(bytes, limits, *manner) else {
             return Served::Ends;
         };
         if sent == written && consumed == bytes.len() && end == End::Partial {
@@ -168,8 +177,7 @@ impl Line {
 
     /// Echoes what lies in a buffer that belongs to this line.
     fn echo_own(&mut self, desk: &Desk, mut bytes: Vec<u8>) -> Served {
-        let Ok((Echoed { consumed, written, end, .. }, sent)) = self.echo(&mut bytes, &desk.limits, desk.quickack)
-        else {
+        let Ok((Echoed { consumed, written, end, .. }, sent)) = self.echo(&mut bytes, &desk.limits, desk.manner) else {
             return Served::Ends;
         };
         if consumed == 0 {
@@ -182,10 +190,11 @@ impl Line {
 
     /// Turns the whole frames in `bytes` into replies and sends what the socket takes: so many bytes.
     #[inline]
-    fn echo(&self, bytes: &mut [u8], limits: &Limits, quickack: bool) -> io::Result<(Echoed, usize)> {
+    fn echo(&self, bytes: &mut [u8], limits: &Limits, manner: Manner) -> io::Result<(Echoed, usize)> {
         let echoed = wire::echo_in_place(bytes, limits);
+        cost::burn(manner.inject_cost, echoed.messages);
         let sent = if echoed.written == 0 { 0 } else { send(&self.stream, &bytes[..echoed.written])? };
-        if quickack {
+        if manner.quickack {
             // A hint to the kernel, which forgets it with every reply.
             let _ = SockRef::from(&self.stream).set_tcp_quickack(true);
         }

@@ -1,0 +1,78 @@
+//! A worker's open connections, in one epoll set, which outlive the phases that a `lane` runs on them: a session's
+//! trials go over the same connections, since opening them anew would be the greater part of a short one.
+
+use std::io::{self, Write as _};
+use std::net::TcpStream;
+use std::os::fd::OwnedFd;
+
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+
+use crate::flight::Flight;
+use crate::payload::Corpus;
+
+/// A connection.
+#[derive(Debug)]
+pub struct Line {
+    pub stream: TcpStream,
+    pub flight: Flight,
+    /// Whether the socket is full, so that epoll is to say when it no longer is.
+    pub blocked: bool,
+}
+
+/// The connections of one worker.
+#[derive(Debug)]
+pub struct Lines {
+    pub epoll: OwnedFd,
+    /// `None` once a connection is lost.
+    pub all: Vec<Option<Line>>,
+    pub alive: usize,
+    /// What has come right behind the handshakes, by connection; the first phase takes it.
+    pub early: Vec<(usize, Vec<u8>)>,
+    /// The receive buffer, shared by all connections.
+    pub buffer: Box<[u8]>,
+}
+
+impl Lines {
+    /// Takes connections over, each with the bytes that came with its handshake; every one has room for `capacity`
+    /// messages before it has to allocate.
+    ///
+    /// # Errors
+    /// When the kernel refuses an epoll set or an entry in it.
+    pub fn new(connections: Vec<(TcpStream, Vec<u8>)>, corpus: &Corpus, capacity: usize) -> io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let mut early = Vec::new();
+        let mut all = Vec::with_capacity(connections.len());
+        for (index, (stream, read_ahead)) in connections.into_iter().enumerate() {
+            stream.set_nonblocking(true)?;
+            epoll::add(&epoll, &stream, EventData::new_u64(index as u64), EventFlags::IN)?;
+            // Each connection starts elsewhere in the cycle, so that a reply sent to the wrong connection shows.
+            let first = index * STRIDE % corpus.len();
+            all.push(Some(Line { stream, flight: Flight::new(first, capacity), blocked: false }));
+            if !read_ahead.is_empty() {
+                early.push((index, read_ahead));
+            }
+        }
+        Ok(Self { epoll, alive: all.len(), all, early, buffer: vec![0; RECEIVE_BYTES].into_boxed_slice() })
+    }
+
+    /// Says goodbye on every connection and closes it.
+    pub fn close(self) {
+        self.all.iter().flatten().for_each(goodbye);
+    }
+}
+
+/// Sends a Close frame where no other frame is under way. A courtesy that nothing depends on: the socket is closed next.
+pub fn goodbye(line: &Line) {
+    if !line.flight.mid_frame() {
+        let _ = (&line.stream).write(&CLOSE_NORMAL);
+    }
+}
+
+/// The receive buffer in bytes: one read takes all that a socket holds.
+const RECEIVE_BYTES: usize = 512 << 10;
+
+/// How far apart in the corpus neighbouring connections start; odd, so that all starts occur.
+const STRIDE: usize = 31;
+
+/// A Close frame with code 1000, masked with a key of zeros, since it has nothing to hide from anybody.
+const CLOSE_NORMAL: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];

@@ -1,0 +1,40 @@
+//! What a person sees while servers are measured in turn.
+
+use std::time::{Duration, Instant};
+
+use indicatif::ProgressBar;
+
+use super::{BETWEEN_DRAWS, STEPS, bar};
+
+/// The line on stderr of a comparison or a sweep.
+#[derive(Debug)]
+pub struct CourseProgress {
+    bar: ProgressBar,
+    max_time: Duration,
+    drawn: Option<Instant>,
+}
+
+impl CourseProgress {
+    /// A line that begins with `what`, drawn if stderr is a terminal and the user did not ask for quiet.
+    pub fn new(what: &'static str, max_time: Duration, quiet: bool) -> Self {
+        let bar = bar(quiet);
+        bar.set_prefix(what);
+        Self { bar, max_time, drawn: None }
+    }
+
+    /// Draws how much of the time is over, and how often the servers have been started.
+    pub fn show(&mut self, elapsed: Duration, starts: usize) {
+        if self.bar.is_hidden() || self.drawn.is_some_and(|drawn| drawn.elapsed() < BETWEEN_DRAWS) {
+            return;
+        }
+        self.drawn = Some(Instant::now());
+        let (elapsed, all) = (elapsed.as_secs_f64(), self.max_time.as_secs_f64());
+        self.bar.set_position(((elapsed / all).clamp(0.0, 1.0) * STEPS as f64) as u64);
+        self.bar.set_message(format!("{elapsed:.1} s of at most {all:.0} s, {starts} starts"));
+    }
+
+    /// Removes the line.
+    pub fn clear(self) {
+        self.bar.finish_and_clear();
+    }
+}

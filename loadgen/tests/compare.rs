@@ -1,0 +1,178 @@
+//! The real program comparing servers: verdicts, exit codes, refusals, and a report that is what its schema says. What is
+//! compared differs by so much, or so little, that no machine is too noisy to tell.
+
+mod binary;
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use binary::{Finished, loadgen};
+use jsonschema::{Registry, Validator};
+use loadgen::comparison::{Comparison, Ended, Metric};
+use loadgen::verdict::Change;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+/// A start has one pair, and a fifth of the verdicts may be wrong: 5 starts are enough for one.
+const BRIEF: [&str; 10] =
+    ["compare", "-c", "4", "--restart-every", "1", "--alpha", "20%", "--gate", "server-cpu", "-q"];
+
+/// 100 us for each message, several times what one costs otherwise.
+const SLOW: &str = "--inject-cost 100000";
+
+fn compare(flags: &[&str]) -> Finished {
+    loadgen(&[&BRIEF[..], flags].concat()).wait()
+}
+
+fn comparison(finished: &Finished, code: i32) -> Comparison {
+    assert_eq!(finished.code, Some(code), "{}\n{}", finished.stdout, finished.stderr);
+    serde_json::from_str(&finished.stdout).expect("a comparison")
+}
+
+fn validator() -> Validator {
+    let [run, compare]: [Value; 2] =
+        [include_str!("../schema/run-v1.schema.json"), include_str!("../schema/compare-v1.schema.json")]
+            .map(|text| serde_json::from_str(text).unwrap());
+    jsonschema::draft202012::meta::validate(&compare).unwrap();
+    let registry = Registry::new().add(run["$id"].as_str().unwrap(), &run).unwrap().prepare().unwrap();
+    jsonschema::options().with_registry(&registry).build(&compare).unwrap()
+}
+
+#[track_caller]
+fn assert_valid(document: &Value) {
+    let validator = validator();
+    let errors: Vec<String> = validator.iter_errors(document).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+}
+
+#[test]
+fn a_slower_server_has_regressed_and_fails_the_command_if_asked_to() {
+    let flags = ["--a", "", "--b", SLOW, "--max-time", "20s", "--format", "json"];
+    let report = comparison(&compare(&[&flags[..], &["--fail-on-regression", "10%"]].concat()), 99);
+    assert_eq!((report.change, report.ended), (Change::Regressed, Ended::Decided));
+    assert!(report.elapsed_seconds < 19.0, "it stops once it is decided: {}", report.elapsed_seconds);
+    assert_valid(&json!(report));
+    let metric = &report.metrics[0];
+    assert_eq!((metric.metric, metric.gated, report.rules.tolerance), (Metric::ServerCpu, true, 0.1));
+    let ruling = metric.ruling.unwrap();
+    assert!(ruling.low.unwrap() > 0.1 && ruling.p_value <= ruling.level, "{ruling:?}");
+    assert!(metric.b.median - metric.a.median > 50_000.0, "{metric:?}");
+    assert!(report.metrics.iter().any(|metric| metric.metric == Metric::Throughput && metric.ruling.is_none()));
+    assert_eq!(report.b.messages.lost + report.b.messages.corrupted, 0);
+    assert_eq!(report.b.server_config.as_ref().unwrap()["echo"]["inject_cost"], 100_000);
+    assert_eq!(metric.log_ratios.len(), report.starts.len());
+    assert!(report.starts.iter().all(|start| start.pairs.len() == 1));
+
+    let report = comparison(&compare(&flags), 0);
+    assert_eq!(report.change, Change::Regressed, "it is said, but nobody asked for an exit code");
+}
+
+#[test]
+fn a_faster_server_has_improved() {
+    let finished = compare(&["--a", SLOW, "--b", "", "--max-time", "20s", "--fail-on-regression", "0%"]);
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    for words in ["A  embedded server --inject-cost 100000", "improved: server-cpu", "95% interval", "errors      none"]
+    {
+        assert!(finished.stdout.contains(words), "{words} is missing in\n{}", finished.stdout);
+    }
+    assert!(finished.stdout.lines().all(|line| line.chars().count() <= 80), "{}", finished.stdout);
+}
+
+#[test]
+fn a_server_is_equivalent_to_itself_and_the_noise_floor_is_told() {
+    let finished = compare(&["--aa", "--tolerance", "95%", "--max-time", "4s"]);
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    for words in ["A/A: closed loop", "noise floor", "in 4.00 s this machine tells changes of server-cpu"] {
+        assert!(finished.stdout.contains(words), "{words} is missing in\n{}", finished.stdout);
+    }
+}
+
+#[test]
+fn too_few_starts_are_inconclusive_and_say_how_many_it_takes() {
+    let flags = ["--aa", "--max-time", "50ms", "--format", "json"];
+    let report = comparison(&compare(&[&flags[..], &["--require-conclusive"]].concat()), 98);
+    assert_eq!((report.change, report.ended, report.aa), (Change::Inconclusive, Ended::MaxTime, true));
+    assert!(report.metrics[0].more_seconds.is_some_and(|more| more > 0.0), "{:?}", report.metrics[0]);
+    assert_valid(&json!(report));
+    assert_eq!(comparison(&compare(&flags), 0).change, Change::Inconclusive);
+}
+
+#[test]
+fn an_open_loop_compares_latencies() {
+    let mut flags = vec!["compare", "--aa", "-c", "4", "--rate", "500", "--max-time", "2s", "--restart-every", "2"];
+    flags.extend(["--format", "json", "-q"]);
+    let finished = loadgen(&flags).wait();
+    assert!(
+        matches!(finished.code, Some(0 | 98)),
+        "98 where this machine is too busy to be on time: {}",
+        finished.stderr
+    );
+    let report: Comparison = serde_json::from_str(&finished.stdout).unwrap();
+    let gated: Vec<Metric> = report.metrics.iter().filter(|metric| metric.gated).map(|metric| metric.metric).collect();
+    assert_eq!(gated, [Metric::LatencyP50, Metric::LatencyP99, Metric::ServerCpu]);
+    assert_eq!(finished.code == Some(0), report.trust.valid);
+    assert_valid(&json!(report));
+}
+
+#[test]
+fn a_server_by_its_url_is_compared_over_new_connections() {
+    let server = binary::EmbeddedServer::start(&[]);
+    let flags = ["--a", &server.url, "--b", SLOW, "--max-time", "20s", "--format", "json"];
+    let report = comparison(&compare(&flags), 0);
+    assert_eq!((report.change, report.a.target), (Change::Regressed, server.url.clone()));
+}
+
+#[test]
+fn an_interrupted_comparison_tells_what_it_has() {
+    let run = loadgen(&[&BRIEF[..], &["--aa", "--max-time", "60s", "--format", "json"]].concat());
+    std::thread::sleep(Duration::from_secs(2));
+    run.signal(Signal::INT);
+    let report = comparison(&run.wait(), 130);
+    assert_eq!(report.ended, Ended::Interrupted);
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_not_compared() {
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/", mute.local_addr().unwrap());
+    for (b, words) in [
+        ("ws://127.0.0.1:1/", "none of 4 connections to ws://127.0.0.1:1/"),
+        (url.as_str(), "no connection within 200ms"),
+        ("--no-such-flag", "ended before it was ready"),
+        ("/no/such/program {port}", "No such file"),
+    ] {
+        let finished = compare(&["--a", "", "--b", b, "--connect-timeout", "200ms"]);
+        assert_eq!((finished.code, finished.stdout.as_str()), (Some(1), ""), "{b}");
+        assert!(finished.stderr.contains(words), "{words} is missing in {}", finished.stderr);
+    }
+}
+
+#[test]
+fn refusals_name_the_flag_and_what_was_expected() {
+    for (flags, words) in [
+        (&["compare", "--a", ""][..], ["--b <SPEC>", "required"]),
+        (&["compare", "--aa", "--b", ""], ["--aa", "--b"]),
+        (&["compare", "--a", "./echo", "--b", ""], ["--a <SPEC>", "{port}"]),
+        (&["compare", "--aa", "--tolerance", "2"], ["--tolerance", "2% or 0.5%"]),
+        (&["compare", "--aa", "--alpha", "0%"], ["--alpha", "more than 0%"]),
+        (&["compare", "--aa", "--fail-on-regression", "100%"], ["--fail-on-regression", "2% or 0.5%"]),
+        (
+            &["compare", "--aa", "--fail-on-regression", "1%", "--tolerance", "1%"],
+            ["--fail-on-regression", "--tolerance"],
+        ),
+        (&["compare", "--aa", "--gate", "speed"], ["--gate", "throughput"]),
+        (&["compare", "--aa", "--gate", "latency-p99"], ["--gate latency-p99", "--rate"]),
+        (&["compare", "--aa", "--gate", "throughput", "--rate", "9"], ["--gate throughput", "no --rate"]),
+        (&["compare", "--aa", "--gate", "server-cpu,server-cpu"], ["--gate server-cpu", "twice"]),
+        (&["compare", "--aa", "--restart-every", "0"], ["--restart-every", "'0'"]),
+        (&["compare", "--aa", "--max-time", "2h"], ["--max-time", "at most 1h"]),
+        (&["compare", "--aa", "--max-time", "9ms"], ["--max-time", "no room"]),
+        (&["compare", "--aa", "--trial", "0s"], ["--trial", "more than nothing"]),
+        (&["compare", "--aa", "-d", "9s"], ["-d", "unexpected"]),
+    ] {
+        let finished = loadgen(flags).wait();
+        assert_eq!((finished.code, finished.stdout.as_str()), (Some(2), ""), "{flags:?}");
+        let said = &finished.stderr;
+        assert!(words.iter().all(|word| said.contains(word)), "{flags:?} misses one of {words:?} in:\n{said}");
+    }
+}

@@ -1,0 +1,114 @@
+//! The real program sweeping flags: effects with the right sign, interactions, refusals, and a report that is what its
+//! schema says.
+
+mod binary;
+
+use binary::{Finished, loadgen};
+use jsonschema::Registry;
+use loadgen::comparison::Metric;
+use loadgen::sweep::{Effect, Sweep};
+use loadgen::verdict::Change;
+use serde_json::{Value, json};
+
+fn sweep(flags: &[&str]) -> Finished {
+    loadgen(&[&["sweep", "-c", "4", "--restart-every", "1", "--alpha", "20%", "-q"], flags].concat()).wait()
+}
+
+fn report(finished: &Finished) -> Sweep {
+    assert_eq!(finished.code, Some(0), "{}\n{}", finished.stdout, finished.stderr);
+    serde_json::from_str(&finished.stdout).expect("a sweep")
+}
+
+#[track_caller]
+fn assert_valid(document: &Value) {
+    let [run, compare, sweep]: [Value; 3] = [
+        include_str!("../schema/run-v1.schema.json"),
+        include_str!("../schema/compare-v1.schema.json"),
+        include_str!("../schema/sweep-v1.schema.json"),
+    ]
+    .map(|text| serde_json::from_str(text).unwrap());
+    jsonschema::draft202012::meta::validate(&sweep).unwrap();
+    let id = |schema: &Value| schema["$id"].as_str().unwrap().to_owned();
+    let registry = Registry::new().add(id(&run), &run).unwrap().add(id(&compare), &compare).unwrap();
+    let registry = registry.prepare().unwrap();
+    let validator = jsonschema::options().with_registry(&registry).build(&sweep).unwrap();
+    let errors: Vec<String> = validator.iter_errors(document).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+}
+
+fn effect<'a>(sweep: &'a Sweep, metric: Metric, steps: &[(&str, &str)]) -> &'a Effect {
+    let is = |effect: &&Effect| {
+        effect.metric == metric
+            && effect.steps.iter().map(|step| (step.name.as_str(), step.to.as_str())).eq(steps.iter().copied())
+    };
+    sweep.effects.iter().find(is).unwrap_or_else(|| panic!("no effect of {steps:?} on {metric}"))
+}
+
+#[test]
+fn effects_have_the_right_sign_and_come_in_order() {
+    let flags = ["--server", "--lane off", "--in-flight", "16", "--max-time", "12s", "--format", "json"];
+    let vary = ["--vary", "write=cork,per-frame", "--vary", "inject-cost=0,1"];
+    let sweep = report(&sweep(&[&flags[..], &vary].concat()));
+    assert_valid(&json!(sweep));
+    assert_eq!((sweep.arms.len(), sweep.factors.len(), sweep.effects.len()), (4, 2, 6));
+    assert_eq!(sweep.arms[0].target, "embedded server --lane off --write cork --inject-cost 0");
+    assert!(sweep.arms.iter().all(|arm| arm.messages.verified > 0 && arm.messages_per_cpu_second.is_some()));
+    let slower = effect(&sweep, Metric::Throughput, &[("write", "per-frame")]);
+    assert_eq!(slower.change, Change::Regressed, "one write per frame costs: {slower:?}");
+    assert!(slower.estimate.change.unwrap() < -0.1, "{slower:?}");
+    let dearer = effect(&sweep, Metric::ServerCpu, &[("write", "per-frame")]);
+    assert!(dearer.change == Change::Regressed && dearer.estimate.change.unwrap() > 0.1, "{dearer:?}");
+    assert_eq!(sweep.effects[0], *slower, "the largest comes first");
+    effect(&sweep, Metric::Throughput, &[("write", "per-frame"), ("inject-cost", "1")]);
+}
+
+#[test]
+fn the_load_is_varied_too_one_at_a_time_and_as_text() {
+    let vary = ["--vary-load", "in-flight=1,8", "--vary", "inject-cost=0..100000:50000", "--one-at-a-time"];
+    let finished = sweep(&[&vary[..], &["--max-time", "9s"]].concat());
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    for words in [
+        "sweep: closed loop, 4 connections with 1 in flight",
+        "inject-cost=0 in-flight=1",
+        "in-flight=8",
+        "msgs/CPU-s",
+        "reference",
+        "effects on throughput",
+        "inject-cost 0 -> 100000",
+        "worse",
+    ] {
+        assert!(finished.stdout.contains(words), "{words} is missing in\n{}", finished.stdout);
+    }
+    assert!(!finished.stdout.contains(" with inject"), "no interactions: {}", finished.stdout);
+    assert!(finished.stdout.lines().all(|line| line.chars().count() <= 80), "{}", finished.stdout);
+}
+
+#[test]
+fn a_flag_that_the_server_refuses_fails_the_sweep() {
+    let finished = sweep(&["--vary", "no-such-flag=1,2"]);
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(1), ""));
+    assert!(finished.stderr.contains("--no-such-flag"), "{}", finished.stderr);
+}
+
+#[test]
+fn refusals_name_the_flag_and_what_was_expected() {
+    for (flags, words) in [
+        (&[][..], ["nothing to sweep", "--vary"]),
+        (&["--vary", "threads"], ["--vary", "FLAG=VALUE"]),
+        (&["--vary", "threads=1"], ["--vary", "two values"]),
+        (&["--vary", "threads=1,1"], ["--vary", "1 is there twice"]),
+        (&["--vary", "listen=a,b"], ["--vary", "loadgen's choice"]),
+        (&["--vary", "threads=1,2", "--vary", "threads=3,4"], ["threads", "varied twice"]),
+        (&["--vary", "threads=1,2", "--server", "ws://127.0.0.1:1/"], ["--vary", "URL"]),
+        (&["--vary", "threads=1..100"], ["65 combinations", "--one-at-a-time"]),
+        (&["--vary-load", "seed=1,2"], ["--vary-load", "in-flight"]),
+        (&["--vary-load", "in-flight=0,1"], ["--in-flight", "'0'"]),
+        (&["--vary-load", "rate=10,20", "--in-flight", "2"], ["--rate", "--in-flight"]),
+        (&["--vary", "threads=1,2", "--max-time", "20ms"], ["--max-time", "no room"]),
+    ] {
+        let finished = sweep(flags);
+        assert_eq!((finished.code, finished.stdout.as_str()), (Some(2), ""), "{flags:?}: {}", finished.stderr);
+        let said = &finished.stderr;
+        assert!(words.iter().all(|word| said.contains(word)), "{flags:?} misses one of {words:?} in:\n{said}");
+    }
+}
