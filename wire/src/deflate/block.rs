@@ -1,7 +1,7 @@
 //! Blocks: tokens gathered, and written in the form that takes the fewest bits (RFC 1951, 3.2).
 
 use super::bits::BitWriter;
-use super::huffman::Code;
+use super::huffman::{Code, Counts, Occurring};
 use super::symbols::{
     DISTANCES, END, FIXED_DISTANCE_LEN, LITERALS, distance_bits, distance_extra, distance_symbol, fixed_len,
     length_bits, length_extra, length_symbol,
@@ -11,9 +11,10 @@ use super::symbols::{
 /// after the other.
 #[derive(Debug)]
 pub(crate) struct Tokens {
-    tokens: Vec<u32>,
-    literals: [u32; LITERALS],
-    distances: [u32; DISTANCES],
+    tokens: Box<[u32]>,
+    len: usize,
+    literals: Counts<LITERALS>,
+    distances: Counts<DISTANCES>,
     fixed: Box<Codes>,
 }
 
@@ -24,47 +25,61 @@ struct Codes {
     distances: Code<DISTANCES>,
 }
 
+/// What occurs in a block.
+struct Symbols {
+    literals: Occurring<LITERALS>,
+    distances: Occurring<DISTANCES>,
+}
+
 impl Tokens {
     pub(crate) fn new() -> Self {
         let fixed = Codes {
             literals: Code::from_lens(std::array::from_fn(fixed_len)),
             distances: Code::from_lens([FIXED_DISTANCE_LEN; DISTANCES]),
         };
-        Self { tokens: Vec::new(), literals: [0; LITERALS], distances: [0; DISTANCES], fixed: Box::new(fixed) }
+        Self {
+            tokens: vec![0; BLOCK_TOKENS + MARGIN].into_boxed_slice(),
+            len: 0,
+            literals: Counts::new(),
+            distances: Counts::new(),
+            fixed: Box::new(fixed),
+        }
     }
 
     /// Bytes of memory.
     pub(crate) fn memory(&self) -> usize {
-        size_of::<Self>() + size_of::<Codes>() + self.tokens.capacity() * size_of::<u32>()
+        size_of::<Self>() + size_of::<Codes>() + size_of_val(&*self.tokens)
     }
 
+    /// Whether the block is to be written. Until it is, [`MARGIN`] more tokens can be added.
     #[inline(always)]
     pub(crate) fn is_full(&self) -> bool {
-        self.tokens.len() >= BLOCK_TOKENS
+        self.len >= BLOCK_TOKENS
     }
 
     #[inline(always)]
-    pub(crate) fn literals(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.tokens.push(u32::from(byte));
-            self.literals[usize::from(byte)] += 1;
-        }
+    pub(crate) fn literal(&mut self, byte: u8) {
+        self.tokens[self.len] = u32::from(byte);
+        self.len += 1;
+        self.literals.of[usize::from(byte)] += 1;
     }
 
     #[inline(always)]
     pub(crate) fn matched(&mut self, len: usize, distance: usize) {
-        self.tokens.push(MATCH | (len as u32) << 16 | (distance - 1) as u32);
-        self.literals[length_symbol(len)] += 1;
-        self.distances[distance_symbol(distance)] += 1;
+        self.tokens[self.len] = MATCH | (len as u32) << 16 | (distance - 1) as u32;
+        self.len += 1;
+        self.literals.of[length_symbol(len)] += 1;
+        self.distances.of[distance_symbol(distance)] += 1;
     }
 
     /// Writes what was gathered, which stands for `raw`, as a block that is not the stream's last, and begins anew.
     pub(crate) fn write(&mut self, raw: &[u8], bits: &mut BitWriter<'_>) {
-        self.literals[END] = 1;
-        let fixed = FORM_BITS + self.fixed.cost(self);
+        self.literals.of[END] = 1;
+        let symbols = Symbols { literals: self.literals.occurring(), distances: self.distances.occurring() };
+        let fixed = FORM_BITS + self.fixed.cost(&symbols);
         let stored = stored_bits(raw.len());
         // A small block never makes up for the lengths of codes of its own.
-        let own = (fixed.min(stored) > SMALL_BITS).then(|| Own::new(self));
+        let own = (fixed.min(stored) > SMALL_BITS).then(|| Own::new(&symbols));
         match &own {
             Some(own) if own.bits < fixed.min(stored) => {
                 bits.put(DYNAMIC, 3);
@@ -77,13 +92,13 @@ impl Tokens {
             }
             _ => write_stored(raw, bits),
         }
-        self.tokens.clear();
-        self.literals.fill(0);
-        self.distances.fill(0);
+        self.len = 0;
+        self.literals = Counts::new();
+        self.distances = Counts::new();
     }
 
     fn write_tokens(&self, codes: &Codes, bits: &mut BitWriter<'_>) {
-        for &token in &self.tokens {
+        for &token in &self.tokens[..self.len] {
             if token & MATCH == 0 {
                 let (code, len) = codes.literals.of(token as usize & 0xff);
                 bits.put(code, len);
@@ -108,15 +123,9 @@ impl Tokens {
 }
 
 impl Codes {
-    /// Bits of the block's tokens.
-    fn cost(&self, tokens: &Tokens) -> u64 {
-        let extra = |count: &u32, bits: u32| u64::from(*count) * u64::from(bits);
-        let lengths = tokens.literals[END + 1..END + 30].iter().enumerate();
-        let distances = tokens.distances.iter().enumerate();
-        self.literals.cost(&tokens.literals)
-            + self.distances.cost(&tokens.distances)
-            + lengths.map(|(at, count)| extra(count, length_bits(END + 1 + at))).sum::<u64>()
-            + distances.map(|(symbol, count)| extra(count, distance_bits(symbol))).sum::<u64>()
+    /// Bits of a block's tokens.
+    fn cost(&self, symbols: &Symbols) -> u64 {
+        symbols.literals.cost(&self.literals, length_bits) + symbols.distances.cost(&self.distances, distance_bits)
     }
 }
 
@@ -135,10 +144,10 @@ struct Own {
 }
 
 impl Own {
-    fn new(tokens: &Tokens) -> Self {
+    fn new(symbols: &Symbols) -> Self {
         let codes = Codes {
-            literals: Code::optimal(&tokens.literals, CODE_BITS),
-            distances: Code::optimal(&tokens.distances, CODE_BITS),
+            literals: Code::optimal(&symbols.literals, CODE_BITS),
+            distances: Code::optimal(&symbols.distances, CODE_BITS),
         };
         let used = |lens: &[u8]| lens.iter().rposition(|&len| len > 0).map_or(0, |last| last + 1);
         let told = (used(&codes.literals.lens).max(END + 1), used(&codes.distances.lens).max(1));
@@ -146,13 +155,13 @@ impl Own {
         lens[..told.0].copy_from_slice(&codes.literals.lens[..told.0]);
         lens[told.0..told.0 + told.1].copy_from_slice(&codes.distances.lens[..told.1]);
         let runs = run_lengths(&lens[..told.0 + told.1]);
-        let mut counts = [0; RUN_SYMBOLS];
-        runs.iter().for_each(|&(symbol, _)| counts[usize::from(symbol)] += 1);
+        let mut counts = Counts::<RUN_SYMBOLS>::new();
+        runs.iter().for_each(|&(symbol, _)| counts.of[usize::from(symbol)] += 1);
+        let counts = counts.occurring();
         let run_code = Code::optimal(&counts, RUN_CODE_BITS);
         let run_lens =
             RUN_ORDER.iter().rposition(|&symbol| run_code.lens[symbol] > 0).map_or(4, |last| last + 1).max(4);
-        let extra: u64 = runs.iter().map(|&(symbol, _)| u64::from(run_extra(symbol))).sum();
-        let bits = FORM_BITS + 14 + 3 * run_lens as u64 + run_code.cost(&counts) + extra + codes.cost(tokens);
+        let bits = FORM_BITS + 14 + 3 * run_lens as u64 + counts.cost(&run_code, run_extra) + codes.cost(symbols);
         Self { codes, told, runs, run_code, run_lens, bits }
     }
 
@@ -168,7 +177,7 @@ impl Own {
             bits.flush();
             let (code, len) = self.run_code.of(usize::from(symbol));
             bits.put(code, len);
-            bits.put(u64::from(extra), run_extra(symbol));
+            bits.put(u64::from(extra), run_extra(usize::from(symbol)));
         }
         bits.flush();
     }
@@ -202,7 +211,7 @@ fn run_lengths(lens: &[u8]) -> Vec<(u8, u8)> {
 }
 
 /// Bits after a symbol of [`run_lengths`].
-fn run_extra(symbol: u8) -> u32 {
+fn run_extra(symbol: usize) -> u32 {
     match symbol {
         16 => 2,
         17 => 3,
@@ -244,6 +253,9 @@ pub(crate) const SMALLEST_PIECE: usize = 4 << 10;
 /// Tokens of a block at the most: few enough that the codes fit what they are for, as many as zlib takes at level 6.
 const BLOCK_TOKENS: usize = 16 << 10;
 
+/// Tokens that may be added after a block is full.
+pub(crate) const MARGIN: usize = 64;
+
 /// Bits of a block's first three: not the last, and its form.
 const FORM_BITS: u64 = 3;
 const STORED: u64 = 0b000;
@@ -251,7 +263,7 @@ const FIXED: u64 = 0b010;
 const DYNAMIC: u64 = 0b100;
 
 /// Bits of a block that cannot be made smaller by codes of its own, whose lengths alone take as many.
-const SMALL_BITS: u64 = 300;
+const SMALL_BITS: u64 = 600;
 
 /// Bytes of a stored block at the most (RFC 1951, 3.2.4).
 const STORED_AT_MOST: usize = 0xffff;

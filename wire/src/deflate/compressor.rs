@@ -45,7 +45,7 @@ pub struct Workspace(Tokens);
 impl Compressor {
     /// One that refers at most `window` back, into earlier messages too if `context_takeover`.
     pub fn new(effort: Effort, window: WindowBits, context_takeover: bool) -> Self {
-        let search = effort.level.search();
+        let search = effort.level.search(context_takeover);
         Self {
             matcher: Matcher::new(search, effort.memory.hash_bits(), window.size()),
             history: context_takeover.then(Vec::new),
@@ -133,18 +133,20 @@ impl Level {
         self.0
     }
 
-    const fn search(self) -> Search {
+    /// Measured: without earlier messages a second look seldom finds more; with them it does, and is worth its time.
+    const fn search(self, context_takeover: bool) -> Search {
         let (depth, nice, lazy) = match self.0 {
             1 => (1, 258, 0),
-            2 => (2, 32, 0),
-            3 => (4, 32, 0),
-            4 => (4, 32, 16),
-            5 => (8, 64, 32),
-            6 => (16, 128, 32),
+            2 => (1, 258, 8),
+            3 => (1, 258, 16),
+            4 => (2, 32, 16),
+            5 => (4, 32, 16),
+            6 => (8, 64, 32),
             7 => (32, 128, 64),
             8 => (128, 258, 128),
             _ => (1024, 258, 258),
         };
+        let depth = if context_takeover && self.0 > 2 { depth * 4 } else { depth };
         Search { depth, nice, lazy }
     }
 }

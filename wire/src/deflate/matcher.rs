@@ -4,7 +4,7 @@
 //! Positions count on from message to message, and a position is never believed but compared. So nothing has to be
 //! cleared between messages, which would cost more than to compress a small one.
 
-use super::block::Tokens;
+use super::block::{MARGIN, Tokens};
 use super::symbols::MAX_MATCH;
 
 /// Where the four bytes that stand at each position have stood before.
@@ -17,6 +17,10 @@ pub(crate) struct Matcher {
     chain: Box<[u16]>,
     /// The position of the first byte of what is searched; wraps around.
     base: u32,
+    /// The distance of the latest match.
+    repeated: usize,
+    /// What leaves as many bits of a hash as tell the heads apart.
+    shift: u32,
     search: Search,
 }
 
@@ -46,6 +50,8 @@ impl Matcher {
             heads: vec![0; 1 << hash_bits].into_boxed_slice(),
             chain: vec![0; chain].into_boxed_slice(),
             base: 0,
+            repeated: 0,
+            shift: u32::BITS - hash_bits,
             search,
         }
     }
@@ -68,13 +74,17 @@ impl Matcher {
         let mut misses = 0;
         // Four bytes make a hash.
         let last = data.len().saturating_sub(HASHED - 1);
-        while at < last && !tokens.is_full() {
+        while at < last {
+            if tokens.is_full() {
+                return at;
+            }
             let mut found = self.find(data, at, window);
             if found.len < HASHED {
-                let step = (1 + (misses >> SKIP_SHIFT)).min(last - at);
+                tokens.literal(data[at]);
+                let skipped = (misses >> SKIP_SHIFT).min(MARGIN - 8).min(last - at - 1);
+                data[at + 1..at + 1 + skipped].iter().for_each(|&byte| tokens.literal(byte));
                 misses += 1;
-                tokens.literals(&data[at..at + step]);
-                at += step;
+                at += 1 + skipped;
                 continue;
             }
             misses = 0;
@@ -82,25 +92,23 @@ impl Matcher {
             while found.len < self.search.lazy && at + 1 < last {
                 let next = self.find(data, at + 1, window);
                 inserted = at + 2;
-                if next.len <= found.len {
+                if next.len <= found.len || tokens.is_full() {
                     break;
                 }
-                tokens.literals(&data[at..=at]);
+                tokens.literal(data[at]);
                 at += 1;
                 found = next;
             }
             tokens.matched(found.len, found.distance);
+            self.repeated = found.distance;
             let end = at + found.len;
-            for position in inserted..end.min(last) {
-                self.insert(data, position);
+            if inserted < end.min(last) {
+                self.insert_all(data, inserted, end.min(last));
             }
             at = end;
         }
-        if !tokens.is_full() {
-            tokens.literals(&data[at.min(data.len())..]);
-            at = data.len();
-        }
-        at
+        data[at.min(data.len())..].iter().for_each(|&byte| tokens.literal(byte));
+        data.len()
     }
 
     /// The longest match at `at`, of which four bytes can be read, that the search comes upon. Enters the position.
@@ -110,6 +118,17 @@ impl Matcher {
         let here = &data[at..];
         let reach = at.min(window);
         let mut distance = self.insert(data, at) as usize;
+        // What went on at a distance often goes on at it, be it a record or a message that comes again, though the bytes
+        // here have stood nearer by.
+        if (1..=reach).contains(&self.repeated) {
+            let len = common(here, &data[at - self.repeated..]);
+            if len >= HASHED {
+                best = Match { len, distance: self.repeated };
+                if len >= self.search.nice {
+                    return best;
+                }
+            }
+        }
         for _ in 0..self.search.depth {
             // Positions that are stale, from another message or overwritten, are too far or do not compare.
             if distance == 0 || distance > reach {
@@ -142,9 +161,23 @@ impl Matcher {
     /// be wrong.
     #[inline(always)]
     fn insert(&mut self, data: &[u8], at: usize) -> u32 {
-        let Some(&word) = data[at..].first_chunk::<HASHED>() else { return 0 };
-        let hash = u32::from_le_bytes(word).wrapping_mul(MULTIPLIER) >> (32 - self.heads.len().ilog2());
-        let position = self.base.wrapping_add(at as u32);
+        data[at..].first_chunk().map_or(0, |&word| self.enter(word, self.base.wrapping_add(at as u32)))
+    }
+
+    /// Enters the positions of a match.
+    #[inline(always)]
+    fn insert_all(&mut self, data: &[u8], from: usize, to: usize) {
+        let mut position = self.base.wrapping_add(from as u32);
+        for word in data[from..to + HASHED - 1].windows(HASHED) {
+            let word = word.first_chunk().expect("a window of just this many bytes");
+            self.enter(*word, position);
+            position = position.wrapping_add(1);
+        }
+    }
+
+    #[inline(always)]
+    fn enter(&mut self, word: [u8; HASHED], position: u32) -> u32 {
+        let hash = u32::from_le_bytes(word).wrapping_mul(MULTIPLIER) >> self.shift;
         let head = &mut self.heads[hash as usize];
         let distance = position.wrapping_sub(*head);
         *head = position;

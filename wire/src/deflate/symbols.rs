@@ -24,9 +24,9 @@ pub(crate) fn length_extra(len: usize) -> (u64, u32) {
     ((len - LENGTH_BASE[index & 31] as usize) as u64, u32::from(LENGTH_BITS[index & 31]))
 }
 
-/// Bits after the symbol of a length.
+/// Bits after the symbol of a length; none after others.
 pub(crate) fn length_bits(symbol: usize) -> u32 {
-    u32::from(LENGTH_BITS[symbol - END - 1])
+    if symbol > END { u32::from(LENGTH_BITS[symbol - END - 1]) } else { 0 }
 }
 
 /// The symbol of a distance, 1 to 32,768 bytes.
