@@ -17,6 +17,7 @@ use slab::Slab;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use crate::deflate;
 use crate::worker::{Admission, Worker};
 
 use self::line::{Desk, Line, Parting, Served};
@@ -41,7 +42,7 @@ impl Lane {
     }
 
     /// Takes a connection that stands between two messages with nothing buffered.
-    pub(crate) fn enter(&self, admission: Admission, stream: tokio::net::TcpStream) {
+    pub(crate) fn enter(&self, admission: Admission, stream: tokio::net::TcpStream, codec: deflate::Connection) {
         let stream = match stream.into_std() {
             Ok(stream) => stream,
             Err(error) => return tracing::debug!("connection lost on its way to the lane: {error}"),
@@ -49,11 +50,11 @@ impl Lane {
         let mut lines = self.lock();
         let Some(open) = lines.as_mut() else {
             drop(lines);
-            return Line::new(stream, admission).part(Parting::Drain);
+            return Line::new(stream, admission, codec).part(Parting::Drain);
         };
         let entry = open.vacant_entry();
         match epoll::add(&self.epoll, &stream, EventData::new_u64(entry.key() as u64), EventFlags::IN) {
-            Ok(()) => drop(entry.insert(Line::new(stream, admission))),
+            Ok(()) => drop(entry.insert(Line::new(stream, admission, codec))),
             Err(error) => tracing::warn!("the lane cannot take a connection: {error}"),
         }
     }

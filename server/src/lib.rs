@@ -13,6 +13,7 @@ pub mod config;
 mod connection;
 mod cork;
 mod cpus;
+mod deflate;
 mod drain;
 mod engine;
 mod error;

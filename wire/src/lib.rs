@@ -19,7 +19,7 @@ pub mod mask;
 pub mod opcode;
 
 pub use close::{CloseCode, Violation, close_payload, parse_close};
-pub use cursor::{Cursor, Limits, Peer, Stop};
+pub use cursor::{Cursor, Limits, Mark, Peer, Stop};
 pub use echo::{Echoed, End, echo_in_place, frame_len};
 pub use header::{Header, MAX_CONTROL_PAYLOAD, MAX_HEADER_LEN};
 pub use mask::{apply_mask, move_masked};

@@ -11,10 +11,12 @@ use bytes::Bytes;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::EventFlags;
 use socket2::SockRef;
+use wire::deflate::Codec;
 use wire::{Echoed, End, Limits, Violation};
 
 use crate::config::Config;
 use crate::connection;
+use crate::deflate;
 use crate::worker::Admission;
 
 /// What the lines of one worker share while they are served: its one buffer, and how it reads.
@@ -23,6 +25,9 @@ pub(super) struct Desk {
     limits: Limits,
     read_at_most: usize,
     quickack: bool,
+    deflate: Option<deflate::Manner>,
+    /// Replies of connections with permessage-deflate.
+    replies: Vec<u8>,
 }
 
 impl Desk {
@@ -35,6 +40,8 @@ impl Desk {
             },
             read_at_most: config.echo.read_buffer.unwrap_or(BUFFER).min(BUFFER - GATHERED),
             quickack: config.socket.tcp_quickack,
+            deflate: deflate::Manner::new(config),
+            replies: Vec::new(),
         }
     }
 }
@@ -44,6 +51,7 @@ impl Desk {
 pub(super) struct Line {
     stream: TcpStream,
     admission: Admission,
+    codec: deflate::Connection,
     held: Option<Box<Held>>,
 }
 
@@ -80,8 +88,8 @@ pub(super) enum Parting {
 
 impl Line {
     /// A connection that stands between two messages with nothing buffered.
-    pub(super) fn new(stream: TcpStream, admission: Admission) -> Self {
-        Self { stream, admission, held: None }
+    pub(super) fn new(stream: TcpStream, admission: Admission, codec: deflate::Connection) -> Self {
+        Self { stream, admission, codec, held: None }
     }
 
     pub(super) fn stream(&self) -> &TcpStream {
@@ -98,7 +106,9 @@ impl Line {
             Some(Held::Begun(_)) | None => Vec::new(),
         };
         match parting {
-            Parting::Detour(read_ahead) => connection::detour(self.admission, self.stream, read_ahead),
+            Parting::Detour(read_ahead) => {
+                connection::detour(self.admission, self.stream, read_ahead, self.codec);
+            }
             Parting::Refusal(violation) => connection::refuse(self.admission, self.stream, unsent, violation),
             Parting::Drain => connection::go_away(self.admission, self.stream, unsent),
         }
@@ -121,12 +131,20 @@ impl Line {
     /// Reads into the worker's buffer, behind the `kept` bytes in it, and echoes.
     #[inline]
     fn read(&mut self, desk: &mut Desk, kept: usize) -> Served {
-        let Desk { buffer, limits, read_at_most, quickack } = desk;
+        let Desk { buffer, limits, read_at_most, quickack, deflate, replies } = desk;
         let received = match settle((&self.stream).read(&mut buffer[kept..kept + *read_at_most])) {
             Ok(Some(0)) | Err(_) => return Served::Ends,
             Ok(received) => received.unwrap_or(0),
         };
         let bytes = &mut buffer[..kept + received];
+        if let (Some(codec), Some(manner)) = (&mut self.codec, deflate) {
+            return match exchange(&self.stream, codec, manner, (limits, *quickack), bytes, replies) {
+                Ok(Exchanged { consumed, sent, unsent, end }) => {
+                    self.hold(end, sent, unsent, 0, begin(&bytes[consumed..]))
+                }
+                Err(_) => Served::Ends,
+            };
+        }
         let Ok((Echoed { consumed, written, end, .. }, sent)) = self.echo(bytes, limits, *quickack) else {
             return Served::Ends;
         };
@@ -137,7 +155,7 @@ impl Line {
     }
 
     /// Reads the rest of a large frame into the buffer that it has for itself.
-    fn gather(&mut self, desk: &Desk, mut frame: Vec<u8>) -> Served {
+    fn gather(&mut self, desk: &mut Desk, mut frame: Vec<u8>) -> Served {
         if frame.len() == frame.capacity() && frame.try_reserve_exact(room_for_rest(&frame)).is_err() {
             return Served::Ends;
         }
@@ -148,7 +166,7 @@ impl Line {
     }
 
     /// Goes on sending `replies`.
-    fn flush(&mut self, desk: &Desk, replies: Vec<u8>, sent: usize, behind: Vec<u8>) -> Served {
+    fn flush(&mut self, desk: &mut Desk, replies: Vec<u8>, sent: usize, behind: Vec<u8>) -> Served {
         let now = match send(&self.stream, &replies[sent..]) {
             Ok(now) => now,
             Err(_) => return Served::Ends,
@@ -167,7 +185,17 @@ impl Line {
     }
 
     /// Echoes what lies in a buffer that belongs to this line.
-    fn echo_own(&mut self, desk: &Desk, mut bytes: Vec<u8>) -> Served {
+    fn echo_own(&mut self, desk: &mut Desk, mut bytes: Vec<u8>) -> Served {
+        let Desk { limits, quickack, deflate, replies, .. } = desk;
+        if let (Some(codec), Some(manner)) = (&mut self.codec, deflate) {
+            return match exchange(&self.stream, codec, manner, (limits, *quickack), &mut bytes, replies) {
+                Ok(Exchanged { consumed, sent, unsent, end }) => {
+                    let behind = if consumed == 0 { bytes } else { begin(&bytes[consumed..]) };
+                    self.hold(end, sent, unsent, 0, behind)
+                }
+                Err(_) => Served::Ends,
+            };
+        }
         let Ok((Echoed { consumed, written, end, .. }, sent)) = self.echo(&mut bytes, &desk.limits, desk.quickack)
         else {
             return Served::Ends;
@@ -185,10 +213,7 @@ impl Line {
     fn echo(&self, bytes: &mut [u8], limits: &Limits, quickack: bool) -> io::Result<(Echoed, usize)> {
         let echoed = wire::echo_in_place(bytes, limits);
         let sent = if echoed.written == 0 { 0 } else { send(&self.stream, &bytes[..echoed.written])? };
-        if quickack {
-            // A hint to the kernel, which forgets it with every reply.
-            let _ = SockRef::from(&self.stream).set_tcp_quickack(true);
-        }
+        acknowledge(&self.stream, quickack);
         Ok((echoed, sent))
     }
 
@@ -210,6 +235,48 @@ impl Line {
     }
 }
 
+/// What was exchanged on a connection with permessage-deflate.
+struct Exchanged {
+    /// Bytes that were whole frames.
+    consumed: usize,
+    /// Bytes of replies that were sent.
+    sent: usize,
+    /// Replies that were not.
+    unsent: Vec<u8>,
+    end: End,
+}
+
+/// Turns the whole frames in `bytes` into replies, which may take the room of `replies`, and sends what the socket takes.
+fn exchange(
+    stream: &TcpStream,
+    codec: &mut Codec,
+    manner: &deflate::Manner,
+    (limits, quickack): (&Limits, bool),
+    bytes: &mut [u8],
+    replies: &mut Vec<u8>,
+) -> io::Result<Exchanged> {
+    let mut exchanged = Exchanged { consumed: 0, sent: 0, unsent: Vec::new(), end: End::Partial };
+    loop {
+        replies.clear();
+        let bytes = &mut bytes[exchanged.consumed..];
+        let echoed =
+            manner.share(|shared| wire::deflate::echo_deflated(bytes, limits, &manner.replies, codec, shared, replies));
+        let now = if replies.is_empty() { &bytes[..echoed.written] } else { &replies[..] };
+        let sent = if now.is_empty() { 0 } else { send(stream, now)? };
+        exchanged.consumed += echoed.consumed;
+        exchanged.sent += sent;
+        exchanged.unsent.extend_from_slice(&now[sent..]);
+        exchanged.end = echoed.end.unwrap_or(End::Partial);
+        if replies.capacity() > KEPT {
+            *replies = Vec::new();
+        }
+        if echoed.end.is_some() || !exchanged.unsent.is_empty() {
+            acknowledge(stream, quickack);
+            return Ok(exchanged);
+        }
+    }
+}
+
 /// Whether a frame of which the beginning is held gets a buffer of its own.
 fn is_gathered(frame: &[u8]) -> bool {
     wire::frame_len(frame).is_some_and(|len| len > GATHERED as u64)
@@ -227,6 +294,14 @@ fn begin(frame: &[u8]) -> Vec<u8> {
 fn room_for_rest(frame: &[u8]) -> usize {
     let missing = wire::frame_len(frame).map_or(0, |len| len.saturating_sub(frame.len() as u64));
     missing.min(frame.len().saturating_mul(3).max(RESERVED) as u64) as usize
+}
+
+/// Has what was read acknowledged at once, if so configured: a hint to the kernel, which forgets it with every reply.
+#[inline]
+fn acknowledge(stream: &TcpStream, quickack: bool) {
+    if quickack {
+        let _ = SockRef::from(stream).set_tcp_quickack(true);
+    }
 }
 
 /// Sends what the socket takes.
@@ -252,6 +327,9 @@ const BUFFER: usize = GATHERED + (512 << 10);
 /// Bytes: a longer frame of which only the beginning has come is gathered in a buffer of its own; the beginning of any
 /// other is copied back to the worker's buffer before the next read, at most so much for each.
 const GATHERED: usize = 16 << 10;
+
+/// Bytes of compressed replies that a worker has room for all the time.
+const KEPT: usize = 1 << 20;
 
 /// Bytes: the room made at first for a frame to be gathered; then it grows to four times what has come. Memory that is
 /// reserved and not written to is none, so that a header alone costs its sender's peer nothing.

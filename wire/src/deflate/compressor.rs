@@ -151,6 +151,12 @@ impl Level {
     }
 }
 
+impl From<Level> for u8 {
+    fn from(value: Level) -> Self {
+        value.0
+    }
+}
+
 impl Default for Level {
     fn default() -> Self {
         Self(3)
@@ -176,6 +182,12 @@ impl MemoryLevel {
 
     const fn hash_bits(self) -> u32 {
         5 + self.0 as u32
+    }
+}
+
+impl From<MemoryLevel> for u8 {
+    fn from(value: MemoryLevel) -> Self {
+        value.0
     }
 }
 

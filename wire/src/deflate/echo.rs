@@ -102,10 +102,7 @@ pub struct Message<'m> {
 }
 
 /// Appends the frame that answers `message` to `out`.
-///
-/// # Errors
-/// What is wrong with the message; `out` may then end in a part of a frame.
-pub fn reply(
+fn reply(
     message: &Message<'_>,
     replies: &Replies,
     codec: &mut Codec,
@@ -114,31 +111,44 @@ pub fn reply(
 ) -> Result<(), Violation> {
     let start = out.len();
     out.extend_from_slice(&[0; ROOM]);
+    let compressed = answer(message, replies, codec, shared, out)?;
+    put_header(out, start, message.opcode, compressed);
+    Ok(())
+}
+
+/// Appends the payload that answers `message` to `out`, and tells whether it is compressed.
+///
+/// # Errors
+/// What is wrong with the message: not UTF-8, corrupt, or too big.
+pub fn answer(
+    message: &Message<'_>,
+    replies: &Replies,
+    codec: &mut Codec,
+    shared: &mut Shared,
+    out: &mut Vec<u8>,
+) -> Result<bool, Violation> {
     let check = |plain: &[u8]| {
         let valid = message.opcode != OpCode::Text || simdutf8::basic::from_utf8(plain).is_ok();
         if valid { Ok(()) } else { Err(Violation::InvalidUtf8) }
     };
-    let compressed = if message.compressed {
-        codec.recompress(shared, message.payload, replies.max_message_size, out, |plain, out| {
+    if message.compressed {
+        return codec.recompress(shared, message.payload, replies.max_message_size, out, |plain, out| {
             check(plain)?;
             let compressed = plain.len() >= replies.threshold;
             if !compressed {
                 out.extend_from_slice(plain);
             }
             Ok(compressed)
-        })?
+        });
+    }
+    check(message.payload)?;
+    let compressed = replies.uncompressed == Uncompressed::Compressed && message.payload.len() >= replies.threshold;
+    if compressed {
+        codec.compress(shared, message.payload, out);
     } else {
-        check(message.payload)?;
-        let compressed = replies.uncompressed == Uncompressed::Compressed && message.payload.len() >= replies.threshold;
-        if compressed {
-            codec.compress(shared, message.payload, out);
-        } else {
-            out.extend_from_slice(message.payload);
-        }
-        compressed
-    };
-    put_header(out, start, message.opcode, compressed);
-    Ok(())
+        out.extend_from_slice(message.payload);
+    }
+    Ok(compressed)
 }
 
 /// Puts the header in front of the payload that stands [`ROOM`] bytes behind `start`, to the end of `out`.

@@ -38,6 +38,12 @@ impl WindowBits {
     }
 }
 
+impl From<WindowBits> for u8 {
+    fn from(value: WindowBits) -> Self {
+        value.0
+    }
+}
+
 impl Default for WindowBits {
     fn default() -> Self {
         Self::MAX
