@@ -7,6 +7,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
+use wire::deflate::{Direction, Effort, Level, MemoryLevel, Policy, Replies, Uncompressed, WindowBits};
 
 /// Everything a server needs to know, resolved: no field means "find out later".
 #[derive(Debug, Clone, Serialize)]
@@ -21,6 +22,8 @@ pub struct Config {
     pub socket: SocketOptions,
     /// How messages are read and written.
     pub echo: EchoOptions,
+    /// How messages are compressed, if clients offer it; `None`: the offer is ignored.
+    pub permessage_deflate: Option<DeflateOptions>,
     /// What a peer may use up.
     pub limits: Limits,
 }
@@ -84,6 +87,75 @@ pub struct EchoOptions {
     pub log_messages: bool,
     /// CPU time burnt for every message, ns.
     pub inject_cost: u32,
+}
+
+/// How messages are compressed (RFC 7692).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct DeflateOptions {
+    /// How hard replies are compressed.
+    #[serde(serialize_with = "number")]
+    pub level: Level,
+    /// How much memory they are compressed with.
+    #[serde(serialize_with = "number")]
+    pub memory: MemoryLevel,
+    /// Bytes of the smallest message whose reply is compressed.
+    pub threshold: usize,
+    /// Whose messages may refer to earlier ones, if the client agrees.
+    pub context_takeover: ContextTakeover,
+    /// How far back messages may refer: replies, and a client's if it can be told.
+    #[serde(serialize_with = "number")]
+    pub window_bits: WindowBits,
+    /// Whether a message that came uncompressed is answered as it came or compressed.
+    pub uncompressed: UncompressedReply,
+}
+
+/// Whose messages may refer to earlier ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ContextTakeover {
+    /// Nobody's: compressors and decompressors are shared by all connections of a worker.
+    Off,
+    /// The server's: a compressor for every connection that has been sent a compressed reply.
+    Server,
+    /// The client's: a decompressor for every connection from which a compressed message came.
+    Client,
+    /// Both.
+    Both,
+}
+
+/// How a message is answered that came uncompressed on a connection that agreed on permessage-deflate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UncompressedReply {
+    /// Uncompressed, in place.
+    Plain,
+    /// Compressed, from the threshold on.
+    Compressed,
+}
+
+impl DeflateOptions {
+    /// What is granted to clients.
+    pub(crate) fn policy(&self) -> Policy {
+        let direction = |context_takeover| Direction { context_takeover, window: self.window_bits };
+        Policy {
+            server: direction(matches!(self.context_takeover, ContextTakeover::Server | ContextTakeover::Both)),
+            client: direction(matches!(self.context_takeover, ContextTakeover::Client | ContextTakeover::Both)),
+        }
+    }
+
+    /// How compressors go about it.
+    pub(crate) fn effort(&self) -> Effort {
+        Effort { level: self.level, memory: self.memory }
+    }
+
+    /// How messages of at most `max_message_size` bytes are answered.
+    pub(crate) fn replies(&self, max_message_size: u64) -> Replies {
+        let uncompressed = match self.uncompressed {
+            UncompressedReply::Plain => Uncompressed::AsIs,
+            UncompressedReply::Compressed => Uncompressed::Compressed,
+        };
+        Replies { threshold: self.threshold, uncompressed, max_message_size }
+    }
 }
 
 /// How replies reach the socket.
@@ -158,6 +230,10 @@ impl Effective<'_> {
         json.push('\n');
         json
     }
+}
+
+fn number<N: Copy + Into<u8>, S: Serializer>(number: &N, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u8((*number).into())
 }
 
 fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -3,6 +3,7 @@
 //! [`Conversation`] is the protocol phase and the seam to anything that may take over an idle connection: it runs until
 //! the connection rests, is busy, or has ended.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::task::{Context, Poll};
@@ -12,23 +13,30 @@ use tokio::net::TcpStream;
 use wire::{CloseCode, Cursor, Limits, Peer, Violation};
 
 use crate::closing::{append_close, close};
+use crate::deflate;
 use crate::engine::{Cause, Ended, Engine, Manner};
 use crate::link::{Link, Standing};
 use crate::worker::Admission;
 
 /// Starts echoing on an upgraded connection, of which `read_ahead` has been read already.
-pub(crate) fn start(admission: Admission, stream: TcpStream, read_ahead: Bytes, peer: SocketAddr) {
+pub(crate) fn start(
+    admission: Admission,
+    stream: TcpStream,
+    read_ahead: Bytes,
+    peer: SocketAddr,
+    codec: deflate::Connection,
+) {
     tracing::debug!(%peer, "connection opened");
     match admission.worker.lane.clone() {
-        Some(lane) if read_ahead.is_empty() => lane.enter(admission, stream),
-        _ => drop(tokio::spawn(run(admission, stream, read_ahead))),
+        Some(lane) if read_ahead.is_empty() => lane.enter(admission, stream, codec),
+        _ => drop(tokio::spawn(run(admission, stream, read_ahead, codec))),
     }
 }
 
 /// Goes on with a connection from the lane, which has read `read_ahead`.
-pub(crate) fn detour(admission: Admission, stream: std::net::TcpStream, read_ahead: Bytes) {
+pub(crate) fn detour(admission: Admission, stream: std::net::TcpStream, read_ahead: Bytes, codec: deflate::Connection) {
     match TcpStream::from_std(stream) {
-        Ok(stream) => drop(tokio::spawn(run(admission, stream, read_ahead))),
+        Ok(stream) => drop(tokio::spawn(run(admission, stream, read_ahead, codec))),
         Err(error) => tracing::warn!("the lane cannot hand a connection on: {error}"),
     }
 }
@@ -57,7 +65,7 @@ fn finish(admission: Admission, stream: std::net::TcpStream, unsent: Vec<u8>) {
 
 /// Echoes until the connection ends, the worker drains, or the lane can take it (back); in the first two cases it is
 /// closed.
-async fn run(admission: Admission, stream: TcpStream, read_ahead: Bytes) {
+async fn run(admission: Admission, stream: TcpStream, read_ahead: Bytes, codec: deflate::Connection) {
     let worker = &admission.worker;
     let config = &worker.config;
     let manner = Manner {
@@ -66,10 +74,11 @@ async fn run(admission: Admission, stream: TcpStream, read_ahead: Bytes) {
         quickack: config.socket.tcp_quickack,
         log_messages: config.echo.log_messages,
         inject_cost: config.echo.inject_cost,
+        deflate: deflate::Manner::new(config),
     };
     let limits =
         Limits { max_message_size: config.limits.max_message_size, max_fragments: config.limits.max_fragments };
-    let mut conversation = Conversation::new(stream, read_ahead, limits, manner);
+    let mut conversation = Conversation::new(stream, read_ahead, limits, manner, codec);
     let mut draining = pin!(worker.drain.wait());
     let mut registered = false;
     let next = std::future::poll_fn(|cx| {
@@ -96,7 +105,8 @@ async fn run(admission: Admission, stream: TcpStream, read_ahead: Bytes) {
         }
         Next::Rests => {
             let lane = worker.lane.clone().expect("a connection rests only for the lane");
-            return lane.enter(admission, conversation.into_stream());
+            let (stream, codec) = conversation.into_parts();
+            return lane.enter(admission, stream, codec);
         }
     };
     match &cause {
@@ -105,7 +115,7 @@ async fn run(admission: Admission, stream: TcpStream, read_ahead: Bytes) {
     }
     if !matches!(cause, Some(Cause::Eof | Cause::Io(_))) {
         // Boxed, as it would otherwise make every open connection's task as large as a closing one's.
-        Box::pin(close(conversation.into_stream(), unsent, config.limits.close_timeout)).await;
+        Box::pin(close(conversation.into_parts().0, unsent, config.limits.close_timeout)).await;
     }
 }
 
@@ -141,10 +151,20 @@ pub(crate) enum Step {
 }
 
 impl Conversation {
-    pub(crate) fn new(stream: TcpStream, read_ahead: Bytes, limits: Limits, manner: Manner) -> Self {
+    pub(crate) fn new(
+        stream: TcpStream,
+        read_ahead: Bytes,
+        limits: Limits,
+        manner: Manner,
+        codec: deflate::Connection,
+    ) -> Self {
+        let cursor = Cursor::new(Peer::Client, limits);
         let link = Link {
             stream,
-            cursor: Cursor::new(Peer::Client, limits),
+            cursor: if codec.is_some() { cursor.with_deflate() } else { cursor },
+            codec,
+            begun: VecDeque::new(),
+            rsv1: false,
             read_ahead: (!read_ahead.is_empty()).then(|| Box::new(read_ahead)),
             stopping: false,
             standing: Standing::Rest,
@@ -173,9 +193,10 @@ impl Conversation {
         }
     }
 
-    /// The socket, for what follows the conversation.
-    pub(crate) fn into_stream(self) -> TcpStream {
-        self.link.expect("the link is back after every poll").stream
+    /// The socket and the codec, for what follows the conversation.
+    pub(crate) fn into_parts(self) -> (TcpStream, deflate::Connection) {
+        let link = self.link.expect("the link is back after every poll");
+        (link.stream, link.codec)
     }
 }
 

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use wire::{Header, MAX_HEADER_LEN, OpCode, Violation};
+use wire::{Header, MAX_HEADER_LEN, Mark, OpCode, Stop, Violation};
 
 use crate::config::WriteMode;
 use crate::link::{Link, Standing, borrow};
@@ -88,8 +88,8 @@ impl Cork {
                 self.mid_frame = written < total;
                 return Poll::Ready(Ok(written));
             }
-            // The library passes a frame as at most two slices.
-            let mut all = [IoSlice::new(&self.corked[self.sent..]), IoSlice::new(&[]), IoSlice::new(&[])];
+            // The library passes a frame as at most two slices, of which the first may have been split for RSV1.
+            let mut all = [&self.corked[self.sent..], &[], &[], &[]].map(IoSlice::new);
             for (slot, slice) in all[1..].iter_mut().zip(slices) {
                 *slot = IoSlice::new(slice);
             }
@@ -103,6 +103,22 @@ impl Cork {
     }
 
     fn write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let [head, rest @ ..] = slices else { return Poll::Ready(Ok(0)) };
+        match head.split_first() {
+            // The library cannot set it.
+            Some((&first, head)) if borrow(|link| link.rsv1) => {
+                let first = [first | RSV1];
+                let payload = rest.first().map_or(&[][..], |payload| payload);
+                let written =
+                    ready!(self.write_slices(cx, &[IoSlice::new(&first), IoSlice::new(head), IoSlice::new(payload)]))?;
+                borrow(|link| link.rsv1 = false);
+                Poll::Ready(Ok(written))
+            }
+            _ => self.write_slices(cx, slices),
+        }
+    }
+
+    fn write_slices(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         borrow(|link| {
             let total = length(slices);
             let result = if self.mode == WriteMode::Cork && total <= COPIED_AT_MOST {
@@ -157,7 +173,7 @@ impl Cork {
             link.footprint = copies * self.widest + self.corked.capacity();
             return Poll::Pending;
         }
-        if let Err(stop) = link.cursor.advance(&window.filled()[start..]) {
+        if let Err(stop) = follow(link, &mut window.filled_mut()[start..]) {
             self.violation = Some(stop.violation);
             window.set_filled(start + stop.lawful);
             if stop.lawful == 0 {
@@ -208,6 +224,26 @@ fn put_filler_header(window: &mut ReadBuf<'_>, payload_len: usize) {
     let mut bytes = [0; MAX_HEADER_LEN];
     let length = header.encode(&mut bytes);
     window.put_slice(&bytes[..length]);
+}
+
+/// Follows the bytes with the link's cursor. Of compressed messages the library sees binary ones without RSV1, since it
+/// knows no RSV1 and would check as UTF-8 what is not decompressed yet; what they are is noted in the link.
+fn follow(link: &mut Link, bytes: &mut [u8]) -> Result<(), Stop> {
+    if link.codec.is_none() {
+        return link.cursor.advance(bytes);
+    }
+    let before = link.begun.len();
+    let mut starts = Vec::new();
+    let followed = link.cursor.advance_marking(bytes, |Mark { at, opcode, compressed }| {
+        link.begun.push_back(compressed.then_some(opcode));
+        starts.push(at);
+    });
+    for (at, begun) in starts.into_iter().zip(link.begun.range(before..)) {
+        if begun.is_some() {
+            bytes[at] = bytes[at] & FIN | OpCode::Binary as u8;
+        }
+    }
+    followed
 }
 
 /// One read from the bytes read ahead or from the socket, of at most `limit` bytes.
@@ -277,6 +313,12 @@ const COPIED_AT_MOST: usize = 16 * 1024;
 /// Bytes: the cork is sent when a further frame would make it larger. A write of 64 KiB costs hardly more per byte than
 /// a larger one, and a read seldom brings more than that in small frames.
 const CORKED_AT_MOST: usize = 64 * 1024;
+
+/// A frame's FIN bit.
+const FIN: u8 = 0x80;
+
+/// A frame's RSV1 bit: it begins a compressed message (RFC 7692, 6).
+const RSV1: u8 = 0x40;
 
 /// Bytes of the buffer that fastwebsockets 0.10.0 starts with (`ReadHalf::after_handshake`).
 const LIBRARY_BUFFER: usize = 8192;

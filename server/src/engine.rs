@@ -9,13 +9,15 @@ use std::cell::RefCell;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use fastwebsockets::{Frame, OpCode, Role, WebSocket, WebSocketError};
+use fastwebsockets::{Frame, OpCode, Payload, Role, WebSocket, WebSocketError};
+use wire::deflate::Uncompressed;
 use wire::{CloseCode, Violation};
 
 use crate::closing::append_close;
 use crate::config::WriteMode;
 use crate::cork::Cork;
 use crate::cost;
+use crate::deflate;
 use crate::link::{self, Link};
 use crate::message::Assembly;
 
@@ -28,6 +30,7 @@ pub(crate) struct Manner {
     pub(crate) log_messages: bool,
     /// Nanoseconds burnt for every message.
     pub(crate) inject_cost: u32,
+    pub(crate) deflate: Option<deflate::Manner>,
 }
 
 /// How an engine's conversation ended.
@@ -90,7 +93,7 @@ async fn echo(manner: Manner) -> Ended {
     ws.set_writev(manner.write != WriteMode::PerFrame);
     // A frame reaches the cork as header and payload, to be copied once or not at all.
     ws.set_writev_threshold(0);
-    let cause = converse(&mut ws, manner).await;
+    let cause = converse(&mut ws, &manner).await;
     let mut unsent = ws.into_inner().into_unsent();
     match &cause {
         Cause::Violation(violation) => append_close(&mut unsent, violation.close_code(), &violation.to_string()),
@@ -100,9 +103,14 @@ async fn echo(manner: Manner) -> Ended {
     Ended { cause, unsent }
 }
 
-async fn converse(ws: &mut WebSocket<Cork>, manner: Manner) -> Cause {
+async fn converse(ws: &mut WebSocket<Cork>, manner: &Manner) -> Cause {
     let mut assembly = Assembly::default();
+    let mut begun = None;
+    let mut packed = Vec::new();
     loop {
+        if packed.capacity() > PACKED {
+            packed = Vec::new();
+        }
         let frame = match ws.read_frame().await {
             Ok(frame) => frame,
             Err(WebSocketError::UnexpectedEOF) => return Cause::Eof,
@@ -115,6 +123,9 @@ async fn converse(ws: &mut WebSocket<Cork>, manner: Manner) -> Cause {
             }
             Err(error) => return Cause::Library(error),
         };
+        if matches!(frame.opcode, OpCode::Text | OpCode::Binary) {
+            begun = link::borrow(|link| link.begun.pop_front()).flatten();
+        }
         let reply = match frame.opcode {
             OpCode::Text | OpCode::Binary | OpCode::Continuation => match assembly.push(frame) {
                 Ok(Some(message)) => {
@@ -122,7 +133,13 @@ async fn converse(ws: &mut WebSocket<Cork>, manner: Manner) -> Cause {
                         log(&message);
                     }
                     cost::burn(manner.inject_cost, 1);
-                    message
+                    match &manner.deflate {
+                        Some(deflate) => match pack(deflate, message, begun, &mut packed) {
+                            Ok(reply) => reply,
+                            Err(violation) => return Cause::Violation(violation),
+                        },
+                        None => message,
+                    }
                 }
                 Ok(None) => continue,
                 Err(violation) => return Cause::Violation(violation),
@@ -145,6 +162,32 @@ async fn converse(ws: &mut WebSocket<Cork>, manner: Manner) -> Cause {
             Err(error) => return Cause::Library(error),
         }
     }
+}
+
+/// The reply to a message, which came compressed if it has `begun` so: the message itself, or a frame around what is put
+/// into `packed`.
+fn pack<'f>(
+    manner: &deflate::Manner,
+    message: Frame<'f>,
+    begun: deflate::Begun,
+    packed: &'f mut Vec<u8>,
+) -> Result<Frame<'f>, Violation> {
+    let compressed = link::borrow(|link| {
+        let Some(codec) = &mut link.codec else { return Ok(None) };
+        if begun.is_none() && manner.replies.uncompressed == Uncompressed::AsIs {
+            return Ok(None);
+        }
+        let came = if message.opcode == OpCode::Text { wire::OpCode::Text } else { wire::OpCode::Binary };
+        let opcode = begun.unwrap_or(came);
+        let message = wire::deflate::Message { opcode, compressed: begun.is_some(), payload: &message.payload };
+        link.rsv1 = manner.answer(codec, &message, packed)?;
+        Ok(Some(opcode))
+    })?;
+    Ok(match compressed {
+        Some(wire::OpCode::Text) => Frame::new(true, OpCode::Text, None, Payload::Borrowed(packed)),
+        Some(_) => Frame::new(true, OpCode::Binary, None, Payload::Borrowed(packed)),
+        None => message,
+    })
 }
 
 fn log(message: &Frame<'_>) {
@@ -183,6 +226,9 @@ impl Pool {
 thread_local! {
     static POOL: RefCell<Pool> = RefCell::new(Pool::default());
 }
+
+/// Bytes: the largest buffer for compressed replies that an engine keeps.
+const PACKED: usize = 64 << 10;
 
 /// Resting engines kept per thread. More than one is needed only while connections stand within a message, and those
 /// that do so at once are few unless the network is slow.

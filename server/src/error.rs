@@ -39,6 +39,12 @@ pub enum Error {
         /// The flag that rules it out.
         obstacle: &'static str,
     },
+    /// A flag of permessage-deflate was given without permessage-deflate.
+    #[error("{flag} needs --permessage-deflate on")]
+    NoDeflate {
+        /// The flag.
+        flag: &'static str,
+    },
     /// A worker's thread or runtime could not be started, or its thread not pinned.
     #[error("worker {worker}: {source}")]
     Worker {

@@ -3,10 +3,12 @@
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{
-    CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
-    SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use hyper::{Method, Request, Response, StatusCode, Version};
+use wire::deflate::{Agreed, Policy};
+use wire::extension::Malformed;
 
 /// A response with a whole body, empty in the case of an upgrade.
 pub(crate) type Answer = Response<Full<Bytes>>;
@@ -41,6 +43,8 @@ pub(crate) enum Refusal {
     NoKey,
     #[error("Sec-WebSocket-Key must be the base64 of 16 bytes, given once")]
     MalformedKey,
+    #[error("{0}")]
+    Extensions(#[from] Malformed),
 }
 
 /// Judges a request.
@@ -92,6 +96,14 @@ pub(crate) fn subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
     let offers = headers.get(SEC_WEBSOCKET_PROTOCOL)?.as_bytes();
     let first = offers.split(|&byte| byte == b',').next()?.trim_ascii();
     if first.is_empty() { None } else { HeaderValue::from_bytes(first).ok() }
+}
+
+/// What of the client's offers of permessage-deflate is granted, and the header that says so; `None` for nothing.
+pub(crate) fn deflate(headers: &HeaderMap, policy: &Policy) -> Result<Option<(Agreed, HeaderValue)>, Refusal> {
+    let granted = policy.grant(headers.get_all(SEC_WEBSOCKET_EXTENSIONS).iter().map(HeaderValue::as_bytes))?;
+    Ok(granted.map(|(agreed, response)| {
+        (agreed, HeaderValue::try_from(response).expect("names and numbers make a header's value"))
+    }))
 }
 
 /// The answer to a plain request.

@@ -9,15 +9,17 @@ use fastwebsockets::WebSocketError;
 use fastwebsockets::upgrade::UpgradeFut;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::SEC_WEBSOCKET_PROTOCOL;
+use hyper::header::{SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use wire::deflate::Agreed;
 
 use crate::connection;
+use crate::deflate;
 use crate::handshake::{self, Answer, Asked, Refusal};
 use crate::worker::{Admission, Worker};
 
@@ -26,8 +28,8 @@ use crate::worker::{Admission, Worker};
 pub(crate) async fn serve(admission: Admission, stream: TcpStream, peer: SocketAddr) {
     let limit = admission.worker.config.limits.handshake_timeout;
     match timeout(limit, upgrade(&admission.worker, stream)).await {
-        Ok(Ok(Some((stream, read_ahead)))) => {
-            connection::start(admission, stream, read_ahead, peer);
+        Ok(Ok(Some((stream, read_ahead, agreed)))) => {
+            connection::start(admission, stream, read_ahead, peer, deflate::connection(agreed));
         }
         Ok(Ok(None)) => {}
         Ok(Err(error)) => tracing::debug!(%peer, "handshake failed: {error}"),
@@ -35,9 +37,13 @@ pub(crate) async fn serve(admission: Admission, stream: TcpStream, peer: SocketA
     }
 }
 
-/// The stream and what was read ahead of it if the connection was upgraded, `None` if it ended without.
-async fn upgrade(worker: &Worker, stream: TcpStream) -> Result<Option<(TcpStream, Bytes)>, HandshakeError> {
-    let accepted: Arc<Mutex<Option<UpgradeFut>>> = Arc::default();
+/// The stream, what was read ahead of it, and what was agreed on compression if the connection was upgraded, `None` if it
+/// ended without.
+async fn upgrade(
+    worker: &Worker,
+    stream: TcpStream,
+) -> Result<Option<(TcpStream, Bytes, Option<Agreed>)>, HandshakeError> {
+    let accepted: Arc<Mutex<Option<Accepted>>> = Arc::default();
     let service = service_fn(|request| {
         let answer = answer(worker, request).map(|(answer, upgrade)| {
             if let Some(upgrade) = upgrade {
@@ -67,11 +73,11 @@ async fn upgrade(worker: &Worker, stream: TcpStream) -> Result<Option<(TcpStream
         }
     }
     let upgrade = accepted.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let Some(upgrade) = upgrade else { return Ok(None) };
+    let Some((upgrade, agreed)) = upgrade else { return Ok(None) };
     // The library wraps hyper's stream; the socket itself is wanted, with the bytes that hyper read beyond the request.
     let upgraded = upgrade.await?.into_inner().into_inner();
     let parts = upgraded.downcast::<TokioIo<TcpStream>>().expect("hyper gives back the stream that it was given");
-    Ok(Some((parts.io.into_inner(), parts.read_buf)))
+    Ok(Some((parts.io.into_inner(), parts.read_buf, agreed)))
 }
 
 /// Why a handshake failed, for the log.
@@ -83,27 +89,41 @@ enum HandshakeError {
     Upgrade(#[from] WebSocketError),
 }
 
+/// An upgrade that was answered, and what was agreed on compression.
+type Accepted = (UpgradeFut, Option<Agreed>);
+
 fn answer(
     worker: &Worker,
     mut request: Request<Incoming>,
-) -> Result<(Answer, Option<UpgradeFut>), std::convert::Infallible> {
+) -> Result<(Answer, Option<Accepted>), std::convert::Infallible> {
     Ok(match handshake::judge(&request) {
         Asked::Page => (handshake::page(request.uri().path(), &worker.config_json), None),
         Asked::Refused(refusal) => (handshake::refuse(refusal), None),
-        Asked::Upgrade => match fastwebsockets::upgrade::upgrade(&mut request) {
-            Ok((response, upgrade)) => {
-                let mut answer = Response::new(Full::default());
-                *answer.status_mut() = response.status();
-                *answer.headers_mut() = response.headers().clone();
-                if let Some(subprotocol) = handshake::subprotocol(request.headers()) {
-                    answer.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, subprotocol);
-                }
-                (answer, Some(upgrade))
-            }
-            // It checks less than `judge` did, so that this cannot happen; if it did, the key would be its concern.
-            Err(_) => (handshake::refuse(Refusal::MalformedKey), None),
+        Asked::Upgrade => match accept(worker, &mut request) {
+            Ok((answer, accepted)) => (answer, Some(accepted)),
+            Err(refusal) => (handshake::refuse(refusal), None),
         },
     })
+}
+
+fn accept(worker: &Worker, request: &mut Request<Incoming>) -> Result<(Answer, Accepted), Refusal> {
+    let granted = match &worker.config.permessage_deflate {
+        Some(options) => handshake::deflate(request.headers(), &options.policy())?,
+        None => None,
+    };
+    // It checks less than `judge` did, so that this cannot fail; if it did, the key would be its concern.
+    let (response, upgrade) = fastwebsockets::upgrade::upgrade(&mut *request).map_err(|_| Refusal::MalformedKey)?;
+    let mut answer = Response::new(Full::default());
+    *answer.status_mut() = response.status();
+    *answer.headers_mut() = response.headers().clone();
+    if let Some(subprotocol) = handshake::subprotocol(request.headers()) {
+        answer.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, subprotocol);
+    }
+    let agreed = granted.map(|(agreed, response)| {
+        answer.headers_mut().insert(SEC_WEBSOCKET_EXTENSIONS, response);
+        agreed
+    });
+    Ok((answer, (upgrade, agreed)))
 }
 
 /// Bytes of a request's head. Browsers with many cookies stay below 8 KiB, hyper's own minimum; twice that is ample.

@@ -10,22 +10,24 @@
 //! soon as anything else is going on (a handshake, a protocol task, a pause of accept) tokio does the waiting.
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use slab::Slab;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::TcpListener;
 
+use crate::deflate;
 use crate::worker::{Admission, Worker};
 
 use self::line::{Desk, Line, Parting, Served};
 
+mod batch;
+mod echo;
 mod line;
 
 /// One worker's lane.
@@ -46,7 +48,7 @@ impl Lane {
     pub(crate) fn new() -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        epoll::add(&epoll, &bell, BELL, EventFlags::IN)?;
+        epoll::add(&epoll, &bell, EventData::new_u64(BELL), EventFlags::IN)?;
         Ok(Self { epoll, bell, lines: Mutex::new(Some(Slab::new())) })
     }
 
@@ -57,7 +59,7 @@ impl Lane {
     }
 
     /// Takes a connection that stands between two messages with nothing buffered.
-    pub(crate) fn enter(&self, admission: Admission, stream: tokio::net::TcpStream) {
+    pub(crate) fn enter(&self, admission: Admission, stream: tokio::net::TcpStream, codec: deflate::Connection) {
         let stream = match stream.into_std() {
             Ok(stream) => stream,
             Err(error) => return tracing::debug!("connection lost on its way to the lane: {error}"),
@@ -65,11 +67,11 @@ impl Lane {
         let mut lines = self.lock();
         let Some(open) = lines.as_mut() else {
             drop(lines);
-            return Line::new(stream, admission).part(Parting::Drain);
+            return Line::new(stream, admission, codec).part(Parting::Drain);
         };
         let entry = open.vacant_entry();
         match epoll::add(&self.epoll, &stream, EventData::new_u64(entry.key() as u64), EventFlags::IN) {
-            Ok(()) => drop(entry.insert(Line::new(stream, admission))),
+            Ok(()) => drop(entry.insert(Line::new(stream, admission, codec))),
             Err(error) => tracing::warn!("the lane cannot take a connection: {error}"),
         }
     }
@@ -81,7 +83,7 @@ impl Lane {
     /// When the epoll set cannot be watched.
     pub(crate) async fn run(self: Arc<Self>, worker: Arc<Worker>, listeners: Vec<Arc<TcpListener>>) -> io::Result<()> {
         for listener in &listeners {
-            epoll::add(&self.epoll, listener, BELL, EventFlags::ONESHOT)?;
+            epoll::add(&self.epoll, listener, EventData::new_u64(BELL), EventFlags::ONESHOT)?;
         }
         let watched = watch(Arc::clone(&self))?;
         let mut draining = pin!(worker.drain.wait());
@@ -96,15 +98,20 @@ impl Lane {
                     () = &mut draining => break,
                     ready = watched.readable() => ready?,
                 };
-                if self.serve_ready(&mut desk)? {
+                if self.turn(&mut desk, &worker, Some(&NO_WAIT))? == Turn::Idle {
                     ready.clear_ready();
                     continue;
                 }
             } else if yielded {
                 for listener in &listeners {
-                    epoll::modify(&self.epoll, listener, BELL, EventFlags::IN | EventFlags::ONESHOT)?;
+                    epoll::modify(
+                        &self.epoll,
+                        listener,
+                        EventData::new_u64(BELL),
+                        EventFlags::IN | EventFlags::ONESHOT,
+                    )?;
                 }
-                while !worker.is_elsewhere(self.len()) && self.serve(&mut desk, None)? != Turn::Rung {}
+                self.turn(&mut desk, &worker, None)?;
             }
             // Accepts, timers and protocol tasks have their turn.
             tokio::task::yield_now().await;
@@ -134,73 +141,60 @@ impl Lane {
         }
     }
 
-    /// Serves what is ready, a turn's worth at the most; returns whether nothing more was ready.
-    fn serve_ready(&self, desk: &mut Desk) -> io::Result<bool> {
-        let mut echoed = 0;
-        for _ in 0..ROUNDS {
-            match self.serve(desk, Some(&NO_WAIT))? {
-                Turn::Served { sent: 0 } | Turn::Rung => {}
-                Turn::Served { sent } => echoed += sent,
-                Turn::Idle => return Ok(true),
-            }
-            if echoed > TURN {
-                break;
-            }
-        }
-        Ok(false)
-    }
-
-    /// Waits for sockets as long as `patience` allows, for ever if it is `None`, and serves those that are ready.
-    fn serve(&self, desk: &mut Desk, patience: Option<&Timespec>) -> io::Result<Turn> {
-        let mut events = [const { MaybeUninit::uninit() }; EVENTS];
-        let ready = match epoll::wait(&self.epoll, &mut events, patience) {
-            Ok(([], _)) => return Ok(Turn::Idle),
-            Ok((ready, _)) => ready,
-            Err(rustix::io::Errno::INTR) => return Ok(Turn::Served { sent: 0 }),
-            Err(error) => return Err(error.into()),
-        };
+    /// Serves sockets until the turn is over, somebody rings or is elsewhere, or nothing is ready. With `patience` of
+    /// `None` it then waits instead, for ever.
+    fn turn(&self, desk: &mut Desk, worker: &Worker, patience: Option<&Timespec>) -> io::Result<Turn> {
         let mut lines = self.lock();
         let Some(lines) = lines.as_mut() else { return Ok(Turn::Idle) };
-        let mut turn = Turn::Served { sent: 0 };
-        for &mut Event { data, .. } in ready {
-            if data == BELL {
-                turn = Turn::Rung;
-                continue;
+        let mut rung = false;
+        loop {
+            while let Some(key) = desk.batch.next() {
+                if key == BELL {
+                    rung = true;
+                    continue;
+                }
+                self.serve(lines, key as usize, desk);
+                if desk.ends_turn() {
+                    return Ok(Turn::Over);
+                }
             }
-            let key = data.u64() as usize;
-            let Some(line) = lines.get_mut(key) else { continue };
-            match line.serve(desk) {
-                Served::Waits { sent: now } => {
-                    if let Turn::Served { sent } = &mut turn {
-                        *sent += now;
-                    }
-                }
-                Served::Turns(interest) => {
-                    if epoll::modify(&self.epoll, line.stream(), EventData::new_u64(key as u64), interest).is_err() {
-                        lines.remove(key);
-                    }
-                }
-                Served::Leaves(parting) => {
-                    let line = lines.remove(key);
-                    self.remove(&line);
-                    line.part(parting);
-                }
-                Served::Ends => drop(lines.remove(key)),
+            if rung || (patience.is_none() && worker.is_elsewhere(lines.len())) {
+                return Ok(Turn::Over);
+            }
+            if !desk.batch.wait(&self.epoll, patience)? {
+                return Ok(Turn::Idle);
             }
         }
-        Ok(turn)
+    }
+
+    /// Serves a connection, if it still is one.
+    #[inline]
+    fn serve(&self, lines: &mut Slab<Line>, key: usize, desk: &mut Desk) {
+        let Some(line) = lines.get_mut(key) else { return };
+        match line.serve(desk) {
+            Served::Waits => {}
+            Served::Turns(interest) => {
+                if epoll::modify(&self.epoll, line.stream(), EventData::new_u64(key as u64), interest).is_err() {
+                    lines.remove(key);
+                }
+            }
+            Served::Leaves(parting) => {
+                let line = lines.remove(key);
+                self.remove(&line);
+                line.part(parting);
+            }
+            Served::Ends => drop(lines.remove(key)),
+        }
     }
 }
 
-/// What came of one look at the epoll set.
+/// How a turn ended.
 #[derive(Debug, PartialEq, Eq)]
 enum Turn {
-    /// Nothing was ready.
+    /// Nothing more was ready.
     Idle,
-    /// Sockets were served, and so many bytes of replies were sent.
-    Served { sent: usize },
-    /// A listener is ready, or the bell was rung; sockets were served as well.
-    Rung,
+    /// Others may have something to do.
+    Over,
 }
 
 /// Has tokio watch the lane's epoll set.
@@ -220,18 +214,7 @@ impl AsRawFd for Watched {
     }
 }
 
-/// Sockets taken from the epoll set at a time.
-const EVENTS: usize = 64;
-
-/// Times that the epoll set is asked before everybody else has a turn: with [`EVENTS`] sockets each and about 5 us for
-/// each of them, others wait for 1.3 ms at the most.
-const ROUNDS: usize = 4;
-
-/// Bytes of replies after which the epoll set is not asked again in this turn: about 1 ms of copying. With the sockets
-/// already taken from the set others wait for [`EVENTS`] full buffers more at the worst, 16 MiB or 5 ms.
-const TURN: usize = 4 << 20;
-
 /// What a listener or the bell says; no connection has this number.
-const BELL: EventData = EventData::new_u64(u64::MAX);
+const BELL: u64 = u64::MAX;
 
 const NO_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };

@@ -16,6 +16,7 @@ mod connection;
 mod cork;
 mod cost;
 mod cpus;
+mod deflate;
 mod drain;
 mod engine;
 mod error;

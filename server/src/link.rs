@@ -6,10 +6,13 @@
 //! the engine is polled. A mutex shared by both would do as well, at two locked instructions per frame.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use tokio::net::TcpStream;
 use wire::Cursor;
+
+use crate::deflate;
 
 /// What a connection keeps while nothing of a message is buffered.
 #[derive(Debug)]
@@ -17,6 +20,12 @@ pub(crate) struct Link {
     pub(crate) stream: TcpStream,
     /// Where the peer's bytes stand between frames.
     pub(crate) cursor: Cursor,
+    /// What compresses and decompresses, if permessage-deflate was agreed.
+    pub(crate) codec: deflate::Connection,
+    /// The messages that have begun and that the engine has not come to, in their order; only if it was agreed.
+    pub(crate) begun: VecDeque<deflate::Begun>,
+    /// The next frame to be written is a compressed message.
+    pub(crate) rsv1: bool,
     /// Bytes that the HTTP phase read beyond the request, until the engine has taken them.
     pub(crate) read_ahead: Option<Box<Bytes>>,
     /// Take no more from the peer: send what is due, then stand.

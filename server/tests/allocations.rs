@@ -59,6 +59,7 @@ fn config(lane: bool, runtime: Runtime, write: WriteMode) -> Config {
             notsent_lowat: None,
         },
         echo: EchoOptions { lane, write, read_buffer: None, log_messages: false, inject_cost: 0 },
+        permessage_deflate: None,
         limits: Limits {
             max_message_size: 1 << 20,
             max_fragments: 16,

@@ -100,6 +100,9 @@ pub enum Violation {
     /// Text, or a close reason, that is not UTF-8 (RFC 6455, 8.1).
     #[error("text is not UTF-8")]
     InvalidUtf8,
+    /// A compressed message that is no DEFLATE stream, or is cut short (RFC 7692, 7.2.2).
+    #[error("a compressed message is corrupt")]
+    CorruptCompression,
     /// A Close payload of one byte, or with a code that may not be sent (RFC 6455, 5.5.1 and 7.4).
     #[error("a Close frame's payload is invalid")]
     InvalidClosePayload,
@@ -109,7 +112,7 @@ impl Violation {
     /// The code to close the connection with (RFC 6455, 7.4.1).
     pub const fn close_code(self) -> CloseCode {
         match self {
-            Self::InvalidUtf8 => CloseCode::INVALID_DATA,
+            Self::InvalidUtf8 | Self::CorruptCompression => CloseCode::INVALID_DATA,
             Self::MessageTooBig { .. } | Self::TooManyFragments { .. } => CloseCode::MESSAGE_TOO_BIG,
             Self::ReservedBits
             | Self::ReservedOpcode(_)
@@ -215,6 +218,7 @@ mod tests {
             (Violation::MessageTooBig { limit: u64::MAX }, 1009),
             (Violation::TooManyFragments { limit: u32::MAX }, 1009),
             (Violation::InvalidUtf8, 1007),
+            (Violation::CorruptCompression, 1007),
             (Violation::InvalidClosePayload, 1002),
         ];
         for (violation, code) in cases {

@@ -6,8 +6,8 @@ use thiserror::Error;
 use crate::{
     close::Violation,
     header::{
-        FIN_BIT, FINAL_BINARY, FINAL_TEXT, LEN_16, MASK_BIT, MASK_LEN, MAX_HEADER_LEN, RSV_BITS, parse_length,
-        parse_opcode,
+        FIN_BIT, FINAL_BINARY, FINAL_TEXT, LEN_16, MASK_BIT, MASK_LEN, MAX_HEADER_LEN, RSV_BITS, RSV1_BIT,
+        parse_length, parse_opcode,
     },
     opcode::OpCode,
 };
@@ -40,6 +40,17 @@ pub struct Stop {
     pub violation: Violation,
 }
 
+/// Where a message begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The offset of its first byte among the bytes given.
+    pub at: usize,
+    /// Text or binary.
+    pub opcode: OpCode,
+    /// Whether it is compressed.
+    pub compressed: bool,
+}
+
 /// A position in one direction of a connection's stream.
 #[derive(Clone, Debug)]
 pub struct Cursor {
@@ -50,6 +61,8 @@ pub struct Cursor {
     outstanding: u64,
     /// The fragmented message that is open.
     open: Option<Open>,
+    /// Whether messages may be compressed.
+    deflate: bool,
     /// The start of a header whose rest has not come yet.
     partial: [u8; MAX_HEADER_LEN],
     partial_len: u8,
@@ -64,9 +77,17 @@ impl Cursor {
             limits,
             outstanding: 0,
             open: None,
+            deflate: false,
             partial: [0; MAX_HEADER_LEN],
             partial_len: 0,
         }
+    }
+
+    /// The same where permessage-deflate was agreed: RSV1 may be set on a message's first frame (RFC 7692, 6). A compressed
+    /// message may exceed the limit by what compressing the incompressible adds, since the limit is the message's.
+    pub const fn with_deflate(mut self) -> Self {
+        self.deflate = true;
+        self
     }
 
     /// Follows the next bytes of the stream. How the stream is split over calls changes nothing about what is found.
@@ -76,8 +97,18 @@ impl Cursor {
     /// then on at every call, with nothing lawful.
     #[inline]
     pub fn advance(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+        self.advance_marking(bytes, |_| {})
+    }
+
+    /// As [`Cursor::advance`], and calls `mark` for the first byte of every text and binary message among the bytes, in
+    /// their order.
+    ///
+    /// # Errors
+    /// As [`Cursor::advance`]; nothing unlawful is marked.
+    #[inline]
+    pub fn advance_marking(&mut self, bytes: &[u8], mark: impl FnMut(Mark)) -> Result<(), Stop> {
         match self.phase {
-            Phase::Following => self.follow(bytes),
+            Phase::Following => self.follow(bytes, mark),
             Phase::Closed => Ok(()),
             Phase::Stopped(violation) => Err(Stop { lawful: 0, violation }),
         }
@@ -96,7 +127,7 @@ impl Cursor {
         matches!(self.phase, Phase::Following) && self.outstanding == 0 && self.partial_len == 0 && self.open.is_none()
     }
 
-    fn follow(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+    fn follow(&mut self, bytes: &[u8], mut mark: impl FnMut(Mark)) -> Result<(), Stop> {
         let mut at = if self.partial_len == 0 { 0 } else { self.complete_header(bytes)? };
         while matches!(self.phase, Phase::Following) {
             let rest = bytes.len() - at;
@@ -106,10 +137,18 @@ impl Cursor {
             }
             at += self.outstanding as usize;
             self.outstanding = 0;
-            if self.open.is_none() {
+            if self.open.is_none() && !self.deflate {
                 at = self.skip_whole_messages(bytes, at);
             }
-            match self.inspect(&bytes[at..]) {
+            let inspected = self.inspect(&bytes[at..]);
+            if self.deflate
+                && inspected.is_ok()
+                && let Some(&first) = bytes.get(at)
+                && let Some(opcode @ (OpCode::Text | OpCode::Binary)) = OpCode::from_bits(first & 0x0f)
+            {
+                mark(Mark { at, opcode, compressed: first & RSV1_BIT != 0 });
+            }
+            match inspected {
                 Ok(Some(frame)) => {
                     at += frame.header_len;
                     self.enter(frame);
@@ -175,7 +214,8 @@ impl Cursor {
     /// Judges a header in the order of its bytes, so that a longer prefix never changes the verdict on a shorter one.
     fn inspect(&self, header: &[u8]) -> Result<Option<Frame>, Violation> {
         let Some(&first) = header.first() else { return Ok(None) };
-        if first & RSV_BITS != 0 {
+        let compressed = self.deflate && matches!(first & (RSV_BITS | 0x0f), DEFLATED_TEXT | DEFLATED_BINARY);
+        if first & RSV_BITS != 0 && !compressed {
             return Err(Violation::ReservedBits);
         }
         let opcode = parse_opcode(first)?;
@@ -184,7 +224,7 @@ impl Cursor {
             (OpCode::Continuation, None) => return Err(Violation::UnexpectedContinuation),
             (OpCode::Text | OpCode::Binary, Some(_)) => return Err(Violation::ExpectedContinuation),
             (OpCode::Continuation, Some(open)) => open,
-            _ => Open { size: 0, fragments: 0 },
+            _ => Open { size: 0, fragments: 0, compressed },
         };
         let fragmented = !fin || opcode == OpCode::Continuation;
         if fragmented && before.fragments >= self.limits.max_fragments {
@@ -200,7 +240,9 @@ impl Cursor {
             return Ok(None);
         };
         let size = before.size.saturating_add(payload_len);
-        if opcode.is_data() && size > self.limits.max_message_size {
+        let limit = self.limits.max_message_size;
+        let slack = if before.compressed { limit / 8 + 64 } else { 0 };
+        if opcode.is_data() && size > limit.saturating_add(slack) {
             return Err(Violation::MessageTooBig { limit: self.limits.max_message_size });
         }
         let header_len = length_end + if self.peer == Peer::Client { MASK_LEN } else { 0 };
@@ -212,7 +254,7 @@ impl Cursor {
         } else if fin {
             None
         } else {
-            Some(Open { size, fragments: before.fragments + 1 })
+            Some(Open { size, fragments: before.fragments + 1, ..before })
         };
         Ok(Some(Frame { header_len, payload_len, closes: opcode == OpCode::Close, message }))
     }
@@ -243,6 +285,7 @@ enum Phase {
 struct Open {
     size: u64,
     fragments: u32,
+    compressed: bool,
 }
 
 /// A lawful frame, and the fragmented message that is open after it.
@@ -253,3 +296,7 @@ struct Frame {
     closes: bool,
     message: Option<Open>,
 }
+
+/// RSV1 and the opcode of a compressed message.
+const DEFLATED_TEXT: u8 = RSV1_BIT | OpCode::Text as u8;
+const DEFLATED_BINARY: u8 = RSV1_BIT | OpCode::Binary as u8;

@@ -137,6 +137,8 @@ pub(crate) const FINAL_TEXT: u8 = FIN_BIT | OpCode::Text as u8;
 pub(crate) const FINAL_BINARY: u8 = FIN_BIT | OpCode::Binary as u8;
 /// The first byte's reserved bits.
 pub(crate) const RSV_BITS: u8 = 0x70;
+/// The first byte's RSV1: a compressed message begins (RFC 7692, 6).
+pub(crate) const RSV1_BIT: u8 = 0x40;
 /// The second byte's top bit.
 pub(crate) const MASK_BIT: u8 = 0x80;
 /// Bytes of a masking key.

@@ -5,9 +5,13 @@ use std::num::{NonZeroU32, NonZeroUsize};
 
 use bytesize::ByteSize;
 use clap::Parser;
+use wire::deflate::{Level, MemoryLevel, WindowBits};
 
-use super::values::{Pin, Switch, read_buffer};
-use crate::config::{Config, EchoOptions, Limits, Runtime, SocketOptions, Workers, WriteMode};
+use super::values::{Pin, Switch, level, memory_level, read_buffer, window_bits};
+use crate::config::{
+    Config, ContextTakeover, DeflateOptions, EchoOptions, Limits, Runtime, SocketOptions, UncompressedReply, Workers,
+    WriteMode,
+};
 use crate::logging::LogFormat;
 use crate::{Error, cpus};
 
@@ -30,6 +34,8 @@ pub(super) struct Args {
     socket: SocketArgs,
     #[command(flatten)]
     echo: EchoArgs,
+    #[command(flatten)]
+    deflate: DeflateArgs,
     #[command(flatten)]
     limits: LimitArgs,
     #[command(flatten)]
@@ -106,6 +112,33 @@ struct EchoArgs {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Compression (--deflate-* only with --permessage-deflate on)")]
+struct DeflateArgs {
+    /// Compress messages for clients that offer permessage-deflate (RFC 7692); off ignores the offer
+    #[arg(long, value_name = "on|off", value_enum, hide_possible_values = true, default_value_t = Switch::Off)]
+    permessage_deflate: Switch,
+    /// How hard replies are compressed, 1 (fastest) to 9 (smallest) [default: 3]
+    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    deflate_level: Option<Level>,
+    /// Smallest message whose reply is compressed; what smaller ones save is not worth the time [default: 64 B]
+    #[arg(long, value_name = "BYTES")]
+    deflate_threshold: Option<ByteSize>,
+    /// Whose messages may refer to earlier ones, if the client agrees: smaller, for at most 170 KiB (server) and 50 KiB
+    /// (client) of every connection that has used it [default: off]
+    #[arg(long, value_name = "off|server|client|both", value_enum, hide_possible_values = true)]
+    deflate_context_takeover: Option<ContextTakeover>,
+    /// Window, as a power of two in bytes: how far back messages may refer, 9 to 15 [default: 15]
+    #[arg(long, value_name = "BITS", value_parser = window_bits)]
+    deflate_window_bits: Option<WindowBits>,
+    /// Memory level, 1 to 9: 2^(level + 5) positions of 4 bytes are remembered (8: 32 KiB) [default: 8]
+    #[arg(long, value_name = "LEVEL", value_parser = memory_level)]
+    deflate_memory: Option<MemoryLevel>,
+    /// How a message is answered that came uncompressed: plain, or compressed from the threshold on [default: plain]
+    #[arg(long, value_name = "plain|compressed", value_enum, hide_possible_values = true)]
+    deflate_uncompressed: Option<UncompressedReply>,
+}
+
+#[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Limits")]
 struct LimitArgs {
     /// Largest message over all its fragments; a larger one is refused with 1009
@@ -152,7 +185,7 @@ impl Args {
 
     /// The configuration that these flags mean on this machine.
     pub(super) fn lower(self) -> Result<Config, Error> {
-        let Self { listen, workers, socket, echo, limits, logs, print_config: _ } = self;
+        let Self { listen, workers, socket, echo, deflate, limits, logs, print_config: _ } = self;
         let bytes = |size: ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
         Ok(Config {
             version: env!("CARGO_PKG_VERSION"),
@@ -191,6 +224,7 @@ impl Args {
                 log_messages: logs.log_messages,
                 inject_cost: echo.inject_cost,
             },
+            permessage_deflate: deflate.lower()?,
             limits: Limits {
                 max_message_size: limits.max_message_size.as_u64(),
                 max_fragments: limits.max_fragments,
@@ -200,6 +234,34 @@ impl Args {
                 drain_timeout: limits.drain_timeout.into(),
             },
         })
+    }
+}
+
+impl DeflateArgs {
+    fn lower(self) -> Result<Option<DeflateOptions>, Error> {
+        let given = [
+            ("--deflate-level", self.deflate_level.is_some()),
+            ("--deflate-threshold", self.deflate_threshold.is_some()),
+            ("--deflate-context-takeover", self.deflate_context_takeover.is_some()),
+            ("--deflate-window-bits", self.deflate_window_bits.is_some()),
+            ("--deflate-memory", self.deflate_memory.is_some()),
+            ("--deflate-uncompressed", self.deflate_uncompressed.is_some()),
+        ];
+        if self.permessage_deflate == Switch::Off {
+            return match given.into_iter().find(|(_, given)| *given) {
+                Some((flag, _)) => Err(Error::NoDeflate { flag }),
+                None => Ok(None),
+            };
+        }
+        let threshold = self.deflate_threshold.map_or(DEFLATE_THRESHOLD, |size| size.as_u64());
+        Ok(Some(DeflateOptions {
+            level: self.deflate_level.unwrap_or_default(),
+            memory: self.deflate_memory.unwrap_or_default(),
+            threshold: usize::try_from(threshold).unwrap_or(usize::MAX),
+            context_takeover: self.deflate_context_takeover.unwrap_or(ContextTakeover::Off),
+            window_bits: self.deflate_window_bits.unwrap_or_default(),
+            uncompressed: self.deflate_uncompressed.unwrap_or(UncompressedReply::Plain),
+        }))
     }
 }
 
@@ -224,6 +286,9 @@ fn cores(pin: Pin) -> Result<Vec<usize>, Error> {
         },
     }
 }
+
+/// Bytes: below, a compressed message of JSON is hardly smaller than the message.
+const DEFLATE_THRESHOLD: u64 = 64;
 
 #[cfg(test)]
 mod tests {

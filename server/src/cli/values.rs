@@ -5,8 +5,9 @@ use std::str::FromStr;
 use bytesize::ByteSize;
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
+use wire::deflate::{Level, MemoryLevel, WindowBits};
 
-use crate::config::{Runtime, WriteMode};
+use crate::config::{ContextTakeover, Runtime, UncompressedReply, WriteMode};
 use crate::logging::LogFormat;
 
 /// On or off.
@@ -63,6 +64,22 @@ pub(super) fn read_buffer(text: &str) -> Result<ByteSize, String> {
     if READ_BUFFER_RANGE.contains(&size.as_u64()) { Ok(size) } else { Err("must be 128 B to 16 MiB".into()) }
 }
 
+/// A level that `--deflate-level` accepts.
+pub(super) fn level(text: &str) -> Result<Level, String> {
+    text.parse().ok().and_then(Level::new).ok_or_else(|| "must be 1 to 9".into())
+}
+
+/// A level that `--deflate-memory` accepts.
+pub(super) fn memory_level(text: &str) -> Result<MemoryLevel, String> {
+    text.parse().ok().and_then(MemoryLevel::new).ok_or_else(|| "must be 1 to 9".into())
+}
+
+/// A window that `--deflate-window-bits` accepts: zlib, and so most clients, knows none of 8 bits.
+pub(super) fn window_bits(text: &str) -> Result<WindowBits, String> {
+    let bits = text.parse().ok().and_then(WindowBits::new).filter(|bits| bits.get() > 8);
+    bits.ok_or_else(|| "must be 9 to 15".into())
+}
+
 // By hand, because the configuration knows nothing of the command line.
 macro_rules! value_enum {
     ($type:ty { $($variant:ident = $name:literal),+ }) => {
@@ -80,6 +97,8 @@ macro_rules! value_enum {
 
 value_enum!(Runtime { Sharded = "sharded", WorkStealing = "work-stealing" });
 value_enum!(WriteMode { Cork = "cork", PerFrame = "per-frame", Vectored = "vectored" });
+value_enum!(ContextTakeover { Off = "off", Server = "server", Client = "client", Both = "both" });
+value_enum!(UncompressedReply { Plain = "plain", Compressed = "compressed" });
 value_enum!(LogFormat { Text = "text", Json = "json" });
 
 /// Cores that an affinity mask of glibc's size can name.

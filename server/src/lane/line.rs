@@ -10,41 +10,40 @@ use std::net::TcpStream;
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::EventFlags;
-use socket2::SockRef;
-use wire::{Echoed, End, Limits, Violation};
+use wire::{End, Violation};
 
+use super::batch::Batch;
+use super::echo::{Echo, Exchanged, Left};
 use crate::config::Config;
-use crate::connection;
-use crate::cost;
 use crate::worker::Admission;
+use crate::{connection, deflate};
 
-/// What the lines of one worker share while they are served: its one buffer, and how it reads.
+/// What the lines of one worker share while they are served: its one buffer, and how what lies in it is echoed.
 pub(super) struct Desk {
     buffer: Box<[u8]>,
-    limits: Limits,
     read_at_most: usize,
-    manner: Manner,
-}
-
-/// What is done for a read besides echoing it.
-#[derive(Debug, Clone, Copy)]
-struct Manner {
-    quickack: bool,
-    /// Nanoseconds burnt for every message.
-    inject_cost: u32,
+    echo: Echo,
+    /// The sockets to be served.
+    pub(super) batch: Batch,
 }
 
 impl Desk {
     pub(super) fn new(config: &Config) -> Self {
         Self {
             buffer: vec![0; BUFFER].into_boxed_slice(),
-            limits: Limits {
-                max_message_size: config.limits.max_message_size,
-                max_fragments: config.limits.max_fragments,
-            },
             read_at_most: config.echo.read_buffer.unwrap_or(BUFFER).min(BUFFER - GATHERED),
-            manner: Manner { quickack: config.socket.tcp_quickack, inject_cost: config.echo.inject_cost },
+            echo: Echo::new(config),
+            batch: Batch::new(),
         }
+    }
+
+    /// Whether others have waited long enough by now; then a new turn begins.
+    pub(super) fn ends_turn(&mut self) -> bool {
+        let ends = self.echo.spent > TURN_NS;
+        if ends {
+            self.echo.spent = 0;
+        }
+        ends
     }
 }
 
@@ -53,6 +52,7 @@ impl Desk {
 pub(super) struct Line {
     stream: TcpStream,
     admission: Admission,
+    codec: deflate::Connection,
     held: Option<Box<Held>>,
 }
 
@@ -67,8 +67,8 @@ enum Held {
 
 /// What became of a line that was served.
 pub(super) enum Served {
-    /// It waits for what it waited for before; so many bytes of replies were sent.
-    Waits { sent: usize },
+    /// It waits for what it waited for before.
+    Waits,
     /// From now on it waits for this.
     Turns(EventFlags),
     /// It leaves the lane.
@@ -89,8 +89,8 @@ pub(super) enum Parting {
 
 impl Line {
     /// A connection that stands between two messages with nothing buffered.
-    pub(super) fn new(stream: TcpStream, admission: Admission) -> Self {
-        Self { stream, admission, held: None }
+    pub(super) fn new(stream: TcpStream, admission: Admission, codec: deflate::Connection) -> Self {
+        Self { stream, admission, codec, held: None }
     }
 
     pub(super) fn stream(&self) -> &TcpStream {
@@ -107,7 +107,9 @@ impl Line {
             Some(Held::Begun(_)) | None => Vec::new(),
         };
         match parting {
-            Parting::Detour(read_ahead) => connection::detour(self.admission, self.stream, read_ahead),
+            Parting::Detour(read_ahead) => {
+                connection::detour(self.admission, self.stream, read_ahead, self.codec);
+            }
             Parting::Refusal(violation) => connection::refuse(self.admission, self.stream, unsent, violation),
             Parting::Drain => connection::go_away(self.admission, self.stream, unsent),
         }
@@ -116,6 +118,7 @@ impl Line {
     /// Does what its socket is ready for: one read or none, one write or none.
     #[inline]
     pub(super) fn serve(&mut self, desk: &mut Desk) -> Served {
+        desk.echo.spent += CALLS_NS;
         match self.held.take().map(|held| *held) {
             None => self.read(desk, 0),
             Some(Held::Begun(frame)) if is_gathered(&frame) => self.gather(desk, frame),
@@ -130,23 +133,26 @@ impl Line {
     /// Reads into the worker's buffer, behind the `kept` bytes in it, and echoes.
     #[inline]
     fn read(&mut self, desk: &mut Desk, kept: usize) -> Served {
-        let Desk { buffer, limits, read_at_most, manner } = desk;
-        let received = match settle((&self.stream).read(&mut buffer[kept..kept + *read_at_most])) {
+        let window = &mut desk.buffer[kept..kept + desk.read_at_most];
+        let received = match settle((&self.stream).read(window)) {
             Ok(Some(0)) | Err(_) => return Served::Ends,
             Ok(received) => received.unwrap_or(0),
         };
-        let bytes = &mut buffer[..kept + received];
-        let Ok((Echoed { consumed, written, end, .. }, sent)) = self.echo(bytes, limits, *manner) else {
+        let bytes = &mut desk.buffer[..kept + received];
+        let Ok(Exchanged { consumed, left, end }) = desk.echo.exchange(&self.stream, &mut self.codec, bytes) else {
             return Served::Ends;
         };
-        if sent == written && consumed == bytes.len() && end == End::Partial {
-            return Served::Waits { sent };
-        }
-        self.hold(end, sent, bytes[sent..written].to_vec(), 0, begin(&bytes[consumed..]))
+        let unsent = match left {
+            Left::Nothing if consumed == bytes.len() && end == End::Partial => return Served::Waits,
+            Left::Nothing => Vec::new(),
+            Left::InPlace(replies) => bytes[replies].to_vec(),
+            Left::Apart(replies) => replies,
+        };
+        self.hold(end, unsent, 0, begin(&bytes[consumed..]))
     }
 
     /// Reads the rest of a large frame into the buffer that it has for itself.
-    fn gather(&mut self, desk: &Desk, mut frame: Vec<u8>) -> Served {
+    fn gather(&mut self, desk: &mut Desk, mut frame: Vec<u8>) -> Served {
         if frame.len() == frame.capacity() && frame.try_reserve_exact(room_for_rest(&frame)).is_err() {
             return Served::Ends;
         }
@@ -157,58 +163,52 @@ impl Line {
     }
 
     /// Goes on sending `replies`.
-    fn flush(&mut self, desk: &Desk, replies: Vec<u8>, sent: usize, behind: Vec<u8>) -> Served {
+    fn flush(&mut self, desk: &mut Desk, replies: Vec<u8>, sent: usize, behind: Vec<u8>) -> Served {
         let now = match send(&self.stream, &replies[sent..]) {
             Ok(now) => now,
             Err(_) => return Served::Ends,
         };
         if sent + now < replies.len() {
             self.held = Some(Box::new(Held::Unsent { replies, sent: sent + now, behind }));
-            return Served::Waits { sent: now };
+            return Served::Waits;
         }
         drop(replies);
         // What was read behind the replies may need a protocol task, which must not wait for more to come.
         match self.echo_own(desk, behind) {
-            Served::Waits { .. } => Served::Turns(EventFlags::IN),
-            Served::Turns(_) => Served::Waits { sent: now },
+            Served::Waits => Served::Turns(EventFlags::IN),
+            Served::Turns(_) => Served::Waits,
             parting => parting,
         }
     }
 
     /// Echoes what lies in a buffer that belongs to this line.
-    fn echo_own(&mut self, desk: &Desk, mut bytes: Vec<u8>) -> Served {
-        let Ok((Echoed { consumed, written, end, .. }, sent)) = self.echo(&mut bytes, &desk.limits, desk.manner) else {
+    fn echo_own(&mut self, desk: &mut Desk, mut bytes: Vec<u8>) -> Served {
+        let exchanged = desk.echo.exchange(&self.stream, &mut self.codec, &mut bytes);
+        let Ok(Exchanged { consumed, left, end }) = exchanged else {
             return Served::Ends;
         };
         if consumed == 0 {
-            return self.hold(end, 0, Vec::new(), 0, bytes);
+            return self.hold(end, Vec::new(), 0, bytes);
         }
-        let behind = bytes[consumed..].to_vec();
-        bytes.truncate(written);
-        self.hold(end, sent, bytes, sent, behind)
-    }
-
-    /// Turns the whole frames in `bytes` into replies and sends what the socket takes: so many bytes.
-    #[inline]
-    fn echo(&self, bytes: &mut [u8], limits: &Limits, manner: Manner) -> io::Result<(Echoed, usize)> {
-        let echoed = wire::echo_in_place(bytes, limits);
-        cost::burn(manner.inject_cost, echoed.messages);
-        let sent = if echoed.written == 0 { 0 } else { send(&self.stream, &bytes[..echoed.written])? };
-        if manner.quickack {
-            // A hint to the kernel, which forgets it with every reply.
-            let _ = SockRef::from(&self.stream).set_tcp_quickack(true);
+        let behind = begin(&bytes[consumed..]);
+        match left {
+            Left::Nothing => self.hold(end, Vec::new(), 0, behind),
+            Left::InPlace(replies) => {
+                bytes.truncate(replies.end);
+                self.hold(end, bytes, replies.start, behind)
+            }
+            Left::Apart(replies) => self.hold(end, replies, 0, behind),
         }
-        Ok((echoed, sent))
     }
 
     /// Keeps for the next turn what is neither sent nor echoed, or leaves the lane with it.
-    fn hold(&mut self, end: End, now: usize, replies: Vec<u8>, sent: usize, behind: Vec<u8>) -> Served {
+    fn hold(&mut self, end: End, replies: Vec<u8>, sent: usize, behind: Vec<u8>) -> Served {
         let blocked = sent < replies.len();
         let waits = match end {
             End::Violation(violation) => Served::Leaves(Parting::Refusal(violation)),
             End::Detour if !blocked => return Served::Leaves(Parting::Detour(Bytes::from(behind))),
             End::Detour | End::Partial if blocked => Served::Turns(EventFlags::OUT),
-            End::Detour | End::Partial => Served::Waits { sent: now },
+            End::Detour | End::Partial => Served::Waits,
         };
         if blocked {
             self.held = Some(Box::new(Held::Unsent { replies, sent, behind }));
@@ -240,7 +240,7 @@ fn room_for_rest(frame: &[u8]) -> usize {
 
 /// Sends what the socket takes.
 #[inline]
-fn send(mut stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+pub(super) fn send(mut stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     Ok(settle(stream.write(bytes))?.unwrap_or(0))
 }
 
@@ -265,3 +265,11 @@ const GATHERED: usize = 16 << 10;
 /// Bytes: the room made at first for a frame to be gathered; then it grows to four times what has come. Memory that is
 /// reserved and not written to is none, so that a header alone costs its sender's peer nothing.
 const RESERVED: usize = 1 << 20;
+
+/// Nanoseconds that the system calls for a readable socket and its reply take, about.
+const CALLS_NS: u64 = 5_000;
+
+/// Nanoseconds, about: after so much of it a turn ends, and accepts, timers and protocol tasks have theirs. tokio's timers
+/// tick once in a millisecond. A line is served to its end, so that others wait for 3 ms longer at the most (a full
+/// buffer of empty messages), but for messages that are decompressed (16 MiB take some 50 ms).
+const TURN_NS: u64 = 1_000_000;

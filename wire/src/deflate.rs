@@ -1,0 +1,31 @@
+//! permessage-deflate (RFC 7692): compressed messages, without sockets or clocks.
+//!
+//! - [`negotiation`] is the handshake, [`window`] its one kind of number.
+//! - [`compressor`] makes a message's compressed payload: `matcher` finds what to refer to, `huffman` makes codes, `block`
+//!   writes them.
+//! - [`decompressor`] reads one, with the limit on its output enforced while it is read.
+//! - [`codec`] holds what one connection, or all connections of a thread, need of both.
+//! - [`echo`] turns a buffer with compressed frames into the replies to them.
+
+mod bits;
+mod block;
+pub mod codec;
+pub mod compressor;
+pub mod decompressor;
+pub mod echo;
+mod huffman;
+mod matcher;
+pub mod negotiation;
+mod symbols;
+pub mod window;
+
+pub use codec::{Codec, Shared};
+pub use compressor::{Compressor, Effort, Level, MemoryLevel, Workspace};
+pub use decompressor::{Decompressor, Output};
+pub use echo::{EchoedDeflated, Message, Replies, Uncompressed, answer, echo_deflated};
+pub use negotiation::{Agreed, ClientWindow, Direction, Offer, Policy, Refused};
+pub use window::WindowBits;
+
+/// What a sender takes off a flushed DEFLATE stream and a receiver puts back (RFC 7692, 7.2.1 and 7.2.2): the lengths of
+/// an empty stored block.
+pub(crate) const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
