@@ -14,6 +14,7 @@ use wire::{End, Violation};
 
 use super::batch::Batch;
 use super::echo::{Echo, Exchanged, Left};
+use super::spares::Spares;
 use crate::config::Config;
 use crate::worker::Admission;
 use crate::{connection, deflate};
@@ -23,6 +24,7 @@ pub(super) struct Desk {
     buffer: Box<[u8]>,
     read_at_most: usize,
     echo: Echo,
+    spares: Spares,
     /// The sockets to be served.
     pub(super) batch: Batch,
 }
@@ -33,6 +35,7 @@ impl Desk {
             buffer: vec![0; BUFFER].into_boxed_slice(),
             read_at_most: config.echo.read_buffer.unwrap_or(BUFFER).min(BUFFER - GATHERED),
             echo: Echo::new(config),
+            spares: Spares::default(),
             batch: Batch::new(),
         }
     }
@@ -148,7 +151,8 @@ impl Line {
             Left::InPlace(replies) => bytes[replies].to_vec(),
             Left::Apart(replies) => replies,
         };
-        self.hold(end, unsent, 0, begin(&bytes[consumed..]))
+        let behind = begin(&bytes[consumed..], &mut desk.spares);
+        self.hold(end, unsent, 0, behind)
     }
 
     /// Reads the rest of a large frame into the buffer that it has for itself.
@@ -172,7 +176,7 @@ impl Line {
             self.held = Some(Box::new(Held::Unsent { replies, sent: sent + now, behind }));
             return Served::Waits;
         }
-        drop(replies);
+        desk.spares.put(replies);
         // What was read behind the replies may need a protocol task, which must not wait for more to come.
         match self.echo_own(desk, behind) {
             Served::Waits => Served::Turns(EventFlags::IN),
@@ -190,14 +194,15 @@ impl Line {
         if consumed == 0 {
             return self.hold(end, Vec::new(), 0, bytes);
         }
-        let behind = begin(&bytes[consumed..]);
+        let behind = begin(&bytes[consumed..], &mut desk.spares);
+        if let Left::InPlace(replies) = left {
+            bytes.truncate(replies.end);
+            return self.hold(end, bytes, replies.start, behind);
+        }
+        desk.spares.put(bytes);
         match left {
-            Left::Nothing => self.hold(end, Vec::new(), 0, behind),
-            Left::InPlace(replies) => {
-                bytes.truncate(replies.end);
-                self.hold(end, bytes, replies.start, behind)
-            }
             Left::Apart(replies) => self.hold(end, replies, 0, behind),
+            _ => self.hold(end, Vec::new(), 0, behind),
         }
     }
 
@@ -225,9 +230,11 @@ fn is_gathered(frame: &[u8]) -> bool {
 }
 
 /// A copy of the beginning of a frame, with room for what is to come if it is gathered.
-fn begin(frame: &[u8]) -> Vec<u8> {
-    let room = if is_gathered(frame) { room_for_rest(frame) } else { 0 };
-    let mut copy = Vec::with_capacity(frame.len() + room);
+fn begin(frame: &[u8], spares: &mut Spares) -> Vec<u8> {
+    if !is_gathered(frame) {
+        return frame.to_vec();
+    }
+    let mut copy = spares.take(frame.len() + room_for_rest(frame));
     copy.extend_from_slice(frame);
     copy
 }
