@@ -1,4 +1,4 @@
-//! One run of a plan against a server: a [`Session`] of one phase.
+//! One run of a plan against a server: a session of one phase.
 
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;

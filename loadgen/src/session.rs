@@ -32,6 +32,7 @@ pub struct Session<'a, 'scope> {
     starts: Vec<mpsc::Sender<Start>>,
     threads: Vec<ScopedJoinHandle<'scope, std::io::Result<()>>>,
     /// Intervals of earlier phases, for the next ones to write into.
+    #[expect(clippy::vec_box, reason = "workers and this thread hand them to and fro, a quarter of a megabyte each")]
     intervals: Vec<Box<Interval>>,
 }
 
@@ -239,6 +240,7 @@ struct Watch<'a> {
     spares: Vec<mpsc::Sender<Box<Interval>>>,
     turn: usize,
     /// Where they go once the workers are done.
+    #[expect(clippy::vec_box, reason = "as above")]
     pool: &'a mut Vec<Box<Interval>>,
     take: &'a mut dyn FnMut(&Interval),
     live: &'a Live,

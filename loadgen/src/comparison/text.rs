@@ -135,7 +135,7 @@ fn noise_floor(comparison: &Comparison, f: &mut Formatter<'_>) -> fmt::Result {
         .iter()
         .filter(|metric| metric.gated)
         .map(|metric| {
-            let floor = metric.resolution.map_or_else(|| "not known".to_owned(), |floor| percent(floor));
+            let floor = metric.resolution.map_or_else(|| "not known".to_owned(), percent);
             format!("{} {floor}", metric.metric)
         })
         .collect();
