@@ -7,10 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use wire::{Cursor, Limits, Peer, Stop, Violation};
 use wire_fuzz::model::{Verdict, verdict};
 
-const LIMITS: Limits = Limits {
-    max_message_size: 300,
-    max_fragments: 3,
-};
+const LIMITS: Limits = Limits { max_message_size: 300, max_fragments: 3 };
 
 fuzz_target!(|input: &[u8]| {
     let [peer, step, stream @ ..] = input else { return };

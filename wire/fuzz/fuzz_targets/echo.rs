@@ -7,10 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use wire::{End, Limits, echo_in_place};
 use wire_fuzz::model;
 
-const LIMITS: Limits = Limits {
-    max_message_size: 3000,
-    max_fragments: 1,
-};
+const LIMITS: Limits = Limits { max_message_size: 3000, max_fragments: 1 };
 
 fuzz_target!(|stream: &[u8]| {
     let mut buf = stream.to_vec();

@@ -138,7 +138,7 @@ impl Level {
         let (depth, nice, lazy) = match self.0 {
             1 => (1, 258, 0),
             2 => (1, 258, 8),
-            3 => (1, 258, 16),
+            3 => (1, 258, 64),
             4 => (2, 32, 16),
             5 => (4, 32, 16),
             6 => (8, 64, 32),
@@ -146,8 +146,9 @@ impl Level {
             8 => (128, 258, 128),
             _ => (1024, 258, 258),
         };
-        let depth = if context_takeover && self.0 > 2 { depth * 4 } else { depth };
-        Search { depth, nice, lazy }
+        let far = context_takeover && self.0 > 2;
+        let depth = if far { depth * 4 } else { depth };
+        Search { depth, nice, lazy, entered: if far || self.0 > 3 { usize::MAX } else { 2 } }
     }
 }
 

@@ -33,6 +33,8 @@ pub(crate) struct Search {
     pub(crate) nice: usize,
     /// Bytes of a match below which the next position is tried as well, for a longer one; 0 for never.
     pub(crate) lazy: usize,
+    /// Positions entered at a match's end, besides its first. What begins amid a match seldom begins a match itself.
+    pub(crate) entered: usize,
 }
 
 /// A match with what is behind.
@@ -102,6 +104,7 @@ impl Matcher {
             tokens.matched(found.len, found.distance);
             self.repeated = found.distance;
             let end = at + found.len;
+            inserted = inserted.max(end.saturating_sub(self.search.entered));
             if inserted < end.min(last) {
                 self.insert_all(data, inserted, end.min(last));
             }
