@@ -12,10 +12,13 @@ use std::{fs, str};
 
 use anyhow::{Context as _, bail};
 
+use crate::baseline::{BaselineError, Request};
 use crate::cli::{self, Invocation};
 use crate::compare::CompareError;
+use crate::conversion::ConversionError;
 use crate::cores::Cores;
 use crate::environment::Environment;
+use crate::gate::Gate;
 use crate::interrupt::Interrupt;
 use crate::limits;
 use crate::output::{Output, Sinks};
@@ -28,11 +31,13 @@ use crate::run::{self, RunError, World};
 use crate::server_config;
 use crate::sweep::SweepError;
 use crate::target::{EMBEDDED_PROGRAM, Server, Spec, TargetError};
+use crate::threshold::Threshold;
 use crate::trust::Verdict;
 
 /// Runs the program with these arguments, its name first.
 ///
-/// Exit codes: 0 measured; 1 the run failed; 2 usage; 98 measured but not to be trusted; 130 interrupted.
+/// Exit codes: 0 measured; 1 the run failed; 2 usage; 98 measured but not to be trusted; 99 a threshold was crossed; 130
+/// interrupted.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cores = Cores::allowed();
     let threads = NonZeroUsize::new(cores.count() / 2).unwrap_or(NonZeroUsize::MIN);
@@ -47,9 +52,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
             return server::cli::main(EMBEDDED_PROGRAM, arguments);
         }
-        Ok(Invocation::Run { plan, server, output }) => once(&plan, &server, &output, &cores),
         Ok(Invocation::Compare(comparing)) => compare::run(comparing, &cores),
         Ok(Invocation::Sweep(sweeping)) => sweep::run(sweeping, &cores),
+        Ok(Invocation::Run { plan, server, gate, output }) => once(&plan, &server, &gate, &output, &cores),
+        Ok(Invocation::Report(conversion)) => conversion.run().map(|()| Verdict::Ok).map_err(Into::into),
         Ok(Invocation::Quick { plan, output }) => quick(&plan, &output, &cores),
     };
     match result {
@@ -61,16 +67,29 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 || error.downcast_ref().is_some_and(SweepError::is_interruption);
             // As above: stderr may be closed.
             let _ = writeln!(io::stderr(), "error: {error:#}");
-            ExitCode::from(if interrupted { Verdict::Interrupted } else { Verdict::Failed }.exit_code())
+            // Files that cannot be used are usage: nothing was measured, and trying again changes nothing.
+            let unusable = error.is::<BaselineError>()
+                || error.downcast_ref().is_some_and(|error: &ConversionError| error.is_usage());
+            ExitCode::from(match (interrupted, unusable) {
+                (true, _) => Verdict::Interrupted.exit_code(),
+                (false, true) => USAGE,
+                (false, false) => Verdict::Failed.exit_code(),
+            })
         }
     }
 }
 
 /// One run.
-fn once(plan: &Plan, server: &Spec, output: &Output, cores: &Cores) -> anyhow::Result<Verdict> {
+fn once(plan: &Plan, server: &Spec, gate: &Gate, output: &Output, cores: &Cores) -> anyhow::Result<Verdict> {
+    // Before the report's own file is opened: it may be the same.
+    let baseline =
+        gate.baseline.as_ref().map(|request| Ok::<_, BaselineError>((request, request.read()?))).transpose()?;
     let mut sinks = Sinks::open(output, io::stdout())?;
     let bench = Bench::set_up(plan, server, cores)?;
-    let report = bench.run("run", plan, output.quiet)?;
+    let accept = |(request, report): (&Request, Report)| request.accept(report, &bench.environment(plan));
+    let baseline = baseline.map(accept).transpose()?;
+    let mut report = bench.run("run", plan, gate.abort_on(), output.quiet)?.judged_by(&gate.thresholds)?;
+    report.baseline = baseline.map(|baseline| baseline.compare(&report)).transpose()?;
     sinks.run(&report)?;
     Ok(report.verdict())
 }
@@ -80,7 +99,7 @@ fn quick(plan: &Plan, output: &Output, cores: &Cores) -> anyhow::Result<Verdict>
     let mut sinks = Sinks::open(output, io::stdout())?;
     let fast = Plan { warmup: QUICK_WARMUP, stop: Stop::After(QUICK_DURATION), ..plan.clone() };
     let bench = Bench::set_up(&fast, &Spec::Embedded(Vec::new()), cores)?;
-    let first = bench.run("how fast", &fast, output.quiet)?;
+    let first = bench.run("how fast", &fast, &[], output.quiet)?;
     sinks.text(&first)?;
     let mut verdict = first.verdict();
     let half = round(first.throughput.messages_per_second / 2.0);
@@ -89,7 +108,7 @@ fn quick(plan: &Plan, output: &Output, cores: &Cores) -> anyhow::Result<Verdict>
         // With a core of its own a worker need not sleep, and is the less late for it.
         let pacing = if cores.count() > 1 { Pacing::Spin } else { Pacing::Sleep };
         let late = Plan { load: Load::Open { rate, arrival: Arrival::Uniform }, pacing, ..fast };
-        let second = bench.run("how late at half of that", &late, output.quiet)?;
+        let second = bench.run("how late at half of that", &late, &[], output.quiet)?;
         sinks.text(&second)?;
         verdict = verdict.max(second.verdict());
         runs.push(second);
@@ -138,7 +157,7 @@ impl Bench {
         Ok(Self { server, target, server_pids, corpus, worker_cores, server_config, interrupt })
     }
 
-    fn run(&self, name: &str, plan: &Plan, quiet: bool) -> Result<Report, RunError> {
+    fn run(&self, name: &str, plan: &Plan, abort_on: &[Threshold], quiet: bool) -> Result<Report, RunError> {
         let live = Live::default();
         let mut progress = Progress::new(plan, quiet);
         let world = World {
@@ -147,13 +166,17 @@ impl Bench {
             corpus: &self.corpus,
             cores: self.worker_cores.as_ref(),
             interrupted: self.interrupt.flag(),
+            abort_on,
             live: &live,
             show: &mut |phase| progress.show(phase, &live),
         };
         let measured = run::measure(plan, world);
         progress.clear();
-        let environment = Environment::collect(plan, self.server_config.clone());
-        Ok(Report::new(name, &self.target, &measured?, environment))
+        Ok(Report::new(name, &self.target, &measured?, self.environment(plan)))
+    }
+
+    fn environment(&self, plan: &Plan) -> Environment {
+        Environment::collect(plan, Some(self.corpus.digest()), self.server_config.clone())
     }
 }
 
@@ -173,6 +196,9 @@ fn file_content(plan: &Plan) -> anyhow::Result<Option<Vec<u8>>> {
     }
     Ok(Some(content))
 }
+
+/// The exit code of arguments that cannot be used.
+const USAGE: u8 = 2;
 
 /// The warm-up of each of the two quick runs.
 const QUICK_WARMUP: Duration = Duration::from_secs(1);

@@ -2,6 +2,7 @@
 //! invalid. Whatever is wrong with an argument is said here, with its flag, its value and what was expected.
 
 mod compare;
+mod report;
 mod sweep;
 mod values;
 
@@ -14,9 +15,14 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
+use crate::baseline;
+use crate::conversion::Conversion;
+use crate::gate::Gate;
+use crate::metric::Metric;
 use crate::output::{Format, Output};
 use crate::plan::{Arrival, Connect, Kind, Load, Message, Pacing, Payload, Plan, Rate, Sizes, Stop};
 use crate::target::{EMBEDDED_SUBCOMMAND, Spec};
+use crate::threshold::Threshold;
 use crate::url::Url;
 pub use compare::Comparing;
 pub use sweep::Sweeping;
@@ -37,6 +43,8 @@ pub enum Invocation {
         plan: Plan,
         /// Against which server.
         server: Spec,
+        /// What it has to keep.
+        gate: Gate,
         /// Where its report goes.
         output: Output,
     },
@@ -44,6 +52,8 @@ pub enum Invocation {
     Compare(Comparing),
     /// A sweep over combinations of flags.
     Sweep(Sweeping),
+    /// Saved reports in another format.
+    Report(Conversion),
     /// The embedded server in this process, with these arguments of `echo-server`.
     EmbeddedServer(Vec<OsString>),
 }
@@ -63,9 +73,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, threads: NonZeroUsiz
         None => Ok(Invocation::Quick { plan: default_plan(threads), output: cli.report.lower(FileArgs::default())? }),
         Some(Command::Run(run)) => {
             let (server, files) = (run.server.lower(), run.files);
+            let load = run.load.lower();
             let plan = Plan {
                 connections: run.load.connections,
-                load: run.load.lower(),
+                load,
                 stop: run.span.messages.map_or(Stop::After(run.span.duration), Stop::Messages),
                 warmup: run.span.warmup,
                 drain_timeout: run.load.drain_timeout,
@@ -75,16 +86,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, threads: NonZeroUsiz
                 threads: run.threads.unwrap_or(threads),
                 seed: run.seed,
             };
-            Ok(Invocation::Run { plan, server, output: cli.report.lower(files)? })
+            Ok(Invocation::Run { server, gate: run.gate.lower(&plan)?, output: run.report.lower(files)?, plan })
         }
-        Some(Command::Compare(compare)) => {
-            let output = cli.report.lower(FileArgs::default())?;
-            Ok(Invocation::Compare(compare.lower(threads, output)?))
-        }
-        Some(Command::Sweep(sweep)) => {
-            let output = cli.report.lower(FileArgs::default())?;
-            Ok(Invocation::Sweep(sweep.lower(&arguments, threads, output)?))
-        }
+        Some(Command::Sweep(sweep)) => Ok(Invocation::Sweep(sweep.lower(&arguments, threads)?)),
+        Some(Command::Compare(compare)) => Ok(Invocation::Compare(compare.lower(threads)?)),
+        Some(Command::Report(report)) => Ok(Invocation::Report(report.lower()?)),
     }
 }
 
@@ -101,10 +107,16 @@ pub fn default_plan(threads: NonZeroUsize) -> Plan {
 /// Without a subcommand it answers the two first questions in about 15 seconds, against an embedded server: how fast
 /// (closed loop, 100 connections of 64 B), and how late at half of that (open loop).
 #[derive(Debug, Parser)]
-#[command(name = "loadgen", version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(
+    name = "loadgen",
+    version,
+    max_term_width = 100,
+    after_help = EXIT_CODES,
+    args_conflicts_with_subcommands = true
+)]
 struct Cli {
     #[command(flatten)]
-    report: ReportArgs,
+    report: OutputArgs,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -117,6 +129,8 @@ enum Command {
     Compare(Box<compare::CompareArgs>),
     /// Tell which of some flags help, by how much, and whether that is real
     Sweep(Box<sweep::SweepArgs>),
+    /// Turn saved reports into another format
+    Report(report::ReportArgs),
 }
 
 #[derive(Debug, Args)]
@@ -132,6 +146,10 @@ struct RunArgs {
     message: MessageArgs,
     #[command(flatten)]
     connect: ConnectArgs,
+    #[command(flatten)]
+    gate: GateArgs,
+    #[command(flatten)]
+    report: OutputArgs,
     #[command(flatten)]
     files: FileArgs,
     /// Worker threads, one connection each at least [default: half of the allowed cores]
@@ -230,16 +248,34 @@ struct ConnectArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Limits")]
+struct GateArgs {
+    /// A limit, as latency.p99<5ms, throughput>100k or achieved>=99% (or k6's p(99)<5, in ms); repeatable; 99 is the
+    /// exit code where one is crossed
+    #[arg(long = "threshold", value_name = "METRIC<LIMIT")]
+    thresholds: Vec<Threshold>,
+    /// End the run as soon as what it has measured crosses a threshold; looked at every second
+    #[arg(long, requires = "thresholds")]
+    abort_on_fail: bool,
+    /// Compare with the saved report of an earlier run of the same plan
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Compare even if the baseline was made on another machine, kernel, compiler or version
+    #[arg(long, requires = "baseline")]
+    allow_environment_change: bool,
+}
+
+#[derive(Debug, Args)]
 #[command(next_help_heading = "Report")]
-struct ReportArgs {
+struct OutputArgs {
     /// What stdout gets
-    #[arg(long, global = true, default_value = "text")]
+    #[arg(long, default_value = "text")]
     format: Format,
     /// Write the JSON report to FILE as well
-    #[arg(short, long, global = true, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// No progress on stderr, where it is drawn only on a terminal anyway
-    #[arg(short, long, global = true)]
+    #[arg(short, long)]
     quiet: bool,
 }
 
@@ -305,7 +341,21 @@ impl ConnectArgs {
     }
 }
 
-impl ReportArgs {
+impl GateArgs {
+    fn lower(self, plan: &Plan) -> Result<Gate, clap::Error> {
+        let offered = self.thresholds.iter().find(|threshold| threshold.metric() == Metric::Achieved);
+        if let (Some(threshold), Load::Closed { .. }) = (offered, plan.load) {
+            return Err(refusal(&format!(
+                "--threshold '{threshold}': only an open loop offers a rate; expected --rate"
+            )));
+        }
+        let environment_may_change = self.allow_environment_change;
+        let baseline = self.baseline.map(|file| baseline::Request { file, environment_may_change });
+        Ok(Gate { thresholds: self.thresholds, abort: self.abort_on_fail, baseline })
+    }
+}
+
+impl OutputArgs {
     fn lower(self, files: FileArgs) -> Result<Output, clap::Error> {
         let named: Vec<(&str, &PathBuf)> =
             [("--output", &self.output), ("--hgrm", &files.hgrm), ("--hlog", &files.hlog)]
@@ -332,7 +382,8 @@ fn refusal(message: &str) -> clap::Error {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 measured; 1 the run failed (no connection; messages lost, corrupted, reordered \
-    or unexpected); 2 usage; 98 measured, but not to be trusted (the report says why); 130 interrupted.";
+    or unexpected); 2 usage; 98 measured, but not to be trusted (the report says why); 99 a threshold was crossed; 130 \
+    interrupted.";
 
 /// 64 B, as small as a chat line or a tick: what shows is the cost per message, not that per byte.
 const DEFAULT_SIZE: Sizes = Sizes::exactly(64);

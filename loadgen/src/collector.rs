@@ -7,8 +7,11 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use crate::measured::{IntervalLatency, Measured};
+use crate::metric::SoFar;
 use crate::recorder::{INTERVAL_NS, Interval, SLICES, Slice, histogram};
 use crate::report::Encoded;
+use crate::session::Passed;
+use crate::threshold::Threshold;
 
 /// The totals of a run, in the making.
 #[derive(Debug)]
@@ -73,6 +76,14 @@ impl Collector {
             let Latency::Open(latency) = &merged.latency else { break };
             merged.latency = Latency::Packed(Encoded::from(latency));
         }
+    }
+
+    /// Whether what was collected of the measured phase, as far as it has passed, crosses a threshold.
+    pub fn crosses(&self, thresholds: &[Threshold], passed: Passed, offered_rate: Option<f64>) -> bool {
+        let Self { latency, service_time, send_lag, .. } = self;
+        let (replies, seconds) = (passed.replies, passed.elapsed.as_secs_f64());
+        let so_far = SoFar { latency, service_time, send_lag, replies, seconds, offered_rate };
+        thresholds.iter().any(|threshold| threshold.crossed_by(so_far))
     }
 
     /// Writes the totals into `measured`, whose window is known: the histograms, the latencies by interval, and the

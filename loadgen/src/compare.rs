@@ -138,7 +138,7 @@ pub fn run(
         elapsed_seconds,
         metrics,
         starts: starts.into_iter().map(start_report).collect(),
-        environment: Environment::collect(plan, None),
+        environment: Environment::collect(plan, None, None),
     })
 }
 

@@ -1,7 +1,13 @@
 //! The report of a comparison: plain data that is written as JSON (`schema/compare-v1.schema.json` describes it), read
 //! back, and rendered. Whatever a rendering needs is in it, every pair included.
 
+pub mod benchfmt;
+pub mod csv;
+pub mod junit;
+pub mod lists;
+pub mod markdown;
 mod metric;
+pub mod openmetrics;
 pub mod text;
 
 use std::collections::BTreeMap;

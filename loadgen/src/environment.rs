@@ -34,6 +34,10 @@ pub struct Environment {
     pub seed: u64,
     /// The whole plan, the values of additional headers left out.
     pub plan: Plan,
+    /// The SHA-256 of all payloads that were sent, in hexadecimal: of the cycle of messages, with their frames' headers.
+    /// Absent in reports older than the field.
+    #[serde(default)]
+    pub payload_sha256: Option<String>,
     /// What the server says of its own configuration, where it does.
     pub server_config: Option<serde_json::Value>,
 }
@@ -49,7 +53,7 @@ pub struct CpuCount {
 
 impl Environment {
     /// The environment of this process, about to run `plan`.
-    pub fn collect(plan: &Plan, server_config: Option<serde_json::Value>) -> Self {
+    pub fn collect(plan: &Plan, payload_sha256: Option<String>, server_config: Option<serde_json::Value>) -> Self {
         let cpus = CpuInfo::current().ok();
         let mut plan = plan.clone();
         for (_, value) in &mut plan.connect.headers {
@@ -71,6 +75,7 @@ impl Environment {
             rustc: env!("FATHOM_RUSTC").to_owned(),
             seed: plan.seed,
             plan,
+            payload_sha256,
             server_config,
         }
     }

@@ -18,6 +18,8 @@ pub struct Measured {
     pub window: Duration,
     /// Whether it ended early on request.
     pub interrupted: bool,
+    /// Whether it ended early because a threshold was crossed.
+    pub aborted: bool,
     /// From the intended send to the reply, ns.
     pub latency: Histogram<u64>,
     /// From the actual send to the reply, ns.
@@ -59,6 +61,7 @@ impl Measured {
             began_at,
             window,
             interrupted: false,
+            aborted: false,
             latency: histogram(),
             service_time: histogram(),
             send_lag: histogram(),

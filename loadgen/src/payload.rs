@@ -3,6 +3,7 @@
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
+use sha2::{Digest, Sha256};
 use wire::{Header, MAX_HEADER_LEN, OpCode, apply_mask};
 
 use crate::plan::{Kind, Message, Payload};
@@ -103,6 +104,11 @@ impl Corpus {
             Ok(Some((_, header_len))) => &frame[header_len..],
             _ => unreachable!("the corpus holds whole frames"),
         }
+    }
+
+    /// The SHA-256 of all messages of the cycle as unmasked frames, in hexadecimal: equal where the same is sent.
+    pub fn digest(&self) -> String {
+        Sha256::digest(self.replies(0, self.len)).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The message `steps` after `index` in the cycle.

@@ -1,21 +1,34 @@
 //! The report of a run: plain data that is written as JSON (`schema/run-v1.schema.json` describes it), read back, and
 //! rendered by the modules beneath.
 
+pub mod action_benchmark;
+pub mod benchfmt;
+pub mod bmf;
+pub mod csv;
+pub mod differences;
 pub mod hgrm;
 pub mod hlog;
+pub mod html;
+pub mod junit;
+pub mod markdown;
+pub mod merge;
+pub mod openmetrics;
 mod sketch;
 mod stats;
 pub mod text;
+pub(crate) mod words;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use crate::baseline::Baseline;
 use crate::environment::Environment;
 use crate::measured::{Connections, IntervalLatency, Measured, Usage};
 use crate::plan::{Arrival, Load, seconds};
 use crate::recorder::Messages;
+use crate::threshold::{Judged, Outcome, Threshold};
 use crate::trust::{self, Trust, Verdict};
 pub use stats::{DecodeError, Encoded, Stats};
 
@@ -33,8 +46,17 @@ pub struct Report {
     pub began_at: SystemTime,
     /// Whether it was ended early on request.
     pub interrupted: bool,
+    /// Whether it was ended early because a threshold was crossed.
+    #[serde(default)]
+    pub aborted: bool,
     /// What the figures are worth.
     pub trust: Trust,
+    /// The limits that it was to keep, and whether it did.
+    #[serde(default)]
+    pub thresholds: Vec<Judged>,
+    /// An earlier run, and how this one differs from it.
+    #[serde(default)]
+    pub baseline: Option<Baseline>,
     /// What was asked for, and how much of it was sent.
     pub load: LoadReport,
     /// What came back.
@@ -188,7 +210,10 @@ impl Report {
             target: target.to_owned(),
             began_at: measured.began_at,
             interrupted: measured.interrupted,
+            aborted: measured.aborted,
             trust: trust::judge(plan, measured),
+            thresholds: Vec::new(),
+            baseline: None,
             load: LoadReport {
                 mode,
                 in_flight,
@@ -224,15 +249,27 @@ impl Report {
     /// How the run ended.
     pub fn verdict(&self) -> Verdict {
         let Messages { corrupted, reordered, lost, unexpected, .. } = self.messages;
+        let outcome = |outcome| self.thresholds.iter().any(|judged| judged.outcome == outcome);
         if self.interrupted {
             Verdict::Interrupted
         } else if self.connections.established == 0 || corrupted + reordered + lost + unexpected > 0 {
             Verdict::Failed
-        } else if !self.trust.valid {
+        } else if !self.trust.valid || outcome(Outcome::Unknown) {
             Verdict::Untrusted
+        } else if self.aborted || outcome(Outcome::Crossed) {
+            Verdict::Crossed
         } else {
             Verdict::Ok
         }
+    }
+
+    /// The same report, held against thresholds.
+    ///
+    /// # Errors
+    /// When its histograms cannot be read.
+    pub fn judged_by(mut self, thresholds: &[Threshold]) -> Result<Self, DecodeError> {
+        self.thresholds = thresholds.iter().map(|threshold| threshold.judge(&self)).collect::<Result<_, _>>()?;
+        Ok(self)
     }
 }
 
@@ -266,6 +303,17 @@ impl ProcessCost {
             max_rss_bytes: usage.max_rss_bytes,
         }
     }
+}
+
+/// The runs' names, those that repeat told apart by a number.
+fn unique_names(runs: &[Report]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for run in runs {
+        let numbered = (2..).map(|number| format!("{} {number}", run.name));
+        let mut candidates = std::iter::once(run.name.clone()).chain(numbered);
+        names.push(candidates.find(|name| !names.contains(name)).expect("there is always a next number"));
+    }
+    names
 }
 
 /// Instants as text that people and every language's date parser read.

@@ -1,6 +1,6 @@
 //! One run of a plan against a server: a session of one phase.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{io, thread};
 
@@ -8,9 +8,11 @@ use crate::collector::Collector;
 use crate::cores::Cores;
 use crate::measured::Measured;
 use crate::payload::Corpus;
-use crate::plan::Plan;
+use crate::plan::{Plan, Stop};
 use crate::progress::{Live, Phase};
-use crate::session::{Session, Span};
+use crate::recorder::Interval;
+use crate::session::{Passed, Session, Span};
+use crate::threshold::Threshold;
 use crate::url::Url;
 use crate::worker::Common;
 
@@ -26,6 +28,8 @@ pub struct World<'a> {
     pub cores: Option<&'a Cores>,
     /// Set when the run is to end early.
     pub interrupted: &'a AtomicBool,
+    /// The limits that end the run once what it has measured crosses one.
+    pub abort_on: &'a [Threshold],
     /// Counters for the progress display.
     pub live: &'a Live,
     /// Shows the progress; called every [`SHOW_EVERY`] or oftener.
@@ -66,7 +70,7 @@ pub enum RunError {
 /// # Errors
 /// When nothing could be measured. Connections and messages that fail are part of [`Measured`].
 pub fn measure(plan: &Plan, world: World<'_>) -> Result<Measured, RunError> {
-    let World { url, server_pids, corpus, cores, interrupted, live, show } = world;
+    let World { url, server_pids, corpus, cores, interrupted, abort_on, live, show } = world;
     let addresses = url.resolve().map_err(|source| RunError::Resolve { url: url.clone(), source })?;
     let workers = plan.workers();
     let common = Common { plan, url, addresses: &addresses, corpus, cores, interrupted, live, workers };
@@ -74,12 +78,32 @@ pub fn measure(plan: &Plan, world: World<'_>) -> Result<Measured, RunError> {
         let mut session = Session::open(scope, common, show)?;
         let span = Span { warmup: plan.warmup, stop: plan.stop, seed: plan.seed, delay: START_DELAY, server_pids };
         let mut collector = Collector::new();
-        let mut measured = session.phase(span, &mut |interval| collector.take(interval), show)?;
+        let mut crossed = false;
+        let take = &mut |interval: &Interval, passed: Option<Passed>| {
+            collector.take(interval);
+            if passed.is_some_and(|passed| collector.crosses(abort_on, passed, plan.offered_rate())) {
+                crossed = true;
+                interrupted.store(true, Ordering::Relaxed);
+            }
+        };
+        let mut measured = session.phase(span, take, show)?;
+        if crossed {
+            // It may have come with the last interval, when there was nothing left to end.
+            (measured.interrupted, measured.aborted) = (false, !complete(plan, &measured));
+        }
         collector.finish(&mut measured);
         measured.connect.clone_from(session.connect());
         session.close()?;
         Ok(measured)
     })
+}
+
+/// Whether the run got to where its plan ends it.
+fn complete(plan: &Plan, measured: &Measured) -> bool {
+    match plan.stop {
+        Stop::After(duration) => measured.window >= duration,
+        Stop::Messages(messages) => measured.messages.received + measured.messages.lost >= messages.get(),
+    }
 }
 
 /// How long after the last connection is open the load starts: time for every worker to reach its lane.

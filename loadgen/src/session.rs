@@ -32,7 +32,7 @@ pub struct Session<'a, 'scope> {
     starts: Vec<mpsc::Sender<Start>>,
     threads: Vec<ScopedJoinHandle<'scope, std::io::Result<()>>>,
     /// Intervals of earlier phases, for the next ones to write into.
-    #[expect(clippy::vec_box, reason = "workers and this thread hand them to and fro, a quarter of a megabyte each")]
+    #[expect(clippy::vec_box, reason = "workers pass them on in their boxes")]
     intervals: Vec<Box<Interval>>,
 }
 
@@ -49,6 +49,15 @@ pub struct Span<'a> {
     pub delay: Duration,
     /// The server's processes, whose use of the machine is looked at as the measured phase begins and ends.
     pub server_pids: &'a [i32],
+}
+
+/// How much of a measured phase has passed.
+#[derive(Debug, Clone, Copy)]
+pub struct Passed {
+    /// Since its beginning.
+    pub elapsed: Duration,
+    /// Replies that came in that time.
+    pub replies: u64,
 }
 
 /// What came of opening the connections.
@@ -103,14 +112,15 @@ impl<'a, 'scope> Session<'a, 'scope> {
     }
 
     /// Runs one phase and waits for its end. Every interval that a worker has filled is given to `take`, in which
-    /// histograms and slices are collected: those of what is returned are empty.
+    /// histograms and slices are collected: those of what is returned are empty. With it comes how much of the measured
+    /// phase has passed, until that is over.
     ///
     /// # Errors
     /// When the kernel refuses a worker to wait for its connections.
     pub fn phase(
         &mut self,
         span: Span<'_>,
-        take: &mut dyn FnMut(&Interval),
+        take: &mut dyn FnMut(&Interval, Option<Passed>),
         show: &mut dyn FnMut(Phase),
     ) -> Result<Measured, RunError> {
         let (full, intervals) = mpsc::channel();
@@ -242,7 +252,7 @@ struct Watch<'a> {
     /// Where they go once the workers are done.
     #[expect(clippy::vec_box, reason = "as above")]
     pool: &'a mut Vec<Box<Interval>>,
-    take: &'a mut dyn FnMut(&Interval),
+    take: &'a mut dyn FnMut(&Interval, Option<Passed>),
     live: &'a Live,
     show: &'a mut dyn FnMut(Phase),
 }
@@ -255,17 +265,18 @@ impl Watch<'_> {
             Stop::After(duration) => begin + duration,
             Stop::Messages(_) => begin + FOREVER,
         };
-        self.until(begin, Phase::WarmingUp);
+        self.until(begin, Phase::WarmingUp, None);
+        let before = self.live.replies.load(Ordering::Relaxed);
         let samplers = (Sampler::own(), Sampler::of(server_pids));
-        self.until(end, Phase::Measuring);
+        self.until(end, Phase::Measuring, Some((begin, before)));
         let own = samplers.0.finish().expect("this process lives, and /proc tells of it");
         let usage = (own, samplers.1.and_then(Sampler::finish));
-        self.until(end + FOREVER, Phase::Draining);
+        self.until(end + FOREVER, Phase::Draining, None);
         usage
     }
 
-    /// Collects until then, or until the last worker is done.
-    fn until(&mut self, then: Instant, phase: Phase) {
+    /// Collects until then, or until the last worker is done; what is `measured` began then, after so many replies.
+    fn until(&mut self, then: Instant, phase: Phase, measured: Option<(Instant, u64)>) {
         loop {
             let now = Instant::now();
             if now >= then {
@@ -274,7 +285,11 @@ impl Watch<'_> {
             match self.intervals.recv_timeout((then - now).min(SHOW_EVERY)) {
                 Ok(interval) => {
                     self.live.p99_ns.store(interval.latency.value_at_quantile(0.99), Ordering::Relaxed);
-                    (self.take)(&interval);
+                    let passed = measured.map(|(begin, before)| Passed {
+                        elapsed: begin.elapsed(),
+                        replies: self.live.replies.load(Ordering::Relaxed).saturating_sub(before),
+                    });
+                    (self.take)(&interval, passed);
                     self.turn = (self.turn + 1) % self.spares.len();
                     if let Err(mpsc::SendError(interval)) = self.spares[self.turn].send(interval) {
                         self.pool.push(interval);

@@ -85,7 +85,7 @@ pub fn run(
         factors: design.factors().iter().map(FactorReport::from).collect(),
         arms: (0..arms.len()).map(|arm| arm_report(design, arm, &starts)).collect(),
         effects: effects(design, alpha, Metric::gated_by_default(&plan.load), &starts),
-        environment: Environment::collect(plan, None),
+        environment: Environment::collect(plan, None, None),
     })
 }
 

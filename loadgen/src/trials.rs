@@ -24,7 +24,7 @@ use crate::recorder::{Interval, Messages, histogram};
 use crate::resources::{self, Sampler};
 use crate::run::RunError;
 use crate::server_config;
-use crate::session::{Session, Span};
+use crate::session::{Passed, Session, Span};
 use crate::target::{Server, Spec, TargetError};
 use crate::worker::Common;
 
@@ -303,14 +303,14 @@ impl Up<'_, '_> {
         if length.is_zero() {
             return Ok(());
         }
-        self.phase(length, seed, &mut |_| (), show).map(drop)
+        self.phase(length, seed, &mut |_, _| (), show).map(drop)
     }
 
     fn trial(&mut self, length: Duration, seed: u64) -> Result<Trial, TrialError> {
         thread::sleep(REST);
         let sampler = Sampler::of(self.pids);
         let mut tally = Tally::default();
-        let measured = self.phase(length, seed, &mut |interval| tally.take(interval), &mut |_| ())?;
+        let measured = self.phase(length, seed, &mut |interval, _| tally.take(interval), &mut |_| ())?;
         thread::sleep(REST);
         let cpu = sampler.and_then(Sampler::finish).map(|usage| usage.cpu);
         let mut trial = Trial {
@@ -340,7 +340,7 @@ impl Up<'_, '_> {
         &mut self,
         length: Duration,
         seed: u64,
-        take: &mut dyn FnMut(&Interval),
+        take: &mut dyn FnMut(&Interval, Option<Passed>),
         show: &mut dyn FnMut(Phase),
     ) -> Result<Measured, TrialError> {
         // The sampler of a phase looks at a busy process, whose clock lags by up to a tick of the kernel's (4 ms): here

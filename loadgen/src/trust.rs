@@ -32,7 +32,7 @@ pub enum Verdict {
     Ok,
     /// It did, and a threshold was crossed or a gated metric regressed.
     Crossed,
-    /// It measured something, which is not to be trusted.
+    /// It measured something, which is not to be trusted: whether it keeps its thresholds is not known either.
     Untrusted,
     /// No connection, or messages lost, corrupted, reordered or unexpected.
     Failed,
@@ -107,7 +107,7 @@ impl Findings {
         let under_way = if plan.warmup.is_zero() { rate * measured.latency.min() as f64 / 1e9 } else { 0.0 };
         let achieved = measured.replies_in_window as f64;
         // A run that ends with its last reply has none outstanding.
-        let counts_to_the_end = matches!(plan.stop, Stop::Messages(_)) && !measured.interrupted;
+        let counts_to_the_end = matches!(plan.stop, Stop::Messages(_)) && !measured.interrupted && !measured.aborted;
         let allowance = if counts_to_the_end { 0.0 } else { under_way.max(1.0) };
         if achieved + allowance < MIN_ACHIEVED * offered {
             self.reasons.push(format!(
@@ -216,6 +216,10 @@ impl Findings {
     fn remarks(&mut self, plan: &Plan, measured: &Measured) {
         if measured.interrupted {
             self.notes.push(format!("interrupted after {}", units::seconds(measured.window.as_secs_f64())));
+        }
+        if measured.aborted {
+            let seconds = units::seconds(measured.window.as_secs_f64());
+            self.notes.push(format!("ended after {seconds}, since a threshold was crossed"));
         }
         if measured.saturated > 0 {
             self.notes.push(format!(

@@ -85,6 +85,7 @@ fn allocations(load: &[&str]) -> (u64, u64) {
         corpus: &Corpus::new(&plan.message, None, plan.seed),
         cores: None,
         interrupted: &AtomicBool::new(false),
+        abort_on: &[],
         live: &live,
         show: &mut show,
     };

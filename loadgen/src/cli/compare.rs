@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{ConnectArgs, LoadArgs, MessageArgs, refusal, values};
+use super::{ConnectArgs, FileArgs, LoadArgs, MessageArgs, OutputArgs, refusal, values};
 use crate::compare::Question;
 use crate::comparison::Metric;
 use crate::output::Output;
@@ -54,6 +54,8 @@ pub(super) struct CompareArgs {
     message: MessageArgs,
     #[command(flatten)]
     connect: ConnectArgs,
+    #[command(flatten)]
+    report: OutputArgs,
     /// Worker threads, one connection each at least [default: half of the allowed cores]
     #[arg(long, value_name = "N", value_parser = values::threads)]
     threads: Option<NonZeroUsize>,
@@ -124,7 +126,7 @@ impl TempoArgs {
 }
 
 impl CompareArgs {
-    pub(super) fn lower(self, threads: NonZeroUsize, output: Output) -> Result<Comparing, clap::Error> {
+    pub(super) fn lower(self, threads: NonZeroUsize) -> Result<Comparing, clap::Error> {
         let load = self.load.lower();
         let tempo = self.tempo.lower(&load, 2)?;
         let JudgementArgs { gate, tolerance, fail_on_regression, require_conclusive, alpha } = self.judgement;
@@ -160,7 +162,7 @@ impl CompareArgs {
         };
         let a = self.a.unwrap_or(Spec::Embedded(Vec::new()));
         let b = self.b.unwrap_or_else(|| a.clone());
-        Ok(Comparing { question, plan, servers: [a, b], output })
+        Ok(Comparing { question, plan, servers: [a, b], output: self.report.lower(FileArgs::default())? })
     }
 }
 

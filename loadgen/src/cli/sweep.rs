@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use clap::{Args, Parser as _};
 
 use super::compare::TempoArgs;
-use super::{Cli, Command, ConnectArgs, LoadArgs, MessageArgs, refusal, values};
+use super::{Cli, Command, ConnectArgs, FileArgs, LoadArgs, MessageArgs, OutputArgs, refusal, values};
 use crate::output::Output;
 use crate::plan::{Pacing, Plan, Stop};
 use crate::sweep::{Design, Factor, Of};
@@ -55,6 +55,8 @@ pub(super) struct SweepArgs {
     message: MessageArgs,
     #[command(flatten)]
     connect: ConnectArgs,
+    #[command(flatten)]
+    report: OutputArgs,
     /// Worker threads, one connection each at least [default: half of the allowed cores]
     #[arg(long, value_name = "N", value_parser = values::threads)]
     threads: Option<NonZeroUsize>,
@@ -63,12 +65,7 @@ pub(super) struct SweepArgs {
 impl SweepArgs {
     /// `arguments` are those that these were read from: the load of a combination is read from them and its own flags
     /// behind them, of which the last ones count.
-    pub(super) fn lower(
-        self,
-        arguments: &[OsString],
-        threads: NonZeroUsize,
-        output: Output,
-    ) -> Result<Sweeping, clap::Error> {
+    pub(super) fn lower(self, arguments: &[OsString], threads: NonZeroUsize) -> Result<Sweeping, clap::Error> {
         let server = self.server.clone().unwrap_or(Spec::Embedded(Vec::new()));
         let factors: Vec<Factor> = self.vary.iter().chain(&self.vary_load).cloned().collect();
         if factors.is_empty() {
@@ -98,6 +95,7 @@ impl SweepArgs {
                 "closed and open loops have no metric in common: vary --rate or --in-flight, not both",
             ));
         }
+        let output = self.report.lower(FileArgs::default())?;
         Ok(Sweeping { design, tempo, alpha, arms, output })
     }
 

@@ -3,7 +3,8 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::{Comparison, Ended, MetricReport};
-use crate::report::text::{INDENT, item, load, what};
+use crate::report::text::{INDENT, item};
+use crate::report::words::{load, what};
 use crate::units;
 use crate::verdict::Change;
 
@@ -26,7 +27,7 @@ impl Display for Rendered<'_> {
         let rules = &comparison.rules;
         let plan = &comparison.environment.plan;
         write!(f, "{}: ", if comparison.aa { "A/A" } else { "compare" })?;
-        load(plan, f)?;
+        writeln!(f, "{}", load(plan))?;
         writeln!(f, "{INDENT}A  {}", comparison.a.target)?;
         writeln!(f, "{INDENT}B  {}", comparison.b.target)?;
         let pairs: usize = comparison.starts.iter().map(|start| start.pairs.len()).sum();
@@ -60,18 +61,24 @@ impl Display for Rendered<'_> {
 fn table(comparison: &Comparison, f: &mut Formatter<'_>) -> fmt::Result {
     writeln!(f, "{INDENT}{:<17}{:>11}{:>11}{:>9}{:>19}", "", "A", "B", "change", "95% interval")?;
     for metric in &comparison.metrics {
-        let estimate = &metric.estimate;
-        let change = estimate.change.map_or_else(|| "-".to_owned(), signed_percent);
-        let interval = match (estimate.low, estimate.high) {
-            (Some(low), Some(high)) => format!("{}..{}", signed_percent(low), signed_percent(high)),
-            _ => "-".to_owned(),
-        };
-        let [a, b] = [metric.a, metric.b].map(|spread| metric.metric.show(spread.median));
-        let called = metric.ruling.map_or("", |ruling| name(ruling.change));
+        let [a, b, change, interval, called] = cells(metric);
         let line = format!("{:<17}{a:>11}{b:>11}{change:>9}{interval:>19} {called}", metric.metric);
         writeln!(f, "{INDENT}{}", line.trim_end())?;
     }
     Ok(())
+}
+
+/// A metric's medians of A and B, the change, its 95% interval, and the verdict, for people.
+pub(crate) fn cells(metric: &MetricReport) -> [String; 5] {
+    let estimate = &metric.estimate;
+    let change = estimate.change.map_or_else(|| "-".to_owned(), signed_percent);
+    let interval = match (estimate.low, estimate.high) {
+        (Some(low), Some(high)) => format!("{}..{}", signed_percent(low), signed_percent(high)),
+        _ => "-".to_owned(),
+    };
+    let [a, b] = [metric.a, metric.b].map(|spread| metric.metric.show(spread.median));
+    let called = metric.ruling.map_or("", |ruling| name(ruling.change));
+    [a, b, change, interval, called.to_owned()]
 }
 
 /// The name of a verdict.
@@ -84,7 +91,8 @@ pub fn name(change: Change) -> &'static str {
     }
 }
 
-fn verdict(comparison: &Comparison) -> String {
+/// The verdict, on which metrics, and what it is worth.
+pub(crate) fn verdict(comparison: &Comparison) -> String {
     let rules = &comparison.rules;
     let of = |change: Change| -> String {
         let metrics = comparison.metrics.iter().filter(|m| m.ruling.is_some_and(|ruling| ruling.change == change));

@@ -4,8 +4,9 @@ use std::fmt::{self, Display, Formatter, Write as _};
 
 use hdrhistogram::Histogram;
 
-use super::{DecodeError, Mode, ProcessCost, Report, Stats, sketch};
-use crate::plan::{Kind, Load, Message, Payload, Plan};
+use super::words::{self, Headline, STATISTICS};
+use super::{DecodeError, Report, Stats, sketch};
+use crate::threshold::Outcome;
 use crate::units;
 
 /// Renders a report as lines of text.
@@ -24,153 +25,66 @@ struct Rendered<'a> {
 impl Display for Rendered<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let report = self.report;
-        headline(report, f)?;
-        throughput(report, f)?;
+        let Headline { load, messages, throughput } = words::headline(report);
+        writeln!(f, "{}: {load}\n{INDENT}{}\n{INDENT}{messages}\n", report.name, report.target)?;
+        writeln!(f, "{INDENT}throughput  {throughput}\n")?;
         if report.latency.count > 0 {
             percentiles(report, f)?;
             writeln!(f, "\n{}", sketch::draw(self.latency, INDENT))?;
         }
-        counts(report, f)?;
-        resources(report, f)?;
+        for (name, fact) in words::facts(report) {
+            // Only what went wrong is of any length.
+            if name.is_empty() { item(f, name, &fact) } else { writeln!(f, "{INDENT}{name:<12}{fact}") }?;
+        }
+        thresholds(report, f)?;
+        baseline(report, f)?;
         trust(report, f)
     }
 }
 
-fn headline(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
-    let plan = &report.environment.plan;
-    write!(f, "{}: ", report.name)?;
-    load(plan, f)?;
-    writeln!(f, "{INDENT}{}", report.target)?;
-    writeln!(
-        f,
-        "{INDENT}{}, {} after {} of warm-up\n",
-        what(&plan.message),
-        units::seconds(report.load.duration_seconds),
-        units::seconds(plan.warmup.as_secs_f64())
-    )
-}
-
-/// The load that a plan asks for, on the rest of a line.
-pub(crate) fn load(plan: &Plan, f: &mut Formatter<'_>) -> fmt::Result {
-    let connections = units::count(plan.connections.get().into());
-    match plan.load {
-        Load::Closed { in_flight } => writeln!(
-            f,
-            "closed loop, {connections} connections with {} in flight on each",
-            units::count(in_flight.get().into())
-        ),
-        Load::Open { rate, .. } => {
-            writeln!(f, "open loop, {} messages/s offered over {connections} connections", units::number(rate.get()),)
-        }
-    }
-}
-
-/// What is sent, in few words.
-pub(crate) fn what(message: &Message) -> String {
-    let kind = match message.kind {
-        Kind::Text => "text",
-        Kind::Binary => "binary",
-    };
-    match &message.payload {
-        Payload::Random => format!("{kind}, {} of random payload", message.size),
-        Payload::Json => format!("{kind}, {} of JSON", message.size),
-        Payload::File(path) => format!("{kind}, the file {}", path.display()),
-    }
-}
-
-fn throughput(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
-    write!(
-        f,
-        "{INDENT}throughput  {} messages/s, {} received",
-        units::number(report.throughput.messages_per_second),
-        units::byte_rate(report.throughput.bytes_per_second)
-    )?;
-    match report.load.offered_rate {
-        Some(offered) => writeln!(f, " ({} of the offered rate)", units::percent(report.load.achieved_rate / offered)),
-        None => writeln!(f),
-    }?;
-    writeln!(f)
-}
-
 fn percentiles(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
-    // In a closed loop a message is due when it is sent: the other two columns would repeat the first, and zero.
-    let columns: &[(&str, &Stats)] = match report.load.mode {
-        Mode::Closed => &[("latency", &report.latency)],
-        Mode::Open => {
-            &[("latency", &report.latency), ("service time", &report.service_time), ("send lag", &report.send_lag)]
-        }
-    };
+    let columns = words::columns(report);
     let mut row = |name: &str, cell: &dyn Fn(&(&str, &Stats)) -> String| {
         write!(f, "{INDENT}{name:<8}")?;
         columns.iter().try_for_each(|column| write!(f, "{:>14}", cell(column)))?;
         writeln!(f)
     };
     row("", &|(name, _)| (*name).to_owned())?;
-    let mut figure = |name: &str, of: &dyn Fn(&Stats) -> f64| row(name, &|(_, stats)| units::time(of(stats)));
-    figure("p50", &|stats| stats.p50 as f64)?;
-    figure("p75", &|stats| stats.p75 as f64)?;
-    figure("p90", &|stats| stats.p90 as f64)?;
-    figure("p99", &|stats| stats.p99 as f64)?;
-    figure("p99.9", &|stats| stats.p99_9 as f64)?;
-    figure("p99.99", &|stats| stats.p99_99 as f64)?;
-    figure("max", &|stats| stats.max as f64)?;
-    figure("mean", &|stats| stats.mean)?;
-    figure("stdev", &|stats| stats.stdev)
+    STATISTICS.iter().try_for_each(|(name, of)| row(name, &|(_, stats)| units::time(of(stats))))
 }
 
-fn counts(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
-    let (connections, messages) = (&report.connections, &report.messages);
-    write!(
-        f,
-        "{INDENT}connections {} of {}",
-        units::count(connections.established),
-        units::count(connections.requested)
-    )?;
-    if report.connect.count > 0 {
-        let [p50, max] = [report.connect.p50, report.connect.max].map(|ns| units::time(ns as f64));
-        write!(f, ", opened in {p50} each (median; at most {max})")?;
+fn thresholds(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
+    for (i, judged) in report.thresholds.iter().enumerate() {
+        let (limit, value) = judged.show();
+        let outcome = match judged.outcome {
+            Outcome::Met => "met",
+            Outcome::Crossed => "CROSSED",
+            Outcome::Unknown => "UNKNOWN",
+        };
+        let label = if i == 0 { "thresholds" } else { "" };
+        let blank = if i == 0 { "\n" } else { "" };
+        writeln!(f, "{blank}{INDENT}{label:<12}{outcome:<8} {limit:<34} {value:>14}")?;
     }
+    Ok(())
+}
+
+fn baseline(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
+    let Some(baseline) = &report.baseline else { return Ok(()) };
+    let began_at = humantime::format_rfc3339_seconds(baseline.began_at);
     writeln!(f)?;
-    let [sent, verified] = [messages.sent, messages.verified].map(units::count);
-    writeln!(f, "{INDENT}messages    {sent} sent, {verified} verified replies")?;
-    let errors: Vec<String> = [
-        (connections.failed, "connections failed"),
-        (connections.dropped, "connections dropped"),
-        (messages.lost, "messages lost"),
-        (messages.corrupted, "corrupted"),
-        (messages.reordered, "reordered"),
-        (messages.unexpected, "unexpected"),
-        (report.over_backlog, "refused by the backlog's bound"),
-    ]
-    .into_iter()
-    .filter(|(count, _)| *count > 0)
-    .map(|(count, what)| format!("{what}: {}", units::count(count)))
-    .collect();
-    writeln!(f, "{INDENT}errors      {}", if errors.is_empty() { "none".to_owned() } else { errors.join(", ") })?;
-    report.failures.iter().try_for_each(|(why, times)| item(f, "", &format!("{} times: {why}", units::count(*times))))
-}
-
-fn resources(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
-    let resources = &report.resources;
-    let busiest = resources.worker_busy.iter().copied().fold(0.0, f64::max);
-    let busiest = format!("busiest worker {}", units::percent(busiest));
-    writeln!(f, "{INDENT}generator   {}, {busiest}", cost(&resources.loadgen))?;
-    if let Some(server) = &resources.server {
-        writeln!(f, "{INDENT}server      {}", cost(server))?;
+    item(f, "baseline", &format!("{}, {began_at}, {}", baseline.file().display(), baseline.git_revision))?;
+    writeln!(f, "{INDENT}{:<18}{:>16}{:>16}{:>10}", "", "baseline", "now", "change")?;
+    for change in &baseline.figures {
+        let [metric, then, now, change] = change.show();
+        writeln!(f, "{INDENT}{metric:<18}{then:>16}{now:>16}{change:>10}")?;
     }
-    let environment = &report.environment;
-    writeln!(
-        f,
-        "{INDENT}machine     {}, {} cores, Linux {}",
-        environment.cpu.as_deref().unwrap_or("unknown CPU"),
-        environment.cores.allowed,
-        environment.kernel
-    )
-}
-
-fn cost(cost: &ProcessCost) -> String {
-    let per_message = cost.cpu_us_per_message.map(|us| format!("{} of CPU per message, ", units::time(us * 1e3)));
-    format!("{}at most {}", per_message.unwrap_or_default(), units::memory(cost.max_rss_bytes))
+    if !baseline.valid {
+        item(f, "note", "the baseline itself was not to be trusted")?;
+    }
+    for change in &baseline.environment_changes {
+        item(f, "note", &format!("another environment: {change}"))?;
+    }
+    item(f, "note", &format!("weaker than a paired comparison: {}", baseline.caveat))
 }
 
 fn trust(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {

@@ -5,7 +5,8 @@ use std::fmt::{self, Display, Formatter};
 use super::{ArmReport, Effect, Step, Sweep};
 use crate::comparison::Metric;
 use crate::comparison::text::signed_percent;
-use crate::report::text::{INDENT, item, load, what};
+use crate::report::text::{INDENT, item};
+use crate::report::words::{load, what};
 use crate::units;
 use crate::verdict::Change;
 
@@ -21,7 +22,7 @@ impl Display for Rendered<'_> {
         let sweep = self.0;
         let plan = &sweep.environment.plan;
         write!(f, "sweep: ")?;
-        load(plan, f)?;
+        writeln!(f, "{}", load(plan))?;
         writeln!(
             f,
             "{INDENT}{}\n{INDENT}{} rounds of {} trials in {} starts, {}\n",

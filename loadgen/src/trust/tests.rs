@@ -35,6 +35,7 @@ fn fine() -> Measured {
         began_at: SystemTime::UNIX_EPOCH,
         window: Duration::from_secs(10),
         interrupted: false,
+        aborted: false,
         latency: filled(1_000_000),
         service_time: filled(990_000),
         send_lag: filled(10_000),

@@ -17,7 +17,7 @@ fn invoke(arguments: &[&str]) -> Result<Invocation, clap::Error> {
 
 fn run(arguments: &[&str]) -> (Plan, Spec, Output) {
     match invoke(&[&["run"], arguments].concat()) {
-        Ok(Invocation::Run { plan, server, output }) => (plan, server, output),
+        Ok(Invocation::Run { plan, server, output, .. }) => (plan, server, output),
         other => panic!("{arguments:?} gave {other:?}"),
     }
 }

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, SystemTime};
 
 use hdrhistogram::Histogram;
+use loadgen::baseline::Request;
 use loadgen::cli;
 use loadgen::environment::{CpuCount, Environment};
 use loadgen::measured::{Connections, IntervalLatency, Measured, Usage};
@@ -27,6 +28,27 @@ pub fn how_late() -> Report {
     measured.connections.dropped = 1;
     measured.failures.insert("connection reset by the server".to_owned(), 1);
     Report::new("how late", "echo-server --tcp-nodelay off", &measured, environment(plan))
+}
+
+/// A closed loop with limits, one of which it crosses, compared with an earlier run on a slower machine.
+pub fn gated() -> Report {
+    let thresholds =
+        ["latency.p99<5ms", "p(99.9) < 1", "throughput>=20k", "server.cpu<40us"].map(|t| t.parse().unwrap());
+    let mut gated = how_fast().judged_by(&thresholds).unwrap();
+    gated.name = "gated".to_owned();
+    gated.resources.server = None;
+    gated = gated.judged_by(&thresholds).unwrap();
+    let mut before = how_fast();
+    before.throughput.messages_per_second = 16_000.0;
+    before.environment.kernel = "6.1.0".to_owned();
+    let file = concat!(env!("CARGO_TARGET_TMPDIR"), "/gated-baseline.json");
+    std::fs::write(file, serde_json::to_string(&before).unwrap()).unwrap();
+    let request = Request { file: file.into(), environment_may_change: true };
+    let accepted = request.accept(request.read().unwrap(), &gated.environment).unwrap();
+    let mut baseline = accepted.compare(&gated).unwrap();
+    baseline.file = "before.json".into();
+    gated.baseline = Some(baseline);
+    gated
 }
 
 pub fn plan() -> Plan {
@@ -60,6 +82,7 @@ pub fn measured(lag: u64) -> Measured {
         began_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
         window: Duration::from_secs(10),
         interrupted: false,
+        aborted: false,
         latency,
         service_time,
         send_lag,
@@ -92,6 +115,6 @@ fn environment(plan: Plan) -> Environment {
         fathom: "0.1.0".to_owned(),
         git_revision: "0123456789ab".to_owned(),
         rustc: "rustc 1.95.0".to_owned(),
-        ..Environment::collect(&plan, Some(serde_json::json!({ "threads": 1 })))
+        ..Environment::collect(&plan, Some("ab".repeat(32)), Some(serde_json::json!({ "threads": 1 })))
     }
 }

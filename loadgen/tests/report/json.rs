@@ -9,7 +9,7 @@ use loadgen::report::{Report, Runs};
 use loadgen::{cli, environment::Environment, trust::Verdict};
 use serde_json::{Value, json};
 
-use crate::fixture::{REPLIES, how_fast, how_late, measured, plan};
+use crate::fixture::{REPLIES, gated, how_fast, how_late, measured, plan};
 
 fn schemas() -> [Value; 2] {
     [include_str!("../../schema/run-v1.schema.json"), include_str!("../../schema/runs-v1.schema.json")]
@@ -35,7 +35,7 @@ fn assert_valid(validator: &Validator, document: &Value) {
 #[test]
 fn reports_are_what_the_schema_says() {
     let [run, runs] = validators();
-    for report in [how_fast(), how_late()] {
+    for report in [how_fast(), how_late(), gated()] {
         assert_valid(&run, &json!(report));
     }
     assert_valid(&runs, &json!(Runs::from(vec![how_fast(), how_late()])));
@@ -43,14 +43,14 @@ fn reports_are_what_the_schema_says() {
     let mut bare = measured(0);
     (bare.latency, bare.server, bare.replies_in_window) = (histogram(), None, 0);
     bare.intervals.clear();
-    let here = Environment::collect(&cli::default_plan(NonZeroUsize::MIN), None);
+    let here = Environment::collect(&cli::default_plan(NonZeroUsize::MIN), None, None);
     assert_valid(&run, &json!(Report::new("bare", "ws://[::1]:1/", &bare, here)));
 }
 
 #[test]
 fn the_schema_is_strict_everywhere() {
     let [run, runs] = validators();
-    let report = json!(how_late());
+    let report = json!(gated());
     let mut objects = Vec::new();
     paths(&report, String::new(), &mut objects);
     // Within the server's own configuration anything goes, and failures are named by what happened.
@@ -83,7 +83,7 @@ fn paths(value: &Value, at: String, into: &mut Vec<String>) {
 
 #[test]
 fn a_saved_report_reads_back_as_it_was() {
-    for report in [how_fast(), how_late()] {
+    for report in [how_fast(), how_late(), gated()] {
         let saved = serde_json::to_string(&report).unwrap();
         assert_eq!(serde_json::from_str::<Report>(&saved).unwrap(), report);
     }
@@ -144,6 +144,16 @@ fn what_a_run_is_worth_decides_its_exit_code() {
     };
     assert_eq!(changed(&|report| report.trust.valid = false), Verdict::Untrusted);
     assert_eq!(changed(&|report| report.connections.established = 0), Verdict::Failed);
+    let judged = |text: &str| fine.clone().judged_by(&[text.parse().unwrap()]).unwrap();
+    assert_eq!(judged("latency.p99<1s").verdict(), Verdict::Ok);
+    assert_eq!(judged("latency.p99<1ns").verdict(), Verdict::Crossed);
+    let untrusted = |mut report: Report| {
+        report.trust.valid = false;
+        report.verdict()
+    };
+    assert_eq!(untrusted(judged("latency.p99<1ns")), Verdict::Untrusted, "who knows whether the server crossed it");
+    assert_eq!(gated().verdict(), Verdict::Untrusted, "a limit on what has no value is not known to be kept");
+    assert_eq!(changed(&|report| report.aborted = true), Verdict::Crossed);
     let failures: [&dyn Fn(&mut Report) -> &mut u64; 4] = [
         &|report| &mut report.messages.lost,
         &|report| &mut report.messages.corrupted,

@@ -4,5 +4,6 @@ mod cli;
 mod fixture;
 mod formats;
 mod json;
+mod merge;
 mod output;
 mod text;

@@ -3,7 +3,7 @@
 use loadgen::recorder::histogram;
 use loadgen::report::{Stats, text};
 
-use crate::fixture::{how_fast, how_late};
+use crate::fixture::{gated, how_fast, how_late};
 
 /// Compares with a file beside this one; UPDATE_SNAPSHOTS=1 writes it anew, for a person to look at.
 #[track_caller]
@@ -26,8 +26,13 @@ fn an_open_loop_that_did_not() {
 }
 
 #[test]
+fn limits_and_a_baseline() {
+    assert_looks_like("gated.txt", &text::render(&gated()).unwrap());
+}
+
+#[test]
 fn it_fits_a_terminal_of_80_columns() {
-    for report in [how_fast(), how_late()] {
+    for report in [how_fast(), how_late(), gated()] {
         for line in text::render(&report).unwrap().lines() {
             assert!(line.chars().count() <= 80 && line.trim_end() == line, "{line:?}");
         }

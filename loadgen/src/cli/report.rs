@@ -1,0 +1,51 @@
+//! The command line of `loadgen report`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::refusal;
+use crate::conversion::{Conversion, Destination, Format};
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 written; 1 it could not be written; 2 usage, files that are no reports or not of one \
+    plan included."
+)]
+pub(super) struct ReportArgs {
+    /// Saved reports, as --format json or -o writes them (- is stdin); several are merged, which must be of one plan
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// What to write
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_possible_values = false)]
+    to: Format,
+    /// Write to FILE instead of stdout; a directory for github-action-benchmark, which is two files
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Append the markdown to the job's summary, the file that $GITHUB_STEP_SUMMARY names
+    #[arg(long, conflicts_with = "output")]
+    github: bool,
+    /// Merge even if the runs were made on different machines, kernels, compilers or versions
+    #[arg(long)]
+    allow_environment_change: bool,
+}
+
+impl ReportArgs {
+    pub(super) fn lower(self) -> Result<Conversion, clap::Error> {
+        let to = match (self.github, self.to, self.output) {
+            (true, Format::Markdown, _) => Destination::GithubSummary,
+            (true, _, _) => return Err(refusal("--github appends to a summary in markdown; expected --to markdown")),
+            (false, Format::GithubActionBenchmark, None) => {
+                return Err(refusal("--to github-action-benchmark writes two files; expected --output DIRECTORY"));
+            }
+            (false, Format::GithubActionBenchmark, Some(directory)) => Destination::Directory(directory),
+            (false, _, Some(file)) => Destination::File(file),
+            (false, _, None) => Destination::Stdout,
+        };
+        if self.files.iter().filter(|file| file.as_os_str() == "-").count() > 1 {
+            return Err(refusal("stdin (-) is given twice; it can be read once"));
+        }
+        let environment_may_change = self.allow_environment_change;
+        Ok(Conversion { files: self.files, format: self.to, to, environment_may_change })
+    }
+}

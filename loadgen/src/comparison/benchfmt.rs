@@ -1,0 +1,48 @@
+//! The comparison's trials in Go's benchmark format, a line for each: `benchstat -col /side` sets them side by side. It
+//! takes them for independent, which pairs are not: its intervals are wider than the comparison's own.
+
+use std::fmt::Write as _;
+
+use super::{Comparison, Figures};
+use crate::report::benchfmt::{configuration, load};
+use crate::verdict::Better;
+
+/// All trials, A's and B's in turn.
+pub fn render(comparison: &Comparison) -> String {
+    let mut text = String::new();
+    for metric in comparison.metrics.iter().filter(|metric| metric.metric.is_of_trials()) {
+        let better = match metric.better {
+            Better::Lower => "lower",
+            Better::Higher => "higher",
+        };
+        writeln!(text, "Unit {} better={better}", unit(metric.metric)).expect(NO_ERROR);
+    }
+    text += &configuration(&comparison.environment);
+    let load = load(&comparison.environment.plan);
+    for pair in comparison.starts.iter().flat_map(|start| &start.pairs) {
+        for (side, figures) in [("a", &pair.a), ("b", &pair.b)] {
+            text += &line(side, &load, figures);
+        }
+    }
+    text
+}
+
+fn line(side: &str, load: &str, figures: &Figures) -> String {
+    // A trial is one measurement, however many messages it took.
+    let mut line = format!("BenchmarkCompare/side={side}{load}\t1");
+    for (metric, figure) in figures {
+        line += &format!("\t{figure} {}", unit(*metric));
+    }
+    line.push('\n');
+    line
+}
+
+/// Benchstat knows nanoseconds by the last word.
+fn unit(metric: super::Metric) -> String {
+    match metric.unit() {
+        "ns" | "ns/message" => format!("{metric}-ns"),
+        other => other.to_owned(),
+    }
+}
+
+const NO_ERROR: &str = "a String takes every write";

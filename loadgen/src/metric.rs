@@ -1,0 +1,308 @@
+//! The figures of a report by name: what a threshold limits, what a baseline is compared in, and what the formats that
+//! list figures hold.
+
+mod names;
+
+use hdrhistogram::Histogram;
+
+use crate::report::{DecodeError, Report, Stats};
+use crate::units;
+use crate::verdict::Better;
+
+/// One figure of a report.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Metric {
+    /// A statistic of a distribution of times, `latency.p99`.
+    Time(Distribution, Statistic),
+    /// Replies per second, `throughput`.
+    Throughput,
+    /// Bytes received per second, `throughput.bytes`.
+    ByteRate,
+    /// The achieved rate as a share of the offered one, `achieved`; open loop only.
+    Achieved,
+    /// The server's CPU time per message, `server.cpu`; where it runs on this machine.
+    ServerCpu,
+    /// The most memory that the server had resident, `server.memory`; where it runs on this machine.
+    ServerMemory,
+    /// The generator's CPU time per message, `loadgen.cpu`.
+    LoadgenCpu,
+    /// The most memory that the generator had resident, `loadgen.memory`.
+    LoadgenMemory,
+    /// Messages lost, corrupted, reordered, unexpected or refused by the backlog, and connections failed or dropped,
+    /// `errors`.
+    Errors,
+    /// The share of due messages that brought no right reply, `errors.rate`.
+    ErrorRate,
+}
+
+/// A distribution of times in a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Distribution {
+    /// From the intended send to the reply.
+    Latency,
+    /// From the actual send to the reply.
+    ServiceTime,
+    /// From the intended to the actual send.
+    SendLag,
+    /// From the start of connecting to the end of the handshake.
+    Connect,
+}
+
+/// A statistic of a distribution.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Statistic {
+    /// The lowest value.
+    Min,
+    /// The arithmetic mean.
+    Mean,
+    /// The standard deviation.
+    Stdev,
+    /// The percentile of this rank, from 0 to 100.
+    Percentile(f64),
+    /// The highest value.
+    Max,
+}
+
+/// What a figure counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Nanoseconds.
+    Nanoseconds,
+    /// Messages per second.
+    MessagesPerSecond,
+    /// Bytes per second.
+    BytesPerSecond,
+    /// Bytes.
+    Bytes,
+    /// A share, 1.0 being all.
+    Share,
+    /// A number of events.
+    Count,
+}
+
+/// What a run that still goes on has measured so far.
+#[derive(Debug, Clone, Copy)]
+pub struct SoFar<'a> {
+    /// From the intended send to the reply, ns.
+    pub latency: &'a Histogram<u64>,
+    /// From the actual send to the reply, ns.
+    pub service_time: &'a Histogram<u64>,
+    /// From the intended to the actual send, ns.
+    pub send_lag: &'a Histogram<u64>,
+    /// Replies that came within the measured phase.
+    pub replies: u64,
+    /// Seconds of it that have passed.
+    pub seconds: f64,
+    /// Messages per second that the plan asks for; open loop only.
+    pub offered_rate: Option<f64>,
+}
+
+impl Metric {
+    /// The figures worth following from run to run, those that a run may not have included.
+    pub fn catalogue() -> impl Iterator<Item = Self> {
+        let latency = [50.0, 75.0, 90.0, 99.0, 99.9, 99.99].map(Statistic::Percentile);
+        let latency = latency.into_iter().chain([Statistic::Max, Statistic::Mean]);
+        let times = latency.map(|statistic| Self::Time(Distribution::Latency, statistic));
+        let rest = [Self::Achieved, Self::ServerCpu, Self::ServerMemory, Self::LoadgenCpu, Self::Errors];
+        [Self::Throughput].into_iter().chain(times).chain(rest)
+    }
+
+    /// What it counts.
+    pub fn unit(self) -> Unit {
+        match self {
+            Self::Time(..) | Self::ServerCpu | Self::LoadgenCpu => Unit::Nanoseconds,
+            Self::Throughput => Unit::MessagesPerSecond,
+            Self::ByteRate => Unit::BytesPerSecond,
+            Self::ServerMemory | Self::LoadgenMemory => Unit::Bytes,
+            Self::Achieved | Self::ErrorRate => Unit::Share,
+            Self::Errors => Unit::Count,
+        }
+    }
+
+    /// Which way it improves.
+    pub fn better(self) -> Better {
+        match self {
+            Self::Throughput | Self::ByteRate | Self::Achieved => Better::Higher,
+            _ => Better::Lower,
+        }
+    }
+
+    /// Its value in a report; `None` where the report has none.
+    ///
+    /// # Errors
+    /// When the report's histograms cannot be read.
+    pub fn of(self, report: &Report) -> Result<Option<f64>, DecodeError> {
+        let (messages, connections) = (&report.messages, &report.connections);
+        let wrong = messages.lost + messages.corrupted + messages.reordered + messages.unexpected + report.over_backlog;
+        let cpu = |cost: &crate::report::ProcessCost| cost.cpu_us_per_message.map(|us| us * 1e3);
+        let server = report.resources.server.as_ref();
+        Ok(match self {
+            Self::Time(distribution, statistic) => statistic.of(distribution.of(report))?,
+            Self::Throughput => Some(report.throughput.messages_per_second),
+            Self::ByteRate => Some(report.throughput.bytes_per_second),
+            Self::Achieved => report.load.offered_rate.map(|offered| report.load.achieved_rate / offered),
+            Self::ServerCpu => server.and_then(cpu),
+            Self::ServerMemory => server.map(|cost| cost.max_rss_bytes as f64),
+            Self::LoadgenCpu => cpu(&report.resources.loadgen),
+            Self::LoadgenMemory => Some(report.resources.loadgen.max_rss_bytes as f64),
+            Self::Errors => Some((wrong + connections.failed + connections.dropped) as f64),
+            Self::ErrorRate => {
+                let due = messages.verified + wrong;
+                (due > 0).then(|| wrong as f64 / due as f64)
+            }
+        })
+    }
+
+    /// Its value in what a run has measured so far; `None` where only the end will tell.
+    pub fn so_far(self, so_far: SoFar<'_>) -> Option<f64> {
+        let rate = || (so_far.seconds > 0.0).then(|| so_far.replies as f64 / so_far.seconds);
+        match self {
+            Self::Time(Distribution::Latency, statistic) => statistic.of_histogram(so_far.latency),
+            Self::Time(Distribution::ServiceTime, statistic) => statistic.of_histogram(so_far.service_time),
+            Self::Time(Distribution::SendLag, statistic) => statistic.of_histogram(so_far.send_lag),
+            Self::Throughput => rate(),
+            Self::Achieved => Some(rate()? / so_far.offered_rate?),
+            _ => None,
+        }
+    }
+}
+
+impl Distribution {
+    fn of(self, report: &Report) -> &Stats {
+        match self {
+            Self::Latency => &report.latency,
+            Self::ServiceTime => &report.service_time,
+            Self::SendLag => &report.send_lag,
+            Self::Connect => &report.connect,
+        }
+    }
+}
+
+impl Statistic {
+    fn of(self, stats: &Stats) -> Result<Option<f64>, DecodeError> {
+        if stats.count == 0 {
+            return Ok(None);
+        }
+        Ok(match self {
+            Self::Min => Some(stats.min as f64),
+            Self::Mean => Some(stats.mean),
+            Self::Stdev => Some(stats.stdev),
+            Self::Max => Some(stats.max as f64),
+            Self::Percentile(_) => self.of_histogram(&stats.histogram.decode()?),
+        })
+    }
+
+    fn of_histogram(self, histogram: &Histogram<u64>) -> Option<f64> {
+        let value = match self {
+            Self::Min => histogram.min() as f64,
+            Self::Mean => histogram.mean(),
+            Self::Stdev => histogram.stdev(),
+            // 99.9 / 100 is a little more than 0.999 in binary, which may be the next value's rank.
+            Self::Percentile(rank) => histogram.value_at_quantile((rank * 1e6).round() / 1e8) as f64,
+            Self::Max => histogram.max() as f64,
+        };
+        (!histogram.is_empty()).then_some(value)
+    }
+}
+
+impl Unit {
+    /// Its symbol, as the formats for machines write it.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Self::Nanoseconds => "ns",
+            Self::MessagesPerSecond => "messages/s",
+            Self::BytesPerSecond => "B/s",
+            Self::Bytes => "B",
+            Self::Share => "share",
+            Self::Count => "count",
+        }
+    }
+
+    /// A value of it, for people.
+    pub fn show(self, value: f64) -> String {
+        match self {
+            Self::Nanoseconds => units::time(value),
+            Self::MessagesPerSecond => format!("{}/s", units::number(value)),
+            Self::BytesPerSecond => units::byte_rate(value),
+            Self::Bytes => units::memory(value.max(0.0).round() as u64),
+            Self::Share => units::percent(value),
+            Self::Count => units::count(value.max(0.0).round() as u64),
+        }
+    }
+
+    /// Reads a value of it. Times need their unit, unless `times_in_ms`.
+    ///
+    /// # Errors
+    /// What was expected.
+    pub fn parse(self, text: &str, times_in_ms: bool) -> Result<f64, String> {
+        let unknown = || format!("'{text}' is no limit; expected {}", self.expected());
+        let end = text.find(|c: char| !matches!(c, '0'..='9' | '.' | '_')).unwrap_or(text.len());
+        let (number, suffix) = (text[..end].replace('_', ""), text[end..].trim());
+        // An exponent is not worth its ambiguity with a unit: no limit is that large or small.
+        let number: f64 = number.parse().map_err(|_| unknown())?;
+        let scale = match (self, suffix) {
+            (Self::Nanoseconds, "ns") => 1.0,
+            (Self::Nanoseconds, "us" | "\u{b5}s" | "\u{3bc}s") => 1e3,
+            (Self::Nanoseconds, "ms") => 1e6,
+            (Self::Nanoseconds, "s") => 1e9,
+            (Self::Nanoseconds, "") if times_in_ms => 1e6,
+            (Self::MessagesPerSecond, "" | "/s") => 1.0,
+            (Self::MessagesPerSecond, "k" | "k/s") | (Self::BytesPerSecond, "kB/s") => 1e3,
+            (Self::MessagesPerSecond, "M" | "M/s") | (Self::BytesPerSecond, "MB/s") => 1e6,
+            (Self::BytesPerSecond, "" | "B/s") => 1.0,
+            (Self::BytesPerSecond, "GB/s") => 1e9,
+            (Self::Bytes, "" | "B") => 1.0,
+            (Self::Bytes, "KiB") => 1024.0,
+            (Self::Bytes, "MiB") => 1024.0 * 1024.0,
+            (Self::Bytes, "GiB") => 1024.0 * 1024.0 * 1024.0,
+            (Self::Share | Self::Count, "") => 1.0,
+            (Self::Share, "%") => 0.01,
+            _ => return Err(unknown()),
+        };
+        Ok(number * scale)
+    }
+
+    fn expected(self) -> &'static str {
+        match self {
+            Self::Nanoseconds => "a time with its unit, as 5ms (ns, us, ms, s)",
+            Self::MessagesPerSecond => "messages per second, as 100000 or 100k",
+            Self::BytesPerSecond => "bytes per second, as 10MB/s (B/s, kB/s, MB/s, GB/s)",
+            Self::Bytes => "bytes, as 64MiB (B, KiB, MiB, GiB)",
+            Self::Share => "a share, as 99% or 0.99",
+            Self::Count => "a number",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_read_with_their_units() {
+        for (unit, text, value) in [
+            (Unit::Nanoseconds, "5ms", 5e6),
+            (Unit::Nanoseconds, "1.5 us", 1_500.0),
+            (Unit::MessagesPerSecond, "100k/s", 1e5),
+            (Unit::MessagesPerSecond, "1_000", 1e3),
+            (Unit::BytesPerSecond, "2MB/s", 2e6),
+            (Unit::Bytes, "64MiB", 67_108_864.0),
+            (Unit::Share, "99%", 0.99),
+            (Unit::Count, "0", 0.0),
+        ] {
+            assert_eq!(unit.parse(text, false), Ok(value), "{text}");
+        }
+        assert_eq!(Unit::Nanoseconds.parse("5", true), Ok(5e6));
+        for (unit, text) in [
+            (Unit::Nanoseconds, "5"),
+            (Unit::Nanoseconds, "5kg"),
+            (Unit::Nanoseconds, "-5ms"),
+            (Unit::Nanoseconds, "ms"),
+            (Unit::Count, "5%"),
+            (Unit::Share, "1.2.3"),
+            (Unit::Count, "nan"),
+        ] {
+            assert!(unit.parse(text, false).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! A table for spreadsheets (RFC 4180): a line for each run, its figures in columns that name their unit.
+
+use super::{Mode, Report, Stats};
+
+/// The runs as CSV, a header first; what a run does not have is an empty cell.
+pub fn render(runs: &[Report]) -> Vec<u8> {
+    let mut table = ::csv::Writer::from_writer(Vec::new());
+    for (i, run) in runs.iter().enumerate() {
+        let columns = columns(run);
+        if i == 0 {
+            table.write_record(columns.iter().map(|(name, _)| name)).expect(NO_ERROR);
+        }
+        table.write_record(columns.iter().map(|(_, cell)| cell)).expect(NO_ERROR);
+    }
+    table.into_inner().expect(NO_ERROR)
+}
+
+fn columns(run: &Report) -> Vec<(String, String)> {
+    let mut columns = Vec::new();
+    let mut column = |name: &str, cell: String| columns.push((name.to_owned(), cell));
+    column("name", run.name.clone());
+    column("target", run.target.clone());
+    column("began_at", humantime::format_rfc3339_millis(run.began_at).to_string());
+    column("git_revision", run.environment.git_revision.clone());
+    column("valid", run.trust.valid.to_string());
+    let mode = match run.load.mode {
+        Mode::Closed => "closed",
+        Mode::Open => "open",
+    };
+    column("loop", mode.to_owned());
+    column("connections", run.load.connections.to_string());
+    column("in_flight", or_nothing(run.load.in_flight));
+    column("offered_messages_per_second", or_nothing(run.load.offered_rate));
+    column("duration_s", run.load.duration_seconds.to_string());
+    column("messages_per_second", run.throughput.messages_per_second.to_string());
+    column("bytes_per_second", run.throughput.bytes_per_second.to_string());
+    for (name, stats) in [("latency", &run.latency), ("service_time", &run.service_time), ("send_lag", &run.send_lag)] {
+        for (statistic, value) in statistics(stats) {
+            // Nothing was measured, which is not 0 ns.
+            let value = if stats.count > 0 { value.to_string() } else { String::new() };
+            column(&format!("{name}_{statistic}_ns"), value);
+        }
+    }
+    column("sent", run.messages.sent.to_string());
+    column("verified", run.messages.verified.to_string());
+    column("lost", run.messages.lost.to_string());
+    column("corrupted", run.messages.corrupted.to_string());
+    column("reordered", run.messages.reordered.to_string());
+    column("unexpected", run.messages.unexpected.to_string());
+    column("connections_failed", run.connections.failed.to_string());
+    column("connections_dropped", run.connections.dropped.to_string());
+    let (loadgen, server) = (run.resources.loadgen, run.resources.server);
+    column("loadgen_cpu_us_per_message", or_nothing(loadgen.cpu_us_per_message));
+    column("loadgen_max_rss_bytes", loadgen.max_rss_bytes.to_string());
+    column("server_cpu_us_per_message", or_nothing(server.and_then(|cost| cost.cpu_us_per_message)));
+    column("server_max_rss_bytes", or_nothing(server.map(|cost| cost.max_rss_bytes)));
+    columns
+}
+
+fn statistics(stats: &Stats) -> [(&'static str, f64); 9] {
+    [
+        ("min", stats.min as f64),
+        ("mean", stats.mean),
+        ("p50", stats.p50 as f64),
+        ("p75", stats.p75 as f64),
+        ("p90", stats.p90 as f64),
+        ("p99", stats.p99 as f64),
+        ("p99_9", stats.p99_9 as f64),
+        ("p99_99", stats.p99_99 as f64),
+        ("max", stats.max as f64),
+    ]
+}
+
+fn or_nothing(value: Option<impl ToString>) -> String {
+    value.map_or_else(String::new, |value| value.to_string())
+}
+
+const NO_ERROR: &str = "every line has the same columns, and a Vec takes every write";

@@ -1,0 +1,82 @@
+//! JUnit's XML, as CI servers show it: a suite for each run, a test case for verification, for trust and for each
+//! threshold.
+
+use std::time::Duration;
+
+use quick_junit::{NonSuccessKind, Report as Suites, TestCase, TestCaseStatus, TestSuite};
+
+use super::Report;
+use crate::recorder::Messages;
+use crate::threshold::Outcome;
+
+/// The runs as JUnit XML.
+pub fn render(runs: &[Report]) -> Vec<u8> {
+    let mut suites = Suites::new("loadgen");
+    suites.set_time(runs.iter().map(lasted).fold(Duration::ZERO, Duration::saturating_add));
+    for run in runs {
+        suites.add_test_suite(suite(run));
+    }
+    serialize(&suites)
+}
+
+/// The suites as XML that Jenkins' schema accepts too: it knows no `skipped` on the root element.
+pub(crate) fn serialize(suites: &Suites) -> Vec<u8> {
+    let xml = suites.to_string().expect("the report is well-formed, and a String takes every write");
+    xml.replacen(&format!(" skipped=\"{}\"", suites.skipped), "", 1).into_bytes()
+}
+
+/// A test case that did not succeed, and why.
+pub(crate) fn unsuccessful(kind: NonSuccessKind, of_type: &str, why: &str) -> TestCaseStatus {
+    let mut status = TestCaseStatus::non_success(kind);
+    status.set_type(of_type).set_message(why);
+    status
+}
+
+fn suite(run: &Report) -> TestSuite {
+    let mut suite = TestSuite::new(run.name.as_str());
+    suite.set_time(lasted(run));
+    suite.add_property(("target", run.target.as_str()));
+    suite.add_property(("git_revision", run.environment.git_revision.as_str()));
+    suite.add_property(("messages_per_second", run.throughput.messages_per_second.to_string().as_str()));
+    let mut case = |name: &str, status: TestCaseStatus| {
+        let mut case = TestCase::new(name, status);
+        case.set_classname(format!("loadgen.{}", run.name));
+        case.set_time(Duration::ZERO);
+        suite.add_test_case(case);
+    };
+    case("every reply verified", verification(run));
+    case(
+        "figures to be trusted",
+        match run.trust.valid {
+            true => TestCaseStatus::success(),
+            // An error and not a failure: what was to be tested could not be.
+            false => unsuccessful(NonSuccessKind::Error, "not valid", &run.trust.reasons.join("\n")),
+        },
+    );
+    for judged in &run.thresholds {
+        let (limit, value) = judged.show();
+        let status = match judged.outcome {
+            Outcome::Met => TestCaseStatus::success(),
+            Outcome::Crossed => unsuccessful(NonSuccessKind::Failure, "crossed", &format!("{limit}: it was {value}")),
+            Outcome::Unknown => unsuccessful(NonSuccessKind::Error, "unknown", &format!("{limit}: there is no value")),
+        };
+        case(&judged.threshold, status);
+    }
+    suite
+}
+
+fn verification(run: &Report) -> TestCaseStatus {
+    let Messages { sent, verified, corrupted, reordered, lost, unexpected, .. } = run.messages;
+    if run.connections.established > 0 && corrupted + reordered + lost + unexpected == 0 {
+        return TestCaseStatus::success();
+    }
+    let what = format!(
+        "{verified} of {sent} messages verified: {lost} lost, {corrupted} corrupted, {reordered} reordered, {unexpected} \
+         unexpected"
+    );
+    unsuccessful(NonSuccessKind::Failure, "failed", &what)
+}
+
+fn lasted(run: &Report) -> Duration {
+    Duration::try_from_secs_f64(run.load.duration_seconds).unwrap_or_default()
+}

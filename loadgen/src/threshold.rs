@@ -1,0 +1,240 @@
+//! Thresholds: limits that a run's figures have to keep, as `latency.p99<5ms`, and what became of them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::metric::{Distribution, Metric, SoFar};
+use crate::report::{DecodeError, Report};
+
+/// A limit on a metric.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Threshold {
+    /// As it was written.
+    text: String,
+    metric: Metric,
+    comparison: Comparison,
+    limit: f64,
+}
+
+/// How a value is to lie to its limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Comparison {
+    /// Below it.
+    #[serde(rename = "<")]
+    Less,
+    /// Not above it.
+    #[serde(rename = "<=")]
+    LessOrEqual,
+    /// Above it.
+    #[serde(rename = ">")]
+    Greater,
+    /// Not below it.
+    #[serde(rename = ">=")]
+    GreaterOrEqual,
+    /// At it.
+    #[serde(rename = "==")]
+    Equal,
+}
+
+/// What became of a threshold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Judged {
+    /// The threshold, as it was written.
+    pub threshold: String,
+    /// The metric's name.
+    pub metric: String,
+    /// How the value is to lie to the limit.
+    pub comparison: Comparison,
+    /// The limit, in `unit`.
+    pub limit: f64,
+    /// The value, in `unit`; absent where the run has none.
+    pub value: Option<f64>,
+    /// `ns`, `messages/s`, `B/s`, `B`, `share` (1.0 being all) or `count`.
+    pub unit: String,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// Whether a threshold was kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The value keeps the limit.
+    Met,
+    /// It does not.
+    Crossed,
+    /// There is no value: nothing was answered, or the server is on another machine.
+    Unknown,
+}
+
+impl Threshold {
+    /// What it limits.
+    pub fn metric(&self) -> Metric {
+        self.metric
+    }
+
+    /// Judges a finished run by it.
+    ///
+    /// # Errors
+    /// When the report's histograms cannot be read.
+    pub fn judge(&self, report: &Report) -> Result<Judged, DecodeError> {
+        let value = self.metric.of(report)?;
+        Ok(Judged {
+            threshold: self.text.clone(),
+            metric: self.metric.to_string(),
+            comparison: self.comparison,
+            limit: self.limit,
+            value,
+            unit: self.metric.unit().symbol().to_owned(),
+            outcome: match value {
+                None => Outcome::Unknown,
+                Some(value) if self.comparison.holds(value, self.limit) => Outcome::Met,
+                Some(_) => Outcome::Crossed,
+            },
+        })
+    }
+
+    /// Whether what a run has measured so far crosses it; what cannot be told yet does not.
+    pub fn crossed_by(&self, so_far: SoFar<'_>) -> bool {
+        self.metric.so_far(so_far).is_some_and(|value| !self.comparison.holds(value, self.limit))
+    }
+}
+
+impl Judged {
+    /// The threshold, limit and value for people.
+    pub fn show(&self) -> (String, String) {
+        let unit = self.threshold.parse::<Threshold>().map(|threshold| threshold.metric.unit());
+        let show =
+            |value: f64| unit.as_ref().map_or_else(|_| format!("{value} {}", self.unit), |unit| unit.show(value));
+        let value = self.value.map_or_else(|| "no value".to_owned(), show);
+        (format!("{} {} {}", self.metric, self.comparison, show(self.limit)), value)
+    }
+}
+
+impl Comparison {
+    fn holds(self, value: f64, limit: f64) -> bool {
+        match self {
+            Self::Less => value < limit,
+            Self::LessOrEqual => value <= limit,
+            Self::Greater => value > limit,
+            Self::GreaterOrEqual => value >= limit,
+            Self::Equal => value == limit,
+        }
+    }
+}
+
+impl FromStr for Threshold {
+    type Err = String;
+
+    /// Reads `latency.p99<5ms`, and k6's `p(99)<5`, which limits the latency in milliseconds, and `rate<0.01`, which
+    /// limits the errors.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let at = text.find(['<', '>', '=']).ok_or_else(|| format!("expected METRIC<LIMIT, as {EXAMPLE}"))?;
+        let (name, rest) = (text[..at].trim(), &text[at..]);
+        // The longest first, k6's strict equality included.
+        let operators = [
+            ("===", Comparison::Equal),
+            ("==", Comparison::Equal),
+            ("<=", Comparison::LessOrEqual),
+            (">=", Comparison::GreaterOrEqual),
+            ("<", Comparison::Less),
+            (">", Comparison::Greater),
+        ];
+        let (comparison, limit) = operators
+            .into_iter()
+            .find_map(|(operator, comparison)| Some((comparison, rest.strip_prefix(operator)?)))
+            .ok_or_else(|| format!("expected one of <, <=, >, >= and ==, as {EXAMPLE}"))?;
+        // In k6 the metric stands elsewhere, and its times are milliseconds.
+        let k6 = match name {
+            "rate" => Some(Metric::ErrorRate),
+            name => name.parse().ok().map(|statistic| Metric::Time(Distribution::Latency, statistic)),
+        };
+        let metric = k6.map_or_else(|| name.parse(), Ok)?;
+        let limit = metric.unit().parse(limit.trim(), k6.is_some())?;
+        Ok(Self { text: text.trim().to_owned(), metric, comparison, limit })
+    }
+}
+
+/// As it was written.
+impl fmt::Display for Threshold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+            Self::Equal => "==",
+        })
+    }
+}
+
+const EXAMPLE: &str = "latency.p99<5ms";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recorder::histogram;
+
+    #[test]
+    fn both_spellings_say_the_same() {
+        for (k6, own) in [
+            ("p(99)<5", "latency.p99<5ms"),
+            ("p(99.9) <= 1.5", "latency.p99.9<=1500us"),
+            ("avg<200ms", "latency.mean<0.2s"),
+            ("med < 1", "latency.p50 < 1ms"),
+            ("rate<0.01", "errors.rate<1%"),
+            ("max>=1", "latency.max >= 1ms"),
+        ] {
+            let (k6, own): (Threshold, Threshold) = (k6.parse().unwrap(), own.parse().unwrap());
+            assert_eq!((k6.metric, k6.comparison, k6.limit), (own.metric, own.comparison, own.limit), "{k6}");
+        }
+        for (text, comparison) in [("errors==0", Comparison::Equal), ("errors===0", Comparison::Equal)] {
+            assert_eq!(text.parse::<Threshold>().unwrap().comparison, comparison);
+        }
+    }
+
+    #[test]
+    fn refusals_say_what_was_expected() {
+        for (text, expected) in [
+            ("", "METRIC<LIMIT"),
+            ("latency.p99", "METRIC<LIMIT"),
+            ("latency.p99=5ms", "one of <, <="),
+            ("latency.p99<5", "a time with its unit"),
+            ("latency.p99<", "a time with its unit"),
+            ("latency.q99<5ms", "no statistic"),
+            ("speed<5", "no metric"),
+            ("<5ms", "no metric"),
+            ("throughput>fast", "messages per second"),
+        ] {
+            let error = text.parse::<Threshold>().unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_was_measured_so_far_crosses_or_cannot_tell() {
+        let (mut latency, none) = (histogram(), histogram());
+        latency.saturating_record_n(6_000_000, 100);
+        let so_far = SoFar {
+            latency: &latency,
+            service_time: &none,
+            send_lag: &none,
+            replies: 100,
+            seconds: 2.0,
+            offered_rate: Some(100.0),
+        };
+        let crossed = |text: &str| text.parse::<Threshold>().unwrap().crossed_by(so_far);
+        assert!(crossed("latency.p99<5ms") && crossed("throughput>51") && crossed("achieved>=99%"));
+        assert!(!crossed("latency.p99<7ms") && !crossed("throughput>=50") && !crossed("achieved>=50%"));
+        assert!(!crossed("service_time.p99<1ns"), "nothing has been measured");
+        assert!(!crossed("server.cpu<1ns") && !crossed("errors<0"), "only the end tells");
+    }
+}

@@ -1,0 +1,166 @@
+"""What loadgen writes, read by its consumers: `formats.py LOADGEN JUNIT_XSD`.
+
+JUnit against the schema of Jenkins' plug-in, OpenMetrics by Prometheus's own parser, the page by a strict HTML parser,
+CSV by Python, action.yml and the workflow against SchemaStore's schemas; and the action's step as GitHub would run it.
+"""
+
+import csv
+import io
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import html5lib
+from lxml import etree
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from tap import Checks, expect_equal
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+# Few connections and short: a test of formats, not a measurement.
+RUN = ["-c", "10", "--warmup", "0s", "-d", "3s", "--rate", "2000", "--quiet"]
+LIMITS = ["--threshold", "latency.p99<10s", "--threshold", "latency.max<1ns"]
+COMPARE = ["--aa", "-c", "10", "--max-time", "5s", "--quiet"]
+# Exit codes of runs whose figures may mean nothing on a busy machine, and of one whose limit is crossed.
+MEASURED = (0, 98, 99)
+# Seconds for one command.
+LIMIT = 90
+
+
+def main(loadgen, xsd):
+    checks = Checks()
+    with tempfile.TemporaryDirectory() as scratch:
+        scratch = pathlib.Path(scratch)
+        run, comparison = scratch / "run.json", scratch / "comparison.json"
+        call([loadgen, "run", *RUN, *LIMITS, "-o", run], MEASURED)
+        call([loadgen, "compare", *COMPARE, "-o", comparison], MEASURED)
+        to = Converter(loadgen)
+        for name, check, *arguments in [
+            ("JUnit of a run", junit, to, run, xsd, {"failures": "1"}),
+            ("JUnit of a comparison", junit, to, comparison, xsd, {"failures": "0"}),
+            ("OpenMetrics of a run", openmetrics, to, run),
+            ("OpenMetrics of a comparison", verdicts, to, comparison),
+            ("CSV of a run", table, to, run, 1),
+            ("CSV of two runs", table, to, [run, run], 2),
+            ("the page of a run", page, to, run, "Latency by percentile"),
+            ("the page of a comparison", page, to, comparison, "throughput: B against A"),
+            ("action.yml", schema, "vendor.github-actions", ROOT / "action.yml"),
+            ("the workflow", schema, "vendor.github-workflows", ROOT / ".github/workflows/compare.yml"),
+            ("the action's step, nothing slower", step, loadgen, scratch / "same", NONE, (0,), ""),
+            ("the action's step, a regression", step, loadgen, scratch / "slower", SLOWER, (99,), "::error"),
+            ("the action's step, too short to tell", step, loadgen, scratch / "short", NONE, (98,), "::error", "3s"),
+            ("the action's step, a server that is none", step, loadgen, scratch / "none", "sh -c 'exit 3' {port}", (1,), "::error"),
+        ]:
+            attempt(checks, name, check, *arguments)
+    checks.finish()
+
+
+# The embedded server without flags.
+NONE = ""
+# Off the lane and with a write for each frame, a server takes several times as long for messages in flight together.
+SLOWER = "--lane off --write per-frame"
+
+
+class Converter:
+    def __init__(self, loadgen):
+        self.loadgen = loadgen
+
+    def __call__(self, files, name):
+        files = files if isinstance(files, list) else [files]
+        return call([self.loadgen, "report", *files, "--to", name], (0,)).stdout
+
+
+def attempt(checks, name, check, *arguments):
+    """Runs one check and reports it."""
+    try:
+        check(*arguments)
+    except Exception as error:  # parsers raise what they like
+        checks.report(name, f"{type(error).__name__}: {error}")
+    else:
+        checks.report(name)
+
+
+def call(command, codes, **more):
+    finished = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT, **more)
+    if finished.returncode not in codes:
+        raise AssertionError(f"{command[1]} exits with {finished.returncode}: {finished.stdout} {finished.stderr}")
+    return finished
+
+
+def junit(to, file, xsd, attributes):
+    document = etree.fromstring(to(file, "junit").encode())
+    etree.XMLSchema(etree.parse(xsd)).assertValid(document)
+    for name, value in attributes.items():
+        expect_equal(document.get(name), value, name)
+    if len(document.findall(".//testcase")) < 3:
+        raise AssertionError("it has fewer than three cases")
+
+
+def openmetrics(to, file):
+    families = {family.name: family for family in text_string_to_metric_families(to(file, "openmetrics"))}
+    latency = json.loads(file.read_text())["latency"]
+    samples = families["fathom_latency_seconds"].samples
+    counted = [sample.value for sample in samples if sample.name.endswith("_count")]
+    expect_equal(counted, [latency["count"]], "latencies counted")
+    outcomes = {s.labels["outcome"]: s.value for s in families["fathom_messages"].samples}
+    expect_equal(outcomes["lost"], 0, "messages lost")
+
+
+def verdicts(to, file):
+    families = {family.name: family for family in text_string_to_metric_families(to(file, "openmetrics"))}
+    gated = {metric["metric"] for metric in json.loads(file.read_text())["metrics"] if metric["gated"]}
+    expect_equal({s.labels["metric"] for s in families["fathom_compare_verdict"].samples}, gated, "gated metrics")
+    expect_equal(families["fathom_compare_change_ratios"].unit, "ratios", "the change's unit")
+
+
+def table(to, files, runs):
+    lines = list(csv.DictReader(io.StringIO(to(files, "csv"), newline=""), strict=True))
+    expect_equal(len(lines), runs, "lines")
+    expect_equal({float(line["latency_p99_ns"]) > 0 for line in lines}, {True}, "latencies above nothing")
+
+
+def page(to, file, title):
+    text = to(file, "html")
+    document = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(text)
+    if title not in [heading.text for heading in document.iter("h3")]:
+        raise AssertionError(f"no chart is called '{title}'")
+    loaded = [e.tag for e in document.iter() if {"src", "href", "srcset"} & set(e.attrib)]
+    expect_equal(loaded, [], "what is loaded from elsewhere")
+
+
+def schema(builtin, file):
+    call([sys.executable, "-m", "check_jsonschema", "--builtin-schema", builtin, file], (0,))
+
+
+def step(loadgen, directory, server, codes, annotation, max_time="20s"):
+    """The action's step: B is `server`, A the embedded one without flags; it is to be conclusive if it is short."""
+    directory.mkdir()
+    output, summary = directory / "output", directory / "summary.md"
+    environment = {
+        **os.environ, "LOADGEN": str(loadgen), "SERVER_A": "", "SERVER_B": server, "FAIL_ON_REGRESSION": "30%",
+        "MAX_TIME": max_time, "ATTEMPTS": "2", "REQUIRE_CONCLUSIVE": "true" if 98 in codes else "false", "REPORT": str(directory / "report"),
+        "ARGUMENTS": "-c 10 --in-flight '16' --gate throughput",
+        "GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(summary),
+    }  # fmt: skip
+    finished = call([ROOT / "scripts/github-compare", "step"], codes, env=environment)
+    outputs = dict(line.split("=", 1) for line in output.read_text().splitlines())
+    expect_equal(sorted(outputs), ["exit-code", "report", "verdict"], "outputs")
+    expect_equal(outputs["exit-code"], str(codes[0]), "exit-code")
+    expected = {98: ["inconclusive"], 99: ["regressed"], 1: [""]}.get(codes[0], ["equivalent", "improved", "inconclusive"])
+    if outputs["verdict"] not in expected:
+        raise AssertionError(f"the verdict is '{outputs['verdict']}', not one of {expected}")
+    if annotation not in finished.stdout:
+        raise AssertionError(f"no {annotation} in {finished.stdout}")
+    if 1 not in codes:
+        if not summary.read_text().startswith("### Comparison: "):
+            raise AssertionError("the summary does not begin with the verdict")
+        for name in ("report.json", "report.html", "report.xml"):
+            if not (directory / "report" / name).stat().st_size:
+                raise AssertionError(f"{name} is empty")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
