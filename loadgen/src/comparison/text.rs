@@ -122,7 +122,7 @@ fn remark(comparison: &Comparison, metric: &MetricReport, f: &mut Formatter<'_>)
         _ => format!("{} starts are too few for a verdict", metric.log_ratios.len()),
     };
     let more = match metric.more_seconds {
-        Some(more) if more <= LONGEST_MORE => {
+        Some(more) if comparison.elapsed_seconds + more <= LONGEST => {
             let all = units::seconds(comparison.elapsed_seconds + more);
             format!("about {all} in all would tell (--max-time)")
         }
@@ -155,5 +155,5 @@ fn percent(share: f64) -> String {
     signed_percent(share).trim_start_matches(['+', '-']).to_owned()
 }
 
-/// The longest extension that is worth proposing, in seconds: a day.
-const LONGEST_MORE: f64 = 86_400.0;
+/// The longest time that is worth proposing, in seconds: what --max-time takes at the most.
+const LONGEST: f64 = 3_600.0;
