@@ -1,0 +1,43 @@
+// Node's `ws` as a client that compresses, with context takeover in each direction and without:
+// `node ws_deflate_client.mjs URL`.
+
+import { WebSocket } from 'ws'
+
+import { Checks, Connection, SIZES, binary, expectEqual, text } from './echo_checks.mjs'
+
+const url = process.argv[2]
+const checks = new Checks(console.log)
+
+for (const serverNoContextTakeover of [false, true]) {
+  for (const clientNoContextTakeover of [false, true]) {
+    for (const windowBits of [undefined, 10]) {
+      const options = { threshold: 0 }
+      // A `false` would not be silence: `ws` then fails a handshake in which the server asks for it all the same.
+      if (serverNoContextTakeover) options.serverNoContextTakeover = true
+      if (clientNoContextTakeover) options.clientNoContextTakeover = true
+      if (windowBits) Object.assign(options, { serverMaxWindowBits: windowBits, clientMaxWindowBits: windowBits })
+      await checks.run(`both kinds and every size with ${JSON.stringify(options)}`, async () => {
+        class Deflating extends WebSocket {
+          constructor(address) {
+            super(address, { perMessageDeflate: options })
+          }
+        }
+        const connection = await Connection.open(Deflating, url)
+        const { socket } = connection
+        expectEqual(socket.extensions, 'permessage-deflate', 'the extensions')
+        // Twice, so that the second message can refer to the first.
+        for (const size of [...SIZES, ...SIZES]) {
+          for (const message of [text(size), binary(size)]) {
+            socket.send(message)
+            await connection.expectEcho(message)
+            socket.send(message, { compress: false })
+            await connection.expectEcho(message)
+          }
+        }
+        await connection.end()
+      })
+    }
+  }
+}
+checks.finish()
+process.exit()
