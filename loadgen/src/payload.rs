@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use wire::deflate::{Compressor, WindowBits, Workspace};
 use wire::{Header, MAX_HEADER_LEN, OpCode, apply_mask};
 
-use crate::plan::{Deflate, Kind, Message, Payload};
+use crate::plan::{Deflate, Kind, Message, Payload, Plan};
 
 /// A cycle of distinct messages, numbered `0..len()`; after the last comes the first again.
 ///
@@ -63,10 +63,13 @@ struct Frames {
 impl Corpus {
     /// Builds the messages of a plan. `file` is the content for [`Payload::File`], which every message then has;
     /// text from a file must be UTF-8.
-    pub fn new(message: &Message, file: Option<&[u8]>, seed: u64) -> Self {
-        let mut rng = SmallRng::seed_from_u64(seed);
+    pub fn new(plan: &Plan, file: Option<&[u8]>) -> Self {
+        let message = &plan.message;
+        let mut rng = SmallRng::seed_from_u64(plan.seed);
         let average = file.map_or((message.size.min() + message.size.max()) / 2, <[u8]>::len);
-        let len = (CORPUS_BYTES / average.max(1)).clamp(FEWEST, MOST);
+        let remembered = plan.connect.permessage_deflate.is_some_and(|deflate| deflate.remembers());
+        let (bytes, most) = if remembered { REMEMBERED } else { (CORPUS_BYTES, MOST) };
+        let len = (bytes / average.max(1)).clamp(FEWEST, most);
         let opcode = match message.kind {
             Kind::Text => OpCode::Text,
             Kind::Binary => OpCode::Binary,
@@ -312,17 +315,23 @@ const FEWEST: usize = 2;
 /// Most messages in a cycle: also the most that one send can carry.
 const MOST: usize = 64;
 
+/// Payload bytes and most messages where compression takes context over: twice the largest window, since in a cycle that
+/// fits into it every message would compress to a reference to its last turn.
+const REMEMBERED: (usize, usize) = (2 * WindowBits::MAX.size(), 1 << 13);
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::tests::plan;
 
-    fn message(kind: Kind, payload: Payload, size: &str) -> Message {
-        Message { kind, payload, size: size.parse().unwrap() }
+    fn corpus(kind: Kind, payload: Payload, size: &str, seed: u64) -> Corpus {
+        let message = Message { kind, payload, size: size.parse().unwrap() };
+        Corpus::new(&Plan { message, seed, ..plan() }, None)
     }
 
     #[test]
     fn frames_are_masked_and_replies_are_their_echo() {
-        let corpus = Corpus::new(&message(Kind::Binary, Payload::Random, "0..70000"), None, 1);
+        let corpus = corpus(Kind::Binary, Payload::Random, "0..70000", 1);
         for i in 0..corpus.len() {
             let request = corpus.requests(Encoding::Plain, i, 1);
             let (header, at) = Header::parse(request).unwrap().unwrap();
@@ -337,7 +346,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_one_slice_across_the_end_of_the_cycle() {
-        let corpus = Corpus::new(&message(Kind::Text, Payload::Random, "5..900"), None, 2);
+        let corpus = corpus(Kind::Text, Payload::Random, "5..900", 2);
         let n = corpus.len();
         let batch = corpus.requests(Encoding::Plain, n - 1, 3);
         let expected = [
@@ -359,13 +368,13 @@ mod tests {
     #[test]
     fn text_is_utf8_json_is_json_and_one_seed_is_one_corpus() {
         for payload in [Payload::Random, Payload::Json] {
-            let plan = message(Kind::Text, payload, "1..500");
-            let corpus = Corpus::new(&plan, None, 3);
+            let made = |seed| corpus(Kind::Text, payload.clone(), "1..500", seed);
+            let corpus = made(3);
             assert!((0..corpus.len()).all(|i| std::str::from_utf8(corpus.payload(i)).is_ok()));
-            assert_eq!(corpus.requests.bytes, Corpus::new(&plan, None, 3).requests.bytes);
-            assert_ne!(corpus.requests.bytes, Corpus::new(&plan, None, 4).requests.bytes);
+            assert_eq!(corpus.requests.bytes, made(3).requests.bytes);
+            assert_ne!(corpus.requests.bytes, made(4).requests.bytes);
         }
-        let corpus = Corpus::new(&message(Kind::Text, Payload::Json, "400"), None, 3);
+        let corpus = corpus(Kind::Text, Payload::Json, "400", 3);
         let text = std::str::from_utf8(corpus.payload(0)).unwrap();
         let first = &text[..=text.find('}').unwrap()];
         assert!(serde_json::from_str::<serde_json::Value>(first).unwrap()["price"].is_number());
@@ -373,7 +382,13 @@ mod tests {
 
     #[test]
     fn a_file_is_one_message_under_several_masks() {
-        let corpus = Corpus::new(&message(Kind::Text, Payload::File("x".into()), "64"), Some(b"hello"), 5);
+        let corpus = Corpus::new(
+            &Plan {
+                message: Message { kind: Kind::Text, payload: Payload::File("x".into()), size: "64".parse().unwrap() },
+                ..plan()
+            },
+            Some(b"hello"),
+        );
         assert_eq!(corpus.payload(0), b"hello");
         assert_eq!(corpus.payload(1), b"hello");
         assert_ne!(corpus.requests(Encoding::Plain, 0, 1), corpus.requests(Encoding::Plain, 1, 1));

@@ -96,13 +96,14 @@ pub fn run(
     let established = connections.len();
     let mut agreements = Vec::new();
     connections.iter().for_each(|connection| agree(&mut agreements, connection.deflate, 1));
+    // Before the others are told: it may compress the corpus, for which the common start is to wait.
+    let mut lines = Lines::new(connections, common.plan, corpus, Pace::capacity(&common.plan.load))?;
     // Nobody listens only when the run is being given up; then there is no start either.
     let _ = opened.send(Report { worker, established: established as u64, agreements, connect, failures });
     drop(opened);
     if established == 0 {
         return Ok(());
     }
-    let mut lines = Lines::new(connections, common.plan, corpus, Pace::capacity(&common.plan.load))?;
     for Start { clock, phases, seed, exchange, outcomes } in starts {
         let pace = pace(worker, common, established, share.connections, seed);
         let outcome = lane::run(Orders { corpus, pace, phases, clock, interrupted, live, exchange }, &mut lines)?;
@@ -149,7 +150,7 @@ mod tests {
         plan.connections = 10.try_into().unwrap();
         plan.connect.rate = Some(Rate::try_from(100.0).unwrap());
         let url = "ws://127.0.0.1:1/".parse().unwrap();
-        let corpus = Corpus::new(&plan.message, None, 1);
+        let corpus = Corpus::new(&plan, None);
         let (interrupted, live) = (AtomicBool::new(false), Live::default());
         let shares: Vec<_> = (0..4)
             .map(|worker| {

@@ -82,7 +82,7 @@ fn allocations(load: &[&str]) -> (u64, u64) {
     let world = World {
         url: &url,
         server_pids: &[],
-        corpus: &Corpus::new(&plan.message, None, plan.seed),
+        corpus: &Corpus::new(&plan, None),
         cores: None,
         interrupted: &AtomicBool::new(false),
         abort_on: &[],

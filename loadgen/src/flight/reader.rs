@@ -330,7 +330,8 @@ impl<'m> Body<'m> {
             Body::Content(content) => content == message,
             Body::Length(content) => content.len() == message.len(),
             Body::Packed(len) => {
-                len <= most_packed(message.len()) && message.len() <= len.saturating_mul(MOST_INFLATED)
+                let least = message.len().div_ceil(MOST_INFLATED).max(if message.is_empty() { 0 } else { 2 });
+                (least..=most_packed(message.len())).contains(&len)
             }
         }
     }

@@ -3,7 +3,8 @@ use wire::{Header, MAX_HEADER_LEN, OpCode, apply_mask};
 
 use super::reader::MAX_PONGS_BYTES;
 use super::*;
-use crate::plan::{Kind, Message, Payload};
+use crate::plan::tests::plan;
+use crate::plan::{Kind, Message, Payload, Plan};
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Seen {
@@ -41,7 +42,7 @@ fn desk(corpus: &Corpus) -> Desk {
 
 fn corpus(size: &str) -> Corpus {
     let message = Message { kind: Kind::Binary, payload: Payload::Random, size: size.parse().unwrap() };
-    Corpus::new(&message, None, 11)
+    Corpus::new(&Plan { message, seed: 11, ..plan() }, None)
 }
 
 /// A connection with `n` messages due at 1..=n and sent at 100.

@@ -57,6 +57,11 @@ pub enum Verify {
 }
 
 impl Deflate {
+    /// Whether messages of either side may refer to earlier ones.
+    pub fn remembers(&self) -> bool {
+        self.context_takeover != ContextTakeover::Off
+    }
+
     /// What is said to the server.
     pub fn offer(&self) -> Offer {
         let narrowed = self.window < WindowBits::MAX;
