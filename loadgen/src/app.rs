@@ -140,7 +140,7 @@ impl Bench {
     fn set_up(plan: &Plan, spec: &Spec, cores: &Cores) -> anyhow::Result<Self> {
         limits::make_room(plan, 1)?;
         let content = file_content(plan)?;
-        let corpus = Corpus::new(&plan.message, content.as_deref(), plan.seed);
+        let corpus = Corpus::new(plan, content.as_deref());
         let interrupt = Interrupt::install().context("cannot handle signals")?;
         let (server_cores, worker_cores) = cores.split();
         let server = Server::start(spec, &server_cores, interrupt.flag())?;

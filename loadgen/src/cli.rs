@@ -2,6 +2,7 @@
 //! invalid. Whatever is wrong with an argument is said here, with its flag, its value and what was expected.
 
 mod compare;
+mod deflate;
 mod report;
 mod sweep;
 mod values;
@@ -20,11 +21,12 @@ use crate::conversion::Conversion;
 use crate::gate::Gate;
 use crate::metric::Metric;
 use crate::output::{Format, Output};
-use crate::plan::{Arrival, Connect, Kind, Load, Message, Pacing, Payload, Plan, Rate, Sizes, Stop};
+use crate::plan::{Arrival, Connect, Deflate, Kind, Load, Message, Pacing, Payload, Plan, Rate, Sizes, Stop, Verify};
 use crate::target::{EMBEDDED_SUBCOMMAND, Spec};
 use crate::threshold::Threshold;
 use crate::url::Url;
 pub use compare::Comparing;
+use deflate::DeflateArgs;
 pub use sweep::Sweeping;
 
 /// What the user asked for.
@@ -72,16 +74,18 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, threads: NonZeroUsiz
     match cli.command {
         None => Ok(Invocation::Quick { plan: default_plan(threads), output: cli.report.lower(FileArgs::default())? }),
         Some(Command::Run(run)) => {
-            let (server, files) = (run.server.lower(), run.files);
-            let load = run.load.lower();
+            let connect = run.connect.lower()?;
+            let server = run.server.lower(connect.permessage_deflate.as_ref());
+            let (files, load) = (run.files, run.load.lower());
             let plan = Plan {
                 connections: run.load.connections,
                 load,
                 stop: run.span.messages.map_or(Stop::After(run.span.duration), Stop::Messages),
                 warmup: run.span.warmup,
                 drain_timeout: run.load.drain_timeout,
+                verify: run.message.verify,
                 message: run.message.lower()?,
-                connect: run.connect.lower()?,
+                connect,
                 pacing: run.load.pacing.unwrap_or(Pacing::Sleep),
                 threads: run.threads.unwrap_or(threads),
                 seed: run.seed,
@@ -222,6 +226,9 @@ struct MessageArgs {
     /// Binary frames, the default
     #[arg(long)]
     binary: bool,
+    /// How much of the replies is verified; what was done is in the report
+    #[arg(long, value_name = "WHAT", default_value = "full")]
+    verify: Verify,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -245,6 +252,8 @@ struct ConnectArgs {
     /// A local address to connect from; repeatable, taken in turn, since one has 64k ports at most
     #[arg(long = "source-ip", value_name = "IP")]
     source_ips: Vec<IpAddr>,
+    #[command(flatten)]
+    deflate: DeflateArgs,
 }
 
 #[derive(Debug, Args)]
@@ -297,8 +306,8 @@ enum Switch {
 }
 
 impl ServerArgs {
-    fn lower(self) -> Spec {
-        self.url.map(Spec::Url).or(self.server).unwrap_or(Spec::Embedded(Vec::new()))
+    fn lower(self, deflate: Option<&Deflate>) -> Spec {
+        self.url.map(Spec::Url).or(self.server).unwrap_or_else(|| Spec::embedded_for(deflate, &[]))
     }
 }
 
@@ -334,6 +343,7 @@ impl ConnectArgs {
             rate: self.connect_rate,
             timeout: self.connect_timeout,
             headers: self.headers,
+            permessage_deflate: self.deflate.lower()?,
             subprotocols: self.subprotocols,
             tcp_nodelay: self.tcp_nodelay == Switch::On,
             source_ips: self.source_ips,

@@ -13,8 +13,9 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use sha1::{Digest, Sha1};
 use tokio::net::TcpSocket;
+use wire::deflate::Agreed;
 
-use crate::plan::Connect;
+use crate::plan::{Connect, Demand};
 use crate::url::Url;
 
 /// Why a connection could not be opened.
@@ -47,6 +48,9 @@ pub enum ConnectError {
         /// The beginning of the answer's body.
         body: String,
     },
+    /// A 101 without permessage-deflate.
+    #[error("the server declined permessage-deflate; --permessage-deflate=prefer goes on without it")]
+    Declined,
     /// A 101 that is no WebSocket handshake.
     #[error("the server's handshake is wrong: {0}")]
     Handshake(String),
@@ -55,7 +59,18 @@ pub enum ConnectError {
     Timeout(Duration),
 }
 
-/// Opens one connection; returns its socket and the bytes that came right behind the handshake.
+/// An open connection.
+#[derive(Debug)]
+pub struct Connection {
+    /// Its socket.
+    pub stream: TcpStream,
+    /// The bytes that came right behind the handshake.
+    pub read_ahead: Vec<u8>,
+    /// What was agreed on permessage-deflate, if it was.
+    pub deflate: Option<Agreed>,
+}
+
+/// Opens one connection.
 ///
 /// # Errors
 /// Says what went wrong, and with which address.
@@ -64,7 +79,7 @@ pub async fn open(
     address: SocketAddr,
     source_ip: Option<IpAddr>,
     how: &Connect,
-) -> Result<(TcpStream, Vec<u8>), ConnectError> {
+) -> Result<Connection, ConnectError> {
     tokio::time::timeout(how.timeout, async {
         let stream = connect(address, source_ip, how).await?;
         handshake(stream, url, how).await
@@ -87,11 +102,7 @@ async fn connect(
     socket.connect(address).await.map_err(tcp)
 }
 
-async fn handshake(
-    stream: tokio::net::TcpStream,
-    url: &Url,
-    how: &Connect,
-) -> Result<(TcpStream, Vec<u8>), ConnectError> {
+async fn handshake(stream: tokio::net::TcpStream, url: &Url, how: &Connect) -> Result<Connection, ConnectError> {
     let key = fastwebsockets::handshake::generate_key();
     // fastwebsockets' own client handshake prints to stderr when a connection fails, and it does not check the key.
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
@@ -102,7 +113,7 @@ async fn handshake(
     };
     tokio::pin!(connection, exchange);
     let mut open = true;
-    let upgraded = loop {
+    let (upgraded, deflate) = loop {
         tokio::select! {
             upgraded = &mut exchange => break upgraded?,
             // Its error, if any, reaches the exchange too.
@@ -118,7 +129,7 @@ async fn handshake(
         Ok(address) => ConnectError::Tcp { address, source },
         Err(_) => ConnectError::Handshake(source.to_string()),
     })?;
-    Ok((stream, parts.read_buf.to_vec()))
+    Ok(Connection { stream, read_ahead: parts.read_buf.to_vec(), deflate })
 }
 
 fn request(url: &Url, how: &Connect, key: &str) -> Request<Empty<Bytes>> {
@@ -134,6 +145,9 @@ fn request(url: &Url, how: &Connect, key: &str) -> Request<Empty<Bytes>> {
     if !how.subprotocols.is_empty() {
         request = request.header(header::SEC_WEBSOCKET_PROTOCOL, how.subprotocols.join(", "));
     }
+    if let Some(deflate) = &how.permessage_deflate {
+        request = request.header(header::SEC_WEBSOCKET_EXTENSIONS, deflate.offer().header());
+    }
     for (name, value) in &how.headers {
         request = request.header(name, value);
     }
@@ -145,7 +159,7 @@ async fn accept(
     mut response: Response<hyper::body::Incoming>,
     how: &Connect,
     key: &str,
-) -> Result<hyper::upgrade::Upgraded, ConnectError> {
+) -> Result<(hyper::upgrade::Upgraded, Option<Agreed>), ConnectError> {
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         let status = response.status();
         return Err(ConnectError::Refused { status, body: beginning(response).await });
@@ -163,9 +177,7 @@ async fn accept(
     {
         return wrong("Sec-WebSocket-Accept does not answer the key".into());
     }
-    if let Some(extensions) = headers.get(header::SEC_WEBSOCKET_EXTENSIONS) {
-        return wrong(format!("it chose extensions that were not offered: {extensions:?}"));
-    }
+    let deflate = extensions(headers, how)?;
     if let Some(chosen) = headers.get(header::SEC_WEBSOCKET_PROTOCOL) {
         if !how.subprotocols.iter().any(|offered| chosen == offered.as_str()) {
             return wrong(format!("it chose a subprotocol that was not offered: {chosen:?}"));
@@ -173,7 +185,28 @@ async fn accept(
     } else if !how.subprotocols.is_empty() {
         return wrong(format!("it chose none of the subprotocols {:?}", how.subprotocols));
     }
-    Ok(hyper::upgrade::on(&mut response).await?)
+    Ok((hyper::upgrade::on(&mut response).await?, deflate))
+}
+
+/// What the server made of the offer (RFC 6455, 9.1).
+fn extensions(headers: &HeaderMap, how: &Connect) -> Result<Option<Agreed>, ConnectError> {
+    let answers = headers.get_all(header::SEC_WEBSOCKET_EXTENSIONS);
+    let Some(deflate) = &how.permessage_deflate else {
+        return match answers.iter().next() {
+            Some(extensions) => {
+                Err(ConnectError::Handshake(format!("it chose extensions that were not offered: {extensions:?}")))
+            }
+            None => Ok(None),
+        };
+    };
+    match deflate.offer().judge(answers.iter().map(header::HeaderValue::as_bytes)) {
+        Ok(None) if deflate.demand == Demand::On => Err(ConnectError::Declined),
+        Ok(agreed) => Ok(agreed),
+        Err(refused) => {
+            let answers: Vec<_> = answers.iter().map(|answer| String::from_utf8_lossy(answer.as_bytes())).collect();
+            Err(ConnectError::Handshake(format!("{refused}; it answered '{}'", answers.join(", "))))
+        }
+    }
 }
 
 fn lists(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {

@@ -17,7 +17,7 @@ use crate::lines::{Lines, goodbye};
 use crate::payload::Corpus;
 use crate::plan::{Load, Pacing};
 use crate::progress::Live;
-use crate::recorder::Messages;
+use crate::recorder::{Checks, Messages, Traffic};
 use crate::schedule::Schedule;
 
 /// What a lane is given.
@@ -57,6 +57,10 @@ pub struct Outcome {
     pub replies_in_window: u64,
     /// Bytes received within it, frame headers included.
     pub reply_bytes_in_window: u64,
+    /// Messages and replies that were sent and that came within it.
+    pub traffic: Traffic,
+    /// How replies were checked, as far as they were not compared as they came.
+    pub checks: Checks,
     /// When the measured phase ended, ns of the run's clock.
     pub ended: u64,
     /// Connections lost.
@@ -197,8 +201,13 @@ impl Lane<'_> {
 
     /// Makes `count` messages due at `now` on a closed loop's connection, as far as the plan goes on.
     #[inline]
-    fn refill(&mut self, index: usize, count: usize, now: u64) {
-        let Some(line) = &mut self.lines.all[index] else { return };
+    fn refill(&mut self, index: usize, count: usize, mut now: u64) {
+        let Lines { all, desk, .. } = &mut *self.lines;
+        let Some(line) = &mut all[index] else { return };
+        // What a message costs to compress is the generator's time: it is due once that is done.
+        if line.flight.pack(self.corpus, desk, line.flight.unsent_messages() + count) {
+            now = self.clock.now();
+        }
         let mut taken = 0;
         while taken < count && self.ledger.takes(now) {
             line.flight.due(now);
@@ -212,11 +221,15 @@ impl Lane<'_> {
 
     /// Sends all that a connection has to send, or as much as its socket takes.
     #[inline]
-    fn flush(&mut self, index: usize, now: u64) {
-        let Some(line) = &mut self.lines.all[index] else { return };
+    fn flush(&mut self, index: usize, mut now: u64) {
+        let Lines { epoll, all, desk, .. } = &mut *self.lines;
+        let Some(line) = &mut all[index] else { return };
         let corpus = self.corpus;
         let mut full = false;
         loop {
+            if line.flight.pack(corpus, desk, line.flight.unsent_messages()) {
+                now = self.clock.now();
+            }
             let bytes = line.flight.unsent(corpus);
             if bytes.is_empty() {
                 break;
@@ -224,7 +237,7 @@ impl Lane<'_> {
             let len = bytes.len();
             match (&line.stream).write(bytes) {
                 Ok(sent) => {
-                    line.flight.sent(corpus, sent, now);
+                    self.ledger.sent(line.flight.sent(corpus, sent, now), now);
                     full = sent < len;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -238,9 +251,7 @@ impl Lane<'_> {
         if full != line.blocked {
             line.blocked = full;
             let interest = if full { EventFlags::IN | EventFlags::OUT } else { EventFlags::IN };
-            if let Err(error) =
-                epoll::modify(&self.lines.epoll, &line.stream, EventData::new_u64(index as u64), interest)
-            {
+            if let Err(error) = epoll::modify(&*epoll, &line.stream, EventData::new_u64(index as u64), interest) {
                 self.drop_line(index, &format!("epoll: {error}"));
             }
         }
@@ -275,9 +286,10 @@ impl Lane<'_> {
     /// Hands received bytes to a connection's flight; returns the messages that they answered.
     #[inline]
     fn take(&mut self, index: usize, bytes: &[u8]) -> usize {
-        let Some(line) = &mut self.lines.all[index] else { return 0 };
+        let Lines { all, desk, .. } = &mut *self.lines;
+        let Some(line) = &mut all[index] else { return 0 };
         let before = line.flight.len();
-        match line.flight.received(self.corpus, bytes, &mut self.ledger) {
+        match line.flight.received(self.corpus, desk, bytes, &mut self.ledger) {
             Ok(()) => {
                 let answered = before - line.flight.len();
                 self.outstanding -= answered;
@@ -334,6 +346,8 @@ impl Lane<'_> {
             messages: closed.messages,
             replies_in_window: closed.replies_in_window,
             reply_bytes_in_window: closed.reply_bytes_in_window,
+            traffic: closed.traffic,
+            checks: closed.checks,
             ended: closed.ended,
             dropped: self.dropped,
             over_backlog: self.over_backlog,

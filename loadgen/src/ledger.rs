@@ -5,8 +5,9 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::clock::nanoseconds;
-use crate::flight::{Stamp, UNSENT, Witness};
-use crate::recorder::{INTERVAL_NS, Interval, Messages, SLICES};
+use crate::flight::{Checked, Stamp, UNSENT, Witness};
+use crate::payload::Volume;
+use crate::recorder::{Checks, INTERVAL_NS, Interval, Messages, SLICES, Traffic};
 use crate::resources::thread_cpu;
 
 /// When a worker warms up, measures, stops sending and gives up, in ns of the run's clock.
@@ -60,6 +61,8 @@ pub struct Ledger {
     messages: Messages,
     replies_in_window: u64,
     bytes_in_window: u64,
+    traffic: Traffic,
+    checks: Checks,
     last_reply: u64,
     cpu_at_begin: Option<Duration>,
     cpu_at_end: Option<Duration>,
@@ -74,6 +77,10 @@ pub struct Closed {
     pub replies_in_window: u64,
     /// Bytes received within it, frame headers included.
     pub reply_bytes_in_window: u64,
+    /// Messages and replies that were sent and that came within it.
+    pub traffic: Traffic,
+    /// How replies were checked, as far as they were not compared as they came.
+    pub checks: Checks,
     /// The end of the measured phase.
     pub ended: u64,
     /// The worker's CPU time in the measured phase over its length.
@@ -108,6 +115,8 @@ impl Ledger {
             messages: Messages::default(),
             replies_in_window: 0,
             bytes_in_window: 0,
+            traffic: Traffic::default(),
+            checks: Checks::default(),
             last_reply: phases.begin,
             cpu_at_begin: None,
             cpu_at_end: None,
@@ -131,6 +140,14 @@ impl Ledger {
         self.now = now;
         if now >= self.begin && now < self.end {
             self.bytes_in_window += bytes as u64;
+        }
+    }
+
+    /// These messages have been sent whole at `now`.
+    #[inline]
+    pub fn sent(&mut self, volume: Volume, now: u64) {
+        if now >= self.begin && now < self.end {
+            self.traffic.sent += volume;
         }
     }
 
@@ -195,6 +212,8 @@ impl Ledger {
             messages: self.messages,
             replies_in_window: self.replies_in_window,
             reply_bytes_in_window: self.bytes_in_window,
+            traffic: self.traffic,
+            checks: self.checks,
             ended,
             busy,
         }
@@ -270,6 +289,25 @@ impl Witness for Ledger {
 
     fn unexpected(&mut self) {
         self.messages.unexpected += 1;
+    }
+
+    #[inline]
+    fn received(&mut self, volume: Volume) {
+        if self.now >= self.begin && self.now < self.end {
+            self.traffic.received += volume;
+        }
+    }
+
+    #[inline]
+    fn checked(&mut self, stamp: Stamp, how: Checked) {
+        if stamp.intended >= self.begin {
+            match how {
+                Checked::Inflated => self.checks.inflated += 1,
+                Checked::Identical => self.checks.identical += 1,
+                Checked::Length => self.checks.length += 1,
+                Checked::Frame => self.checks.frame += 1,
+            }
+        }
     }
 }
 

@@ -7,8 +7,12 @@ use std::os::fd::OwnedFd;
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
-use crate::flight::Flight;
+use wire::deflate::Effort;
+
+use crate::connect::Connection;
+use crate::flight::{Desk, Flight, Terms};
 use crate::payload::Corpus;
+use crate::plan::{Plan, Verify};
 
 /// A connection.
 #[derive(Debug)]
@@ -30,29 +34,39 @@ pub struct Lines {
     pub early: Vec<(usize, Vec<u8>)>,
     /// The receive buffer, shared by all connections.
     pub buffer: Box<[u8]>,
+    /// What they share to compress and to check.
+    pub desk: Desk,
 }
 
 impl Lines {
-    /// Takes connections over, each with the bytes that came with its handshake; every one has room for `capacity`
-    /// messages before it has to allocate.
+    /// Takes connections over for the load of `plan`; every one has room for `capacity` messages before it has to allocate.
     ///
     /// # Errors
     /// When the kernel refuses an epoll set or an entry in it.
-    pub fn new(connections: Vec<(TcpStream, Vec<u8>)>, corpus: &Corpus, capacity: usize) -> io::Result<Self> {
+    pub fn new(connections: Vec<Connection>, plan: &Plan, corpus: &Corpus, capacity: usize) -> io::Result<Self> {
+        let offered = plan.connect.permessage_deflate;
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let mut early = Vec::new();
         let mut all = Vec::with_capacity(connections.len());
-        for (index, (stream, read_ahead)) in connections.into_iter().enumerate() {
+        for (index, Connection { stream, read_ahead, deflate }) in connections.into_iter().enumerate() {
             stream.set_nonblocking(true)?;
             epoll::add(&epoll, &stream, EventData::new_u64(index as u64), EventFlags::IN)?;
             // Each connection starts elsewhere in the cycle, so that a reply sent to the wrong connection shows.
             let first = index * STRIDE % corpus.len();
-            all.push(Some(Line { stream, flight: Flight::new(first, capacity), blocked: false }));
+            let content = match plan.verify {
+                Verify::Full => true,
+                Verify::Sample => index % SAMPLED == 0,
+                Verify::Length => false,
+            };
+            let terms = Terms { deflate: offered.zip(deflate), content };
+            let flight = Flight::new(corpus, first, capacity, &terms);
+            all.push(Some(Line { stream, flight, blocked: false }));
             if !read_ahead.is_empty() {
                 early.push((index, read_ahead));
             }
         }
-        Ok(Self { epoll, alive: all.len(), all, early, buffer: vec![0; RECEIVE_BYTES].into_boxed_slice() })
+        let desk = Desk::new(corpus, offered.map_or_else(Effort::default, |deflate| deflate.effort));
+        Ok(Self { epoll, alive: all.len(), all, early, buffer: vec![0; RECEIVE_BYTES].into_boxed_slice(), desk })
     }
 
     /// Says goodbye on every connection and closes it.
@@ -70,6 +84,10 @@ pub fn goodbye(line: &Line) {
 
 /// The receive buffer in bytes: one read takes all that a socket holds.
 const RECEIVE_BYTES: usize = 512 << 10;
+
+/// With `--verify sample`, the content of the replies of every 16th connection is checked: where the server takes context
+/// over, single replies could not be inflated without the ones before them.
+const SAMPLED: usize = 16;
 
 /// How far apart in the corpus neighbouring connections start; odd, so that all starts occur.
 const STRIDE: usize = 31;

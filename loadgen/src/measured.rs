@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use crate::recorder::{Messages, Slice, histogram};
+use wire::deflate::Agreed;
+
+use crate::recorder::{Checks, Messages, Slice, Traffic, histogram};
 use crate::report::Encoded;
 
 /// What a run measured.
@@ -42,6 +44,12 @@ pub struct Measured {
     pub replies_in_window: u64,
     /// Bytes received within the window, frame headers included.
     pub reply_bytes_in_window: u64,
+    /// Messages and replies that were sent and that came within the window.
+    pub traffic: Traffic,
+    /// How replies were checked, as far as they were not compared as they came.
+    pub checks: Checks,
+    /// What was agreed on permessage-deflate.
+    pub agreements: Agreements,
     /// What went wrong, and how often.
     pub failures: BTreeMap<String, u64>,
     /// Messages that an open loop's backlog bound refused.
@@ -73,12 +81,31 @@ impl Measured {
             messages: Messages::default(),
             replies_in_window: 0,
             reply_bytes_in_window: 0,
+            traffic: Traffic::default(),
+            checks: Checks::default(),
+            agreements: Agreements::new(),
             failures: BTreeMap::new(),
             over_backlog: 0,
             worker_busy: Vec::new(),
             loadgen,
             server: None,
         }
+    }
+
+    /// Connections that permessage-deflate was not agreed on.
+    pub fn declined(&self) -> u64 {
+        self.agreements.iter().filter(|(agreed, _)| agreed.is_none()).map(|(_, connections)| connections).sum()
+    }
+}
+
+/// What was agreed on permessage-deflate (`None`: it was declined or not offered), and on how many connections.
+pub type Agreements = Vec<(Option<Agreed>, u64)>;
+
+/// So many connections have agreed on this.
+pub fn agree(agreements: &mut Agreements, agreed: Option<Agreed>, connections: u64) {
+    match agreements.iter_mut().find(|(known, _)| *known == agreed) {
+        Some((_, count)) => *count += connections,
+        None => agreements.push((agreed, connections)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use hdrhistogram::Histogram;
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::clock::nanoseconds;
-use crate::connect::{self, ConnectError};
+use crate::connect::{self, ConnectError, Connection};
 use crate::plan::Connect;
 use crate::progress::Live;
 use crate::recorder::histogram;
@@ -37,8 +37,8 @@ pub struct Share<'a> {
 /// What came of it.
 #[derive(Debug)]
 pub struct Opened {
-    /// The sockets, each with the bytes that came right behind its handshake.
-    pub connections: Vec<(TcpStream, Vec<u8>)>,
+    /// The connections.
+    pub connections: Vec<Connection>,
     /// How long each took, ns.
     pub connect: Histogram<u64>,
     /// Why others were not opened, and how often.
@@ -108,7 +108,7 @@ async fn attempt(
     addresses: Rc<[SocketAddr]>,
     source: Option<IpAddr>,
     how: Rc<Connect>,
-) -> Result<((TcpStream, Vec<u8>), Duration), ConnectError> {
+) -> Result<(Connection, Duration), ConnectError> {
     let began = Instant::now();
     let mut result = Err(ConnectError::Handshake("the host has no address".into()));
     for &address in addresses.iter() {

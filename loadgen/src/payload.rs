@@ -1,12 +1,17 @@
-//! The messages of a run, prebuilt: a corpus of masked frames ready to send and of the replies they must bring. Sending
-//! a batch is one slice of it, checking a reply is one comparison with it, and neither copies anything.
+//! The messages of a run, prebuilt: a corpus of masked frames ready to send, compressed ones too, and of the replies they
+//! must bring. Sending a batch is one slice of it, checking a reply is one comparison with it, and neither copies anything.
+
+use std::ops::AddAssign;
+use std::sync::OnceLock;
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use wire::deflate::{Compressor, WindowBits, Workspace};
 use wire::{Header, MAX_HEADER_LEN, OpCode, apply_mask};
 
-use crate::plan::{Kind, Message, Payload};
+use crate::plan::{Deflate, Kind, Message, Payload, Plan};
 
 /// A cycle of distinct messages, numbered `0..len()`; after the last comes the first again.
 ///
@@ -15,9 +20,34 @@ use crate::plan::{Kind, Message, Payload};
 pub struct Corpus {
     len: usize,
     requests: Frames,
+    /// The same messages compressed, by the bits of the window, once they are asked for.
+    deflated: [OnceLock<Frames>; WINDOWS],
     replies: Frames,
+    masks: Vec<[u8; 4]>,
     opcode: OpCode,
     longest: usize,
+}
+
+/// How a message is put into its frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// As it is.
+    Plain,
+    /// Compressed, referring back by this window at most and to no other message (RFC 7692, 7.1.1.2).
+    Deflated(WindowBits),
+}
+
+/// Messages, and their bytes in one direction.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volume {
+    /// Messages.
+    pub messages: u64,
+    /// Their bytes before compression; 0 for a reply whose length was not found out.
+    pub message_bytes: u64,
+    /// Their payloads' on the wire.
+    pub payload_bytes: u64,
+    /// Their frames', headers included.
+    pub frame_bytes: u64,
 }
 
 /// Frames end to end.
@@ -26,15 +56,20 @@ struct Frames {
     bytes: Vec<u8>,
     /// Where each frame begins, and where the last one ends.
     starts: Vec<usize>,
+    /// Bytes of payload before each frame, and in all.
+    payloads: Vec<u64>,
 }
 
 impl Corpus {
     /// Builds the messages of a plan. `file` is the content for [`Payload::File`], which every message then has;
     /// text from a file must be UTF-8.
-    pub fn new(message: &Message, file: Option<&[u8]>, seed: u64) -> Self {
-        let mut rng = SmallRng::seed_from_u64(seed);
+    pub fn new(plan: &Plan, file: Option<&[u8]>) -> Self {
+        let message = &plan.message;
+        let mut rng = SmallRng::seed_from_u64(plan.seed);
         let average = file.map_or((message.size.min() + message.size.max()) / 2, <[u8]>::len);
-        let len = (CORPUS_BYTES / average.max(1)).clamp(FEWEST, MOST);
+        let remembered = plan.connect.permessage_deflate.is_some_and(|deflate| deflate.remembers());
+        let (bytes, most) = if remembered { REMEMBERED } else { (CORPUS_BYTES, MOST) };
+        let len = (bytes / average.max(1)).clamp(FEWEST, most);
         let opcode = match message.kind {
             Kind::Text => OpCode::Text,
             Kind::Binary => OpCode::Binary,
@@ -48,13 +83,38 @@ impl Corpus {
         let masks: Vec<[u8; 4]> = (0..len).map(|_| rng.random()).collect();
         let (mut requests, mut replies) = (Frames::default(), Frames::default());
         for i in (0..len).chain(0..len) {
-            requests.push(opcode, Some(masks[i]), &payloads[i]);
-            replies.push(opcode, None, &payloads[i]);
+            requests.push(opcode, false, Some(masks[i]), &payloads[i]);
+            replies.push(opcode, false, None, &payloads[i]);
         }
-        requests.finish();
-        replies.finish();
         let longest = payloads.iter().map(Vec::len).max().unwrap_or_default();
-        Self { len, requests, replies, opcode, longest }
+        Self { len, requests, deflated: Default::default(), replies, masks, opcode, longest }
+    }
+
+    /// Compresses the messages for this window, unless somebody has: it takes its time, and is to be done before anything
+    /// is measured.
+    pub fn prepare(&self, deflate: &Deflate, window: WindowBits) -> Encoding {
+        self.deflated[slot(window)].get_or_init(|| {
+            let mut compressor = Compressor::new(deflate.effort, window, false);
+            let mut workspace = Workspace::new();
+            let mut payload = Vec::new();
+            let (mut once, mut twice) = (Vec::with_capacity(self.len), Frames::default());
+            for i in 0..self.len {
+                let message = self.payload(i);
+                once.push((message.len() >= deflate.threshold as usize).then(|| {
+                    payload.clear();
+                    compressor.compress(message, window, &mut workspace, &mut payload);
+                    payload.clone()
+                }));
+            }
+            for i in (0..self.len).chain(0..self.len) {
+                match &once[i] {
+                    Some(compressed) => twice.push(self.opcode, true, Some(self.masks[i]), compressed),
+                    None => twice.push(self.opcode, false, Some(self.masks[i]), self.payload(i)),
+                }
+            }
+            twice
+        });
+        Encoding::Deflated(window)
     }
 
     /// Messages in the cycle.
@@ -73,10 +133,15 @@ impl Corpus {
         self.opcode
     }
 
+    /// The masking key of one message's frame.
+    pub fn mask(&self, index: usize) -> [u8; 4] {
+        self.masks[index]
+    }
+
     /// The frames of `count <= len()` messages from `first` on, as they are sent.
     #[inline]
-    pub fn requests(&self, first: usize, count: usize) -> &[u8] {
-        self.requests.slice(first, count)
+    pub fn requests(&self, encoding: Encoding, first: usize, count: usize) -> &[u8] {
+        self.frames(encoding).slice(first, count)
     }
 
     /// The frames of `count <= len()` replies from `first` on, as the server must send them.
@@ -87,8 +152,21 @@ impl Corpus {
 
     /// How many whole frames from `first` on fit into `bytes` of requests, and what is left of `bytes` after them.
     #[inline]
-    pub fn whole_requests(&self, first: usize, bytes: usize) -> (usize, usize) {
-        self.requests.whole(first, bytes)
+    pub fn whole_requests(&self, encoding: Encoding, first: usize, bytes: usize) -> (usize, usize) {
+        self.frames(encoding).whole(first, bytes)
+    }
+
+    /// The bytes of `count <= len()` messages from `first` on, as they are sent.
+    #[inline]
+    pub fn request_volume(&self, encoding: Encoding, first: usize, count: usize) -> Volume {
+        let message_bytes = self.replies.payload_bytes(first, count);
+        self.frames(encoding).volume(first, count, message_bytes)
+    }
+
+    /// The bytes of `count <= len()` uncompressed replies from `first` on.
+    #[inline]
+    pub fn reply_volume(&self, first: usize, count: usize) -> Volume {
+        self.replies.volume(first, count, self.replies.payload_bytes(first, count))
     }
 
     /// How many whole frames from `first` on fit into `bytes` of replies, and what is left of `bytes` after them.
@@ -117,24 +195,59 @@ impl Corpus {
         let next = index + steps;
         if next < self.len { next } else { next % self.len }
     }
+
+    #[inline]
+    fn frames(&self, encoding: Encoding) -> &Frames {
+        match encoding {
+            Encoding::Plain => &self.requests,
+            Encoding::Deflated(window) => self.deflated[slot(window)].get().expect("it comes from prepare()"),
+        }
+    }
+}
+
+impl AddAssign for Volume {
+    #[inline]
+    fn add_assign(&mut self, part: Self) {
+        self.messages += part.messages;
+        self.message_bytes += part.message_bytes;
+        self.payload_bytes += part.payload_bytes;
+        self.frame_bytes += part.frame_bytes;
+    }
+}
+
+/// Appends a final frame, masked if there is a key.
+pub(crate) fn push_frame(bytes: &mut Vec<u8>, opcode: OpCode, compressed: bool, mask: Option<[u8; 4]>, payload: &[u8]) {
+    let rsv = if compressed { RSV1 } else { 0 };
+    let mut head = [0; MAX_HEADER_LEN];
+    let header = Header { fin: true, rsv, opcode, mask, payload_len: payload.len() as u64 };
+    let head_len = header.encode(&mut head);
+    bytes.extend_from_slice(&head[..head_len]);
+    let at = bytes.len();
+    bytes.extend_from_slice(payload);
+    if let Some(key) = mask {
+        apply_mask(&mut bytes[at..], key);
+    }
 }
 
 impl Frames {
-    fn push(&mut self, opcode: OpCode, mask: Option<[u8; 4]>, payload: &[u8]) {
-        self.starts.push(self.bytes.len());
-        let mut head = [0; MAX_HEADER_LEN];
-        let header = Header { fin: true, rsv: 0, opcode, mask, payload_len: payload.len() as u64 };
-        let head_len = header.encode(&mut head);
-        self.bytes.extend_from_slice(&head[..head_len]);
-        let at = self.bytes.len();
-        self.bytes.extend_from_slice(payload);
-        if let Some(key) = mask {
-            apply_mask(&mut self.bytes[at..], key);
+    fn push(&mut self, opcode: OpCode, compressed: bool, mask: Option<[u8; 4]>, payload: &[u8]) {
+        if self.starts.is_empty() {
+            (self.starts, self.payloads) = (vec![0], vec![0]);
         }
+        push_frame(&mut self.bytes, opcode, compressed, mask, payload);
+        self.starts.push(self.bytes.len());
+        self.payloads.push(self.payloads[self.payloads.len() - 1] + payload.len() as u64);
     }
 
-    fn finish(&mut self) {
-        self.starts.push(self.bytes.len());
+    #[inline]
+    fn payload_bytes(&self, first: usize, count: usize) -> u64 {
+        self.payloads[first + count] - self.payloads[first]
+    }
+
+    #[inline]
+    fn volume(&self, first: usize, count: usize, message_bytes: u64) -> Volume {
+        let frame_bytes = (self.starts[first + count] - self.starts[first]) as u64;
+        Volume { messages: count as u64, message_bytes, payload_bytes: self.payload_bytes(first, count), frame_bytes }
     }
 
     #[inline]
@@ -183,6 +296,16 @@ fn json(size: usize, rng: &mut SmallRng) -> Vec<u8> {
     text.into_bytes()
 }
 
+fn slot(window: WindowBits) -> usize {
+    usize::from(window.get() - WindowBits::MIN.get())
+}
+
+/// RSV1 as [`Header::rsv`] has it: the message is compressed (RFC 7692, 6).
+pub(crate) const RSV1: u8 = 4;
+
+/// Windows that there are.
+const WINDOWS: usize = (WindowBits::MAX.get() - WindowBits::MIN.get()) as usize + 1;
+
 /// Payload bytes to spread over the cycle: small enough to stay in a core's cache beside everything else.
 const CORPUS_BYTES: usize = 32 << 10;
 
@@ -192,19 +315,25 @@ const FEWEST: usize = 2;
 /// Most messages in a cycle: also the most that one send can carry.
 const MOST: usize = 64;
 
+/// Payload bytes and most messages where compression takes context over: twice the largest window, since in a cycle that
+/// fits into it every message would compress to a reference to its last turn.
+const REMEMBERED: (usize, usize) = (2 * WindowBits::MAX.size(), 1 << 13);
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::tests::plan;
 
-    fn message(kind: Kind, payload: Payload, size: &str) -> Message {
-        Message { kind, payload, size: size.parse().unwrap() }
+    fn corpus(kind: Kind, payload: Payload, size: &str, seed: u64) -> Corpus {
+        let message = Message { kind, payload, size: size.parse().unwrap() };
+        Corpus::new(&Plan { message, seed, ..plan() }, None)
     }
 
     #[test]
     fn frames_are_masked_and_replies_are_their_echo() {
-        let corpus = Corpus::new(&message(Kind::Binary, Payload::Random, "0..70000"), None, 1);
+        let corpus = corpus(Kind::Binary, Payload::Random, "0..70000", 1);
         for i in 0..corpus.len() {
-            let request = corpus.requests(i, 1);
+            let request = corpus.requests(Encoding::Plain, i, 1);
             let (header, at) = Header::parse(request).unwrap().unwrap();
             assert!(header.fin && header.rsv == 0 && header.opcode == OpCode::Binary);
             let mut payload = request[at..].to_vec();
@@ -217,27 +346,35 @@ mod tests {
 
     #[test]
     fn a_batch_is_one_slice_across_the_end_of_the_cycle() {
-        let corpus = Corpus::new(&message(Kind::Text, Payload::Random, "5..900"), None, 2);
+        let corpus = corpus(Kind::Text, Payload::Random, "5..900", 2);
         let n = corpus.len();
-        let batch = corpus.requests(n - 1, 3);
-        let expected = [corpus.requests(n - 1, 1), corpus.requests(0, 1), corpus.requests(1, 1)].concat();
+        let batch = corpus.requests(Encoding::Plain, n - 1, 3);
+        let expected = [
+            corpus.requests(Encoding::Plain, n - 1, 1),
+            corpus.requests(Encoding::Plain, 0, 1),
+            corpus.requests(Encoding::Plain, 1, 1),
+        ]
+        .concat();
         assert_eq!(batch, expected);
         assert_eq!(corpus.after(n - 1, 3), 2 % n);
-        assert_eq!(corpus.whole_requests(n - 1, batch.len()), (3, 0));
-        assert_eq!(corpus.whole_requests(n - 1, batch.len() - 1), (2, corpus.requests(1, 1).len() - 1));
+        assert_eq!(corpus.whole_requests(Encoding::Plain, n - 1, batch.len()), (3, 0));
+        assert_eq!(
+            corpus.whole_requests(Encoding::Plain, n - 1, batch.len() - 1),
+            (2, corpus.requests(Encoding::Plain, 1, 1).len() - 1)
+        );
         assert_eq!(corpus.whole_replies(0, 0), (0, 0));
     }
 
     #[test]
     fn text_is_utf8_json_is_json_and_one_seed_is_one_corpus() {
         for payload in [Payload::Random, Payload::Json] {
-            let plan = message(Kind::Text, payload, "1..500");
-            let corpus = Corpus::new(&plan, None, 3);
+            let made = |seed| corpus(Kind::Text, payload.clone(), "1..500", seed);
+            let corpus = made(3);
             assert!((0..corpus.len()).all(|i| std::str::from_utf8(corpus.payload(i)).is_ok()));
-            assert_eq!(corpus.requests.bytes, Corpus::new(&plan, None, 3).requests.bytes);
-            assert_ne!(corpus.requests.bytes, Corpus::new(&plan, None, 4).requests.bytes);
+            assert_eq!(corpus.requests.bytes, made(3).requests.bytes);
+            assert_ne!(corpus.requests.bytes, made(4).requests.bytes);
         }
-        let corpus = Corpus::new(&message(Kind::Text, Payload::Json, "400"), None, 3);
+        let corpus = corpus(Kind::Text, Payload::Json, "400", 3);
         let text = std::str::from_utf8(corpus.payload(0)).unwrap();
         let first = &text[..=text.find('}').unwrap()];
         assert!(serde_json::from_str::<serde_json::Value>(first).unwrap()["price"].is_number());
@@ -245,9 +382,15 @@ mod tests {
 
     #[test]
     fn a_file_is_one_message_under_several_masks() {
-        let corpus = Corpus::new(&message(Kind::Text, Payload::File("x".into()), "64"), Some(b"hello"), 5);
+        let corpus = Corpus::new(
+            &Plan {
+                message: Message { kind: Kind::Text, payload: Payload::File("x".into()), size: "64".parse().unwrap() },
+                ..plan()
+            },
+            Some(b"hello"),
+        );
         assert_eq!(corpus.payload(0), b"hello");
         assert_eq!(corpus.payload(1), b"hello");
-        assert_ne!(corpus.requests(0, 1), corpus.requests(1, 1));
+        assert_ne!(corpus.requests(Encoding::Plain, 0, 1), corpus.requests(Encoding::Plain, 1, 1));
     }
 }

@@ -2,6 +2,8 @@
 //! serializes into the report, and two runs of one plan and one seed send the same messages at the same times.
 //! Where the server is found is not part of it (see [`crate::target`]).
 
+mod deflate;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
@@ -10,6 +12,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use deflate::{ContextTakeover, Deflate, Demand, Verify};
 
 /// What a run does: how many connections, which load, which messages, for how long.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +32,8 @@ pub struct Plan {
     pub drain_timeout: Duration,
     /// What is sent.
     pub message: Message,
+    /// How much of the replies is verified.
+    pub verify: Verify,
     /// How connections are opened.
     pub connect: Connect,
     /// How a worker waits for the next due message.
@@ -144,6 +150,8 @@ pub struct Connect {
     pub headers: Vec<(String, String)>,
     /// Subprotocols offered, in order of preference (RFC 6455, 1.9).
     pub subprotocols: Vec<String>,
+    /// How permessage-deflate is offered, if it is.
+    pub permessage_deflate: Option<Deflate>,
     /// TCP_NODELAY on the generator's sockets.
     pub tcp_nodelay: bool,
     /// Local addresses to connect from, in turn; the kernel's choice where there are none.
@@ -297,11 +305,13 @@ pub(crate) mod tests {
             warmup: Duration::ZERO,
             drain_timeout: Duration::from_secs(1),
             message: Message { kind: Kind::Binary, payload: Payload::Random, size: Sizes { min: 64, max: 64 } },
+            verify: Verify::Full,
             connect: Connect {
                 rate: None,
                 timeout: Duration::from_secs(1),
                 headers: Vec::new(),
                 subprotocols: Vec::new(),
+                permessage_deflate: None,
                 tcp_nodelay: true,
                 source_ips: Vec::new(),
             },

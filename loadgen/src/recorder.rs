@@ -6,6 +6,8 @@ use std::ops::AddAssign;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
+use crate::payload::Volume;
+
 /// Messages of the measured phase, by what became of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Messages {
@@ -34,6 +36,44 @@ impl AddAssign for Messages {
         self.reordered += part.reordered;
         self.lost += part.lost;
         self.unexpected += part.unexpected;
+    }
+}
+
+/// What went over the wire in both directions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Messages sent whole.
+    pub sent: Volume,
+    /// Replies received whole.
+    pub received: Volume,
+}
+
+/// Replies of the measured phase that were checked in another way than by comparing them as they came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Checks {
+    /// Inflated and compared.
+    pub inflated: u64,
+    /// Compared with a compressed reply that had been inflated and compared.
+    pub identical: u64,
+    /// By their length alone.
+    pub length: u64,
+    /// Compressed, by their frame alone.
+    pub frame: u64,
+}
+
+impl AddAssign for Traffic {
+    fn add_assign(&mut self, part: Self) {
+        self.sent += part.sent;
+        self.received += part.received;
+    }
+}
+
+impl AddAssign for Checks {
+    fn add_assign(&mut self, part: Self) {
+        self.inflated += part.inflated;
+        self.identical += part.identical;
+        self.length += part.length;
+        self.frame += part.frame;
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod action_benchmark;
 pub mod benchfmt;
 pub mod bmf;
+mod compression;
 pub mod csv;
 pub mod differences;
 pub mod hgrm;
@@ -30,6 +31,7 @@ use crate::plan::{Arrival, Load, seconds};
 use crate::recorder::Messages;
 use crate::threshold::{Judged, Outcome, Threshold};
 use crate::trust::{self, Trust, Verdict};
+pub use compression::{Agreement, Carried, DeflateReport, Side, Verification, Wire};
 pub use stats::{DecodeError, Encoded, Stats};
 
 /// What one run measured and what that is worth.
@@ -77,6 +79,12 @@ pub struct Report {
     pub connections: Connections,
     /// What became of the messages.
     pub messages: Messages,
+    /// How the replies were verified.
+    pub verification: Verification,
+    /// What they and the messages took on the wire.
+    pub wire: Wire,
+    /// What was agreed on permessage-deflate; absent where it was not offered.
+    pub permessage_deflate: Option<DeflateReport>,
     /// Due messages that the backlog's bound refused.
     pub over_backlog: u64,
     /// What went wrong, and how often.
@@ -235,6 +243,9 @@ impl Report {
             intervals: measured.intervals.iter().map(IntervalReport::from).collect(),
             connections: measured.connections,
             messages: measured.messages,
+            verification: Verification::of(plan, measured),
+            wire: Wire::of(measured),
+            permessage_deflate: DeflateReport::of(plan, measured),
             over_backlog: measured.over_backlog,
             failures: measured.failures.clone(),
             resources: Resources {

@@ -13,7 +13,7 @@ use crate::clock::{Clock, nanoseconds};
 use crate::collector::add;
 use crate::lane::Outcome;
 use crate::ledger::{End, Exchange, Phases};
-use crate::measured::{Connections, Measured, Usage};
+use crate::measured::{Agreements, Connections, Measured, Usage, agree};
 use crate::opening::Failures;
 use crate::plan::{Plan, Stop};
 use crate::progress::{Live, Phase};
@@ -65,6 +65,7 @@ pub struct Passed {
 struct Opened {
     /// By worker.
     established: Vec<u64>,
+    agreements: Agreements,
     connect: Histogram<u64>,
     failures: Failures,
 }
@@ -151,6 +152,7 @@ impl<'a, 'scope> Session<'a, 'scope> {
         let mut measured = Measured::new(began_at, window(&outcomes, begin), self.connections(), loadgen);
         measured.interrupted = self.interrupted.load(Ordering::Relaxed);
         measured.failures.clone_from(&self.opened.failures);
+        measured.agreements.clone_from(&self.opened.agreements);
         measured.server = server;
         outcomes.into_iter().for_each(|outcome| merge(&mut measured, outcome));
         Ok(measured)
@@ -180,11 +182,17 @@ impl<'a, 'scope> Session<'a, 'scope> {
 
 /// Waits until every worker has opened its connections or given up.
 fn gather(opened: &mpsc::Receiver<worker::Report>, workers: usize, show: &mut dyn FnMut(Phase)) -> Opened {
-    let mut all = Opened { established: vec![0; workers], connect: histogram(), failures: BTreeMap::new() };
+    let mut all = Opened {
+        established: vec![0; workers],
+        agreements: Agreements::new(),
+        connect: histogram(),
+        failures: BTreeMap::new(),
+    };
     loop {
         match opened.recv_timeout(SHOW_EVERY) {
             Ok(report) => {
                 all.established[report.worker] = report.established;
+                report.agreements.iter().for_each(|&(agreed, count)| agree(&mut all.agreements, agreed, count));
                 add(&mut all.connect, &report.connect);
                 for (why, times) in report.failures {
                     *all.failures.entry(why).or_default() += times;
@@ -235,6 +243,8 @@ fn merge(measured: &mut Measured, outcome: Outcome) {
     measured.messages += outcome.messages;
     measured.replies_in_window += outcome.replies_in_window;
     measured.reply_bytes_in_window += outcome.reply_bytes_in_window;
+    measured.traffic += outcome.traffic;
+    measured.checks += outcome.checks;
     measured.connections.dropped += outcome.dropped;
     measured.over_backlog += outcome.over_backlog;
     measured.worker_busy.push(outcome.busy);

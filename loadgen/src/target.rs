@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::cores::Cores;
+use crate::plan::{ContextTakeover, Deflate};
 use crate::url::Url;
 
 /// Which server to measure.
@@ -80,6 +81,23 @@ pub enum TargetError {
 #[derive(Debug)]
 struct Process {
     child: Child,
+}
+
+impl Spec {
+    /// The embedded server as it is where nothing is said of it but these `flags`, which come later: it grants what the
+    /// load's permessage-deflate asks for.
+    pub fn embedded_for(deflate: Option<&Deflate>, flags: &[String]) -> Self {
+        let Some(deflate) = deflate else { return Self::Embedded(Vec::new()) };
+        let takeover = match deflate.context_takeover {
+            ContextTakeover::Off => "off",
+            ContextTakeover::Server => "server",
+            ContextTakeover::Client => "client",
+            ContextTakeover::Both => "both",
+        };
+        let granting = [["--permessage-deflate", "on"], ["--deflate-context-takeover", takeover]];
+        let granting = granting.iter().filter(|[flag, _]| !flags.iter().any(|given| given == flag));
+        Self::Embedded(granting.flatten().map(|&word| word.to_owned()).collect())
+    }
 }
 
 impl FromStr for Spec {

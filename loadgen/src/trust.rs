@@ -228,6 +228,16 @@ impl Findings {
                 units::time(HIGHEST_NS as f64)
             ));
         }
+        if plan.connect.permessage_deflate.is_some() && measured.declined() > 0 {
+            self.notes.push(format!(
+                "permessage-deflate was declined on {} connections: their messages went uncompressed",
+                units::count(measured.declined())
+            ));
+        }
+        let unread = measured.checks.length + measured.checks.frame;
+        if unread > 0 {
+            self.notes.push(format!("the content of {} replies was not compared", units::count(unread)));
+        }
         if matches!(plan.message.payload, Payload::File(_)) || plan.message.size.max() == 0 {
             self.notes.push("all messages are alike: replies out of order could not be told apart".to_owned());
         }

@@ -40,6 +40,11 @@ pub fn byte_rate(bytes_per_second: f64) -> String {
     scaled(bytes_per_second, 1e3, &["B/s", "kB/s", "MB/s", "GB/s"])
 }
 
+/// Bytes on the wire in powers of ten, as network links count them: `6.68 MB`.
+pub fn bytes(bytes: u64) -> String {
+    scaled(bytes as f64, 1e3, &["B", "kB", "MB", "GB", "TB"])
+}
+
 /// Bytes of memory in powers of two: `21.4 MiB`.
 pub fn memory(bytes: u64) -> String {
     scaled(bytes as f64, 1024.0, &["B", "KiB", "MiB", "GiB"])

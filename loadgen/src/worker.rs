@@ -15,6 +15,7 @@ use crate::cores::Cores;
 use crate::lane::{self, Orders, Outcome, Pace};
 use crate::ledger::{Exchange, Phases};
 use crate::lines::Lines;
+use crate::measured::{Agreements, agree};
 use crate::opening::{self, Failures, Opened, Share};
 use crate::payload::Corpus;
 use crate::plan::{Load, Plan, Rate};
@@ -50,6 +51,8 @@ pub struct Report {
     pub worker: usize,
     /// Connections that it opened.
     pub established: u64,
+    /// What was agreed on permessage-deflate, and on how many of them.
+    pub agreements: Agreements,
     /// How long each took, ns.
     pub connect: Histogram<u64>,
     /// Why others were not opened, and how often.
@@ -91,13 +94,16 @@ pub fn run(
     let share = share(worker, common);
     let Opened { connections, connect, failures } = opening::open_all(&share, interrupted, live)?;
     let established = connections.len();
+    let mut agreements = Vec::new();
+    connections.iter().for_each(|connection| agree(&mut agreements, connection.deflate, 1));
+    // Before the others are told: it may compress the corpus, for which the common start is to wait.
+    let mut lines = Lines::new(connections, common.plan, corpus, Pace::capacity(&common.plan.load))?;
     // Nobody listens only when the run is being given up; then there is no start either.
-    let _ = opened.send(Report { worker, established: established as u64, connect, failures });
+    let _ = opened.send(Report { worker, established: established as u64, agreements, connect, failures });
     drop(opened);
     if established == 0 {
         return Ok(());
     }
-    let mut lines = Lines::new(connections, corpus, Pace::capacity(&common.plan.load))?;
     for Start { clock, phases, seed, exchange, outcomes } in starts {
         let pace = pace(worker, common, established, share.connections, seed);
         let outcome = lane::run(Orders { corpus, pace, phases, clock, interrupted, live, exchange }, &mut lines)?;
@@ -144,7 +150,7 @@ mod tests {
         plan.connections = 10.try_into().unwrap();
         plan.connect.rate = Some(Rate::try_from(100.0).unwrap());
         let url = "ws://127.0.0.1:1/".parse().unwrap();
-        let corpus = Corpus::new(&plan.message, None, 1);
+        let corpus = Corpus::new(&plan, None);
         let (interrupted, live) = (AtomicBool::new(false), Live::default());
         let shares: Vec<_> = (0..4)
             .map(|worker| {

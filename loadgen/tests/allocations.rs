@@ -61,8 +61,8 @@ static ALLOCATOR: Counting = Counting;
 const WINDOW: Duration = Duration::from_millis(700);
 
 /// Allocations of the workers and replies that came, within [`WINDOW`].
-fn allocations(load: &[&str]) -> (u64, u64) {
-    let server = EmbeddedServer::start(&[]);
+fn allocations(server: &[&str], load: &[&str]) -> (u64, u64) {
+    let server = EmbeddedServer::start(server);
     let arguments = ["loadgen", "run", &server.url, "-c", "8", "--warmup", "500ms", "-d", "1s"];
     let arguments = arguments.iter().chain(load).map(OsString::from);
     let Ok(Invocation::Run { plan, server: Spec::Url(url), .. }) = parse(arguments, NonZeroUsize::MIN) else {
@@ -82,7 +82,7 @@ fn allocations(load: &[&str]) -> (u64, u64) {
     let world = World {
         url: &url,
         server_pids: &[],
-        corpus: &Corpus::new(&plan.message, None, plan.seed),
+        corpus: &Corpus::new(&plan, None),
         cores: None,
         interrupted: &AtomicBool::new(false),
         abort_on: &[],
@@ -99,8 +99,20 @@ fn allocations(load: &[&str]) -> (u64, u64) {
 #[test]
 fn measuring_allocates_nothing_per_message() {
     LOOKS_ON.set(true);
-    for load in [&[][..], &["--in-flight", "16"], &["--rate", "10000"], &["--rate", "10000", "--arrival", "poisson"]] {
-        let (allocations, replies) = allocations(load);
+    let deflate = ["--permessage-deflate", "--payload", "json", "--size", "100", "--deflate-context-takeover"];
+    let [off, both] = ["off", "both"].map(|takeover| [&deflate[..], &[takeover]].concat());
+    for load in [
+        &[][..],
+        &["--in-flight", "16"],
+        &["--rate", "10000"],
+        &["--rate", "10000", "--arrival", "poisson"],
+        &off,
+        &both,
+    ] {
+        let takeover = load.last().filter(|_| load.contains(&"--permessage-deflate"));
+        let server = takeover
+            .map_or(vec![], |takeover| vec!["--permessage-deflate", "on", "--deflate-context-takeover", takeover]);
+        let (allocations, replies) = allocations(&server, load);
         assert!(replies > 1_000, "{load:?}: {replies} replies are too few to tell");
         // A stall of the machine may grow a connection's queue a few times; a message would show a hundredfold.
         assert!(allocations * 100 < replies, "{load:?}: {allocations} allocations for {replies} replies");

@@ -25,7 +25,7 @@ pub(super) fn run(comparing: Comparing, cores: &Cores) -> anyhow::Result<Verdict
     let content = file_content(&plan)?;
     let interrupt = Interrupt::install().context("cannot handle signals")?;
     let arms = servers.map(|spec| {
-        let corpus = Corpus::new(&plan.message, content.as_deref(), plan.seed);
+        let corpus = Corpus::new(&plan, content.as_deref());
         Arm { spec, plan: plan.clone(), corpus }
     });
     let mut progress = CourseProgress::new("comparing", question.tempo.max_time, output.quiet);

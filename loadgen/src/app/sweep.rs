@@ -25,7 +25,7 @@ pub(super) fn run(sweeping: Sweeping, cores: &Cores) -> anyhow::Result<Verdict> 
         .into_iter()
         .map(|(spec, plan)| {
             limits::make_room(&plan, servers)?;
-            let corpus = Corpus::new(&plan.message, file_content(&plan)?.as_deref(), plan.seed);
+            let corpus = Corpus::new(&plan, file_content(&plan)?.as_deref());
             Ok(Arm { spec, plan, corpus })
         })
         .collect::<anyhow::Result<_>>()?;

@@ -148,19 +148,22 @@ impl CompareArgs {
             fail_on_regression: fail_on_regression.is_some(),
             require_conclusive,
         };
+        let connect = self.connect.lower()?;
+        let embedded = Spec::embedded_for(connect.permessage_deflate.as_ref(), &[]);
         let plan = Plan {
             connections: self.load.connections,
             load,
             stop: Stop::After(tempo.trial),
             warmup: tempo.settle,
             drain_timeout: self.load.drain_timeout,
+            verify: self.message.verify,
             message: self.message.lower()?,
-            connect: self.connect.lower()?,
+            connect,
             pacing: self.load.pacing.unwrap_or(Pacing::Sleep),
             threads: self.threads.unwrap_or(threads),
             seed: tempo.seed,
         };
-        let a = self.a.unwrap_or(Spec::Embedded(Vec::new()));
+        let a = self.a.unwrap_or(embedded);
         let b = self.b.unwrap_or_else(|| a.clone());
         Ok(Comparing { question, plan, servers: [a, b], output: self.report.lower(FileArgs::default())? })
     }

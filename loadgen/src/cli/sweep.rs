@@ -66,7 +66,7 @@ impl SweepArgs {
     /// `arguments` are those that these were read from: the load of a combination is read from them and its own flags
     /// behind them, of which the last ones count.
     pub(super) fn lower(self, arguments: &[OsString], threads: NonZeroUsize) -> Result<Sweeping, clap::Error> {
-        let server = self.server.clone().unwrap_or(Spec::Embedded(Vec::new()));
+        let server = self.server.as_ref();
         let factors: Vec<Factor> = self.vary.iter().chain(&self.vary_load).cloned().collect();
         if factors.is_empty() {
             return Err(refusal("nothing to sweep: expected --vary or --vary-load"));
@@ -76,7 +76,7 @@ impl SweepArgs {
                 return Err(refusal(&format!("{} is varied twice", factor.name)));
             }
         }
-        if matches!(server, Spec::Url(_)) && !self.vary.is_empty() {
+        if matches!(server, Some(Spec::Url(_))) && !self.vary.is_empty() {
             return Err(refusal("--vary needs a --server that is started here, not a URL"));
         }
         let (one_at_a_time, alpha) = (self.one_at_a_time, self.alpha);
@@ -86,7 +86,13 @@ impl SweepArgs {
             let load = design.arguments(arm, Of::Load);
             let plan =
                 if load.is_empty() { self.plan(tempo, threads) } else { varied(arguments, &load, tempo, threads) };
-            Ok((with(&server, design.arguments(arm, Of::Server)), plan?))
+            let plan = plan?;
+            let flags = design.arguments(arm, Of::Server);
+            let server = match server {
+                Some(server) => server.clone(),
+                None => Spec::embedded_for(plan.connect.permessage_deflate.as_ref(), &flags),
+            };
+            Ok((with(&server, flags), plan))
         };
         let arms: Vec<(Spec, Plan)> = (0..design.arms()).map(arm).collect::<Result<_, clap::Error>>()?;
         let is_open = |plan: &Plan| plan.offered_rate().is_some();
@@ -106,6 +112,7 @@ impl SweepArgs {
             stop: Stop::After(tempo.trial),
             warmup: tempo.settle,
             drain_timeout: self.load.drain_timeout,
+            verify: self.message.verify,
             message: self.message.clone().lower()?,
             connect: self.connect.clone().lower()?,
             pacing: self.load.pacing.unwrap_or(Pacing::Sleep),

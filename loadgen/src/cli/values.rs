@@ -5,10 +5,12 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use hyper::header::{
     CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
     SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TE, TRANSFER_ENCODING, UPGRADE,
 };
+use wire::deflate::{Level, MemoryLevel, WindowBits};
 
 use crate::plan::{MAX_MESSAGE_BYTES, Payload};
 
@@ -52,6 +54,28 @@ pub(super) fn threads(text: &str) -> Result<NonZeroUsize, String> {
     threads.ok_or_else(|| format!("expected a number from 1 to {MOST_THREADS}"))
 }
 
+/// A level of `--deflate-level`.
+pub(super) fn level(text: &str) -> Result<Level, String> {
+    text.parse().ok().and_then(Level::new).ok_or_else(|| "expected 1 to 9".to_owned())
+}
+
+/// A level of `--deflate-memory`.
+pub(super) fn memory_level(text: &str) -> Result<MemoryLevel, String> {
+    text.parse().ok().and_then(MemoryLevel::new).ok_or_else(|| "expected 1 to 9".to_owned())
+}
+
+/// A window of `--deflate-window-bits`: zlib, and so most servers, knows none of 8 bits.
+pub(super) fn window_bits(text: &str) -> Result<WindowBits, String> {
+    let bits = text.parse().ok().and_then(WindowBits::new).filter(|bits| bits.get() > 8);
+    bits.ok_or_else(|| "expected 9 to 15".to_owned())
+}
+
+/// A size of a message for `--deflate-threshold`.
+pub(super) fn threshold(text: &str) -> Result<u32, String> {
+    let bytes = text.parse::<ByteSize>().ok().and_then(|size| u32::try_from(size.as_u64()).ok());
+    bytes.ok_or_else(|| "expected bytes, as 64 or 4KiB".to_owned())
+}
+
 pub(super) fn payload(text: &str) -> Result<Payload, String> {
     match text {
         "random" => Ok(Payload::Random),
@@ -80,6 +104,9 @@ pub(super) fn header(text: &str) -> Result<(String, String), String> {
     if parsed == SEC_WEBSOCKET_PROTOCOL {
         return Err("expected another header: --subprotocol offers subprotocols".to_owned());
     }
+    if parsed == SEC_WEBSOCKET_EXTENSIONS {
+        return Err("expected another header: --permessage-deflate offers the extension there is".to_owned());
+    }
     if HANDSHAKE.contains(&parsed) {
         return Err(format!("expected another header: {name} belongs to the handshake itself"));
     }
@@ -96,11 +123,10 @@ pub(super) fn subprotocol(text: &str) -> Result<String, String> {
 
 /// What a user may not set, since the handshake or the message's framing stands on it. Host is not among them: virtual
 /// hosts are chosen by it.
-const HANDSHAKE: [HeaderName; 9] = [
+const HANDSHAKE: [HeaderName; 8] = [
     CONNECTION,
     CONTENT_LENGTH,
     SEC_WEBSOCKET_ACCEPT,
-    SEC_WEBSOCKET_EXTENSIONS,
     SEC_WEBSOCKET_KEY,
     SEC_WEBSOCKET_VERSION,
     TRANSFER_ENCODING,

@@ -1,5 +1,10 @@
+use wire::deflate::Effort;
+use wire::{Header, MAX_HEADER_LEN, OpCode, apply_mask};
+
+use super::reader::MAX_PONGS_BYTES;
 use super::*;
-use crate::plan::{Kind, Message, Payload};
+use crate::plan::tests::plan;
+use crate::plan::{Kind, Message, Payload, Plan};
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Seen {
@@ -22,16 +27,27 @@ impl Witness for Seen {
     fn unexpected(&mut self) {
         self.unexpected += 1;
     }
+    fn received(&mut self, _: Volume) {}
+    fn checked(&mut self, _: Stamp, how: Checked) {
+        unreachable!("all is compared as it comes, and nothing {how:?}");
+    }
+}
+
+/// No compression, and all is checked.
+const PLAIN: Terms = Terms { deflate: None, content: true };
+
+fn desk(corpus: &Corpus) -> Desk {
+    Desk::new(corpus, Effort::default())
 }
 
 fn corpus(size: &str) -> Corpus {
     let message = Message { kind: Kind::Binary, payload: Payload::Random, size: size.parse().unwrap() };
-    Corpus::new(&message, None, 11)
+    Corpus::new(&Plan { message, seed: 11, ..plan() }, None)
 }
 
 /// A connection with `n` messages due at 1..=n and sent at 100.
 fn flying(corpus: &Corpus, n: u64) -> Flight {
-    let mut flight = Flight::new(3, 4);
+    let mut flight = Flight::new(corpus, 3, 4, &PLAIN);
     (1..=n).for_each(|intended| flight.due(intended));
     while !flight.unsent(corpus).is_empty() {
         let bytes = flight.unsent(corpus).len();
@@ -50,9 +66,12 @@ fn frame(fin: bool, opcode: OpCode, payload: &[u8]) -> Vec<u8> {
 
 fn receive(flight: &mut Flight, corpus: &Corpus, bytes: &[u8]) -> Seen {
     let mut seen = Seen::default();
-    flight.received(corpus, bytes, &mut seen).unwrap();
+    flight.received(corpus, &mut desk(corpus), bytes, &mut seen).unwrap();
     seen
 }
+
+#[path = "deflate_tests.rs"]
+mod deflate;
 
 #[test]
 fn replies_are_verified_at_every_split() {
@@ -61,14 +80,14 @@ fn replies_are_verified_at_every_split() {
     for split in 0..=stream.len() {
         let mut flight = flying(&corpus, 5);
         let mut seen = Seen::default();
-        flight.received(&corpus, &stream[..split], &mut seen).unwrap();
-        flight.received(&corpus, &stream[split..], &mut seen).unwrap();
+        flight.received(&corpus, &mut desk(&corpus), &stream[..split], &mut seen).unwrap();
+        flight.received(&corpus, &mut desk(&corpus), &stream[split..], &mut seen).unwrap();
         assert_eq!(seen.verified, [1, 2, 3, 4, 5], "split at {split}");
         assert!(flight.len() == 0);
     }
     let mut flight = flying(&corpus, 5);
     let mut seen = Seen::default();
-    stream.iter().for_each(|byte| flight.received(&corpus, &[*byte], &mut seen).unwrap());
+    stream.iter().for_each(|byte| flight.received(&corpus, &mut desk(&corpus), &[*byte], &mut seen).unwrap());
     assert_eq!(seen, Seen { verified: vec![1, 2, 3, 4, 5], ..Seen::default() });
 }
 
@@ -89,14 +108,14 @@ fn a_long_backlog_wraps_around_the_corpus() {
 #[test]
 fn partial_sends_keep_the_first_time_and_resume_where_they_stopped() {
     let corpus = corpus("20");
-    let mut flight = Flight::new(0, 4);
+    let mut flight = Flight::new(&corpus, 0, 4, &PLAIN);
     flight.due(1);
     flight.due(2);
     let all = flight.unsent(&corpus).to_vec();
-    assert_eq!(flight.sent(&corpus, 5, 10), 0);
+    assert_eq!(flight.sent(&corpus, 5, 10).messages, 0);
     assert_eq!(flight.unsent(&corpus), &all[5..]);
-    assert_eq!(flight.sent(&corpus, 22, 20), 1);
-    assert_eq!(flight.sent(&corpus, all.len() - 27, 30), 1);
+    assert_eq!(flight.sent(&corpus, 22, 20).messages, 1);
+    assert_eq!(flight.sent(&corpus, all.len() - 27, 30).messages, 1);
     let sent: Vec<u64> = flight.queue.iter().map(|stamp| stamp.sent).collect();
     assert_eq!(sent, [10, 20]);
     assert!(flight.unsent(&corpus).is_empty());
@@ -119,9 +138,9 @@ fn control_frames_between_and_fragments_of_replies_are_read() {
     for split in 0..stream.len() {
         let mut flight = flying(&corpus, 3);
         let mut seen = receive(&mut flight, &corpus, &stream[..split]);
-        flight.received(&corpus, &stream[split..], &mut seen).unwrap();
+        flight.received(&corpus, &mut desk(&corpus), &stream[split..], &mut seen).unwrap();
         assert_eq!(seen, Seen { verified: vec![1, 2, 3], ..Seen::default() }, "split at {split}");
-        assert!(flight.irregular.is_none(), "regular again");
+        assert!(flight.reader.is_none(), "regular again");
     }
     receive(&mut flight, &corpus, &stream);
     let pong = flight.unsent(&corpus).to_vec();
@@ -130,7 +149,7 @@ fn control_frames_between_and_fragments_of_replies_are_read() {
     let mut payload = pong[at..].to_vec();
     apply_mask(&mut payload, header.mask.unwrap());
     assert_eq!(payload, b"are you there");
-    assert_eq!(flight.sent(&corpus, pong.len(), 1), 0);
+    assert_eq!(flight.sent(&corpus, pong.len(), 1).messages, 0);
     assert!(flight.unsent(&corpus).is_empty());
 }
 
@@ -157,7 +176,7 @@ fn a_wrong_byte_a_wrong_length_and_a_wrong_opcode_are_corrupted() {
         let mut flight = flying(&corpus, 2);
         let seen = receive(&mut flight, &corpus, &[wrong, corpus.replies(4, 1).to_vec()].concat());
         assert_eq!(seen, Seen { corrupted: vec![1], verified: vec![2], ..Seen::default() });
-        assert!(flight.len() == 0 && flight.irregular.is_none());
+        assert!(flight.len() == 0 && flight.reader.is_none());
     }
 }
 
@@ -188,7 +207,7 @@ fn a_server_that_breaks_the_protocol_is_left() {
     ];
     for (bytes, expected) in cases {
         let mut flight = flying(&corpus, 1);
-        let gone = flight.received(&corpus, &bytes, &mut Seen::default()).unwrap_err().to_string();
+        let gone = flight.received(&corpus, &mut desk(&corpus), &bytes, &mut Seen::default()).unwrap_err().to_string();
         assert!(gone.to_lowercase().contains(expected), "{gone}, expected {expected}");
     }
 }

@@ -1,6 +1,6 @@
 //! What a report says in words, for every format that people read.
 
-use super::{Mode, ProcessCost, Report, Stats};
+use super::{Mode, ProcessCost, Report, Stats, compression};
 use crate::plan::{Kind, Load, Message, Payload, Plan};
 use crate::units;
 
@@ -96,11 +96,9 @@ pub(super) fn facts(report: &Report) -> Vec<(&'static str, String)> {
         opened += &format!(", opened in {p50} each (median; at most {max})");
     }
     let [sent, verified] = [messages.sent, messages.verified].map(units::count);
-    let mut facts = vec![
-        ("connections", opened),
-        ("messages", format!("{sent} sent, {verified} verified replies")),
-        ("errors", errors(report)),
-    ];
+    let mut facts = vec![("connections", opened), ("messages", format!("{sent} sent, {verified} verified replies"))];
+    facts.extend(compression::facts(report));
+    facts.push(("errors", errors(report)));
     facts.extend(report.failures.iter().map(|(why, times)| ("", format!("{} times: {why}", units::count(*times)))));
     let resources = &report.resources;
     let busiest = resources.worker_busy.iter().copied().fold(0.0, f64::max);

@@ -94,7 +94,12 @@ impl Design {
     /// The flags of a combination that belong to the server or to the load, as arguments.
     pub fn arguments(&self, arm: usize, of: Of) -> Vec<String> {
         let settings = self.settings(arm).into_iter().zip(&self.factors).filter(|(_, factor)| factor.of == of);
-        settings.flat_map(|(Setting { name, value }, _)| [format!("--{name}"), value]).collect()
+        let words = |(Setting { name, value }, _)| match of {
+            Of::Server => vec![format!("--{name}"), value],
+            // One word, which no flag of the load takes amiss: a value may be optional.
+            Of::Load => vec![format!("--{name}={value}")],
+        };
+        settings.flat_map(words).collect()
     }
 
     /// The main effects, each of one value against the first, averaged over all other factors; and in a full design the
