@@ -1,4 +1,4 @@
-"""Chromium, headless, as a client of an echo server: `browser_client.py BROWSER URL`.
+"""Chromium, headless, as a client of an echo server: `browser_client.py BROWSER URL [deflate]`, the last if it compresses.
 
 The page and its script are served from here, because a page from a file may import no module.
 """
@@ -48,13 +48,15 @@ class Page(http.server.BaseHTTPRequestHandler):
         """Says nothing: stdout is for results."""
 
 
-def main(browser, server_url):
+def main(browser, server_url, *options):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as site, tempfile.TemporaryDirectory(
         ignore_cleanup_errors=True
     ) as profile:
         site.finished = threading.Event()
         threading.Thread(target=site.serve_forever, daemon=True).start()
-        page = f"http://127.0.0.1:{site.server_port}/?" + urllib.parse.urlencode({"server": server_url})
+        page = f"http://127.0.0.1:{site.server_port}/?" + urllib.parse.urlencode(
+            {"server": server_url, **dict.fromkeys(options, "")}
+        )
         process = subprocess.Popen(
             [browser, *FLAGS, f"--user-data-dir={profile}", page],
             stdin=subprocess.DEVNULL,

@@ -1,5 +1,5 @@
-// What any client with the browser's WebSocket interface can check of an echo server. Node's `ws` and a page in a
-// browser both run this file. Results are lines of the Test Anything Protocol, the plan (`1..N`) last.
+// What any client with the browser's WebSocket interface can check of an echo server. Node's `ws`, Bun and a page in a
+// browser all run this file. Results are lines of the Test Anything Protocol, the plan (`1..N`) last.
 
 // Milliseconds one check may take: the longest sends 16 MiB, which takes a second on a busy machine.
 const CHECK_LIMIT = 30_000
@@ -30,6 +30,11 @@ export class Checks {
     } finally {
       clearTimeout(timer)
     }
+  }
+
+  // Prints what is no check but worth a line.
+  note(text) {
+    this.#print(`# ${text}`)
   }
 
   finish() {
@@ -86,16 +91,49 @@ export class Connection {
   }
 }
 
-// Runs every check that needs no more than the browser's interface.
+// Runs every check that needs no more than the browser's interface, on connections that have negotiated no extension.
 export async function runEchoChecks(checks, WebSocket, url) {
-  const connect = () => Connection.open(WebSocket, url)
-
   await checks.run('no subprotocol and no extension unless asked', async () => {
-    const connection = await connect()
+    const connection = await Connection.open(WebSocket, url)
     expectEqual(connection.socket.protocol, '', 'the subprotocol')
     expectEqual(connection.socket.extensions, '', 'the list of extensions')
     await connection.end()
   })
+  await runMessageChecks(checks, WebSocket, url)
+}
+
+// The same on connections that compress, and many messages on one of them.
+export async function runDeflateChecks(checks, WebSocket, url) {
+  await checks.run('permessage-deflate is negotiated', async () => {
+    const connection = await Connection.open(WebSocket, url)
+    checks.note(`extensions: ${connection.socket.extensions}`)
+    expectDeflate(connection)
+    await connection.end()
+  })
+  await checks.run('both kinds and every size on one connection', () => echoEverySize(WebSocket, url))
+  await runMessageChecks(checks, WebSocket, url)
+}
+
+// Echoes both kinds in every size on one connection that compresses, each message once with each of `sendOptions`, which
+// `ws` alone knows.
+export async function echoEverySize(WebSocket, url, sendOptions = [undefined]) {
+  const connection = await Connection.open(WebSocket, url)
+  expectDeflate(connection)
+  // Twice, so that the second message can refer to the first.
+  for (const size of [...SIZES, ...SIZES]) {
+    for (const message of [text(size), binary(size)]) {
+      for (const options of sendOptions) {
+        connection.socket.send(message, options)
+        await connection.expectEcho(message)
+      }
+    }
+  }
+  await connection.end()
+}
+
+async function runMessageChecks(checks, WebSocket, url) {
+  const connect = () => Connection.open(WebSocket, url)
+
   for (const size of SIZES) {
     for (const [kind, message] of [['text', text(size)], ['binary', binary(size)]]) {
       await checks.run(`${kind} of ${size} bytes`, async () => {
@@ -164,6 +202,11 @@ export function binary(size) {
 export function expectEqual(found, expected, what) {
   const same = expected instanceof Uint8Array ? sameBytes(found, expected) : found === expected
   if (!same) throw new Error(`${what} is ${abridged(found)}, expected ${abridged(expected)}`)
+}
+
+// A browser and Bun give the parameters after the name, `ws` the name alone.
+function expectDeflate({ socket }) {
+  expectEqual(socket.extensions.split(';')[0], 'permessage-deflate', 'the extension')
 }
 
 function sameBytes(found, expected) {

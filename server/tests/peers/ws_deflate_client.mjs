@@ -3,7 +3,7 @@
 
 import { WebSocket } from 'ws'
 
-import { Checks, Connection, SIZES, binary, expectEqual, text } from './echo_checks.mjs'
+import { Checks, echoEverySize } from './echo_checks.mjs'
 
 const url = process.argv[2]
 const checks = new Checks(console.log)
@@ -22,19 +22,7 @@ for (const serverNoContextTakeover of [false, true]) {
             super(address, { perMessageDeflate: options })
           }
         }
-        const connection = await Connection.open(Deflating, url)
-        const { socket } = connection
-        expectEqual(socket.extensions, 'permessage-deflate', 'the extensions')
-        // Twice, so that the second message can refer to the first.
-        for (const size of [...SIZES, ...SIZES]) {
-          for (const message of [text(size), binary(size)]) {
-            socket.send(message)
-            await connection.expectEcho(message)
-            socket.send(message, { compress: false })
-            await connection.expectEcho(message)
-          }
-        }
-        await connection.end()
+        await echoEverySize(Deflating, url, [{}, { compress: false }])
       })
     }
   }
