@@ -1,4 +1,4 @@
-"""Chromium, headless, as a client of an echo server: `browser_client.py BROWSER URL [deflate]`, the last if it compresses.
+"""Chromium, headless, as a client of an echo server: `browser_client.py BROWSER URL [deflate]`, the last to compress.
 
 The page and its script are served from here, because a page from a file may import no module.
 """
