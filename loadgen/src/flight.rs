@@ -165,11 +165,7 @@ impl Flight {
     #[inline]
     pub fn pack(&mut self, corpus: &Corpus, desk: &mut Desk, count: usize) -> bool {
         let Some(packing) = &mut self.packing else { return false };
-        let before = packing.len();
-        while packing.len() < count && !packing.is_full() {
-            packing.push(corpus, corpus.after(self.oldest, self.sent + packing.len()), desk);
-        }
-        packing.len() > before
+        packing.fill(corpus, corpus.after(self.oldest, self.sent), count, desk)
     }
 
     /// Messages due that have not been sent whole.
@@ -206,8 +202,7 @@ impl Flight {
         let (volume, rest) = match &mut self.packing {
             None => {
                 let first = corpus.after(self.oldest, self.sent);
-                let (whole, rest) = corpus.whole_requests(self.encoding, first, self.partial + bytes);
-                (corpus.request_volume(self.encoding, first, whole), rest)
+                corpus.whole_requests(self.encoding, first, self.partial + bytes)
             }
             Some(packing) => packing.sent(self.partial + bytes),
         };
@@ -242,8 +237,8 @@ impl Flight {
             }
             let (whole, rest) = corpus.whole_replies(self.oldest, self.matched + len);
             self.matched = rest;
-            witness.received(corpus.reply_volume(self.oldest, whole));
-            self.answered_in_turn(corpus, whole, witness);
+            witness.received(whole);
+            self.answered_in_turn(corpus, whole.messages as usize, witness);
             chunk = &chunk[len..];
         }
         if chunk.is_empty() { Ok(()) } else { self.read_frames(corpus, desk, chunk, witness) }

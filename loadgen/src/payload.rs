@@ -1,7 +1,7 @@
 //! The messages of a run, prebuilt: a corpus of masked frames ready to send, compressed ones too, and of the replies they
 //! must bring. Sending a batch is one slice of it, checking a reply is one comparison with it, and neither copies anything.
 
-use std::ops::AddAssign;
+use std::ops::{AddAssign, Sub};
 use std::sync::OnceLock;
 
 use rand::rngs::SmallRng;
@@ -54,10 +54,8 @@ pub struct Volume {
 #[derive(Debug, Default)]
 struct Frames {
     bytes: Vec<u8>,
-    /// Where each frame begins, and where the last one ends.
-    starts: Vec<usize>,
-    /// Bytes of payload before each frame, and in all.
-    payloads: Vec<u64>,
+    /// What is before each frame, and in all.
+    before: Vec<Volume>,
 }
 
 impl Corpus {
@@ -83,8 +81,8 @@ impl Corpus {
         let masks: Vec<[u8; 4]> = (0..len).map(|_| rng.random()).collect();
         let (mut requests, mut replies) = (Frames::default(), Frames::default());
         for i in (0..len).chain(0..len) {
-            requests.push(opcode, false, Some(masks[i]), &payloads[i]);
-            replies.push(opcode, false, None, &payloads[i]);
+            requests.push(opcode, false, Some(masks[i]), &payloads[i], payloads[i].len());
+            replies.push(opcode, false, None, &payloads[i], payloads[i].len());
         }
         let longest = payloads.iter().map(Vec::len).max().unwrap_or_default();
         Self { len, requests, deflated: Default::default(), replies, masks, opcode, longest }
@@ -107,10 +105,9 @@ impl Corpus {
                 }));
             }
             for i in (0..self.len).chain(0..self.len) {
-                match &once[i] {
-                    Some(compressed) => twice.push(self.opcode, true, Some(self.masks[i]), compressed),
-                    None => twice.push(self.opcode, false, Some(self.masks[i]), self.payload(i)),
-                }
+                let (mask, message) = (Some(self.masks[i]), self.payload(i));
+                let payload = once[i].as_deref().unwrap_or(message);
+                twice.push(self.opcode, once[i].is_some(), mask, payload, message.len());
             }
             twice
         });
@@ -150,28 +147,21 @@ impl Corpus {
         self.replies.slice(first, count)
     }
 
-    /// How many whole frames from `first` on fit into `bytes` of requests, and what is left of `bytes` after them.
+    /// The whole frames from `first` on that fit into `bytes` of requests, and what is left of `bytes` after them.
     #[inline]
-    pub fn whole_requests(&self, encoding: Encoding, first: usize, bytes: usize) -> (usize, usize) {
+    pub fn whole_requests(&self, encoding: Encoding, first: usize, bytes: usize) -> (Volume, usize) {
         self.frames(encoding).whole(first, bytes)
     }
 
-    /// The bytes of `count <= len()` messages from `first` on, as they are sent.
+    /// The bytes of one message, uncompressed in its reply.
     #[inline]
-    pub fn request_volume(&self, encoding: Encoding, first: usize, count: usize) -> Volume {
-        let message_bytes = self.replies.payload_bytes(first, count);
-        self.frames(encoding).volume(first, count, message_bytes)
+    pub fn reply_volume(&self, index: usize) -> Volume {
+        self.replies.before[index + 1] - self.replies.before[index]
     }
 
-    /// The bytes of `count <= len()` uncompressed replies from `first` on.
+    /// The whole frames from `first` on that fit into `bytes` of replies, and what is left of `bytes` after them.
     #[inline]
-    pub fn reply_volume(&self, first: usize, count: usize) -> Volume {
-        self.replies.volume(first, count, self.replies.payload_bytes(first, count))
-    }
-
-    /// How many whole frames from `first` on fit into `bytes` of replies, and what is left of `bytes` after them.
-    #[inline]
-    pub fn whole_replies(&self, first: usize, bytes: usize) -> (usize, usize) {
+    pub fn whole_replies(&self, first: usize, bytes: usize) -> (Volume, usize) {
         self.replies.whole(first, bytes)
     }
 
@@ -215,6 +205,20 @@ impl AddAssign for Volume {
     }
 }
 
+impl Sub for Volume {
+    type Output = Self;
+
+    #[inline]
+    fn sub(self, part: Self) -> Self {
+        Self {
+            messages: self.messages - part.messages,
+            message_bytes: self.message_bytes - part.message_bytes,
+            payload_bytes: self.payload_bytes - part.payload_bytes,
+            frame_bytes: self.frame_bytes - part.frame_bytes,
+        }
+    }
+}
+
 /// Appends a final frame, masked if there is a key.
 pub(crate) fn push_frame(bytes: &mut Vec<u8>, opcode: OpCode, compressed: bool, mask: Option<[u8; 4]>, payload: &[u8]) {
     let rsv = if compressed { RSV1 } else { 0 };
@@ -230,39 +234,33 @@ pub(crate) fn push_frame(bytes: &mut Vec<u8>, opcode: OpCode, compressed: bool, 
 }
 
 impl Frames {
-    fn push(&mut self, opcode: OpCode, compressed: bool, mask: Option<[u8; 4]>, payload: &[u8]) {
-        if self.starts.is_empty() {
-            (self.starts, self.payloads) = (vec![0], vec![0]);
+    /// Appends the frame of a message that has `message_bytes` before compression.
+    fn push(&mut self, opcode: OpCode, compressed: bool, mask: Option<[u8; 4]>, payload: &[u8], message_bytes: usize) {
+        if self.before.is_empty() {
+            self.before.push(Volume::default());
         }
         push_frame(&mut self.bytes, opcode, compressed, mask, payload);
-        self.starts.push(self.bytes.len());
-        self.payloads.push(self.payloads[self.payloads.len() - 1] + payload.len() as u64);
-    }
-
-    #[inline]
-    fn payload_bytes(&self, first: usize, count: usize) -> u64 {
-        self.payloads[first + count] - self.payloads[first]
-    }
-
-    #[inline]
-    fn volume(&self, first: usize, count: usize, message_bytes: u64) -> Volume {
-        let frame_bytes = (self.starts[first + count] - self.starts[first]) as u64;
-        Volume { messages: count as u64, message_bytes, payload_bytes: self.payload_bytes(first, count), frame_bytes }
+        let Volume { messages, message_bytes: before, payload_bytes, .. } = self.before[self.before.len() - 1];
+        self.before.push(Volume {
+            messages: messages + 1,
+            message_bytes: before + message_bytes as u64,
+            payload_bytes: payload_bytes + payload.len() as u64,
+            frame_bytes: self.bytes.len() as u64,
+        });
     }
 
     #[inline]
     fn slice(&self, first: usize, count: usize) -> &[u8] {
-        &self.bytes[self.starts[first]..self.starts[first + count]]
+        &self.bytes[self.before[first].frame_bytes as usize..self.before[first + count].frame_bytes as usize]
     }
 
     #[inline]
-    fn whole(&self, first: usize, bytes: usize) -> (usize, usize) {
-        let start = self.starts[first];
-        let mut count = 0;
-        while first + count + 1 < self.starts.len() && self.starts[first + count + 1] - start <= bytes {
-            count += 1;
-        }
-        (count, bytes - (self.starts[first + count] - start))
+    fn whole(&self, first: usize, bytes: usize) -> (Volume, usize) {
+        let from = self.before[first];
+        let end = from.frame_bytes + bytes as u64;
+        let whole = self.before[first + 1..].iter().take_while(|before| before.frame_bytes <= end).last();
+        let volume = *whole.unwrap_or(&from) - from;
+        (volume, bytes - volume.frame_bytes as usize)
     }
 }
 
@@ -344,6 +342,10 @@ mod tests {
         }
     }
 
+    fn whole((volume, rest): (Volume, usize)) -> (u64, usize) {
+        (volume.messages, rest)
+    }
+
     #[test]
     fn a_batch_is_one_slice_across_the_end_of_the_cycle() {
         let corpus = corpus(Kind::Text, Payload::Random, "5..900", 2);
@@ -357,12 +359,12 @@ mod tests {
         .concat();
         assert_eq!(batch, expected);
         assert_eq!(corpus.after(n - 1, 3), 2 % n);
-        assert_eq!(corpus.whole_requests(Encoding::Plain, n - 1, batch.len()), (3, 0));
+        assert_eq!(whole(corpus.whole_requests(Encoding::Plain, n - 1, batch.len())), (3, 0));
         assert_eq!(
-            corpus.whole_requests(Encoding::Plain, n - 1, batch.len() - 1),
+            whole(corpus.whole_requests(Encoding::Plain, n - 1, batch.len() - 1)),
             (2, corpus.requests(Encoding::Plain, 1, 1).len() - 1)
         );
-        assert_eq!(corpus.whole_replies(0, 0), (0, 0));
+        assert_eq!(whole(corpus.whole_replies(0, 0)), (0, 0));
     }
 
     #[test]

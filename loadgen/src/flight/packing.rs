@@ -26,18 +26,19 @@ impl Packing {
         Self { codec, threshold, bytes: Vec::new(), volumes: VecDeque::new(), payload: Vec::new() }
     }
 
-    /// Messages made and not yet sent whole.
-    pub(super) fn len(&self) -> usize {
-        self.volumes.len()
-    }
-
-    /// Whether no more should be made before some of it is sent.
-    pub(super) fn is_full(&self) -> bool {
-        self.bytes.len() >= FULL
+    /// Makes frames until there are `count` from message number `first` on, or as many as should be made before some are
+    /// sent. Returns whether there was anything to do.
+    #[inline(never)]
+    pub(super) fn fill(&mut self, corpus: &Corpus, first: usize, count: usize, desk: &mut Desk) -> bool {
+        let before = self.volumes.len();
+        while self.volumes.len() < count && self.bytes.len() < FULL {
+            self.push(corpus, corpus.after(first, self.volumes.len()), desk);
+        }
+        self.volumes.len() > before
     }
 
     /// Makes the frame of message number `index`.
-    pub(super) fn push(&mut self, corpus: &Corpus, index: usize, desk: &mut Desk) {
+    fn push(&mut self, corpus: &Corpus, index: usize, desk: &mut Desk) {
         let message = corpus.payload(index);
         let compressed = message.len() >= self.threshold;
         let payload = if compressed {

@@ -193,7 +193,7 @@ impl Flight {
             return None;
         }
         let (len, header_len) = desk.knows(self.oldest, bytes)?;
-        let volume = corpus.reply_volume(self.oldest, 1);
+        let volume = corpus.reply_volume(self.oldest);
         let payload_bytes = (len - header_len) as u64;
         witness.received(Volume { payload_bytes, frame_bytes: len as u64, ..volume });
         witness.checked(self.queue[0], if reader.content { Checked::Identical } else { Checked::Length });
@@ -231,7 +231,7 @@ impl Flight {
             _ => (Body::Length(message.payload), Some(Checked::Length)),
         };
         let verified = self.judge(corpus, message.opcode, body, checked, witness);
-        let length = |index: usize| corpus.reply_volume(index, 1).message_bytes;
+        let length = |index: usize| corpus.reply_volume(index).message_bytes;
         witness.received(Volume {
             messages: 1,
             message_bytes: body.bytes().map_or_else(|| verified.map_or(0, length), |bytes| bytes.len() as u64),
