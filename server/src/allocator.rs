@@ -12,6 +12,13 @@ pub(crate) fn return_memory_soon() {
     unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, PURGE_DELAY_MS) };
 }
 
+/// Returns at once what this thread has freed: for a thread that has just freed much of what a burst took, and may free
+/// nothing large for long.
+pub(crate) fn return_memory_now() {
+    // SAFETY: it may be called at any time by any thread, and touches only memory that is free.
+    unsafe { libmimalloc_sys::mi_collect(true) };
+}
+
 /// `mi_option_purge_delay` of mimalloc.h, versions 2 and 3, which libmimalloc-sys does not name.
 const PURGE_DELAY: c_int = libmimalloc_sys::mi_option_use_numa_nodes - 1;
 

@@ -201,6 +201,8 @@ struct Pool {
     manner: Option<Manner>,
     engines: Vec<(Engine, usize)>,
     footprint: usize,
+    /// Bytes of engines that were not kept, since memory was last returned.
+    freed: usize,
 }
 
 impl Pool {
@@ -219,6 +221,14 @@ impl Pool {
         if fits && self.manner == Some(manner) {
             self.engines.push((engine, footprint));
             self.footprint += footprint;
+            return;
+        }
+        drop(engine);
+        self.freed += footprint;
+        if self.freed > FREED_BYTES {
+            self.freed = 0;
+            #[cfg(feature = "mimalloc")]
+            crate::allocator::return_memory_now();
         }
     }
 }
@@ -236,3 +246,6 @@ const POOLED_ENGINES: usize = 64;
 
 /// Bytes of buffers kept per thread: a few engines for large messages, not the remains of a burst of them.
 const POOLED_BYTES: usize = 8 << 20;
+
+/// Bytes of engines that may be freed before the allocator is told to return them.
+const FREED_BYTES: usize = 4 << 20;

@@ -86,5 +86,5 @@ const SIZE: usize = 64 << 10;
 /// More than a frame's header takes.
 const FRAMING: usize = 16;
 
-/// KiB that may stay: the pooled engines' buffers (8 MiB), and as much again for the allocator.
-const RETAINED: u64 = 16 << 10;
+/// KiB that may stay: the pooled engines' buffers (8 MiB), what was freed since it was last returned (4 MiB), and as much for the allocator.
+const RETAINED: u64 = 20 << 10;
