@@ -54,6 +54,8 @@ pub struct Volume {
 #[derive(Debug, Default)]
 struct Frames {
     bytes: Vec<u8>,
+    /// Where each frame begins, and where the last one ends.
+    starts: Vec<usize>,
     /// What is before each frame, and in all.
     before: Vec<Volume>,
 }
@@ -237,7 +239,7 @@ impl Frames {
     /// Appends the frame of a message that has `message_bytes` before compression.
     fn push(&mut self, opcode: OpCode, compressed: bool, mask: Option<[u8; 4]>, payload: &[u8], message_bytes: usize) {
         if self.before.is_empty() {
-            self.before.push(Volume::default());
+            (self.starts, self.before) = (vec![0], vec![Volume::default()]);
         }
         push_frame(&mut self.bytes, opcode, compressed, mask, payload);
         let Volume { messages, message_bytes: before, payload_bytes, .. } = self.before[self.before.len() - 1];
@@ -247,20 +249,22 @@ impl Frames {
             payload_bytes: payload_bytes + payload.len() as u64,
             frame_bytes: self.bytes.len() as u64,
         });
+        self.starts.push(self.bytes.len());
     }
 
     #[inline]
     fn slice(&self, first: usize, count: usize) -> &[u8] {
-        &self.bytes[self.before[first].frame_bytes as usize..self.before[first + count].frame_bytes as usize]
+        &self.bytes[self.starts[first]..self.starts[first + count]]
     }
 
     #[inline]
     fn whole(&self, first: usize, bytes: usize) -> (Volume, usize) {
-        let from = self.before[first];
-        let end = from.frame_bytes + bytes as u64;
-        let whole = self.before[first + 1..].iter().take_while(|before| before.frame_bytes <= end).last();
-        let volume = *whole.unwrap_or(&from) - from;
-        (volume, bytes - volume.frame_bytes as usize)
+        let start = self.starts[first];
+        let mut end = first;
+        while end + 1 < self.starts.len() && self.starts[end + 1] - start <= bytes {
+            end += 1;
+        }
+        (self.before[end] - self.before[first], bytes - (self.starts[end] - start))
     }
 }
 
