@@ -54,6 +54,8 @@ pub struct Volume {
 #[derive(Debug, Default)]
 struct Frames {
     bytes: Vec<u8>,
+    /// Where each frame begins, and where the last one ends.
+    starts: Vec<usize>,
     /// What is before each frame, and in all.
     before: Vec<Volume>,
 }
@@ -237,7 +239,7 @@ impl Frames {
     /// Appends the frame of a message that has `message_bytes` before compression.
     fn push(&mut self, opcode: OpCode, compressed: bool, mask: Option<[u8; 4]>, payload: &[u8], message_bytes: usize) {
         if self.before.is_empty() {
-            self.before.push(Volume::default());
+            (self.starts, self.before) = (vec![0], vec![Volume::default()]);
         }
         push_frame(&mut self.bytes, opcode, compressed, mask, payload);
         let Volume { messages, message_bytes: before, payload_bytes, .. } = self.before[self.before.len() - 1];
@@ -247,20 +249,22 @@ impl Frames {
             payload_bytes: payload_bytes + payload.len() as u64,
             frame_bytes: self.bytes.len() as u64,
         });
+        self.starts.push(self.bytes.len());
     }
 
     #[inline]
     fn slice(&self, first: usize, count: usize) -> &[u8] {
-        &self.bytes[self.before[first].frame_bytes as usize..self.before[first + count].frame_bytes as usize]
+        &self.bytes[self.starts[first]..self.starts[first + count]]
     }
 
     #[inline]
     fn whole(&self, first: usize, bytes: usize) -> (Volume, usize) {
-        let from = self.before[first];
-        let end = from.frame_bytes + bytes as u64;
-        let whole = self.before[first + 1..].iter().take_while(|before| before.frame_bytes <= end).last();
-        let volume = *whole.unwrap_or(&from) - from;
-        (volume, bytes - volume.frame_bytes as usize)
+        let start = self.starts[first];
+        let mut end = first;
+        while end + 1 < self.starts.len() && self.starts[end + 1] - start <= bytes {
+            end += 1;
+        }
+        (self.before[end] - self.before[first], bytes - (self.starts[end] - start))
     }
 }
 
@@ -318,81 +322,5 @@ const MOST: usize = 64;
 const REMEMBERED: (usize, usize) = (2 * WindowBits::MAX.size(), 1 << 13);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::plan::tests::plan;
-
-    fn corpus(kind: Kind, payload: Payload, size: &str, seed: u64) -> Corpus {
-        let message = Message { kind, payload, size: size.parse().unwrap() };
-        Corpus::new(&Plan { message, seed, ..plan() }, None)
-    }
-
-    #[test]
-    fn frames_are_masked_and_replies_are_their_echo() {
-        let corpus = corpus(Kind::Binary, Payload::Random, "0..70000", 1);
-        for i in 0..corpus.len() {
-            let request = corpus.requests(Encoding::Plain, i, 1);
-            let (header, at) = Header::parse(request).unwrap().unwrap();
-            assert!(header.fin && header.rsv == 0 && header.opcode == OpCode::Binary);
-            let mut payload = request[at..].to_vec();
-            apply_mask(&mut payload, header.mask.expect("a client masks"));
-            assert_eq!(payload.len() as u64, header.payload_len);
-            assert_eq!(payload, corpus.payload(i));
-            assert_eq!(Header::parse(corpus.replies(i, 1)).unwrap().unwrap().0.mask, None);
-        }
-    }
-
-    fn whole((volume, rest): (Volume, usize)) -> (u64, usize) {
-        (volume.messages, rest)
-    }
-
-    #[test]
-    fn a_batch_is_one_slice_across_the_end_of_the_cycle() {
-        let corpus = corpus(Kind::Text, Payload::Random, "5..900", 2);
-        let n = corpus.len();
-        let batch = corpus.requests(Encoding::Plain, n - 1, 3);
-        let expected = [
-            corpus.requests(Encoding::Plain, n - 1, 1),
-            corpus.requests(Encoding::Plain, 0, 1),
-            corpus.requests(Encoding::Plain, 1, 1),
-        ]
-        .concat();
-        assert_eq!(batch, expected);
-        assert_eq!(corpus.after(n - 1, 3), 2 % n);
-        assert_eq!(whole(corpus.whole_requests(Encoding::Plain, n - 1, batch.len())), (3, 0));
-        assert_eq!(
-            whole(corpus.whole_requests(Encoding::Plain, n - 1, batch.len() - 1)),
-            (2, corpus.requests(Encoding::Plain, 1, 1).len() - 1)
-        );
-        assert_eq!(whole(corpus.whole_replies(0, 0)), (0, 0));
-    }
-
-    #[test]
-    fn text_is_utf8_json_is_json_and_one_seed_is_one_corpus() {
-        for payload in [Payload::Random, Payload::Json] {
-            let made = |seed| corpus(Kind::Text, payload.clone(), "1..500", seed);
-            let corpus = made(3);
-            assert!((0..corpus.len()).all(|i| std::str::from_utf8(corpus.payload(i)).is_ok()));
-            assert_eq!(corpus.requests.bytes, made(3).requests.bytes);
-            assert_ne!(corpus.requests.bytes, made(4).requests.bytes);
-        }
-        let corpus = corpus(Kind::Text, Payload::Json, "400", 3);
-        let text = std::str::from_utf8(corpus.payload(0)).unwrap();
-        let first = &text[..=text.find('}').unwrap()];
-        assert!(serde_json::from_str::<serde_json::Value>(first).unwrap()["price"].is_number());
-    }
-
-    #[test]
-    fn a_file_is_one_message_under_several_masks() {
-        let corpus = Corpus::new(
-            &Plan {
-                message: Message { kind: Kind::Text, payload: Payload::File("x".into()), size: "64".parse().unwrap() },
-                ..plan()
-            },
-            Some(b"hello"),
-        );
-        assert_eq!(corpus.payload(0), b"hello");
-        assert_eq!(corpus.payload(1), b"hello");
-        assert_ne!(corpus.requests(Encoding::Plain, 0, 1), corpus.requests(Encoding::Plain, 1, 1));
-    }
-}
+#[path = "payload/tests.rs"]
+mod tests;

@@ -197,8 +197,17 @@ impl Flight {
         let payload_bytes = (len - header_len) as u64;
         witness.received(Volume { payload_bytes, frame_bytes: len as u64, ..volume });
         witness.checked(self.queue[0], if reader.content { Checked::Identical } else { Checked::Length });
-        self.answered_in_turn(corpus, 1, witness);
+        self.answered_next(corpus, witness);
         Some(len)
+    }
+
+    /// The oldest message has been answered as it should.
+    #[inline]
+    fn answered_next(&mut self, corpus: &Corpus, witness: &mut impl Witness) {
+        let stamp = self.queue.pop_front().expect("a reply to a message in flight");
+        witness.verified(stamp, 1);
+        self.sent -= 1;
+        self.oldest = corpus.after(self.oldest, 1);
     }
 
     fn take_message(
@@ -261,7 +270,7 @@ impl Flight {
         if self.early == 0 && self.sent > 0 && is(self.oldest) {
             let index = self.oldest;
             note(checked, self.queue[0], witness);
-            self.answered_in_turn(corpus, 1, witness);
+            self.answered_next(corpus, witness);
             return Some(index);
         }
         // Contents repeat with the corpus: of several candidates, the one whose turn it is, rather than one given up.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use loadgen::cli::{Invocation, parse};
 use loadgen::output::{Format, Output};
-use loadgen::plan::{Arrival, Kind, Load, Pacing, Payload, Plan, Stop};
+use loadgen::plan::{Arrival, ContextTakeover, Demand, Kind, Load, Pacing, Payload, Plan, Stop, Verify};
 use loadgen::target::Spec;
 
 fn invoke(arguments: &[&str]) -> Result<Invocation, clap::Error> {
@@ -109,6 +109,29 @@ fn every_flag_arrives_in_the_plan() {
 }
 
 #[test]
+fn compression_is_off_unless_asked_for_and_the_default_server_grants_it() {
+    let (plan, server, _) = run(&[]);
+    assert_eq!((plan.connect.permessage_deflate, plan.verify, server), (None, Verify::Full, Spec::Embedded(vec![])));
+    let (plan, server, _) = run(&["--permessage-deflate", "--verify", "length"]);
+    let deflate = plan.connect.permessage_deflate.unwrap();
+    assert_eq!((deflate.demand, deflate.threshold, deflate.context_takeover), (Demand::On, 0, ContextTakeover::Off));
+    assert_eq!((deflate.effort.level.get(), deflate.effort.memory.get(), deflate.window.get()), (3, 8, 15));
+    assert_eq!(plan.verify, Verify::Length);
+    let granting = ["--permessage-deflate", "on", "--deflate-context-takeover", "off"].map(str::to_owned);
+    assert_eq!(server, Spec::Embedded(granting.to_vec()));
+    let flags = ["--permessage-deflate=prefer", "--deflate-level", "9", "--deflate-memory", "1", "--server", ""];
+    let more = ["--deflate-threshold", "1KiB", "--deflate-context-takeover", "both", "--deflate-window-bits", "9"];
+    let (plan, server, _) = run(&[&flags[..], &more].concat());
+    let deflate = plan.connect.permessage_deflate.unwrap();
+    assert_eq!(
+        (deflate.demand, deflate.threshold, deflate.context_takeover),
+        (Demand::Prefer, 1024, ContextTakeover::Both)
+    );
+    assert_eq!((deflate.effort.level.get(), deflate.effort.memory.get(), deflate.window.get()), (9, 1, 9));
+    assert_eq!(server, Spec::Embedded(vec![]), "a server that is given stays as it is");
+}
+
+#[test]
 fn a_server_is_a_url_flags_or_a_command() {
     assert_eq!(run(&["--server", "--tcp-nodelay off"]).1, Spec::Embedded(vec!["--tcp-nodelay".into(), "off".into()]));
     assert!(matches!(run(&["--server", "ws://h:1/"]).1, Spec::Url(_)));
@@ -156,6 +179,15 @@ fn refusals_name_the_flag_the_value_and_what_was_expected() {
         (&["--source-ip", "localhost"], ["--source-ip", "invalid IP address"]),
         (&["--threads", "0"], ["--threads", "from 1 to"]),
         (&["--tcp-nodelay", "yes"], ["--tcp-nodelay", "on, off"]),
+        (&["--permessage-deflate=maybe"], ["--permessage-deflate", "'maybe'"]),
+        (&["--deflate-level", "3"], ["--deflate-level", "needs --permessage-deflate"]),
+        (&["--permessage-deflate=off", "--deflate-memory", "3"], ["--deflate-memory", "needs --permessage-deflate"]),
+        (&["--permessage-deflate", "--deflate-level", "0"], ["--deflate-level", "1 to 9"]),
+        (&["--permessage-deflate", "--deflate-window-bits", "8"], ["--deflate-window-bits", "9 to 15"]),
+        (&["--permessage-deflate", "--deflate-context-takeover", "yes"], ["--deflate-context-takeover", "'yes'"]),
+        (&["--permessage-deflate", "--deflate-threshold", "few"], ["--deflate-threshold", "expected bytes"]),
+        (&["--verify", "none"], ["--verify", "'none'"]),
+        (&["-H", "Sec-WebSocket-Extensions: x"], ["--header", "--permessage-deflate"]),
         (&["--format", "xml"], ["--format", "text, json"]),
         (&["http://x/"], ["URL", "expected ws://"]),
         (&["wss://x/"], ["URL", "TLS is not supported yet"]),
