@@ -1,8 +1,9 @@
 //! Bits into bytes, the least significant first (RFC 1951, 3.1.1).
 
-/// Writes bits behind the bytes of a vector.
+/// Writes bits into a slice.
+#[derive(Default)]
 pub(crate) struct BitWriter<'o> {
-    out: &'o mut Vec<u8>,
+    out: &'o mut [u8],
     /// Where the next whole byte goes.
     at: usize,
     /// Bits that are not written yet.
@@ -12,12 +13,12 @@ pub(crate) struct BitWriter<'o> {
 }
 
 impl<'o> BitWriter<'o> {
-    /// A writer of at most `bytes` bytes to the end of `out`.
-    pub(crate) fn new(out: &'o mut Vec<u8>, bytes: usize) -> Self {
-        let at = out.len();
-        // Zeros, so that whole words can be written without asking for room each time.
-        out.resize(at + bytes + WORD, 0);
-        Self { out, at, pending: 0, count: 0 }
+    /// Bytes behind the last one that may be overwritten, as whole words are written.
+    pub(crate) const SPARE: usize = WORD;
+
+    /// A writer of as many bytes as `out` has, but for [`BitWriter::SPARE`].
+    pub(crate) fn new(out: &'o mut [u8]) -> Self {
+        Self { out, ..Self::default() }
     }
 
     /// Adds the lower `count` bits of `bits`, of which the others are zero: 56 at the most between two calls of
@@ -51,10 +52,10 @@ impl<'o> BitWriter<'o> {
         self.at += bytes.len();
     }
 
-    /// Ends the vector behind the last byte.
-    pub(crate) fn finish(mut self) {
+    /// How many bytes were written.
+    pub(crate) fn finish(mut self) -> usize {
         self.align();
-        self.out.truncate(self.at);
+        self.at
     }
 }
 

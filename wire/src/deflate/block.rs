@@ -13,6 +13,8 @@ use super::symbols::{
 pub(crate) struct Tokens {
     tokens: Box<[u32]>,
     len: usize,
+    /// Literals and matches.
+    gathered: usize,
     literals: Counts<LITERALS>,
     distances: Counts<DISTANCES>,
     fixed: Box<Codes>,
@@ -40,6 +42,7 @@ impl Tokens {
         Self {
             tokens: vec![0; BLOCK_TOKENS + MARGIN].into_boxed_slice(),
             len: 0,
+            gathered: 0,
             literals: Counts::new(),
             distances: Counts::new(),
             fixed: Box::new(fixed),
@@ -51,25 +54,34 @@ impl Tokens {
         size_of::<Self>() + size_of::<Codes>() + size_of_val(&*self.tokens)
     }
 
-    /// Whether the block is to be written. Until it is, [`MARGIN`] more tokens can be added.
+    /// Literals and matches that can still be added before the block is to be written; [`MARGIN`] more do no harm.
     #[inline(always)]
-    pub(crate) fn is_full(&self) -> bool {
-        self.len >= BLOCK_TOKENS
+    pub(crate) fn room(&self) -> usize {
+        BLOCK_TOKENS.saturating_sub(self.gathered)
     }
 
     #[inline(always)]
-    pub(crate) fn literal(&mut self, byte: u8) {
-        self.tokens[self.len] = u32::from(byte);
-        self.len += 1;
-        self.literals.of[usize::from(byte)] += 1;
+    pub(crate) fn literals(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.add(bytes.len() as u32);
+        self.gathered += bytes.len();
+        bytes.iter().for_each(|&byte| self.literals.of[usize::from(byte)] += 1);
     }
 
     #[inline(always)]
     pub(crate) fn matched(&mut self, len: usize, distance: usize) {
-        self.tokens[self.len] = MATCH | (len as u32) << 16 | (distance - 1) as u32;
-        self.len += 1;
+        self.add(MATCH | (len as u32) << 16 | (distance - 1) as u32);
+        self.gathered += 1;
         self.literals.of[length_symbol(len)] += 1;
         self.distances.of[distance_symbol(distance)] += 1;
+    }
+
+    #[inline(always)]
+    fn add(&mut self, token: u32) {
+        self.tokens[self.len] = token;
+        self.len += 1;
     }
 
     /// Writes what was gathered, which stands for `raw`, as a block that is not the stream's last, and begins anew.
@@ -84,41 +96,51 @@ impl Tokens {
             Some(own) if own.bits < fixed.min(stored) => {
                 bits.put(DYNAMIC, 3);
                 own.write_lengths(bits);
-                self.write_tokens(&own.codes, bits);
+                self.write_tokens(raw, &own.codes, bits);
             }
             _ if fixed <= stored => {
                 bits.put(FIXED, 3);
-                self.write_tokens(&self.fixed, bits);
+                self.write_tokens(raw, &self.fixed, bits);
             }
             _ => write_stored(raw, bits),
         }
         self.len = 0;
+        self.gathered = 0;
         self.literals = Counts::new();
         self.distances = Counts::new();
     }
 
-    fn write_tokens(&self, codes: &Codes, bits: &mut BitWriter<'_>) {
+    fn write_tokens(&self, mut raw: &[u8], codes: &Codes, bits: &mut BitWriter<'_>) {
+        // On the stack, where the compiler keeps its parts in registers.
+        let mut out = std::mem::take(bits);
         for &token in &self.tokens[..self.len] {
             if token & MATCH == 0 {
-                let (code, len) = codes.literals.of(token as usize & 0xff);
-                bits.put(code, len);
+                let (literals, rest) = raw.split_at(token as usize);
+                raw = rest;
+                let (triples, others) = literals.as_chunks::<3>();
+                for triple in triples {
+                    for &byte in triple {
+                        codes.literals.put(byte.into(), &mut out);
+                    }
+                    out.flush();
+                }
+                others.iter().for_each(|&byte| codes.literals.put(byte.into(), &mut out));
             } else {
                 let (len, distance) = ((token >> 16 & 0x1ff) as usize, (token & 0xffff) as usize + 1);
+                raw = &raw[len..];
+                codes.literals.put(length_symbol(len), &mut out);
+                let (extra, count) = length_extra(len);
+                out.put(extra, count);
                 let symbol = distance_symbol(distance);
-                for (value, count) in [
-                    codes.literals.of(length_symbol(len)),
-                    length_extra(len),
-                    codes.distances.of(symbol),
-                    distance_extra(distance, symbol),
-                ] {
-                    bits.put(value, count);
-                }
+                codes.distances.put(symbol, &mut out);
+                let (extra, count) = distance_extra(distance, symbol);
+                out.put(extra, count);
             }
-            bits.flush();
+            out.flush();
         }
-        let (code, len) = codes.literals.of(END);
-        bits.put(code, len);
-        bits.flush();
+        codes.literals.put(END, &mut out);
+        out.flush();
+        *bits = out;
     }
 }
 
@@ -175,8 +197,7 @@ impl Own {
         }
         for &(symbol, extra) in &self.runs {
             bits.flush();
-            let (code, len) = self.run_code.of(usize::from(symbol));
-            bits.put(code, len);
+            self.run_code.put(usize::from(symbol), bits);
             bits.put(u64::from(extra), run_extra(usize::from(symbol)));
         }
         bits.flush();
@@ -244,7 +265,8 @@ pub(crate) fn most_bytes(len: usize) -> usize {
     len + (len / SMALLEST_PIECE + 2) * 6
 }
 
-/// In a token: a match of (bits 16 to 24) bytes, (bits 0 to 15) and one byte back. Otherwise it is a literal.
+/// In a token: a match of (bits 16 to 24) bytes, (bits 0 to 15) and one byte back. Otherwise it is the number of literals
+/// in a row.
 const MATCH: u32 = 1 << 31;
 
 /// Bytes of a piece of a message that is compressed at a time, at the least, and less than tokens of a block.

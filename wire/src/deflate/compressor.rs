@@ -62,7 +62,9 @@ impl Compressor {
     /// was made for.
     pub fn compress(&mut self, message: &[u8], window: WindowBits, workspace: &mut Workspace, out: &mut Vec<u8>) {
         let window = window.min(self.window).size();
-        let mut bits = BitWriter::new(out, block::most_bytes(message.len()));
+        let start = out.len();
+        out.resize(start + block::most_bytes(message.len()) + BitWriter::SPARE, 0);
+        let mut bits = BitWriter::new(&mut out[start..]);
         match &mut self.history {
             None => {
                 compress(&mut self.matcher, message, 0, window, workspace, &mut bits);
@@ -84,7 +86,8 @@ impl Compressor {
         }
         // An empty stored block, whose lengths are left out (RFC 7692, 7.2.1).
         bits.put(0, 3);
-        bits.finish();
+        let written = bits.finish();
+        out.truncate(start + written);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Huffman codes of bounded length (RFC 1951, 3.2.2).
 
+use super::bits::BitWriter;
+
 /// How often each of `N` symbols occurs.
 #[derive(Clone, Debug)]
 pub(crate) struct Counts<const N: usize> {
@@ -129,10 +131,10 @@ impl<const N: usize> Code<N> {
         }
     }
 
-    /// A symbol's code and its length.
+    /// Writes a symbol's code.
     #[inline(always)]
-    pub(crate) fn of(&self, symbol: usize) -> (u64, u32) {
-        (u64::from(self.bits[symbol]), u32::from(self.lens[symbol]))
+    pub(crate) fn put(&self, symbol: usize, bits: &mut BitWriter<'_>) {
+        bits.put(self.bits[symbol].into(), self.lens[symbol].into());
     }
 }
 

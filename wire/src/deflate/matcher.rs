@@ -4,7 +4,7 @@
 //! Positions count on from message to message, and a position is never believed but compared. So nothing has to be
 //! cleared between messages, which would cost more than to compress a small one.
 
-use super::block::{MARGIN, Tokens};
+use super::block::Tokens;
 use super::symbols::MAX_MATCH;
 
 /// Where the four bytes that stand at each position have stood before.
@@ -71,76 +71,100 @@ impl Matcher {
     /// Turns `data` from `start` on into tokens, until they are full; returns up to where. Matches lie within `data`, at
     /// most `window` bytes back.
     pub(crate) fn parse(&mut self, data: &[u8], start: usize, window: usize, tokens: &mut Tokens) -> usize {
-        let mut at = start;
+        if self.chain.is_empty() {
+            self.parse_in::<false>(data, start, window, tokens)
+        } else {
+            self.parse_in::<true>(data, start, window, tokens)
+        }
+    }
+
+    fn parse_in<const CHAINED: bool>(
+        &mut self,
+        data: &[u8],
+        start: usize,
+        window: usize,
+        tokens: &mut Tokens,
+    ) -> usize {
+        let Self { heads, chain, base, shift, search, .. } = self;
+        let mut table = Table::<CHAINED> { heads, chain, base: *base, shift: *shift, data, window, search: *search };
+        let mut repeated = self.repeated;
+        // Four bytes make a hash.
+        let hashed = data.len().saturating_sub(HASHED - 1);
+        let (mut at, mut literals) = (start, start);
+        let mut last = hashed.min(at + tokens.room());
         // Positions in a row without a match; where there are many, fewer are tried.
         let mut misses = 0;
-        // Four bytes make a hash.
-        let last = data.len().saturating_sub(HASHED - 1);
         while at < last {
-            if tokens.is_full() {
-                return at;
-            }
-            let mut found = self.find(data, at, window);
+            let mut found = table.find(at, repeated);
             if found.len < HASHED {
-                tokens.literal(data[at]);
-                let skipped = (misses >> SKIP_SHIFT).min(MARGIN - 8).min(last - at - 1);
-                data[at + 1..at + 1 + skipped].iter().for_each(|&byte| tokens.literal(byte));
+                at += 1 + (misses >> SKIP_SHIFT);
                 misses += 1;
-                at += 1 + skipped;
                 continue;
             }
             misses = 0;
             let mut inserted = at + 1;
-            while found.len < self.search.lazy && at + 1 < last {
-                let next = self.find(data, at + 1, window);
+            while found.len < table.search.lazy && at + 1 < last {
+                let next = table.find(at + 1, repeated);
                 inserted = at + 2;
-                if next.len <= found.len || tokens.is_full() {
+                if next.len <= found.len {
                     break;
                 }
-                tokens.literal(data[at]);
                 at += 1;
                 found = next;
             }
+            tokens.literals(&data[literals..at]);
             tokens.matched(found.len, found.distance);
-            self.repeated = found.distance;
-            let end = at + found.len;
-            inserted = inserted.max(end.saturating_sub(self.search.entered));
-            if inserted < end.min(last) {
-                self.insert_all(data, inserted, end.min(last));
+            repeated = found.distance;
+            at += found.len;
+            literals = at;
+            last = hashed.min(at + tokens.room());
+            inserted = inserted.max(at.saturating_sub(table.search.entered));
+            for position in inserted..at.min(hashed) {
+                table.enter(position, table.word(position));
             }
-            at = end;
         }
-        data[at.min(data.len())..].iter().for_each(|&byte| tokens.literal(byte));
-        data.len()
+        self.repeated = repeated;
+        // A step over positions that were not tried may end behind the last one.
+        let end = if last < hashed { at.min(hashed) } else { data.len() };
+        tokens.literals(&data[literals..end]);
+        end
     }
+}
 
-    /// The longest match at `at`, of which four bytes can be read, that the search comes upon. Enters the position.
+/// What [`Matcher::parse`] searches, all in one place; with `CHAINED` not only the latest position of a hash is known.
+struct Table<'a, const CHAINED: bool> {
+    heads: &'a mut [u32],
+    chain: &'a mut [u16],
+    base: u32,
+    shift: u32,
+    data: &'a [u8],
+    window: usize,
+    search: Search,
+}
+
+impl<const CHAINED: bool> Table<'_, CHAINED> {
+    /// The longest match at `at`, of which four bytes can be read, that the search comes upon; of fewer than [`HASHED`]
+    /// bytes if there is none. Enters the position.
     #[inline(always)]
-    fn find(&mut self, data: &[u8], at: usize, window: usize) -> Match {
+    fn find(&mut self, at: usize, repeated: usize) -> Match {
         let mut best = Match::default();
-        let here = &data[at..];
-        let reach = at.min(window);
-        let mut distance = self.insert(data, at) as usize;
+        let reach = at.min(self.window);
+        let word = self.word(at);
+        let mut distance = self.enter(at, word) as usize;
         // What went on at a distance often goes on at it, be it a record or a message that comes again, though the bytes
         // here have stood nearer by.
-        if (1..=reach).contains(&self.repeated) {
-            let len = common(here, &data[at - self.repeated..]);
-            if len >= HASHED {
-                best = Match { len, distance: self.repeated };
-                if len >= self.search.nice {
-                    return best;
-                }
+        if within(repeated, reach) && self.word(at - repeated) == word {
+            best = Match { len: common(self.data, at, repeated), distance: repeated };
+            if best.len >= self.search.nice {
+                return best;
             }
         }
-        for _ in 0..self.search.depth {
-            // Positions that are stale, from another message or overwritten, are too far or do not compare.
-            if distance == 0 || distance > reach {
-                break;
-            }
-            let there = &data[at - distance..];
-            let promising = best.len == 0 || there.get(best.len) == here.get(best.len);
-            if promising {
-                let len = common(here, there);
+        let mut depth = self.search.depth;
+        // Positions that are stale, from another message or overwritten, are too far or do not compare.
+        while within(distance, reach) {
+            let there = at - distance;
+            if self.word(there) == word && self.data.get(at + best.len) == self.data.get(there + best.len) {
+                let len = common(self.data, at, distance);
                 if len > best.len {
                     best = Match { len, distance };
                     if len >= self.search.nice {
@@ -148,10 +172,11 @@ impl Matcher {
                     }
                 }
             }
-            if self.chain.is_empty() {
+            depth -= 1;
+            if !CHAINED || depth == 0 {
                 break;
             }
-            let position = self.base.wrapping_add((at - distance) as u32);
+            let position = self.base.wrapping_add(there as u32);
             match self.chain[position as usize & (self.chain.len() - 1)] {
                 0 => break,
                 back => distance += usize::from(back),
@@ -160,52 +185,51 @@ impl Matcher {
         best
     }
 
-    /// Enters the position and returns how far back the one before it with the same hash is; 0 is no distance, others may
-    /// be wrong.
+    /// Enters the position where `word` stands and returns how far back the one before it with the same hash is; 0 is no
+    /// distance, others may be wrong.
     #[inline(always)]
-    fn insert(&mut self, data: &[u8], at: usize) -> u32 {
-        data[at..].first_chunk().map_or(0, |&word| self.enter(word, self.base.wrapping_add(at as u32)))
-    }
-
-    /// Enters the positions of a match.
-    #[inline(always)]
-    fn insert_all(&mut self, data: &[u8], from: usize, to: usize) {
-        let mut position = self.base.wrapping_add(from as u32);
-        for word in data[from..to + HASHED - 1].windows(HASHED) {
-            let word = word.first_chunk().expect("a window of just this many bytes");
-            self.enter(*word, position);
-            position = position.wrapping_add(1);
-        }
-    }
-
-    #[inline(always)]
-    fn enter(&mut self, word: [u8; HASHED], position: u32) -> u32 {
-        let hash = u32::from_le_bytes(word).wrapping_mul(MULTIPLIER) >> self.shift;
+    fn enter(&mut self, at: usize, word: u32) -> u32 {
+        let position = self.base.wrapping_add(at as u32);
+        let hash = word.wrapping_mul(MULTIPLIER) >> self.shift;
         let head = &mut self.heads[hash as usize];
         let distance = position.wrapping_sub(*head);
         *head = position;
-        if !self.chain.is_empty() {
+        if CHAINED {
             let index = position as usize & (self.chain.len() - 1);
             self.chain[index] = u16::try_from(distance).unwrap_or(0);
         }
         distance
     }
+
+    /// The bytes that make a hash.
+    #[inline(always)]
+    fn word(&self, at: usize) -> u32 {
+        u32::from_le_bytes(*self.data[at..].first_chunk().expect("positions that are searched have as many bytes"))
+    }
 }
 
-/// How many bytes two slices begin with in common, [`MAX_MATCH`] at the most.
+/// Whether there is such a distance, and within `reach`.
 #[inline(always)]
-fn common(a: &[u8], b: &[u8]) -> usize {
-    let most = a.len().min(b.len()).min(MAX_MATCH);
-    let (a, b) = (&a[..most], &b[..most]);
+fn within(distance: usize, reach: usize) -> bool {
+    distance.wrapping_sub(1) < reach
+}
+
+/// How many bytes from `at` on are as those `distance` before, [`MAX_MATCH`] at the most.
+#[inline(always)]
+fn common(data: &[u8], at: usize, distance: usize) -> usize {
+    let here = &data[at..];
+    let here = &here[..here.len().min(MAX_MATCH)];
+    let there = &data[at - distance..][..here.len()];
+    let ((here, here_rest), (there, there_rest)) = (here.as_chunks::<8>(), there.as_chunks::<8>());
     let mut len = 0;
-    while let (Some(x), Some(y)) = (a[len..].first_chunk(), b[len..].first_chunk()) {
+    for (x, y) in here.iter().zip(there) {
         let differing = u64::from_le_bytes(*x) ^ u64::from_le_bytes(*y);
         if differing != 0 {
             return len + (differing.trailing_zeros() / 8) as usize;
         }
         len += 8;
     }
-    len + a[len..].iter().zip(&b[len..]).take_while(|(x, y)| x == y).count()
+    len + here_rest.iter().zip(there_rest).take_while(|(x, y)| x == y).count()
 }
 
 /// Bytes of a hash, and of the shortest match that is looked for: three bytes seldom cost less as a match.
