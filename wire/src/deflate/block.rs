@@ -3,7 +3,7 @@
 use super::bits::BitWriter;
 use super::huffman::{Code, Counts, Occurring};
 use super::symbols::{
-    DISTANCES, END, FIXED_DISTANCE_LEN, LITERALS, distance_bits, distance_extra, distance_symbol, fixed_len,
+    DISTANCES, END, FIXED_DISTANCE_LEN, LITERALS, MIN_MATCH, distance_bits, distance_extra, distance_symbol, fixed_len,
     length_bits, length_extra, length_symbol,
 };
 
@@ -72,10 +72,11 @@ impl Tokens {
 
     #[inline(always)]
     pub(crate) fn matched(&mut self, len: usize, distance: usize) {
-        self.add(MATCH | (len as u32) << 16 | (distance - 1) as u32);
+        let symbol = distance_symbol(distance);
+        self.add(MATCH | (symbol as u32) << 24 | ((len - MIN_MATCH) as u32) << 16 | (distance - 1) as u32);
         self.gathered += 1;
         self.literals.of[length_symbol(len)] += 1;
-        self.distances.of[distance_symbol(distance)] += 1;
+        self.distances.of[symbol] += 1;
     }
 
     #[inline(always)]
@@ -126,12 +127,12 @@ impl Tokens {
                 }
                 others.iter().for_each(|&byte| codes.literals.put(byte.into(), &mut out));
             } else {
-                let (len, distance) = ((token >> 16 & 0x1ff) as usize, (token & 0xffff) as usize + 1);
+                let (len, distance) = ((token >> 16 & 0xff) as usize + MIN_MATCH, (token & 0xffff) as usize + 1);
                 raw = &raw[len..];
                 codes.literals.put(length_symbol(len), &mut out);
                 let (extra, count) = length_extra(len);
                 out.put(extra, count);
-                let symbol = distance_symbol(distance);
+                let symbol = (token >> 24 & 0x1f) as usize;
                 codes.distances.put(symbol, &mut out);
                 let (extra, count) = distance_extra(distance, symbol);
                 out.put(extra, count);
@@ -265,8 +266,8 @@ pub(crate) fn most_bytes(len: usize) -> usize {
     len + (len / SMALLEST_PIECE + 2) * 6
 }
 
-/// In a token: a match of (bits 16 to 24) bytes, (bits 0 to 15) and one byte back. Otherwise it is the number of literals
-/// in a row.
+/// In a token: a match of (bits 16 to 23) and [`MIN_MATCH`] bytes, (bits 0 to 15) and one byte back, the symbol of whose
+/// distance is (bits 24 to 28). Otherwise it is the number of literals in a row.
 const MATCH: u32 = 1 << 31;
 
 /// Bytes of a piece of a message that is compressed at a time, at the least, and less than tokens of a block.

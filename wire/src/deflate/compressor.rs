@@ -138,10 +138,11 @@ impl Level {
 
     /// Measured: without earlier messages a second look seldom finds more; with them it does, and is worth its time.
     const fn search(self, context_takeover: bool) -> Search {
+        let far = context_takeover && self.0 > 2;
         let (depth, nice, lazy) = match self.0 {
             1 => (1, 258, 0),
             2 => (1, 258, 8),
-            3 => (1, 258, 64),
+            3 => (1, 258, if far { 64 } else { 32 }),
             4 => (2, 32, 16),
             5 => (4, 32, 16),
             6 => (8, 64, 32),
@@ -149,9 +150,8 @@ impl Level {
             8 => (128, 258, 128),
             _ => (1024, 258, 258),
         };
-        let far = context_takeover && self.0 > 2;
         let depth = if far { depth * 4 } else { depth };
-        Search { depth, nice, lazy, entered: if far || self.0 > 3 { usize::MAX } else { 2 } }
+        Search { depth, nice, lazy, entered: if far || self.0 > 3 { usize::MAX } else { 1 } }
     }
 }
 
