@@ -168,3 +168,17 @@ fn a_comparison_takes_the_same_flags() {
     assert!(report.number("/a/messages/verified") > 0.0);
     assert_eq!(report.number("/a/messages/corrupted"), 0.0);
 }
+
+#[test]
+fn a_sweep_varies_compression() {
+    let sweep =
+        ["sweep", "--max-time", "2s", "--restart-every", "1", "-c", "4", "--format", "json", "--payload", "json"];
+    let vary = ["--vary-load", "permessage-deflate=off,on", "--size", "500"];
+    let report = loadgen(&[&sweep[..], &vary].concat()).json(&[0, 98]);
+    for (arm, target) in [(0, "embedded server"), (1, "embedded server --permessage-deflate on")] {
+        // The server of each combination grants what its load asks for, or the connections would have failed.
+        let named = report.0["arms"][arm]["target"].as_str().unwrap();
+        assert_eq!(named.contains("--permessage-deflate"), arm == 1, "{named}, expected {target}");
+        assert!(report.number(&format!("/arms/{arm}/messages/verified")) > 0.0);
+    }
+}

@@ -188,8 +188,23 @@ fn range(from: &str, rest: &str) -> Option<Vec<String>> {
 }
 
 /// The flags of the load that say what a trial does.
-const LOAD_FLAGS: [&str; 8] =
-    ["connections", "in-flight", "rate", "arrival", "pacing", "size", "payload", "tcp-nodelay"];
+const LOAD_FLAGS: [&str; 15] = [
+    "connections",
+    "in-flight",
+    "rate",
+    "arrival",
+    "pacing",
+    "size",
+    "payload",
+    "verify",
+    "tcp-nodelay",
+    "permessage-deflate",
+    "deflate-level",
+    "deflate-threshold",
+    "deflate-context-takeover",
+    "deflate-window-bits",
+    "deflate-memory",
+];
 
 const EXIT_CODES: &str = "Exit codes: 0 measured; 1 a server failed, or lost or corrupted messages; 2 usage; 98 an open \
     loop's generator was late itself; 130 interrupted.";
