@@ -20,7 +20,8 @@ pub fn render(comparison: &Comparison) -> String {
     text += &configuration(&comparison.environment);
     let load = load(&comparison.environment.plan);
     for pair in comparison.starts.iter().flat_map(|start| &start.pairs) {
-        for (side, figures) in [("a", &pair.a), ("b", &pair.b)] {
+        // A trial without a reply has no figures, and a line without any is none.
+        for (side, figures) in [("a", &pair.a), ("b", &pair.b)].into_iter().filter(|(_, figures)| !figures.is_empty()) {
             text += &line(side, &load, figures);
         }
     }
