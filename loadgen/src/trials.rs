@@ -2,6 +2,8 @@
 //! server, in an order that is drawn anew for every round. Whatever the machine does to one trial it is as likely to do
 //! to the next server's.
 
+mod failure;
+
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -25,8 +27,11 @@ use crate::resources::{self, Sampler};
 use crate::run::RunError;
 use crate::server_config;
 use crate::session::{Passed, Session, Span};
-use crate::target::{Server, Spec, TargetError};
+use crate::target::{Server, Spec};
 use crate::worker::Common;
+
+pub use self::failure::TrialError;
+use self::failure::failure;
 
 /// A server and the load that it is to be measured under.
 #[derive(Debug)]
@@ -116,32 +121,6 @@ pub struct Life {
     pub figures: Figures,
     /// What became of its messages.
     pub messages: Messages,
-}
-
-/// Why trials could not go on.
-#[derive(Debug, thiserror::Error)]
-pub enum TrialError {
-    /// A server was not ready.
-    #[error(transparent)]
-    Target(#[from] TargetError),
-    /// Nothing could be measured.
-    #[error(transparent)]
-    Run(#[from] RunError),
-    /// A server did not do what it is measured at.
-    #[error("{server}: {why}; a server that fails is not compared")]
-    Failed {
-        /// The server.
-        server: String,
-        /// What went wrong.
-        why: String,
-    },
-}
-
-impl TrialError {
-    /// Whether the user did not want to wait for it.
-    pub fn is_interruption(&self) -> bool {
-        matches!(self, Self::Target(TargetError::Interrupted { .. }) | Self::Run(RunError::Interrupted))
-    }
 }
 
 /// A server that is up, with connections to it.
@@ -382,27 +361,6 @@ impl Started {
         }
         figures
     }
-}
-
-/// What went wrong, in words.
-fn failure(measured: &Measured) -> Option<String> {
-    let Messages { lost, corrupted, reordered, unexpected, .. } = measured.messages;
-    let connections = measured.connections;
-    let counts = [
-        (connections.failed, "connections could not be opened"),
-        (connections.dropped, "connections were lost"),
-        (lost, "messages were lost"),
-        (corrupted, "replies were corrupted"),
-        (reordered, "replies came out of order"),
-        (unexpected, "replies came that nothing had asked for"),
-    ];
-    let mut why: Vec<String> =
-        counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-    if why.is_empty() {
-        return None;
-    }
-    why.extend(measured.failures.iter().map(|(why, times)| format!("{times} times: {why}")));
-    Some(why.join(", "))
 }
 
 /// How long every server is under load after it was started: it has touched its buffers and filled the caches by then.

@@ -1,0 +1,53 @@
+//! Why trials could not go on, and what a server did wrong in one.
+
+use crate::measured::Measured;
+use crate::recorder::Messages;
+use crate::run::RunError;
+use crate::target::TargetError;
+
+/// Why trials could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TrialError {
+    /// A server was not ready.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// Nothing could be measured.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A server did not do what it is measured at.
+    #[error("{server}: {why}; a server that fails is not compared")]
+    Failed {
+        /// The server.
+        server: String,
+        /// What went wrong.
+        why: String,
+    },
+}
+
+impl TrialError {
+    /// Whether the user did not want to wait for it.
+    pub fn is_interruption(&self) -> bool {
+        matches!(self, Self::Target(TargetError::Interrupted { .. }) | Self::Run(RunError::Interrupted))
+    }
+}
+
+/// What went wrong, in words.
+pub(super) fn failure(measured: &Measured) -> Option<String> {
+    let Messages { lost, corrupted, reordered, unexpected, .. } = measured.messages;
+    let connections = measured.connections;
+    let counts = [
+        (connections.failed, "connections could not be opened"),
+        (connections.dropped, "connections were lost"),
+        (lost, "messages were lost"),
+        (corrupted, "replies were corrupted"),
+        (reordered, "replies came out of order"),
+        (unexpected, "replies came that nothing had asked for"),
+    ];
+    let mut why: Vec<String> =
+        counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    if why.is_empty() {
+        return None;
+    }
+    why.extend(measured.failures.iter().map(|(why, times)| format!("{times} times: {why}")));
+    Some(why.join(", "))
+}
