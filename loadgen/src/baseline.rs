@@ -104,6 +104,7 @@ impl Request {
             Document::Runs(mut runs) if runs.len() == 1 => Ok(runs.remove(0)),
             Document::Runs(runs) => Err(not_one(format!("{} runs", runs.len()))),
             Document::Comparison(_) => Err(not_one("a comparison".to_owned())),
+            Document::Sweep(_) => Err(not_one("a sweep".to_owned())),
         }
     }
 

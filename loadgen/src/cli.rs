@@ -5,6 +5,7 @@ mod compare;
 mod deflate;
 mod report;
 mod sweep;
+mod trials;
 mod values;
 
 use std::ffi::OsString;
@@ -189,8 +190,8 @@ struct LoadArgs {
     /// How due times are spaced [default: uniform]
     #[arg(long, requires = "rate")]
     arrival: Option<Arrival>,
-    /// How a worker waits for the next due message [default: sleep]
-    #[arg(long, requires = "rate")]
+    /// How a worker waits for the next due message or reply [default: sleep]
+    #[arg(long)]
     pacing: Option<Pacing>,
     /// How long replies are waited for after the last message; what is missing then is lost
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = values::duration)]

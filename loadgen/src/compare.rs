@@ -9,16 +9,17 @@ use clap::ValueEnum as _;
 
 use crate::comparison::{
     CompareSchema, Comparison, Ended, Estimate, Figures, Metric, MetricReport, PairReport, Rules, RulingReport, Side,
-    Spread, StartReport, Which,
+    Spread, StartReport, Which, share,
 };
 use crate::cores::Cores;
 use crate::environment::Environment;
 use crate::interrupt::Interrupt;
 use crate::plan::Plan;
 use crate::recorder::Messages;
+use crate::sweep::{self, Contrast};
 use crate::trials::{Arm, Course, Start, Tempo, Trial, TrialError};
 use crate::trust;
-use crate::verdict::{self, Change, Interval, Judge, LOOKS, Ruling, Sample};
+use crate::verdict::{self, Band, Change, Judge, LOOKS, Ruling, Sample};
 
 /// What a comparison is to find out.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +48,10 @@ pub enum CompareError {
     Trial(#[from] TrialError),
     /// A metric that was to be judged is not there.
     #[error("--gate {0}: the servers' processes cannot be seen from here; expected servers on this machine")]
-    NoFigures(Metric),
+    NoProcess(Metric),
+    /// Or there was not a reply to have figures of.
+    #[error("no trial of both servers had a reply: there is nothing to judge; expected a longer --trial")]
+    NoFigures,
     /// Nothing was measured.
     #[error("interrupted before anything was measured")]
     Interrupted,
@@ -59,7 +63,7 @@ impl CompareError {
         match self {
             Self::Trial(error) => error.is_interruption(),
             Self::Interrupted => true,
-            Self::NoFigures(_) => false,
+            Self::NoProcess(_) | Self::NoFigures => false,
         }
     }
 }
@@ -94,7 +98,7 @@ pub fn run(
         if trial.is_none() {
             let gated = gated(question, plan, &starts)?;
             let judge =
-                Judge::new(question.alpha, question.tolerance.ln_1p(), gated.iter().map(|metric| metric.better()));
+                Judge::new(question.alpha, Band::of(question.tolerance), gated.iter().map(|metric| metric.better()));
             trial = Some((gated, judge));
         }
         let (gated, judge) = trial.as_mut().expect("it is made with the first start");
@@ -121,7 +125,9 @@ pub fn run(
     let times = max_time / elapsed_seconds.min(max_time);
     let mut metrics: Vec<MetricReport> = Metric::value_variants()
         .iter()
-        .filter_map(|&metric| report(metric, rulings.get(&metric).copied(), question, &starts, elapsed_seconds, times))
+        .filter_map(|&metric| {
+            report(metric, rulings.get(&metric).copied(), rulings.len(), question, &starts, elapsed_seconds, times)
+        })
         .collect();
     metrics.sort_by_key(|metric| !metric.gated);
     let change = metrics.iter().filter_map(|metric| Some(metric.ruling?.change)).max().unwrap_or(Change::Inconclusive);
@@ -131,7 +137,7 @@ pub fn run(
         ended,
         aa: question.aa,
         change,
-        trust: trust::of_paired_trials(plan, starts.iter().flat_map(trials)),
+        trust: trust::of_paired_trials([0, 1].map(|i| (["A", "B"][i], plan, trials(i, &starts)))),
         a: side(0, &starts),
         b: side(1, &starts),
         rules: rules(question),
@@ -149,12 +155,13 @@ fn gated(question: &Question, plan: &Plan, starts: &[Start]) -> Result<Vec<Metri
         Metric::ConnectionMemory => there(Metric::PeakMemory, starts),
         metric => there(metric, starts),
     };
-    match &question.gate {
-        Some(gate) => match gate.iter().find(|metric| !there(**metric)) {
-            Some(metric) => Err(CompareError::NoFigures(*metric)),
-            None => Ok(gate.clone()),
-        },
-        None => Ok(Metric::gated_by_default(&plan.load).iter().copied().filter(|metric| there(*metric)).collect()),
+    let gate = question.gate.as_deref();
+    let wanted = gate.unwrap_or(Metric::gated_by_default(&plan.load)).iter().copied();
+    let (found, missing): (Vec<Metric>, Vec<Metric>) = wanted.partition(|metric| there(*metric));
+    match missing.first() {
+        Some(metric) if gate.is_some() && metric.is_of_the_process() => Err(CompareError::NoProcess(*metric)),
+        Some(_) if gate.is_some() || found.is_empty() => Err(CompareError::NoFigures),
+        _ => Ok(found),
     }
 }
 
@@ -174,24 +181,13 @@ fn figures(metric: Metric, server: usize, start: &Start) -> Vec<f64> {
 /// The log ratios B/A, one for each start: its pairs share the servers' memory layout, so that all of them together are
 /// one observation. It is their Hodges-Lehmann estimate, which a disturbed trial hardly moves.
 pub fn log_ratios(metric: Metric, starts: &[Start]) -> Vec<f64> {
-    let of_start = |start: &Start| {
-        if !metric.is_of_trials() {
-            let figure = |server: usize| start.lives[server].figures.get(&metric);
-            return Some((figure(1)? / figure(0)?).ln());
-        }
-        let of_pair = |trials: &[Trial]| {
-            let figure = |server: usize| trials[server].figures.get(&metric);
-            Some((figure(1)? / figure(0)?).ln())
-        };
-        let pairs: Vec<f64> = start.rounds.iter().filter_map(|round| of_pair(&round.trials)).collect();
-        Sample::new(&pairs).estimate()
-    };
-    starts.iter().filter_map(of_start).collect()
+    sweep::log_ratios(&Contrast::between(1, 0), metric, starts)
 }
 
 fn report(
     metric: Metric,
     ruling: Option<Option<Ruling>>,
+    gates: usize,
     question: &Question,
     starts: &[Start],
     elapsed: f64,
@@ -203,14 +199,11 @@ fn report(
     }
     let spread = |server: usize| Spread::of(starts.iter().flat_map(|start| figures(metric, server, start)).collect());
     let sample = Sample::new(&log_ratios);
-    let Interval { low, high } = sample.interval(SHOWN_ERROR);
-    let tolerance = question.tolerance.ln_1p();
-    let gates = question.gate.as_ref().map_or(2, Vec::len).max(1) as f64;
     // The last look has about half of the error.
-    let last = question.alpha * (1.0 - LOOKS[LOOKS.len() - 2].powi(3)) / gates;
+    let last = question.alpha * (1.0 - LOOKS[LOOKS.len() - 2].powi(3)) / gates as f64;
     let max_time = question.tempo.max_time.as_secs_f64();
     let undecided = ruling.flatten().filter(|ruling| ruling.change == Change::Inconclusive);
-    let more = undecided.and_then(|_| verdict::times_more(&sample, last, tolerance));
+    let more = undecided.and_then(|_| verdict::times_more(&sample, last, Band::of(question.tolerance)));
     Some(MetricReport {
         metric,
         unit: metric.unit().to_owned(),
@@ -218,7 +211,7 @@ fn report(
         gated: ruling.is_some(),
         a: spread(0),
         b: spread(1),
-        estimate: Estimate { change: sample.estimate().map(f64::exp_m1), low: share(low), high: share(high) },
+        estimate: Estimate::of(&sample),
         ruling: ruling.flatten().map(|ruling| RulingReport {
             change: ruling.change,
             p_value: ruling.p_value,
@@ -233,13 +226,8 @@ fn report(
     })
 }
 
-/// The share of change that a log ratio is; `None` where it is unbounded.
-fn share(log_ratio: f64) -> Option<f64> {
-    log_ratio.is_finite().then(|| log_ratio.exp_m1())
-}
-
-fn trials(start: &Start) -> impl Iterator<Item = &Trial> {
-    start.rounds.iter().flat_map(|round| &round.trials)
+fn trials(server: usize, starts: &[Start]) -> impl Iterator<Item = &Trial> {
+    starts.iter().flat_map(|start| &start.rounds).map(move |round| &round.trials[server])
 }
 
 fn side(server: usize, starts: &[Start]) -> Side {
@@ -284,6 +272,3 @@ fn start_report(start: Start) -> StartReport {
 /// Starts after which the time is up: their Walsh averages take 64 MB for each gated metric, and more starts than this
 /// would tell apart servers that differ by less than anybody cares for.
 const MOST_STARTS: usize = 4_000;
-
-/// The error of the interval that is shown.
-const SHOWN_ERROR: f64 = 0.05;

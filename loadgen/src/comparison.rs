@@ -19,7 +19,7 @@ use crate::environment::Environment;
 use crate::recorder::Messages;
 use crate::report::rfc3339;
 use crate::trust::Trust;
-use crate::verdict::{Better, Change};
+use crate::verdict::{Better, Change, Interval, Sample};
 pub use metric::Metric;
 
 /// What B is like compared with A.
@@ -219,6 +219,19 @@ pub enum Which {
 /// Figures by metric, in its unit.
 pub type Figures = BTreeMap<Metric, f64>;
 
+impl Estimate {
+    /// Of these log ratios.
+    pub fn of(sample: &Sample) -> Self {
+        let Interval { low, high } = sample.interval(SHOWN_ERROR);
+        Self { change: sample.estimate().map(f64::exp_m1), low: share(low), high: share(high) }
+    }
+}
+
+/// The share of change that a log ratio is; `None` where it is unbounded.
+pub(crate) fn share(log_ratio: f64) -> Option<f64> {
+    log_ratio.is_finite().then(|| log_ratio.exp_m1())
+}
+
 impl Spread {
     /// Of these figures; all zero where there are none.
     pub fn of(mut figures: Vec<f64>) -> Self {
@@ -233,6 +246,9 @@ impl Spread {
         Self { count: figures.len() as u64, median: at(0.5), q1: at(0.25), q3: at(0.75) }
     }
 }
+
+/// The error of the interval that is shown.
+const SHOWN_ERROR: f64 = 0.05;
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,10 @@
 //! `loadgen report`: saved reports read, merged where the format is of one run, rendered, and written to where they are
 //! to go.
 
+use std::env;
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
-use std::{env, mem};
 
 use clap::ValueEnum;
 use thiserror::Error;
@@ -12,9 +12,11 @@ use thiserror::Error;
 use crate::comparison::{self, Comparison};
 use crate::report::merge::{MergeError, merge};
 use crate::report::{
-    DecodeError, Report, Runs, action_benchmark, benchfmt, bmf, csv, hgrm, html, junit, markdown, openmetrics, text,
+    DecodeError, Report, Runs, action_benchmark, benchfmt, bmf, csv, hgrm, html, json, junit, markdown, openmetrics,
+    text,
 };
 use crate::saved::{self, Document, SavedError};
+use crate::sweep::{self, Sweep};
 use crate::threshold::Threshold;
 
 /// What to make of which files.
@@ -94,11 +96,13 @@ pub enum ConversionError {
     /// The format is of one run.
     #[error("hgrm is the distribution of one run; there are {0}")]
     OneRun(usize),
-    /// A comparison beside other files.
-    #[error("{}: a comparison cannot be merged; expected it alone", .0.display())]
+    /// A comparison or a sweep beside other files.
+    #[error("{}: a comparison or a sweep cannot be merged; expected it alone", .0.display())]
     Alone(PathBuf),
-    /// A comparison has no one distribution.
-    #[error("hgrm is the distribution of one run; a comparison holds two servers' trials, each by its figures")]
+    /// A comparison or a sweep has no one distribution.
+    #[error(
+        "hgrm is the distribution of one run; a comparison or a sweep holds the trials of several servers, each by its figures"
+    )]
     NoDistribution,
     /// No GitHub Actions here.
     #[error("--github: GITHUB_STEP_SUMMARY is not set; expected a step of GitHub Actions, which sets it to a file")]
@@ -129,18 +133,21 @@ impl Conversion {
     /// # Errors
     /// When a file is no report, when the files do not belong together, or when the result cannot be written.
     pub fn run(self) -> Result<(), ConversionError> {
-        let (mut files, mut comparisons) = (Vec::new(), Vec::new());
+        let alone = self.files.len() == 1;
+        let mut files = Vec::new();
+        let mut paired = None;
         for file in self.files {
             match saved::read(&file)? {
                 Document::Runs(runs) => files.push((file, runs)),
-                Document::Comparison(comparison) => comparisons.push((file, comparison)),
+                _ if !alone => return Err(ConversionError::Alone(file)),
+                Document::Comparison(comparison) => paired = Some(of_comparison(self.format, &comparison)?),
+                Document::Sweep(sweep) => paired = Some(of_sweep(self.format, &sweep)?),
             }
         }
-        let parts = match (comparisons.pop(), files.is_empty() && comparisons.is_empty()) {
-            (Some((_, comparison)), true) => of_comparison(self.format, &comparison)?,
-            (Some((file, _)), false) => return Err(ConversionError::Alone(file)),
+        let parts = match paired {
+            Some(parts) => parts,
             // Several runs of one benchmark are what benchstat has its spread from, and a table its lines.
-            (None, _) => render(
+            None => render(
                 self.format,
                 match self.format {
                     Format::Benchfmt | Format::Csv => files.into_iter().flat_map(|(_, runs)| runs).collect(),
@@ -214,21 +221,14 @@ fn one(runs: Vec<Report>, environment_may_change: bool) -> Result<Report, Conver
     Ok(merge(runs, environment_may_change)?.judged_by(&thresholds)?)
 }
 
-fn render(format: Format, mut runs: Vec<Report>) -> Result<Vec<Part>, ConversionError> {
+fn render(format: Format, runs: Vec<Report>) -> Result<Vec<Part>, ConversionError> {
     let content: Vec<u8> = match format {
         Format::Text => {
             let texts = runs.iter().map(text::render).collect::<Result<Vec<_>, _>>()?;
             texts.join("\n").into_bytes()
         }
-        Format::Json => {
-            let json = match runs.len() {
-                1 => serde_json::to_vec_pretty(&runs[0]),
-                _ => serde_json::to_vec_pretty(&Runs::from(mem::take(&mut runs))),
-            };
-            let mut json = json.expect("a report is plain data");
-            json.push(b'\n');
-            json
-        }
+        Format::Json if runs.len() == 1 => json(&runs[0]),
+        Format::Json => json(&Runs::from(runs)),
         Format::Markdown => markdown::render(&runs)?.into_bytes(),
         Format::Html => html::render(&runs)?.into_bytes(),
         Format::Csv => csv::render(&runs),
@@ -249,11 +249,7 @@ fn render(format: Format, mut runs: Vec<Report>) -> Result<Vec<Part>, Conversion
 fn of_comparison(format: Format, comparison: &Comparison) -> Result<Vec<Part>, ConversionError> {
     let content = match format {
         Format::Text => comparison::text::render(comparison).into_bytes(),
-        Format::Json => {
-            let mut json = serde_json::to_vec_pretty(comparison).expect("a comparison is plain data");
-            json.push(b'\n');
-            json
-        }
+        Format::Json => json(comparison),
         Format::Markdown => comparison::markdown::render(comparison).into_bytes(),
         Format::Html => html::render_comparison(comparison).into_bytes(),
         Format::Csv => comparison::csv::render(comparison),
@@ -263,6 +259,24 @@ fn of_comparison(format: Format, comparison: &Comparison) -> Result<Vec<Part>, C
         Format::Bmf => comparison::lists::bmf(comparison),
         Format::GithubActionBenchmark => return Ok(two_files(comparison::lists::action_benchmark(comparison))),
         Format::Openmetrics => comparison::openmetrics::render(comparison).into_bytes(),
+    };
+    Ok(vec![Part { name: "", content }])
+}
+
+/// A sweep likewise.
+fn of_sweep(format: Format, sweep: &Sweep) -> Result<Vec<Part>, ConversionError> {
+    let content = match format {
+        Format::Text => sweep::text::render(sweep).into_bytes(),
+        Format::Json => json(sweep),
+        Format::Markdown => sweep::markdown::render(sweep).into_bytes(),
+        Format::Html => html::render_sweep(sweep).into_bytes(),
+        Format::Csv => sweep::csv::render(sweep),
+        Format::Hgrm => return Err(ConversionError::NoDistribution),
+        Format::Junit => sweep::junit::render(sweep),
+        Format::Benchfmt => sweep::lists::benchfmt(sweep).into_bytes(),
+        Format::Bmf => sweep::lists::bmf(sweep),
+        Format::GithubActionBenchmark => return Ok(two_files(sweep::lists::action_benchmark(sweep))),
+        Format::Openmetrics => sweep::openmetrics::render(sweep).into_bytes(),
     };
     Ok(vec![Part { name: "", content }])
 }

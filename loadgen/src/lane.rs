@@ -27,6 +27,8 @@ pub struct Orders<'a> {
     pub corpus: &'a Corpus,
     /// What keeps them coming; an open loop has the worker's own share of the schedule.
     pub pace: Pace,
+    /// How it waits for what is due and for replies.
+    pub pacing: Pacing,
     /// When to warm up, measure and stop.
     pub phases: Phases,
     /// The run's clock.
@@ -45,7 +47,7 @@ pub enum Pace {
     /// Replies: every connection keeps this many messages in flight.
     Closed(usize),
     /// The clock.
-    Open(Schedule, Pacing),
+    Open(Schedule),
 }
 
 /// What a worker reports once all is sent and answered, or given up.
@@ -63,6 +65,8 @@ pub struct Outcome {
     pub checks: Checks,
     /// When the measured phase ended, ns of the run's clock.
     pub ended: u64,
+    /// When the last reply came, likewise.
+    pub last_reply: u64,
     /// Connections lost.
     pub dropped: u64,
     /// Messages that the backlog bound refused.
@@ -76,6 +80,7 @@ pub struct Outcome {
 struct Lane<'a> {
     corpus: &'a Corpus,
     pace: Pace,
+    pacing: Pacing,
     clock: Clock,
     interrupted: &'a AtomicBool,
     live: &'a Live,
@@ -96,11 +101,12 @@ struct Lane<'a> {
 /// # Errors
 /// When the kernel refuses to wait.
 pub fn run(orders: Orders<'_>, lines: &mut Lines) -> io::Result<Outcome> {
-    let Orders { corpus, pace, phases, clock, interrupted, live, exchange } = orders;
+    let Orders { corpus, pace, pacing, phases, clock, interrupted, live, exchange } = orders;
     let early = std::mem::take(&mut lines.early);
     let mut lane = Lane {
         corpus,
         pace,
+        pacing,
         clock,
         interrupted,
         live,
@@ -177,7 +183,7 @@ impl Lane<'_> {
     fn send_due(&mut self, now: &mut u64) {
         // Bounded, since a schedule that is faster than the sends would otherwise never let a reply be read.
         for _ in 0..SENDS {
-            let Pace::Open(schedule, _) = &mut self.pace else { return };
+            let Pace::Open(schedule) = &mut self.pace else { return };
             let Some(due) = schedule.pop(*now) else { return };
             if !self.ledger.takes(due.at) {
                 return;
@@ -320,15 +326,13 @@ impl Lane<'_> {
     /// How long the kernel may let the worker sleep.
     #[inline]
     fn timeout(&self, now: u64) -> Timespec {
-        let mut until = self.ledger.next_mark().min(now + LONGEST_SLEEP_NS);
-        if let Pace::Open(schedule, pacing) = &self.pace
-            && self.ledger.sending()
-        {
-            until = match pacing {
-                Pacing::Spin => now,
-                Pacing::Sleep => until.min(schedule.next_at()),
-            };
-        }
+        let longest = self.ledger.next_mark().min(now + LONGEST_SLEEP_NS);
+        let until = match (&self.pace, self.pacing) {
+            _ if !self.ledger.sending() => longest,
+            (_, Pacing::Spin) => now,
+            (Pace::Open(schedule), Pacing::Sleep) => longest.min(schedule.next_at()),
+            (Pace::Closed(_), Pacing::Sleep) => longest,
+        };
         let ns = until.saturating_sub(now);
         Timespec { tv_sec: (ns / 1_000_000_000) as i64, tv_nsec: (ns % 1_000_000_000) as i64 }
     }
@@ -349,6 +353,7 @@ impl Lane<'_> {
             traffic: closed.traffic,
             checks: closed.checks,
             ended: closed.ended,
+            last_reply: closed.last_reply,
             dropped: self.dropped,
             over_backlog: self.over_backlog,
             failures: self.failures,

@@ -83,6 +83,8 @@ pub struct Closed {
     pub checks: Checks,
     /// The end of the measured phase.
     pub ended: u64,
+    /// When the last reply came.
+    pub last_reply: u64,
     /// The worker's CPU time in the measured phase over its length.
     pub busy: f64,
 }
@@ -215,6 +217,7 @@ impl Ledger {
             traffic: self.traffic,
             checks: self.checks,
             ended,
+            last_reply: self.last_reply,
             busy,
         }
     }

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::report::{DecodeError, Report, Runs, hgrm, hlog, text};
+use crate::report::{self, DecodeError, Report, Runs, hgrm, hlog, text};
 
 /// Where reports are asked to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,8 +132,7 @@ impl<W: Write> Sinks<W> {
     }
 
     fn json(&mut self, document: &impl Serialize) -> Result<(), OutputError> {
-        let mut json = serde_json::to_vec_pretty(document).expect("a report is plain data");
-        json.push(b'\n');
+        let json = report::json(document);
         if let Some(sink) = &mut self.json {
             sink.replace(&json)?;
         }

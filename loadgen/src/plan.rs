@@ -36,7 +36,7 @@ pub struct Plan {
     pub verify: Verify,
     /// How connections are opened.
     pub connect: Connect,
-    /// How a worker waits for the next due message.
+    /// How a worker waits for the next due message, or for replies.
     pub pacing: Pacing,
     /// Worker threads.
     pub threads: NonZeroUsize,
@@ -82,13 +82,13 @@ pub enum Stop {
     Messages(NonZeroU64),
 }
 
-/// How a worker of an open loop waits for the next due message.
+/// How a worker waits for the next due message, or for replies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pacing {
     /// Sleeps in the kernel, with a timeout in nanoseconds.
     Sleep,
-    /// Never sleeps: less send lag for a whole core.
+    /// Never sleeps, for a whole core: less send lag, and no reply costs the server the worker's wake-up.
     Spin,
 }
 

@@ -284,6 +284,13 @@ impl Report {
     }
 }
 
+/// A document that is plain data, as JSON to read.
+pub(crate) fn json(document: &impl Serialize) -> Vec<u8> {
+    let mut json = serde_json::to_vec_pretty(document).expect("it is plain data");
+    json.push(b'\n');
+    json
+}
+
 impl From<Vec<Report>> for Runs {
     fn from(runs: Vec<Report>) -> Self {
         Self { schema: RunsSchema::V1, runs }

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::comparison::Comparison;
 use crate::report::{Report, Runs};
+use crate::sweep::Sweep;
 
 /// What a file holds.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub enum Document {
     Runs(Vec<Report>),
     /// A comparison of two servers.
     Comparison(Box<Comparison>),
+    /// What some flags are worth.
+    Sweep(Box<Sweep>),
 }
 
 /// Why a file is no saved report.
@@ -45,7 +48,7 @@ pub enum SavedError {
         source: serde_json::Error,
     },
     /// It is of another format.
-    #[error("{}: its schema is '{schema}'; expected fathom/run/v1, fathom/runs/v1 or fathom/compare/v1", path.display())]
+    #[error("{}: its schema is '{schema}'; expected fathom/run/v1, runs/v1, compare/v1 or sweep/v1", path.display())]
     Schema {
         /// The file.
         path: PathBuf,
@@ -66,6 +69,7 @@ pub fn read(path: &Path) -> Result<Document, SavedError> {
         "fathom/run/v1" => Ok(Document::Runs(vec![serde_json::from_slice(&text).map_err(no_report)?])),
         "fathom/runs/v1" => Ok(Document::Runs(serde_json::from_slice::<Runs>(&text).map_err(no_report)?.runs)),
         "fathom/compare/v1" => Ok(Document::Comparison(serde_json::from_slice(&text).map_err(no_report)?)),
+        "fathom/sweep/v1" => Ok(Document::Sweep(serde_json::from_slice(&text).map_err(no_report)?)),
         _ => Err(SavedError::Schema { path: path.to_owned(), schema: schema.chars().take(80).collect() }),
     }
 }

@@ -2,9 +2,15 @@
 //! itself and together with another. The trials are `trials`'s; an effect is a contrast of log figures, one for each
 //! start, and is judged like the log ratios of a comparison.
 
+pub mod csv;
 mod design;
+pub mod junit;
+pub mod lists;
+pub mod markdown;
+pub mod openmetrics;
 mod report;
 pub mod text;
+pub(crate) mod words;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -17,7 +23,7 @@ use crate::interrupt::Interrupt;
 use crate::recorder::Messages;
 use crate::trials::{Arm, Course, Start, Tempo, TrialError};
 use crate::trust;
-use crate::verdict::{Better, Change, Interval, Sample, adjusted};
+use crate::verdict::{Better, Change, Sample, adjusted};
 pub use design::{Contrast, Design, Factor, MOST_ARMS, Of};
 pub use report::{ArmReport, Effect, FactorReport, Setting, Step, Sweep, SweepRules, SweepSchema};
 
@@ -64,12 +70,16 @@ pub fn run(
         return Err(SweepError::Interrupted);
     }
     let plan = &arms[0].plan;
-    let trials = starts.iter().flat_map(|start| &start.rounds).flat_map(|round| round.trials.iter());
+    let reports: Vec<ArmReport> = (0..arms.len()).map(|arm| arm_report(design, arm, &starts)).collect();
+    let trials = |arm: usize| starts.iter().flat_map(|start| &start.rounds).map(move |round| &round.trials[arm]);
+    let judged = arms.iter().zip(&reports).enumerate();
     Ok(Sweep {
         schema: SweepSchema::V1,
         began_at,
         ended,
-        trust: trust::of_paired_trials(plan, trials),
+        trust: trust::of_paired_trials(
+            judged.map(|(i, (arm, report))| (words::settings(report), &arm.plan, trials(i))),
+        ),
         rules: SweepRules {
             alpha,
             trial_seconds: tempo.trial.as_secs_f64(),
@@ -83,7 +93,7 @@ pub fn run(
         rounds: starts.iter().map(|start| start.rounds.len() as u64).sum(),
         starts: starts.len() as u64,
         factors: design.factors().iter().map(FactorReport::from).collect(),
-        arms: (0..arms.len()).map(|arm| arm_report(design, arm, &starts)).collect(),
+        arms: reports,
         effects: effects(design, alpha, Metric::gated_by_default(&plan.load), &starts),
         environment: Environment::collect(plan, None, None),
     })
@@ -115,7 +125,7 @@ fn arm_report(design: &Design, arm: usize, starts: &[Start]) -> ArmReport {
     let against_reference = Contrast::between(arm, 0);
     let change = |metric: Metric| {
         let log_ratios = log_ratios(&against_reference, metric, starts);
-        (!log_ratios.is_empty()).then(|| (metric, estimate(&Sample::new(&log_ratios))))
+        (!log_ratios.is_empty()).then(|| (metric, Estimate::of(&Sample::new(&log_ratios))))
     };
     ArmReport {
         settings: design.settings(arm),
@@ -138,7 +148,7 @@ fn effects(design: &Design, alpha: f64, metrics: &[Metric], starts: &[Start]) ->
                 continue;
             }
             let p_value = (2.0 * sample.p_above(0.0).min(sample.p_below(0.0))).min(1.0);
-            let estimate = estimate(&sample);
+            let estimate = Estimate::of(&sample);
             effects.push(Effect { metric, steps, estimate, p_value, change: Change::Inconclusive, log_ratios });
         }
     }
@@ -156,8 +166,9 @@ fn effects(design: &Design, alpha: f64, metrics: &[Metric], starts: &[Start]) ->
     effects
 }
 
-/// The contrast's log ratios, one for each start: the Hodges-Lehmann estimate over its rounds.
-fn log_ratios(contrast: &Contrast, metric: Metric, starts: &[Start]) -> Vec<f64> {
+/// The contrast's log ratios, one for each start: its rounds share the servers' memory layout, so that all of them together
+/// are one observation. It is their Hodges-Lehmann estimate, which a disturbed trial hardly moves.
+pub(crate) fn log_ratios(contrast: &Contrast, metric: Metric, starts: &[Start]) -> Vec<f64> {
     let of_start = |start: &Start| {
         if !metric.is_of_trials() {
             return contrast.of(|arm| start.lives[arm].figures.get(&metric).copied());
@@ -168,15 +179,6 @@ fn log_ratios(contrast: &Contrast, metric: Metric, starts: &[Start]) -> Vec<f64>
     };
     starts.iter().filter_map(of_start).collect()
 }
-
-fn estimate(sample: &Sample) -> Estimate {
-    let Interval { low, high } = sample.interval(SHOWN_ERROR);
-    let share = |log_ratio: f64| log_ratio.is_finite().then(|| log_ratio.exp_m1());
-    Estimate { change: sample.estimate().map(f64::exp_m1), low: share(low), high: share(high) }
-}
-
-/// The error of the intervals.
-const SHOWN_ERROR: f64 = 0.05;
 
 /// Starts after which the time is up: the Walsh averages of an effect take 4 MB then.
 const MOST_STARTS: usize = 1_000;

@@ -3,6 +3,7 @@
 //! scope.
 
 use std::env;
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -98,6 +99,17 @@ impl Spec {
         let granting = granting.iter().filter(|[flag, _]| !flags.iter().any(|given| given == flag));
         Self::Embedded(granting.flatten().map(|&word| word.to_owned()).collect())
     }
+
+    /// The same, if the embedded server takes the flags that it is given.
+    ///
+    /// # Errors
+    /// What the server says of them.
+    pub fn checked(self) -> Result<Self, String> {
+        if let Self::Embedded(flags) = &self {
+            server::cli::check(flags.iter().map(OsString::from)).map_err(|why| format!("{self}: {why}"))?;
+        }
+        Ok(self)
+    }
 }
 
 impl FromStr for Spec {
@@ -118,7 +130,7 @@ impl FromStr for Spec {
             Some(first) if !first.starts_with('-') => Err(format!(
                 "'{text}' is no server; expected a ws:// URL, flags of echo-server, or a command that holds {{port}}"
             )),
-            _ => Ok(Self::Embedded(words)),
+            _ => Self::Embedded(words).checked(),
         }
     }
 }

@@ -175,11 +175,20 @@ impl<'a> Course<'a> {
         self.elapsed() + self.overhead + self.round > self.tempo.max_time
     }
 
-    /// Starts every server, measures them in rounds, and stops them again.
+    /// Starts every server, measures them in rounds, and stops them again. An interruption on the way leaves what was
+    /// measured before.
     ///
     /// # Errors
     /// When a server cannot be started or connected to, or fails at what it is measured at.
     pub fn start(&mut self, show: &mut dyn FnMut(Duration)) -> Result<Start, TrialError> {
+        let at_seconds = self.elapsed().as_secs_f64();
+        match self.measure(show) {
+            Err(error) if error.is_interruption() => Ok(Start { at_seconds, rounds: Vec::new(), lives: Vec::new() }),
+            measured => measured,
+        }
+    }
+
+    fn measure(&mut self, show: &mut dyn FnMut(Duration)) -> Result<Start, TrialError> {
         let (began, since) = (self.elapsed(), self.began);
         let mut order: Vec<usize> = (0..self.arms.len()).collect();
         order.shuffle(&mut self.rng);
@@ -304,8 +313,10 @@ impl Up<'_, '_> {
                 trial.figures.insert(metric, figure);
             }
         };
-        figure(Metric::Throughput, trial.achieved_rate);
         if replies > 0 {
+            // All replies by the time of the last: those within the window alone would be whole turns of all connections,
+            // the same number for servers of quite different speed where a round trip is not short against the trial.
+            figure(Metric::Throughput, replies as f64 / measured.answered_after.as_secs_f64());
             let quantile = |q: f64| tally.latency.value_at_quantile(q) as f64;
             figure(Metric::LatencyP50, quantile(0.5));
             figure(Metric::LatencyP90, quantile(0.9));

@@ -65,7 +65,7 @@ pub fn judge(plan: &Plan, measured: &Measured) -> Trust {
             findings.send_lag(measured);
             findings.pacing(plan.pacing, measured);
         }
-        Load::Closed { .. } => findings.shared_figure(measured),
+        Load::Closed { .. } => findings.shared_figure(plan.pacing, measured),
     }
     findings.steadiness(plan, measured);
     findings.remarks(plan, measured);
@@ -163,9 +163,13 @@ impl Findings {
         }
     }
 
-    fn shared_figure(&mut self, measured: &Measured) {
+    fn shared_figure(&mut self, pacing: Pacing, measured: &Measured) {
         const CONSEQUENCE: &str = "the figure is the pair's, not the server's alone";
         match &measured.server {
+            _ if pacing == Pacing::Spin => self.notes.push(
+                "spinning workers are always busy: whether the figure is the pair's or the server's alone is not known"
+                    .to_owned(),
+            ),
             Some(server) if measured.loadgen.cpu.as_secs_f64() >= PAIR_SHARE * server.cpu.as_secs_f64() => {
                 self.notes.push(format!(
                     "the generator was as busy as the server ({} and {} of CPU): {CONSEQUENCE}",

@@ -14,7 +14,7 @@ mod signed_rank;
 
 pub use hodges_lehmann::{Interval, Sample};
 pub use holm::adjusted;
-pub use judge::{Better, Change, Judge, Ruling, resolution, times_more};
+pub use judge::{Band, Better, Change, Judge, Ruling, resolution, times_more};
 pub use sequential::{LOOKS, Spending};
 pub use signed_rank::fewest;
 

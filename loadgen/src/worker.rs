@@ -106,7 +106,9 @@ pub fn run(
     }
     for Start { clock, phases, seed, exchange, outcomes } in starts {
         let pace = pace(worker, common, established, share.connections, seed);
-        let outcome = lane::run(Orders { corpus, pace, phases, clock, interrupted, live, exchange }, &mut lines)?;
+        let pacing = common.plan.pacing;
+        let outcome =
+            lane::run(Orders { corpus, pace, pacing, phases, clock, interrupted, live, exchange }, &mut lines)?;
         // As above.
         let _ = outcomes.send(outcome);
     }
@@ -134,7 +136,7 @@ fn pace(worker: usize, common: Common<'_>, established: usize, asked: u32, seed:
             let rate = Rate::try_from(rate.get() * part).expect("a part of a rate is one");
             let phase = worker as f64 / common.workers as f64;
             let seed = seed.wrapping_add(1 + worker as u64);
-            Pace::Open(Schedule::new(rate, arrival, established, phase, seed), plan.pacing)
+            Pace::Open(Schedule::new(rate, arrival, established, phase, seed))
         }
     }
 }

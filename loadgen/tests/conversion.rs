@@ -191,7 +191,7 @@ fn openmetrics_counts_every_message_once() {
     assert_eq!(of("fathom_latency_seconds_count{", ""), count);
     let sum = of("fathom_latency_seconds_sum{", "");
     assert!((sum - report["latency"]["mean"].as_f64().unwrap() * count / 1e9).abs() < 1e-9);
-    let p99 = of("fathom_latency_quantile_seconds{", "quantile=\"0.99\"");
+    let p99 = of("fathom_latency_percentile_seconds{", "percentile=\"99\"");
     assert_eq!(p99, report["latency"]["p99"].as_f64().unwrap() / 1e9);
     assert_eq!(of("fathom_threshold_met{", "latency.max<1ns"), 0.0);
     assert_eq!(of("fathom_threshold_met{", "latency.p99<10s"), 1.0);

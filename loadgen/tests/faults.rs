@@ -5,6 +5,7 @@ mod binary;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -218,4 +219,22 @@ fn a_server_that_breaks_the_protocol_is_named() {
         let failures = report.0["failures"].to_string();
         assert!(failures.contains(expected), "{failures}, expected {expected}");
     }
+}
+
+#[test]
+fn servers_whose_round_trips_are_not_short_against_a_trial_are_told_apart() {
+    fn after(ms: u64, payload: &[u8]) -> Vec<u8> {
+        thread::sleep(Duration::from_millis(ms));
+        echo(payload)
+    }
+    // Each has one reply within a trial's 10 ms, and another after it.
+    let [a, b] = [server(|_, payload, _| after(6, &payload)), server(|_, payload, _| after(9, &payload))];
+    let rules =
+        ["--restart-every", "1", "--alpha", "20%", "--gate", "throughput", "--max-time", "20s", "--format", "json"];
+    let finished = loadgen(&[&["compare", "--a", &a, "--b", &b, "-c", "1"], &rules[..]].concat()).wait();
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let report: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();
+    assert_eq!(report["change"], "regressed", "{report}");
+    let change = report["metrics"][0]["estimate"]["change"].as_f64().unwrap();
+    assert!((-0.45..-0.2).contains(&change), "a third less, not {change}");
 }

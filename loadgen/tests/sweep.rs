@@ -1,8 +1,13 @@
 //! The real program sweeping flags: effects with the right sign, interactions, refusals, and a report that is what its
 //! schema says.
 
+mod benchfmt;
 mod binary;
 
+use std::fs;
+use std::path::PathBuf;
+
+use benchfmt::{Benchmarks, benchmarks};
 use binary::{Finished, loadgen};
 use jsonschema::Registry;
 use loadgen::comparison::Metric;
@@ -84,13 +89,6 @@ fn the_load_is_varied_too_one_at_a_time_and_as_text() {
 }
 
 #[test]
-fn a_flag_that_the_server_refuses_fails_the_sweep() {
-    let finished = sweep(&["--vary", "no-such-flag=1,2"]);
-    assert_eq!((finished.code, finished.stdout.as_str()), (Some(1), ""));
-    assert!(finished.stderr.contains("--no-such-flag"), "{}", finished.stderr);
-}
-
-#[test]
 fn refusals_name_the_flag_and_what_was_expected() {
     for (flags, words) in [
         (&[][..], ["nothing to sweep", "--vary"]),
@@ -101,7 +99,11 @@ fn refusals_name_the_flag_and_what_was_expected() {
         (&["--vary", "threads=1,2", "--vary", "threads=3,4"], ["threads", "varied twice"]),
         (&["--vary", "threads=1,2", "--server", "ws://127.0.0.1:1/"], ["--vary", "URL"]),
         (&["--vary", "threads=1..100"], ["65 combinations", "--one-at-a-time"]),
+        (&["--vary", "no-such-flag=1,2"], ["--no-such-flag", "embedded server"]),
+        (&["--vary", "threads=1,many"], ["--threads", "'many'"]),
+        (&["--server", "--no-such-flag", "--vary", "threads=1,2"], ["--server", "--no-such-flag"]),
         (&["--vary-load", "seed=1,2"], ["--vary-load", "in-flight"]),
+        (&["--vary", "threads=1,2", "--restart-every", "1001"], ["--restart-every", "1001"]),
         (&["--vary-load", "in-flight=0,1"], ["--in-flight", "'0'"]),
         (&["--vary-load", "rate=10,20", "--in-flight", "2"], ["--rate", "--in-flight"]),
         (&["--vary", "threads=1,2", "--max-time", "20ms"], ["--max-time", "no room"]),
@@ -111,4 +113,64 @@ fn refusals_name_the_flag_and_what_was_expected() {
         let said = &finished.stderr;
         assert!(words.iter().all(|word| said.contains(word)), "{flags:?} misses one of {words:?} in:\n{said}");
     }
+}
+
+#[test]
+fn a_saved_sweep_has_its_own_formats() {
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("sweep-{}.json", std::process::id()));
+    let name = file.to_str().unwrap();
+    let vary = ["--vary", "inject-cost=0,100000", "--vary-load", "in-flight=1,8"];
+    let finished = sweep(&[&vary[..], &["--max-time", "9s", "-o", name]].concat());
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let saved: Sweep = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let converted = |format: &str| {
+        let finished = loadgen(&["report", name, "--to", format]).wait();
+        assert_eq!((finished.code, finished.stderr.as_str()), (Some(0), ""), "{format}");
+        finished.stdout
+    };
+    assert_eq!(format!("{}\n", converted("text")), finished.stdout);
+    assert_eq!(serde_json::from_str::<Sweep>(&converted("json")).unwrap(), saved);
+    let table = converted("csv");
+    let mut table = csv::Reader::from_reader(table.as_bytes());
+    assert_eq!(
+        table.headers().unwrap().iter().take(3).collect::<Vec<_>>(),
+        ["server inject-cost", "load in-flight", "metric"]
+    );
+    let figures: usize = saved.arms.iter().map(|arm| arm.figures.len()).sum();
+    assert_eq!(table.records().filter(Result::is_ok).count(), figures);
+    let markdown = converted("markdown");
+    assert!(markdown.starts_with("### Sweep of inject-cost, in-flight\n"), "{markdown}");
+    assert!(markdown.contains("| inject-cost 0 -&gt; 100000 |"), "{markdown}");
+    let page = converted("html");
+    assert!(page.contains("effects on server-cpu") && page.contains("inject-cost=100000 in-flight=8"), "{page}");
+    let junit = quick_junit::Report::deserialize_from_str(&converted("junit")).unwrap();
+    assert_eq!((junit.tests, junit.failures + junit.errors), (5, 0), "trust, and replies of four combinations");
+    let Benchmarks { results, units, .. } = benchmarks(&converted("benchfmt"));
+    let names: Vec<&str> = results.iter().map(|(name, _)| name.as_str()).collect();
+    let of = "/loop=closed/connections=4/size=64";
+    assert_eq!(names[0], format!("BenchmarkSweep/inject-cost=0/in-flight=1{of}"));
+    assert_eq!(names.len(), 4);
+    assert!(results.iter().all(|(_, figures)| figures.keys().all(|unit| units.contains_key(unit))), "{units:?}");
+    let reference = &saved.arms[0].figures[&Metric::Throughput];
+    let bmf: Value = serde_json::from_str(&converted("bmf")).unwrap();
+    assert_eq!(bmf["inject-cost=0 in-flight=1"]["throughput"]["value"], reference.median, "{bmf}");
+    let openmetrics = converted("openmetrics");
+    let sample = r#"fathom_sweep_median{combination="inject-cost=0 in-flight=1",metric="throughput","#;
+    assert!(openmetrics.contains(sample) && openmetrics.contains("fathom_sweep_effect_ratios{"), "{openmetrics}");
+    let directory = file.with_extension("lists");
+    let to = ["report", name, "--to", "github-action-benchmark", "-o", directory.to_str().unwrap()];
+    assert_eq!(loadgen(&to).wait().code, Some(0));
+    let bigger: Value = serde_json::from_slice(&fs::read(directory.join("bigger-is-better.json")).unwrap()).unwrap();
+    assert_eq!(bigger[0]["value"], reference.median, "{bigger}");
+    for (flags, words) in [
+        (&["report", name, "--to", "hgrm"][..], "a sweep"),
+        (&["report", name, name], "cannot be merged"),
+        (&["run", "--baseline", name], "it holds a sweep"),
+    ] {
+        let refused = loadgen(flags).wait();
+        assert_eq!(refused.code, Some(2), "{flags:?}");
+        assert!(refused.stderr.contains(words), "{words} is missing in {}", refused.stderr);
+    }
+    fs::remove_dir_all(directory).unwrap();
+    fs::remove_file(file).unwrap();
 }

@@ -21,8 +21,7 @@ use crate::{Error, huge_pages, logging};
 /// Exit codes: 0 after SIGINT or SIGTERM, 1 if it cannot start or run, 2 for wrong usage, 130 or 143 when a second
 /// SIGINT or SIGTERM cuts the draining short.
 pub fn main(program: &'static str, args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let command = Args::command().name(program).bin_name(program).no_binary_name(true);
-    let args = match command.try_get_matches_from(args).and_then(|matches| Args::from_arg_matches(&matches)) {
+    let args = match read(program, args) {
         Ok(args) => args,
         Err(error) => {
             // Nothing is left to tell anybody if stdout or stderr is closed.
@@ -44,6 +43,26 @@ pub fn main(program: &'static str, args: impl IntoIterator<Item = OsString>) -> 
         eprintln!("error: {error}");
         ExitCode::FAILURE
     })
+}
+
+/// Whether the server would take these arguments (without the program's name).
+///
+/// # Errors
+/// What is wrong with them, and what was expected.
+pub fn check(args: impl IntoIterator<Item = OsString>) -> Result<(), String> {
+    // The usage that follows is of another program than the user called.
+    let words = |error: clap::Error| {
+        let error = error.to_string();
+        let words = error.lines().take_while(|line| !line.is_empty()).map(str::trim).collect::<Vec<_>>().join(" ");
+        words.strip_prefix("error: ").unwrap_or(&words).to_owned()
+    };
+    let args = read("echo-server", args).map_err(words)?;
+    args.lower().map(drop).map_err(|error| error.to_string())
+}
+
+fn read(program: &'static str, args: impl IntoIterator<Item = OsString>) -> Result<Args, clap::Error> {
+    let command = Args::command().name(program).bin_name(program).no_binary_name(true);
+    Args::from_arg_matches(&command.try_get_matches_from(args)?)
 }
 
 fn print_effective(config: &Config) -> Result<ExitCode, Error> {

@@ -1,17 +1,16 @@
 //! The arguments of `loadgen compare`.
 
-use std::num::{NonZeroU32, NonZeroUsize};
-use std::time::Duration;
+use std::num::NonZeroUsize;
 
 use clap::Args;
 
-use super::{ConnectArgs, FileArgs, LoadArgs, MessageArgs, OutputArgs, refusal, values};
+use super::trials::TrialsArgs;
+use super::{refusal, values};
 use crate::compare::Question;
 use crate::comparison::Metric;
 use crate::output::Output;
-use crate::plan::{Load, Pacing, Plan, Stop};
+use crate::plan::{Load, Plan};
 use crate::target::Spec;
-use crate::trials::Tempo;
 
 /// What to compare, and how.
 #[derive(Debug)]
@@ -47,18 +46,7 @@ pub(super) struct CompareArgs {
     #[command(flatten)]
     judgement: JudgementArgs,
     #[command(flatten)]
-    tempo: TempoArgs,
-    #[command(flatten)]
-    load: LoadArgs,
-    #[command(flatten)]
-    message: MessageArgs,
-    #[command(flatten)]
-    connect: ConnectArgs,
-    #[command(flatten)]
-    report: OutputArgs,
-    /// Worker threads, one connection each at least [default: half of the allowed cores]
-    #[arg(long, value_name = "N", value_parser = values::threads)]
-    threads: Option<NonZeroUsize>,
+    trials: TrialsArgs,
 }
 
 #[derive(Debug, Args)]
@@ -82,53 +70,10 @@ struct JudgementArgs {
     alpha: f64,
 }
 
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Trials")]
-pub(super) struct TempoArgs {
-    /// The longest it may take; it stops earlier once every gated metric is decided
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = values::max_time)]
-    max_time: Duration,
-    /// How long a trial is measured [default: 10ms; with --rate 100ms]
-    #[arg(long, value_name = "TIME", value_parser = values::positive_duration)]
-    trial: Option<Duration>,
-    /// How long the load runs before each trial, uncounted
-    #[arg(long, value_name = "TIME", default_value = "2ms", value_parser = values::duration)]
-    settle: Duration,
-    /// Rounds of trials (pairs, in a comparison) after which the servers are started anew; a server given by its URL is
-    /// connected to anew [default: as many as take about 600ms]
-    #[arg(long, value_name = "N")]
-    restart_every: Option<NonZeroU32>,
-    /// Seed of the trials' order and of all random choices of the load
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    seed: u64,
-}
-
-impl TempoArgs {
-    pub(super) fn lower(&self, load: &Load, servers: u32) -> Result<Tempo, clap::Error> {
-        let trial = self.trial.unwrap_or(match load {
-            Load::Closed { .. } => CLOSED_TRIAL,
-            Load::Open { .. } => OPEN_TRIAL,
-        });
-        let round = (trial + self.settle) * servers;
-        if round > self.max_time {
-            return Err(refusal("--max-time has no room for a --trial of each server, with its --settle"));
-        }
-        Ok(Tempo {
-            trial,
-            settle: self.settle,
-            restart_every: self
-                .restart_every
-                .map_or_else(|| (RESTART.div_duration_f64(round) as u32).max(1), NonZeroU32::get),
-            max_time: self.max_time,
-            seed: self.seed,
-        })
-    }
-}
-
 impl CompareArgs {
     pub(super) fn lower(self, threads: NonZeroUsize) -> Result<Comparing, clap::Error> {
-        let load = self.load.lower();
-        let tempo = self.tempo.lower(&load, 2)?;
+        let load = self.trials.load();
+        let tempo = self.trials.tempo(2)?;
         let JudgementArgs { gate, tolerance, fail_on_regression, require_conclusive, alpha } = self.judgement;
         for (i, metric) in gate.iter().enumerate() {
             if !metric.fits(&load) {
@@ -148,24 +93,11 @@ impl CompareArgs {
             fail_on_regression: fail_on_regression.is_some(),
             require_conclusive,
         };
-        let connect = self.connect.lower()?;
-        let embedded = Spec::embedded_for(connect.permessage_deflate.as_ref(), &[]);
-        let plan = Plan {
-            connections: self.load.connections,
-            load,
-            stop: Stop::After(tempo.trial),
-            warmup: tempo.settle,
-            drain_timeout: self.load.drain_timeout,
-            verify: self.message.verify,
-            message: self.message.lower()?,
-            connect,
-            pacing: self.load.pacing.unwrap_or(Pacing::Sleep),
-            threads: self.threads.unwrap_or(threads),
-            seed: tempo.seed,
-        };
+        let plan = self.trials.plan(tempo, threads)?;
+        let embedded = Spec::embedded_for(plan.connect.permessage_deflate.as_ref(), &[]);
         let a = self.a.unwrap_or(embedded);
         let b = self.b.unwrap_or_else(|| a.clone());
-        Ok(Comparing { question, plan, servers: [a, b], output: self.report.lower(FileArgs::default())? })
+        Ok(Comparing { question, plan, servers: [a, b], output: self.trials.output()? })
     }
 }
 
@@ -174,14 +106,3 @@ const EXIT_CODES: &str = "Verdicts: regressed or improved (the interval of the c
     Exit codes: 0 compared; 1 a server failed, or lost or corrupted messages; 2 usage; 98 an open loop's generator was \
     late itself, or --require-conclusive and a metric is inconclusive; 99 --fail-on-regression and a metric regressed; \
     130 interrupted.";
-
-/// A trial of a closed loop: some 1,000 messages. A shared machine changes its speed within tenths of a second; of trials
-/// that are shorter than that, both of a pair see the same machine. In the same time, pairs of 10 ms gave a third of the
-/// standard error that pairs of 100 ms gave.
-const CLOSED_TRIAL: Duration = Duration::from_millis(10);
-
-/// A trial of an open loop: at 20,000 messages/s its p99 has 20 messages above it.
-const OPEN_TRIAL: Duration = Duration::from_millis(100);
-
-/// Time between two starts: several times what a start costs (about 150 ms), and dozens of starts in a minute.
-const RESTART: Duration = Duration::from_millis(600);

@@ -5,10 +5,10 @@ use std::num::NonZeroUsize;
 
 use clap::{Args, Parser as _};
 
-use super::compare::TempoArgs;
-use super::{Cli, Command, ConnectArgs, FileArgs, LoadArgs, MessageArgs, OutputArgs, refusal, values};
+use super::trials::TrialsArgs;
+use super::{Cli, Command, refusal, values};
 use crate::output::Output;
-use crate::plan::{Pacing, Plan, Stop};
+use crate::plan::Plan;
 use crate::sweep::{Design, Factor, Of};
 use crate::target::Spec;
 use crate::trials::Tempo;
@@ -48,18 +48,7 @@ pub(super) struct SweepArgs {
     #[arg(long, value_name = "PCT", default_value = "1%", value_parser = values::positive_percent)]
     alpha: f64,
     #[command(flatten)]
-    tempo: TempoArgs,
-    #[command(flatten)]
-    load: LoadArgs,
-    #[command(flatten)]
-    message: MessageArgs,
-    #[command(flatten)]
-    connect: ConnectArgs,
-    #[command(flatten)]
-    report: OutputArgs,
-    /// Worker threads, one connection each at least [default: half of the allowed cores]
-    #[arg(long, value_name = "N", value_parser = values::threads)]
-    threads: Option<NonZeroUsize>,
+    trials: TrialsArgs,
 }
 
 impl SweepArgs {
@@ -81,18 +70,16 @@ impl SweepArgs {
         }
         let (one_at_a_time, alpha) = (self.one_at_a_time, self.alpha);
         let design = Design::new(factors, one_at_a_time).map_err(|why| refusal(&why))?;
-        let tempo = self.tempo.lower(&self.load.lower(), design.arms() as u32)?;
+        // Of the reference's load, which may be an open loop by a varied flag.
+        let tempo = load(arguments, &design, 0)?.tempo(design.arms() as u32)?;
         let arm = |arm: usize| {
-            let load = design.arguments(arm, Of::Load);
-            let plan =
-                if load.is_empty() { self.plan(tempo, threads) } else { varied(arguments, &load, tempo, threads) };
-            let plan = plan?;
+            let plan = load(arguments, &design, arm)?.plan(tempo, threads)?;
             let flags = design.arguments(arm, Of::Server);
             let server = match server {
                 Some(server) => server.clone(),
                 None => Spec::embedded_for(plan.connect.permessage_deflate.as_ref(), &flags),
             };
-            Ok((with(&server, flags), plan))
+            Ok((with(&server, flags).checked().map_err(|why| refusal(&why))?, plan))
         };
         let arms: Vec<(Spec, Plan)> = (0..design.arms()).map(arm).collect::<Result<_, clap::Error>>()?;
         let is_open = |plan: &Plan| plan.offered_rate().is_some();
@@ -101,32 +88,16 @@ impl SweepArgs {
                 "closed and open loops have no metric in common: vary --rate or --in-flight, not both",
             ));
         }
-        let output = self.report.lower(FileArgs::default())?;
+        let output = self.trials.output()?;
         Ok(Sweeping { design, tempo, alpha, arms, output })
-    }
-
-    fn plan(&self, tempo: Tempo, threads: NonZeroUsize) -> Result<Plan, clap::Error> {
-        Ok(Plan {
-            connections: self.load.connections,
-            load: self.load.lower(),
-            stop: Stop::After(tempo.trial),
-            warmup: tempo.settle,
-            drain_timeout: self.load.drain_timeout,
-            verify: self.message.verify,
-            message: self.message.clone().lower()?,
-            connect: self.connect.clone().lower()?,
-            pacing: self.load.pacing.unwrap_or(Pacing::Sleep),
-            threads: self.threads.unwrap_or(threads),
-            seed: tempo.seed,
-        })
     }
 }
 
-/// The plan that these arguments and the varied flags behind them mean.
-fn varied(arguments: &[OsString], load: &[String], tempo: Tempo, threads: NonZeroUsize) -> Result<Plan, clap::Error> {
-    let arguments = arguments.iter().cloned().chain(load.iter().map(OsString::from));
-    match Cli::try_parse_from(arguments)?.command {
-        Some(Command::Sweep(sweep)) => sweep.plan(tempo, threads),
+/// What these arguments and the varied flags behind them ask of the load of a combination.
+fn load(arguments: &[OsString], design: &Design, arm: usize) -> Result<TrialsArgs, clap::Error> {
+    let varied = design.arguments(arm, Of::Load).into_iter().map(OsString::from);
+    match Cli::try_parse_from(arguments.iter().cloned().chain(varied))?.command {
+        Some(Command::Sweep(sweep)) => Ok(sweep.trials),
         other => unreachable!("more flags of a sweep make it no {other:?}"),
     }
 }

@@ -1,23 +1,14 @@
 //! The comparison's trials in Go's benchmark format, a line for each: `benchstat -col /side` sets them side by side. It
 //! takes them for independent, which pairs are not: its intervals are wider than the comparison's own.
 
-use std::fmt::Write as _;
-
-use super::{Comparison, Figures};
+use super::{Comparison, Figures, Metric};
 use crate::report::benchfmt::{configuration, load};
 use crate::verdict::Better;
 
 /// All trials, A's and B's in turn.
 pub fn render(comparison: &Comparison) -> String {
-    let mut text = String::new();
-    for metric in comparison.metrics.iter().filter(|metric| metric.metric.is_of_trials()) {
-        let better = match metric.better {
-            Better::Lower => "lower",
-            Better::Higher => "higher",
-        };
-        writeln!(text, "Unit {} better={better}", unit(metric.metric)).expect(NO_ERROR);
-    }
-    text += &configuration(&comparison.environment);
+    let measured = comparison.metrics.iter().map(|metric| metric.metric).filter(|metric| metric.is_of_trials());
+    let mut text = units(measured) + &configuration(&comparison.environment);
     let load = load(&comparison.environment.plan);
     for pair in comparison.starts.iter().flat_map(|start| &start.pairs) {
         // A trial without a reply has no figures, and a line without any is none.
@@ -38,12 +29,19 @@ fn line(side: &str, load: &str, figures: &Figures) -> String {
     line
 }
 
+/// Which way each unit is better, a line each.
+pub(crate) fn units(metrics: impl IntoIterator<Item = Metric>) -> String {
+    let line = |metric: Metric| match metric.better() {
+        Better::Lower => format!("Unit {} better=lower\n", unit(metric)),
+        Better::Higher => format!("Unit {} better=higher\n", unit(metric)),
+    };
+    metrics.into_iter().map(line).collect()
+}
+
 /// Benchstat knows nanoseconds by the last word.
-fn unit(metric: super::Metric) -> String {
+pub(crate) fn unit(metric: Metric) -> String {
     match metric.unit() {
         "ns" | "ns/message" => format!("{metric}-ns"),
         other => other.to_owned(),
     }
 }
-
-const NO_ERROR: &str = "a String takes every write";

@@ -5,7 +5,7 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report as Suites, TestCase, TestCaseStatus, TestSuite};
 
 use super::{Comparison, text};
-use crate::report::junit::{serialize, unsuccessful};
+use crate::report::junit::{serialize, trust, unsuccessful};
 use crate::verdict::Change;
 
 /// The comparison as JUnit XML. A regression is a failure; what is inconclusive is skipped, or an error where the
@@ -21,13 +21,7 @@ pub fn render(comparison: &Comparison) -> Vec<u8> {
         case.set_classname("loadgen.compare").set_time(Duration::ZERO);
         suite.add_test_case(case);
     };
-    case(
-        "figures to be trusted",
-        match comparison.trust.valid {
-            true => TestCaseStatus::success(),
-            false => unsuccessful(NonSuccessKind::Error, "not valid", &comparison.trust.reasons.join("\n")),
-        },
-    );
+    case("figures to be trusted", trust(&comparison.trust));
     for metric in &comparison.metrics {
         let Some(ruling) = metric.ruling else { continue };
         let [a, b, change, interval, called] = text::cells(metric);

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{Comparison, text};
-use crate::report::action_benchmark::Benchmark;
-use crate::verdict::Better;
+use crate::report::action_benchmark::{Benchmark, lists};
+use crate::report::json;
 
 /// A figure of Bencher Metric Format with its interval.
 #[derive(Debug, Serialize)]
@@ -35,8 +35,7 @@ pub fn bmf(comparison: &Comparison) -> Vec<u8> {
 
 /// B's medians for github-action-benchmark: smaller is better, bigger is better.
 pub fn action_benchmark(comparison: &Comparison) -> [Vec<u8>; 2] {
-    let (mut smaller, mut bigger) = (Vec::new(), Vec::new());
-    for metric in &comparison.metrics {
+    lists(comparison.metrics.iter().map(|metric| {
         let [a, _, change, interval, _] = text::cells(metric);
         let benchmark = Benchmark {
             name: format!("compare: {}", metric.metric),
@@ -44,16 +43,6 @@ pub fn action_benchmark(comparison: &Comparison) -> [Vec<u8>; 2] {
             value: metric.b.median,
             extra: format!("A {a}, change {change}, 95% interval {interval}"),
         };
-        match metric.better {
-            Better::Lower => smaller.push(benchmark),
-            Better::Higher => bigger.push(benchmark),
-        }
-    }
-    [json(&smaller), json(&bigger)]
-}
-
-fn json(document: &impl Serialize) -> Vec<u8> {
-    let mut json = serde_json::to_vec_pretty(document).expect("plain data");
-    json.push(b'\n');
-    json
+        (metric.better, benchmark)
+    }))
 }

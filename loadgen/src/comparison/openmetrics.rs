@@ -9,21 +9,34 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::{Comparison, MetricReport, text};
+use super::{Comparison, Estimate, MetricReport, text};
 
 /// The comparison as one exposition.
 pub fn render(comparison: &Comparison) -> String {
-    let mut registry = Registry::with_prefix("fathom_compare");
-    registry.register_collector(Box::new(Exposition(comparison.metrics.clone(), comparison.trust.valid)));
+    exposition("fathom_compare", Exposition(comparison.metrics.clone(), comparison.trust.valid))
+}
+
+/// What a collector exposes, each name after this prefix.
+pub(crate) fn exposition(prefix: &str, collector: impl Collector) -> String {
+    let mut registry = Registry::with_prefix(prefix);
+    registry.register_collector(Box::new(collector));
     let mut text = String::new();
     encode(&mut text, &registry).expect("a String takes every write");
     text
 }
 
+/// A change and the ends of its interval, as far as they are known.
+pub(crate) fn bounds(labels: &[(&'static str, String)], estimate: &Estimate) -> Vec<(Labels, f64)> {
+    let bounds = [("estimate", estimate.change), ("low", estimate.low), ("high", estimate.high)];
+    let known = bounds.into_iter().filter_map(|(bound, change)| Some((bound, change?)));
+    known.map(|(bound, change)| ([labels, &[("bound", bound.to_owned())]].concat(), change)).collect()
+}
+
 #[derive(Debug)]
 struct Exposition(Vec<MetricReport>, bool);
 
-type Labels = Vec<(&'static str, String)>;
+/// Names and values.
+pub(crate) type Labels = Vec<(&'static str, String)>;
 
 impl Collector for Exposition {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
@@ -38,11 +51,8 @@ impl Collector for Exposition {
                 (labels, median)
             })
         });
-        let changes = metrics.iter().flat_map(|metric| {
-            let estimate = metric.estimate;
-            let bounds = [("estimate", estimate.change), ("low", estimate.low), ("high", estimate.high)];
-            bounds.into_iter().filter_map(move |(bound, change)| Some((label(metric, "bound", bound), change?)))
-        });
+        let changes =
+            metrics.iter().flat_map(|metric| bounds(&[("metric", metric.metric.to_string())], &metric.estimate));
         let verdicts = metrics.iter().filter_map(|metric| Some((metric, metric.ruling?)));
         let verdicts = verdicts.map(|(metric, ruling)| (label(metric, "verdict", text::name(ruling.change)), 1.0));
         let valid = vec![(Labels::new(), f64::from(u8::from(*valid)))];
@@ -53,7 +63,8 @@ impl Collector for Exposition {
     }
 }
 
-fn gauges(
+/// A gauge with a sample for each set of labels.
+pub(crate) fn gauges(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{Comparison, Ended, MetricReport};
+use super::{Comparison, Ended, Estimate, MetricReport};
 use crate::report::text::{INDENT, item};
 use crate::report::words::{load, what};
 use crate::units;
@@ -70,15 +70,20 @@ fn table(comparison: &Comparison, f: &mut Formatter<'_>) -> fmt::Result {
 
 /// A metric's medians of A and B, the change, its 95% interval, and the verdict, for people.
 pub(crate) fn cells(metric: &MetricReport) -> [String; 5] {
-    let estimate = &metric.estimate;
-    let change = estimate.change.map_or_else(|| "-".to_owned(), signed_percent);
-    let interval = match (estimate.low, estimate.high) {
-        (Some(low), Some(high)) => format!("{}..{}", signed_percent(low), signed_percent(high)),
-        _ => "-".to_owned(),
-    };
+    let [change, interval] = change_cells(&metric.estimate);
     let [a, b] = [metric.a, metric.b].map(|spread| metric.metric.show(spread.median));
     let called = metric.ruling.map_or("", |ruling| name(ruling.change));
     [a, b, change, interval, called.to_owned()]
+}
+
+/// A change and its 95% interval, for people.
+pub(crate) fn change_cells(estimate: &Estimate) -> [String; 2] {
+    let unknown = || "-".to_owned();
+    let interval = estimate.low.zip(estimate.high);
+    [
+        estimate.change.map_or_else(unknown, signed_percent),
+        interval.map_or_else(unknown, |(low, high)| format!("{}..{}", signed_percent(low), signed_percent(high))),
+    ]
 }
 
 /// The name of a verdict.
@@ -109,7 +114,7 @@ pub(crate) fn verdict(comparison: &Comparison) -> String {
         Ended::Interrupted => "; interrupted",
         Ended::Decided | Ended::MaxTime => "",
     };
-    format!("{said} (tolerance {tolerance}, at most {alpha} of such verdicts wrong){ended}")
+    format!("{said} (tolerance {tolerance}; without such a change at most {alpha} of comparisons end so){ended}")
 }
 
 /// What there is to say of a metric beside its line.

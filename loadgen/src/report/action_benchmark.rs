@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::{DecodeError, Report, unique_names};
+use super::{DecodeError, Report, json, unique_names};
 use crate::metric::Metric;
 use crate::verdict::Better;
 
@@ -22,21 +22,21 @@ pub(crate) struct Benchmark {
 /// # Errors
 /// When a report's histograms cannot be read.
 pub fn render(runs: &[Report]) -> Result<[Vec<u8>; 2], DecodeError> {
-    let (mut smaller, mut bigger) = (Vec::new(), Vec::new());
+    let mut benchmarks = Vec::new();
     for (name, run) in unique_names(runs).into_iter().zip(runs) {
         for metric in Metric::catalogue() {
             let Some(value) = metric.of(run)? else { continue };
             let extra = format!("{} at {}", run.target, run.environment.git_revision);
             let benchmark = Benchmark { name: format!("{name}: {metric}"), unit: metric.unit().symbol(), value, extra };
-            match metric.better() {
-                Better::Lower => smaller.push(benchmark),
-                Better::Higher => bigger.push(benchmark),
-            }
+            benchmarks.push((metric.better(), benchmark));
         }
     }
-    Ok([smaller, bigger].map(|list| {
-        let mut json = serde_json::to_vec_pretty(&list).expect("plain data");
-        json.push(b'\n');
-        json
-    }))
+    Ok(lists(benchmarks))
+}
+
+/// What is better smaller, what is better bigger.
+pub(crate) fn lists(benchmarks: impl IntoIterator<Item = (Better, Benchmark)>) -> [Vec<u8>; 2] {
+    let (smaller, bigger): (Vec<_>, Vec<_>) =
+        benchmarks.into_iter().partition(|(better, _)| matches!(better, Better::Lower));
+    [smaller, bigger].map(|list| json(&list.into_iter().map(|(_, benchmark)| benchmark).collect::<Vec<_>>()))
 }

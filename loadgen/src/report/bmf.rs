@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{DecodeError, Report, unique_names};
+use super::{DecodeError, Report, json, unique_names};
 use crate::metric::Metric;
 
 /// One figure of a benchmark.
@@ -29,7 +29,5 @@ pub fn render(runs: &[Report]) -> Result<Vec<u8>, DecodeError> {
         }
         benchmarks.insert(name, measures);
     }
-    let mut json = serde_json::to_vec_pretty(&benchmarks).expect("plain data");
-    json.push(b'\n');
-    Ok(json)
+    Ok(json(&benchmarks))
 }

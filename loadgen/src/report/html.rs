@@ -5,6 +5,7 @@ mod canvas;
 mod charts;
 mod comparison;
 mod series;
+mod sweep;
 mod ticks;
 
 use std::time::SystemTime;
@@ -16,8 +17,9 @@ use super::{DecodeError, Report};
 use crate::comparison::{Comparison, text};
 use crate::environment::Environment;
 use crate::metric::{Distribution, Metric, Statistic};
+use crate::sweep::Sweep;
 use crate::threshold::Outcome;
-use crate::trust::Verdict;
+use crate::trust::{Trust, Verdict};
 use crate::units;
 
 /// The runs as one page.
@@ -45,6 +47,16 @@ pub fn render_comparison(comparison: &Comparison) -> String {
         (machine(&comparison.environment, comparison.began_at))
     };
     page(&title, &content, Some(&comparison.environment))
+}
+
+/// A sweep as one page.
+pub fn render_sweep(sweep: &Sweep) -> String {
+    let title = format!("sweep: {}", words::load(&sweep.environment.plan));
+    let content = html! {
+        (sweep::section(sweep))
+        (machine(&sweep.environment, sweep.began_at))
+    };
+    page(&title, &content, Some(&sweep.environment))
 }
 
 fn page(title: &str, content: &Markup, environment: Option<&Environment>) -> String {
@@ -81,12 +93,7 @@ fn section(run: &Report) -> Result<Markup, DecodeError> {
                 (verdict(run))
             }
             p.lead { (load) br; (run.target) br; (messages) }
-            @if !run.trust.reasons.is_empty() {
-                div.reasons {
-                    p { "The figures are not to be trusted, because" }
-                    ul { @for reason in &run.trust.reasons { li { (reason) } } }
-                }
-            }
+            (reasons(&run.trust))
             (tiles(run, &throughput)?)
             (thresholds(run))
             (charts::of(run)?)
@@ -98,6 +105,17 @@ fn section(run: &Report) -> Result<Markup, DecodeError> {
             (machine(&run.environment, run.began_at))
         }
     })
+}
+
+fn reasons(trust: &Trust) -> Markup {
+    html! {
+        @if !trust.reasons.is_empty() {
+            div.reasons {
+                p { "The figures are not to be trusted, because" }
+                ul { @for reason in &trust.reasons { li { (reason) } } }
+            }
+        }
+    }
 }
 
 fn verdict(run: &Report) -> Markup {

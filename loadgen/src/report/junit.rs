@@ -8,6 +8,7 @@ use quick_junit::{NonSuccessKind, Report as Suites, TestCase, TestCaseStatus, Te
 use super::Report;
 use crate::recorder::Messages;
 use crate::threshold::Outcome;
+use crate::trust::Trust;
 
 /// The runs as JUnit XML.
 pub fn render(runs: &[Report]) -> Vec<u8> {
@@ -44,15 +45,12 @@ fn suite(run: &Report) -> TestSuite {
         case.set_time(Duration::ZERO);
         suite.add_test_case(case);
     };
-    case("every reply verified", verification(run));
-    case(
-        "figures to be trusted",
-        match run.trust.valid {
-            true => TestCaseStatus::success(),
-            // An error and not a failure: what was to be tested could not be.
-            false => unsuccessful(NonSuccessKind::Error, "not valid", &run.trust.reasons.join("\n")),
-        },
-    );
+    let verified = match run.connections.established {
+        0 => unsuccessful(NonSuccessKind::Failure, "failed", "no connection was opened"),
+        _ => verification(&run.messages),
+    };
+    case("every reply verified", verified);
+    case("figures to be trusted", trust(&run.trust));
     for judged in &run.thresholds {
         let (limit, value) = judged.show();
         let status = match judged.outcome {
@@ -65,9 +63,18 @@ fn suite(run: &Report) -> TestSuite {
     suite
 }
 
-fn verification(run: &Report) -> TestCaseStatus {
-    let Messages { sent, verified, corrupted, reordered, lost, unexpected, .. } = run.messages;
-    if run.connections.established > 0 && corrupted + reordered + lost + unexpected == 0 {
+/// Whether the figures are to be trusted: an error and not a failure if not, as what was to be tested could not be.
+pub(crate) fn trust(trust: &Trust) -> TestCaseStatus {
+    match trust.valid {
+        true => TestCaseStatus::success(),
+        false => unsuccessful(NonSuccessKind::Error, "not valid", &trust.reasons.join("\n")),
+    }
+}
+
+/// Whether every message was answered by its own reply.
+pub(crate) fn verification(messages: &Messages) -> TestCaseStatus {
+    let Messages { sent, verified, corrupted, reordered, lost, unexpected, .. } = messages;
+    if corrupted + reordered + lost + unexpected == 0 {
         return TestCaseStatus::success();
     }
     let what = format!(

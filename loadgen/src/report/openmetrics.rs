@@ -74,19 +74,20 @@ impl Collector for Exposition {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut family = Family { encoder: &mut encoder, runs: &self.runs };
         family.histogram("latency", "From the intended send to the reply")?;
-        family.gauges("latency_quantile", "Quantiles of the latency", Some(Unit::Seconds), |run| {
+        // Not by the label `quantile`, which OpenMetrics keeps for summaries.
+        family.gauges("latency_percentile", "Percentiles of the latency", Some(Unit::Seconds), |run| {
             let latency = &run.report.latency;
-            let quantiles = [
-                ("0.5", latency.p50),
-                ("0.75", latency.p75),
-                ("0.9", latency.p90),
-                ("0.99", latency.p99),
-                ("0.999", latency.p99_9),
-                ("0.9999", latency.p99_99),
-                ("1", latency.max),
+            let percentiles = [
+                ("50", latency.p50),
+                ("75", latency.p75),
+                ("90", latency.p90),
+                ("99", latency.p99),
+                ("99.9", latency.p99_9),
+                ("99.99", latency.p99_99),
+                ("100", latency.max),
             ];
-            let quantiles = quantiles.into_iter().filter(|_| latency.count > 0);
-            quantiles.map(|(quantile, ns)| (run.with("quantile", quantile), ns as f64 / NS_PER_S)).collect()
+            let percentiles = percentiles.into_iter().filter(|_| latency.count > 0);
+            percentiles.map(|(percentile, ns)| (run.with("percentile", percentile), ns as f64 / NS_PER_S)).collect()
         })?;
         family.gauge("throughput_messages_per_second", "Replies per second", |run| {
             Some(run.report.throughput.messages_per_second)

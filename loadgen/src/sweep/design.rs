@@ -85,21 +85,30 @@ impl Design {
     /// The flags of a combination.
     pub fn settings(&self, arm: usize) -> Vec<Setting> {
         let setting = |(factor, &value): (&Factor, &usize)| Setting {
-            name: factor.name.clone(),
+            name: self.label(factor),
             value: factor.values[value].clone(),
         };
         self.factors.iter().zip(&self.arms[arm]).map(setting).collect()
     }
 
+    /// The factor's name, which says that it is the load's where the server has a flag of that name varied too.
+    fn label(&self, factor: &Factor) -> String {
+        let shared = self.factors.iter().any(|other| other.name == factor.name && other.of != factor.of);
+        match factor.of {
+            Of::Load if shared => format!("load-{}", factor.name),
+            Of::Load | Of::Server => factor.name.clone(),
+        }
+    }
+
     /// The flags of a combination that belong to the server or to the load, as arguments.
     pub fn arguments(&self, arm: usize, of: Of) -> Vec<String> {
-        let settings = self.settings(arm).into_iter().zip(&self.factors).filter(|(_, factor)| factor.of == of);
-        let words = |(Setting { name, value }, _)| match of {
-            Of::Server => vec![format!("--{name}"), value],
+        let flags = self.factors.iter().zip(&self.arms[arm]).filter(|(factor, _)| factor.of == of);
+        let words = |(Factor { name, values, .. }, &value): (&Factor, &usize)| match of {
+            Of::Server => vec![format!("--{name}"), values[value].clone()],
             // One word, which no flag of the load takes amiss: a value may be optional.
-            Of::Load => vec![format!("--{name}={value}")],
+            Of::Load => vec![format!("--{name}={}", values[value])],
         };
-        settings.flat_map(words).collect()
+        flags.flat_map(words).collect()
     }
 
     /// The main effects, each of one value against the first, averaged over all other factors; and in a full design the
@@ -147,8 +156,8 @@ impl Design {
         let cells = weights.len() as f64 / f64::from(1u32 << steps.len());
         weights.iter_mut().for_each(|(_, weight)| *weight /= cells);
         let step = |&(i, value): &(usize, usize)| {
-            let Factor { name, values, .. } = &self.factors[i];
-            Step { name: name.clone(), from: values[0].clone(), to: values[value].clone() }
+            let factor = &self.factors[i];
+            Step { name: self.label(factor), from: factor.values[0].clone(), to: factor.values[value].clone() }
         };
         (steps.iter().map(step).collect(), Contrast(weights))
     }
@@ -210,6 +219,16 @@ mod tests {
             assert!((value - effect).abs() < 1e-12, "{name}: {value}, expected {effect}");
         }
         assert_eq!(contrasts[0].1.of(|arm| (arm > 0).then_some(1.0)), None, "a missing arm");
+    }
+
+    #[test]
+    fn a_flag_of_both_sides_says_whose_it_is() {
+        let both = [Of::Server, Of::Load].map(|of| Factor { of, ..factor("tcp-nodelay", &["on", "off"]) });
+        let design = Design::new(both.to_vec(), false).unwrap();
+        let names: Vec<String> = design.settings(3).into_iter().map(|setting| setting.name).collect();
+        assert_eq!(names, ["tcp-nodelay", "load-tcp-nodelay"]);
+        assert_eq!(design.arguments(3, Of::Load), ["--tcp-nodelay=off"]);
+        assert_eq!(said(&design.contrasts()[2].0), "tcp-nodelay=off x load-tcp-nodelay=off");
     }
 
     #[test]

@@ -101,7 +101,7 @@ pub struct ArmReport {
 /// A flag and its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setting {
-    /// The flag, without dashes.
+    /// The flag, without dashes; `load-` is before the load's where the server's flag of that name is varied too.
     pub name: String,
     /// Its value.
     pub value: String,
@@ -128,7 +128,7 @@ pub struct Effect {
 /// From one value of a flag to another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
-    /// The flag, without dashes.
+    /// The flag, without dashes, as in [`Setting`].
     pub name: String,
     /// The reference's value.
     pub from: String,

@@ -34,6 +34,7 @@ fn fine() -> Measured {
     Measured {
         began_at: SystemTime::UNIX_EPOCH,
         window: Duration::from_secs(10),
+        answered_after: Duration::from_secs(10),
         interrupted: false,
         aborted: false,
         latency: filled(1_000_000),
@@ -152,6 +153,8 @@ fn a_generator_that_never_slept() {
     let spinning = judged(&Plan { pacing: Pacing::Spin, ..open() }, busy);
     assert!(spinning.valid);
     assert_one(&spinning.notes, "send lag");
+    let spinning = judged(&Plan { pacing: Pacing::Spin, ..closed() }, busy);
+    assert_one(&spinning.notes, "is not known");
     let closed = judged(&closed(), busy);
     assert!(closed.valid);
     assert_one(&closed.notes, "the pair's, not the server's alone");

@@ -9,6 +9,22 @@ use serde::{Deserialize, Serialize};
 use super::holm::adjusted;
 use super::{Interval, Sample, Spending, fewest, normal_quantile};
 
+/// The changes that do not matter, as log ratios.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Band {
+    /// The lower end, 0 at the most.
+    pub low: f64,
+    /// The upper end, 0 at the least.
+    pub high: f64,
+}
+
+impl Band {
+    /// Changes of up to this share (0..1) either way.
+    pub fn of(share: f64) -> Self {
+        Self { low: (-share).ln_1p(), high: share.ln_1p() }
+    }
+}
+
 /// Which way a metric is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -52,15 +68,15 @@ pub struct Ruling {
 /// Judges gated metrics, look by look. What has been decided stays.
 #[derive(Debug)]
 pub struct Judge {
-    tolerance: f64,
+    tolerance: Band,
     spending: Spending,
     metrics: Vec<(Better, Option<Ruling>)>,
 }
 
 impl Judge {
-    /// A judge of these metrics who errs with probability `alpha` at the most and does not mind log ratios of up to
-    /// `tolerance` either way.
-    pub fn new(alpha: f64, tolerance: f64, metrics: impl IntoIterator<Item = Better>) -> Self {
+    /// A judge of these metrics who errs with probability `alpha` at the most and does not mind changes within
+    /// `tolerance`.
+    pub fn new(alpha: f64, tolerance: Band, metrics: impl IntoIterator<Item = Better>) -> Self {
         let metrics = metrics.into_iter().map(|better| (better, None)).collect();
         Self { tolerance, spending: Spending::new(alpha), metrics }
     }
@@ -76,8 +92,9 @@ impl Judge {
             return;
         }
         self.spending.spend(part);
-        let differ = Family::new(samples, |sample| sample.p_above(self.tolerance).min(sample.p_below(-self.tolerance)));
-        let alike = Family::new(samples, |sample| sample.p_above(-self.tolerance).max(sample.p_below(self.tolerance)));
+        let Band { low, high } = self.tolerance;
+        let differ = Family::new(samples, |sample| sample.p_above(high).min(sample.p_below(low)));
+        let alike = Family::new(samples, |sample| sample.p_above(low).max(sample.p_below(high)));
         for (i, ((better, ruling), sample)) in self.metrics.iter_mut().zip(samples).enumerate() {
             if ruling.is_some_and(|ruling| ruling.change != Change::Inconclusive) {
                 continue;
@@ -131,12 +148,13 @@ fn differs(better: Better, sample: &Sample) -> Change {
 
 /// How many times as many values as there are would bring an inconclusive metric to a verdict, if its estimate stays
 /// where it is and the interval narrows with the root of their number; `None` where no number would.
-pub fn times_more(sample: &Sample, level: f64, tolerance: f64) -> Option<f64> {
+pub fn times_more(sample: &Sample, level: f64, tolerance: Band) -> Option<f64> {
     let needed = fewest(level);
     if sample.len() < needed {
         return Some(needed as f64 / sample.len().max(1) as f64);
     }
-    let distance = (sample.estimate()?.abs() - tolerance).abs();
+    let estimate = sample.estimate()?;
+    let distance = (estimate - tolerance.low).abs().min((estimate - tolerance.high).abs());
     let times = (sample.interval(level).half_width() / distance).powi(2);
     // An interval that is not centred may be narrow enough on average and yet not in its place.
     times.is_finite().then_some(times.max(1.0 + 1.0 / sample.len() as f64))

@@ -84,7 +84,7 @@ impl Machine {
 
     /// A comparison of two metrics that see the same machine; the verdicts, and the 95% interval of the first.
     fn compare(&mut self, starts: usize, tolerance: f64) -> (Vec<Change>, Interval) {
-        let mut judge = Judge::new(0.01, tolerance, [Better::Higher, Better::Lower]);
+        let mut judge = Judge::new(0.01, Band::of(tolerance), [Better::Higher, Better::Lower]);
         let (mut higher, mut lower) = (Vec::new(), Vec::new());
         for part in LOOKS {
             while (higher.len() as f64) < part * starts as f64 {
@@ -147,10 +147,21 @@ fn a_change_just_beyond_the_tolerance_is_never_called_equivalent() {
 }
 
 #[test]
+fn the_tolerance_is_the_same_share_either_way() {
+    for (change, expected) in [(-0.29, Change::Equivalent), (-0.31, Change::Regressed), (0.29, Change::Equivalent)] {
+        let log_ratio = f64::ln_1p(change);
+        let sample: Vec<f64> = (0..20).map(|i| log_ratio + 1e-4 * f64::from(i - 10)).collect();
+        let mut judge = Judge::new(0.01, Band::of(0.3), [Better::Higher]);
+        judge.look(1.0, &[Sample::new(&sample)]);
+        assert_eq!(judge.rulings().next().unwrap().unwrap().change, expected, "{change}");
+    }
+}
+
+#[test]
 fn what_was_decided_stays_and_what_was_not_says_how_long() {
     let far = Sample::new(&[0.05, 0.051, 0.049, 0.052, 0.048, 0.053, 0.047, 0.054, 0.046, 0.055, 0.045, 0.056]);
     let near = Sample::new(&[0.01, -0.01, 0.02, -0.015, 0.018, -0.019, 0.004, -0.003, 0.008, -0.006, 0.001, 0.002]);
-    let mut judge = Judge::new(0.05, 0.0, [Better::Lower, Better::Lower]);
+    let mut judge = Judge::new(0.05, Band::of(0.0), [Better::Lower, Better::Lower]);
     judge.look(0.2, &[far.clone(), near.clone()]);
     assert_eq!(judge.rulings().next().unwrap(), None, "a level of 0.0004 needs 14 values for two metrics");
     judge.look(0.6, &[far.clone(), near.clone()]);
@@ -160,12 +171,16 @@ fn what_was_decided_stays_and_what_was_not_says_how_long() {
     assert!(!judge.decided());
     let ruling = judge.rulings().next().unwrap().unwrap();
     assert!(ruling.interval.low > 0.0 && ruling.part == 0.6);
-    let times = times_more(&near, 0.01, 0.0).unwrap();
+    let times = times_more(&near, 0.01, Band::of(0.0)).unwrap();
     assert!(times > 10.0, "{times}");
-    let times = times_more(&near, 0.01, 0.05).unwrap();
+    let times = times_more(&near, 0.01, Band::of(0.05)).unwrap();
     assert!((1.0..2.0).contains(&times), "{times}");
-    assert_eq!(times_more(&Sample::new(&[0.1, 0.1]), 0.01, 0.0), Some(4.0));
-    assert_eq!(times_more(&Sample::new(&[0.1; 9]), 0.01, 0.1), None, "it lies on the border for ever");
+    assert_eq!(times_more(&Sample::new(&[0.1, 0.1]), 0.01, Band::of(0.0)), Some(4.0));
+    assert_eq!(
+        times_more(&Sample::new(&[0.1_f64.ln_1p(); 9]), 0.01, Band::of(0.1)),
+        None,
+        "it lies on the border for ever"
+    );
     assert!(resolution(&near, 0.01, 1.0).unwrap() > 2.0 * resolution(&near, 0.01, 9.0).unwrap());
     assert_eq!(resolution(&Sample::new(&[0.1; 3]), 0.01, 1.0), None);
 }

@@ -1,5 +1,5 @@
 //! A strict reader of Go's benchmark format.
-#![allow(unreachable_pub, reason = "a module of test binaries has no public")]
+#![allow(dead_code, unreachable_pub, reason = "a module of several test binaries, each of which uses a part of it")]
 
 use std::collections::BTreeMap;
 

@@ -154,7 +154,6 @@ fn refusals_name_the_flag_the_value_and_what_was_expected() {
         (&["--rate", "fast"], ["--rate", "'fast' is not a number"]),
         (&["--rate", "9", "--in-flight", "2"], ["--in-flight", "--rate"]),
         (&["--arrival", "poisson"], ["required", "--rate"]),
-        (&["--pacing", "spin"], ["required", "--rate"]),
         (&["--rate", "9", "--arrival", "bursts"], ["--arrival", "uniform, poisson"]),
         (&["-d", "10"], ["--duration", "10s, 500ms"]),
         (&["-d", "0s"], ["--duration", "more than nothing"]),

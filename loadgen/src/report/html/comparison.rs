@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::canvas::{Axis, Canvas, Role, Shape};
-use super::{charts, ticks};
+use super::{charts, reasons, ticks};
 use crate::comparison::{Comparison, MetricReport, text};
 use crate::report::words;
 use crate::units;
@@ -20,12 +20,7 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
                 (badge(comparison.change))
             }
             p.lead { (words::load(plan)) br; (words::what(&plan.message)) }
-            @if !comparison.trust.reasons.is_empty() {
-                div.reasons {
-                    p { "The figures are not to be trusted, because" }
-                    ul { @for reason in &comparison.trust.reasons { li { (reason) } } }
-                }
-            }
+            (reasons(&comparison.trust))
             div.panel {
                 h3 { "Verdict" }
                 p { (text::verdict(comparison)) }
