@@ -1,6 +1,6 @@
-"""What loadgen writes, read by its consumers: `formats.py LOADGEN JUNIT_XSD`.
+"""What loadgen writes, read by its consumers: `formats.py LOADGEN JUNIT_XSD PROMTOOL`.
 
-JUnit against the schema of Jenkins' plug-in, OpenMetrics by Prometheus's own parser, the page by a strict HTML parser,
+JUnit against the schema of Jenkins' plug-in, OpenMetrics by Prometheus's Python parser and by promtool, the page by a strict HTML parser,
 CSV by Python, action.yml and the workflow against SchemaStore's schemas; and the action's step as GitHub would run it.
 """
 
@@ -24,29 +24,37 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 RUN = ["-c", "10", "--warmup", "0s", "-d", "3s", "--rate", "2000", "--quiet"]
 LIMITS = ["--threshold", "latency.p99<10s", "--threshold", "latency.max<1ns"]
 COMPARE = ["--aa", "-c", "10", "--max-time", "5s", "--quiet"]
+SWEEP = ["--vary", "tcp-nodelay=on,off", "-c", "10", "--max-time", "5s", "--quiet"]
 # Exit codes of runs whose figures may mean nothing on a busy machine, and of one whose limit is crossed.
 MEASURED = (0, 98, 99)
 # Seconds for one command.
 LIMIT = 90
 
 
-def main(loadgen, xsd):
+def main(loadgen, xsd, promtool):
     checks = Checks()
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
-        run, comparison = scratch / "run.json", scratch / "comparison.json"
+        run, comparison, sweep = (scratch / f"{name}.json" for name in ("run", "comparison", "sweep"))
         call([loadgen, "run", *RUN, *LIMITS, "-o", run], MEASURED)
         call([loadgen, "compare", *COMPARE, "-o", comparison], MEASURED)
+        call([loadgen, "sweep", *SWEEP, "-o", sweep], MEASURED)
         to = Converter(loadgen)
         for name, check, *arguments in [
             ("JUnit of a run", junit, to, run, xsd, {"failures": "1"}),
             ("JUnit of a comparison", junit, to, comparison, xsd, {"failures": "0"}),
+            ("JUnit of a sweep", junit, to, sweep, xsd, {"failures": "0"}),
             ("OpenMetrics of a run", openmetrics, to, run),
             ("OpenMetrics of a comparison", verdicts, to, comparison),
+            ("OpenMetrics of a sweep", effects, to, sweep),
+            ("OpenMetrics of a run by promtool", promtool_check, to, run, promtool),
+            ("OpenMetrics of a comparison by promtool", promtool_check, to, comparison, promtool),
+            ("OpenMetrics of a sweep by promtool", promtool_check, to, sweep, promtool),
             ("CSV of a run", table, to, run, 1),
             ("CSV of two runs", table, to, [run, run], 2),
             ("the page of a run", page, to, run, "Latency by percentile"),
             ("the page of a comparison", page, to, comparison, "throughput: B against A"),
+            ("the page of a sweep", page, to, sweep, "effects on throughput"),
             ("action.yml", schema, "vendor.github-actions", ROOT / "action.yml"),
             ("the workflow", schema, "vendor.github-workflows", ROOT / ".github/workflows/compare.yml"),
             ("the action's step, nothing slower", step, loadgen, scratch / "same", NONE, (0,), ""),
@@ -114,6 +122,24 @@ def verdicts(to, file):
     gated = {metric["metric"] for metric in json.loads(file.read_text())["metrics"] if metric["gated"]}
     expect_equal({s.labels["metric"] for s in families["fathom_compare_verdict"].samples}, gated, "gated metrics")
     expect_equal(families["fathom_compare_change_ratios"].unit, "ratios", "the change's unit")
+
+
+def effects(to, file):
+    families = {family.name: family for family in text_string_to_metric_families(to(file, "openmetrics"))}
+    found = json.loads(file.read_text())["effects"]
+    named = {s.labels["effect"] for s in families["fathom_sweep_effect_ratios"].samples}
+    expect_equal(named, {"tcp-nodelay on -> off"}, "effects")
+    expect_equal(len(found), 2, "metrics with an effect")
+
+
+def promtool_check(to, file, promtool):
+    """promtool reads Prometheus's older text format, in which a counter's help stands under its sample's name."""
+    command = [promtool, "check", "metrics"]
+    finished = subprocess.run(command, input=to(file, "openmetrics"), capture_output=True, text=True, timeout=LIMIT)
+    said = (finished.stdout + finished.stderr).splitlines()
+    expect_equal([line for line in said if not line.endswith("_total no help text")], [], "what promtool finds")
+    if finished.returncode not in (0, 3):  # 3: it found something
+        raise AssertionError(f"promtool exits with {finished.returncode}")
 
 
 def table(to, files, runs):
