@@ -65,8 +65,8 @@ pub struct Outcome {
     pub checks: Checks,
     /// When the measured phase ended, ns of the run's clock.
     pub ended: u64,
-    /// When the last reply came, likewise.
-    pub last_reply: u64,
+    /// When the last reply within it came, likewise.
+    pub last_in_window: u64,
     /// Connections lost.
     pub dropped: u64,
     /// Messages that the backlog bound refused.
@@ -353,7 +353,7 @@ impl Lane<'_> {
             traffic: closed.traffic,
             checks: closed.checks,
             ended: closed.ended,
-            last_reply: closed.last_reply,
+            last_in_window: closed.last_in_window,
             dropped: self.dropped,
             over_backlog: self.over_backlog,
             failures: self.failures,

@@ -64,6 +64,8 @@ pub struct Ledger {
     traffic: Traffic,
     checks: Checks,
     last_reply: u64,
+    /// Within the measured phase.
+    last_in_window: u64,
     cpu_at_begin: Option<Duration>,
     cpu_at_end: Option<Duration>,
 }
@@ -83,8 +85,8 @@ pub struct Closed {
     pub checks: Checks,
     /// The end of the measured phase.
     pub ended: u64,
-    /// When the last reply came.
-    pub last_reply: u64,
+    /// When the last reply of the measured phase came, or its beginning.
+    pub last_in_window: u64,
     /// The worker's CPU time in the measured phase over its length.
     pub busy: f64,
 }
@@ -120,6 +122,7 @@ impl Ledger {
             traffic: Traffic::default(),
             checks: Checks::default(),
             last_reply: phases.begin,
+            last_in_window: phases.begin,
             cpu_at_begin: None,
             cpu_at_end: None,
         }
@@ -217,7 +220,7 @@ impl Ledger {
             traffic: self.traffic,
             checks: self.checks,
             ended,
-            last_reply: self.last_reply,
+            last_in_window: self.last_in_window,
             busy,
         }
     }
@@ -257,6 +260,7 @@ impl Ledger {
     fn answered(&mut self, count: u64) {
         if self.now >= self.begin && self.now < self.end {
             self.replies_in_window += count;
+            self.last_in_window = self.now;
         }
         self.last_reply = self.now;
     }

@@ -18,8 +18,8 @@ pub struct Measured {
     pub began_at: SystemTime,
     /// How long it lasted: until its planned end, its last message, or the interruption.
     pub window: Duration,
-    /// From its beginning to the last reply, which may come after its end.
-    pub answered_after: Duration,
+    /// From its beginning to the last reply within it.
+    pub last_reply_after: Duration,
     /// Whether it ended early on request.
     pub interrupted: bool,
     /// Whether it ended early because a threshold was crossed.
@@ -81,7 +81,7 @@ impl Measured {
             slices: Vec::new(),
             connections,
             messages: Messages::default(),
-            answered_after: Duration::ZERO,
+            last_reply_after: Duration::ZERO,
             replies_in_window: 0,
             reply_bytes_in_window: 0,
             traffic: Traffic::default(),

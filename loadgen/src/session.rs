@@ -154,8 +154,8 @@ impl<'a, 'scope> Session<'a, 'scope> {
         measured.failures.clone_from(&self.opened.failures);
         measured.agreements.clone_from(&self.opened.agreements);
         measured.server = server;
-        let last_reply = outcomes.iter().map(|outcome| outcome.last_reply).max().unwrap_or(begin);
-        measured.answered_after = Duration::from_nanos(last_reply.saturating_sub(begin));
+        let last = outcomes.iter().map(|outcome| outcome.last_in_window).max().unwrap_or(begin);
+        measured.last_reply_after = Duration::from_nanos(last.saturating_sub(begin));
         outcomes.into_iter().for_each(|outcome| merge(&mut measured, outcome));
         Ok(measured)
     }

@@ -313,10 +313,10 @@ impl Up<'_, '_> {
                 trial.figures.insert(metric, figure);
             }
         };
+        // By the time of the last: where a round trip is not short against the trial, connections make whole turns, the same
+        // number for servers of quite different speed.
+        figure(Metric::Throughput, measured.replies_in_window as f64 / measured.last_reply_after.as_secs_f64());
         if replies > 0 {
-            // All replies by the time of the last: those within the window alone would be whole turns of all connections,
-            // the same number for servers of quite different speed where a round trip is not short against the trial.
-            figure(Metric::Throughput, replies as f64 / measured.answered_after.as_secs_f64());
             let quantile = |q: f64| tally.latency.value_at_quantile(q) as f64;
             figure(Metric::LatencyP50, quantile(0.5));
             figure(Metric::LatencyP90, quantile(0.9));

@@ -227,7 +227,7 @@ fn servers_whose_round_trips_are_not_short_against_a_trial_are_told_apart() {
         thread::sleep(Duration::from_millis(ms));
         echo(payload)
     }
-    // Each has one reply within a trial's 10 ms, and another after it.
+    // Each has one reply within a trial's 10 ms.
     let [a, b] = [server(|_, payload, _| after(6, &payload)), server(|_, payload, _| after(9, &payload))];
     let rules =
         ["--restart-every", "1", "--alpha", "20%", "--gate", "throughput", "--max-time", "20s", "--format", "json"];

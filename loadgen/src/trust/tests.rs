@@ -34,7 +34,7 @@ fn fine() -> Measured {
     Measured {
         began_at: SystemTime::UNIX_EPOCH,
         window: Duration::from_secs(10),
-        answered_after: Duration::from_secs(10),
+        last_reply_after: Duration::from_secs(10),
         interrupted: false,
         aborted: false,
         latency: filled(1_000_000),
