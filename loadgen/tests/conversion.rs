@@ -350,8 +350,6 @@ fn a_comparison_has_its_own_formats() {
     let finished = loadgen(&["compare", "--aa", "-c", "4", "--max-time", "6s", "-q", "-o", name]).wait();
     assert!(matches!(finished.code, Some(0 | 98)), "{}", finished.stderr);
     let saved_comparison = json(name);
-    let pairs: usize =
-        saved_comparison["starts"].as_array().unwrap().iter().map(|s| s["pairs"].as_array().unwrap().len()).sum();
     assert_eq!(format!("{}\n", converted(&[name])), finished.stdout);
     let table = converted(&[name, "--to", "csv"]);
     // A short trial may be too short for the server's CPU time.
@@ -370,10 +368,13 @@ fn a_comparison_has_its_own_formats() {
     assert_eq!(junit.tests, 3, "trust and two gated metrics");
     assert_eq!(serde_json::from_str::<Value>(&converted(&[name, "--to", "json"])).unwrap(), saved_comparison);
     let Benchmarks { results, units, .. } = benchmarks(&converted(&[name, "--to", "benchfmt"]));
-    assert_eq!(results.len(), 2 * pairs);
     for side in ["a", "b"] {
         let of = format!("BenchmarkCompare/side={side}/loop=closed/connections=4/in_flight=1/size=64");
-        assert_eq!(results.iter().filter(|(name, _)| *name == of).count(), pairs, "{of}");
+        let starts = saved_comparison["starts"].as_array().unwrap().iter();
+        let pairs = starts.flat_map(|start| start["pairs"].as_array().unwrap());
+        // On a busy machine a trial may be without a reply, and so without figures.
+        let measured = pairs.filter(|pair| !pair[side].as_object().unwrap().is_empty()).count();
+        assert_eq!(results.iter().filter(|(name, _)| *name == of).count(), measured, "{of}");
     }
     assert!(results.iter().all(|(_, figures)| figures.keys().all(|unit| units.contains_key(unit))), "{units:?}");
     let bmf: Value = serde_json::from_str(&converted(&[name, "--to", "bmf"])).unwrap();

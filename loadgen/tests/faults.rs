@@ -227,14 +227,31 @@ fn servers_whose_round_trips_are_not_short_against_a_trial_are_told_apart() {
         thread::sleep(Duration::from_millis(ms));
         echo(payload)
     }
-    // Each has one reply within a trial's 10 ms.
-    let [a, b] = [server(|_, payload, _| after(6, &payload)), server(|_, payload, _| after(9, &payload))];
-    let rules =
-        ["--restart-every", "1", "--alpha", "20%", "--gate", "throughput", "--max-time", "20s", "--format", "json"];
+    // Each has one reply within a trial.
+    let [a, b] = [server(|_, payload, _| after(55, &payload)), server(|_, payload, _| after(75, &payload))];
+    let rules = [
+        "--restart-every",
+        "1",
+        "--alpha",
+        "20%",
+        "--gate",
+        "throughput",
+        "--trial",
+        "100ms",
+        "--max-time",
+        "20s",
+        "--format",
+        "json",
+    ];
     let finished = loadgen(&[&["compare", "--a", &a, "--b", &b, "-c", "1"], &rules[..]].concat()).wait();
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     let report: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();
     assert_eq!(report["change"], "regressed", "{report}");
     let change = report["metrics"][0]["estimate"]["change"].as_f64().unwrap();
-    assert!((-0.45..-0.2).contains(&change), "a third less, not {change}");
+    assert!((-0.4..-0.15).contains(&change), "a quarter less, not {change}");
+    let too_short =
+        [&["compare", "--a", &a, "--b", &b, "-c", "1", "--trial", "5ms", "--restart-every", "1"][..], &["-q"]];
+    let finished = loadgen(&too_short.concat()).wait();
+    assert_eq!(finished.code, Some(1), "{}", finished.stdout);
+    assert!(finished.stderr.contains("no trial of both servers had a reply"), "{}", finished.stderr);
 }
