@@ -31,9 +31,9 @@ pub(super) fn section(sweep: &Sweep) -> Markup {
     }
 }
 
-/// The effects by their number in the table, on a scale of log ratios: half as much is as far from none as twice as much.
+/// The effects by their number in the table, on a scale where half as much is as far from no change as twice as much.
 fn chart(metric: Metric, effects: &[&Effect]) -> Markup {
-    let log = |change: f64| change.ln_1p();
+    let log = |change: f64| (1.0 + change).log2();
     let points: Vec<(f64, f64)> = (1..)
         .zip(effects)
         .filter_map(|(number, effect)| Some((f64::from(number), log(effect.estimate.change?))))
@@ -54,16 +54,17 @@ fn chart(metric: Metric, effects: &[&Effect]) -> Markup {
     let room = (high - low) * 0.1;
     let (low, high) = (low - room, high + room);
     let last = effects.len() as f64;
+    let (marks, label): (Vec<f64>, fn(f64) -> String) = if high - low > WIDE {
+        (ticks::within(low, high, 6).into_iter().filter(|log| log.fract() == 0.0).collect(), ticks::ratio)
+    } else {
+        let changes = ticks::within(low.exp2() - 1.0, high.exp2() - 1.0, 6);
+        (changes.into_iter().map(log).collect(), |log| ticks::signed_percent(log.exp2() - 1.0))
+    };
     let axes = |_| {
         let numbers = (1..=effects.len()).map(|number| number as f64).collect();
         [
             Axis { from: 0.5, to: last + 0.5, ticks: numbers, label: |number| format!("{number:.0}") },
-            Axis {
-                from: low,
-                to: high,
-                ticks: ticks::within(low, high, 6),
-                label: |log| ticks::signed_percent(log.exp_m1()),
-            },
+            Axis { from: low, to: high, ticks: marks.clone(), label },
         ]
     };
     let draw = |canvas: &mut Canvas<'_, '_>| {
@@ -120,3 +121,6 @@ fn combinations(sweep: &Sweep) -> Markup {
         }
     }
 }
+
+/// From twice as little to twice as much: beyond that, multiples are easier to read than percentages.
+const WIDE: f64 = 2.0;

@@ -82,9 +82,19 @@ pub(super) fn signed_percent(value: f64) -> String {
     if value > 0.0 { format!("+{}", percent(value)) } else { percent(value) }
 }
 
+/// A multiple whose logarithm to base 2 is given and whole, `4x` or `1/4`.
+pub(super) fn ratio(log2: f64) -> String {
+    if log2 < 0.0 { format!("1/{:.0}", (-log2).exp2()) } else { format!("{:.0}x", log2.exp2()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn multiples_are_whole_or_one_of_so_many() {
+        assert_eq!([-2.0, -1.0, 0.0, 3.0].map(ratio), ["1/4", "1/2", "1x", "8x"]);
+    }
 
     #[test]
     fn ticks_are_round_and_inside() {
