@@ -80,6 +80,9 @@ pub enum Gone {
     /// The server sent a reply that is longer than any message.
     #[error("protocol violation by the server: {0}")]
     TooLong(&'static str),
+    /// The oldest message's reply does not come, while those to later ones do.
+    #[error("a reply is missing, and {MOST_EARLY} later ones have come")]
+    Missing,
 }
 
 /// The messages of one connection that are due or in flight, and where its two streams stand.
@@ -277,6 +280,9 @@ impl Flight {
         self.matched = 0;
     }
 }
+
+/// Messages answered before the oldest one that are kept: 24 bytes each.
+const MOST_EARLY: usize = 1 << 16;
 
 /// The send time of a message that has not been sent.
 pub const UNSENT: u64 = u64::MAX;

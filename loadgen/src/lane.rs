@@ -196,10 +196,11 @@ impl Lane<'_> {
                         self.flush(due.connection, *now);
                     }
                 }
-                line => {
-                    self.over_backlog += u64::from(line.is_some());
-                    self.ledger.lost(Stamp::due(due.at));
+                Some(_) => {
+                    self.over_backlog += 1;
+                    self.ledger.refused(due.at);
                 }
+                None => self.ledger.lost(Stamp::due(due.at)),
             }
             *now = self.clock.now();
         }

@@ -75,7 +75,7 @@ async fn open_share(share: &Share<'_>, interrupted: &AtomicBool, live: &Live) ->
         if !more && (attempts.is_empty() || interrupted.load(Ordering::Relaxed)) {
             return opened;
         }
-        let due = share.rate.map(|rate| began + Duration::from_secs_f64(f64::from(next) / rate));
+        let due = share.rate.map(|rate| began + Duration::from_secs_f64((f64::from(next) / rate).min(NEVER_S)));
         let ready = due.is_none_or(|due| Instant::now() >= due);
         if more && ready && attempts.len() < AT_ONCE {
             let source = (!sources.is_empty()).then(|| sources[(share.first + next) as usize % sources.len()]);
@@ -126,6 +126,9 @@ const AT_ONCE: usize = 128;
 
 /// Failures, none having succeeded, after which a worker does not try the rest.
 const HOPELESS: usize = 64;
+
+/// Seconds that no run lasts.
+const NEVER_S: f64 = 1e9;
 
 /// How often an interruption is looked for.
 const INTERRUPTION_POLL: Duration = Duration::from_millis(50);

@@ -260,6 +260,8 @@ impl Report {
     /// How the run ended.
     pub fn verdict(&self) -> Verdict {
         let Messages { corrupted, reordered, lost, unexpected, .. } = self.messages;
+        // An aborted run does not wait for what is on its way.
+        let lost = if self.aborted { 0 } else { lost };
         let outcome = |outcome| self.thresholds.iter().any(|judged| judged.outcome == outcome);
         if self.interrupted {
             Verdict::Interrupted

@@ -81,7 +81,9 @@ pub fn measure(plan: &Plan, world: World<'_>) -> Result<Measured, RunError> {
         let mut crossed = false;
         let take = &mut |interval: &Interval, passed: Option<Passed>| {
             collector.take(interval);
-            if passed.is_some_and(|passed| collector.crosses(abort_on, passed, plan.offered_rate())) {
+            // An interval that the user cut short tells nothing.
+            let cut = interrupted.load(Ordering::Relaxed);
+            if !cut && passed.is_some_and(|passed| collector.crosses(abort_on, passed, plan.offered_rate())) {
                 crossed = true;
                 interrupted.store(true, Ordering::Relaxed);
             }

@@ -104,6 +104,8 @@ pub struct Trial {
     pub figures: Figures,
     /// Replies per second.
     pub achieved_rate: f64,
+    /// The shortest latency, ns.
+    pub latency_min: u64,
     /// The 99th percentile of the latency, ns.
     pub latency_p99: u64,
     /// The 99th percentile of the send lag, ns.
@@ -303,6 +305,7 @@ impl Up<'_, '_> {
         let cpu = sampler.and_then(Sampler::finish).map(|usage| usage.cpu);
         let mut trial = Trial {
             achieved_rate: measured.replies_in_window as f64 / measured.window.as_secs_f64(),
+            latency_min: tally.latency.min(),
             latency_p99: tally.latency.value_at_quantile(0.99),
             send_lag_p99: tally.send_lag.value_at_quantile(0.99),
             ..Trial::default()
@@ -314,8 +317,11 @@ impl Up<'_, '_> {
             }
         };
         // By the time of the last: where a round trip is not short against the trial, connections make whole turns, the same
-        // number for servers of quite different speed.
-        figure(Metric::Throughput, measured.replies_in_window as f64 / measured.last_reply_after.as_secs_f64());
+        // number for servers of quite different speed. But a silence of several round trips is the server's.
+        let (window, last) = (measured.window, measured.last_reply_after);
+        let round_trip = Duration::from_nanos(tally.latency.value_at_quantile(0.5));
+        let taken = if window.saturating_sub(last) > 2 * round_trip { window } else { last };
+        figure(Metric::Throughput, measured.replies_in_window as f64 / taken.as_secs_f64());
         if replies > 0 {
             let quantile = |q: f64| tally.latency.value_at_quantile(q) as f64;
             figure(Metric::LatencyP50, quantile(0.5));

@@ -104,11 +104,12 @@ impl Findings {
             }
         };
         // The window closes on messages still on their way; after a warm-up as many arrive from before it opened.
-        let under_way = if plan.warmup.is_zero() { rate * measured.latency.min() as f64 / 1e9 } else { 0.0 };
-        let achieved = measured.replies_in_window as f64;
-        // A run that ends with its last reply has none outstanding.
+        // A run that ends with its last reply has sent nothing for the time that this took.
         let counts_to_the_end = matches!(plan.stop, Stop::Messages(_)) && !measured.interrupted && !measured.aborted;
-        let allowance = if counts_to_the_end { 0.0 } else { under_way.max(1.0) };
+        let balanced = !plan.warmup.is_zero() && !counts_to_the_end;
+        let under_way = if balanced { 0.0 } else { rate * measured.latency.min() as f64 / 1e9 };
+        let achieved = measured.replies_in_window as f64;
+        let allowance = if counts_to_the_end { under_way } else { under_way.max(1.0) };
         if achieved + allowance < MIN_ACHIEVED * offered {
             self.reasons.push(format!(
                 "{} messages/s achieved of {} offered, under {:.0}%: the queue grows, and latency with the length of \

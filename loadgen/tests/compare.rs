@@ -60,7 +60,7 @@ fn a_slower_server_has_regressed_and_fails_the_command_if_asked_to() {
     assert!(report.metrics.iter().any(|metric| metric.metric == Metric::Throughput && metric.ruling.is_none()));
     assert_eq!(report.b.messages.lost + report.b.messages.corrupted, 0);
     assert_eq!(report.b.server_config.as_ref().unwrap()["echo"]["inject_cost"], 100_000);
-    assert_eq!(metric.log_ratios.len(), report.starts.len());
+    assert!(metric.log_ratios.len() <= report.starts.len(), "one for each start that had a reply from both");
     assert!(report.starts.iter().all(|start| start.pairs.len() == 1));
 
     let report = comparison(&compare(&flags), 0);

@@ -160,6 +160,43 @@ fn a_reply_that_never_comes_is_lost() {
 }
 
 #[test]
+fn a_reply_that_never_comes_in_the_warm_up_is_lost_too() {
+    let url = server(|n, payload, _| if n == 0 { Vec::new() } else { echo(&payload) });
+    let run = loadgen(&[
+        "run",
+        &url,
+        "-c",
+        "2",
+        "--warmup",
+        "100ms",
+        "-d",
+        "100ms",
+        "--drain-timeout",
+        "200ms",
+        "--format",
+        "json",
+    ]);
+    let report = run.json(&[1]);
+    assert_eq!(counts(&report)[5], 2.0, "both connections are silent from the first message on");
+}
+
+#[test]
+fn a_message_of_endless_fragments_is_cut_off() {
+    let report = thousand_messages(
+        |_, payload, _| {
+            let fragments = (0..payload.len() + 2).map(|i| {
+                let mut fragment = frame(if i == 0 { OpCode::Binary } else { OpCode::Continuation }, b"x");
+                fragment[0] &= 0x7f;
+                fragment
+            });
+            fragments.collect::<Vec<_>>().concat()
+        },
+        1,
+    );
+    assert_eq!(report.number("/connections/dropped"), 2.0);
+}
+
+#[test]
 fn a_server_that_falls_silent_ends_the_run() {
     let report = thousand_messages(|n, payload, _| if n < 100 { echo(&payload) } else { Vec::new() }, 1);
     assert_eq!(counts(&report), [208.0, 200.0, 200.0, 0.0, 0.0, 8.0, 0.0]);

@@ -114,7 +114,12 @@ pub(crate) fn verdict(comparison: &Comparison) -> String {
         Ended::Interrupted => "; interrupted",
         Ended::Decided | Ended::MaxTime => "",
     };
-    format!("{said} (tolerance {tolerance}; without such a change at most {alpha} of comparisons end so){ended}")
+    let worth = match comparison.change {
+        Change::Inconclusive => String::new(),
+        Change::Equivalent => format!("; with a greater change at most {alpha} of comparisons end so"),
+        Change::Regressed | Change::Improved => format!("; without one at most {alpha} of comparisons end so"),
+    };
+    format!("{said} (tolerance {tolerance}{worth}){ended}")
 }
 
 /// What there is to say of a metric beside its line.

@@ -4,10 +4,10 @@
 use std::mem;
 
 use wire::deflate::Codec;
-use wire::{Header, MAX_CONTROL_PAYLOAD, MAX_HEADER_LEN, OpCode, Peer, Violation};
+use wire::{Header, MAX_HEADER_LEN, OpCode, Peer, Violation};
 
 use super::desk::Desk;
-use super::{Checked, Flight, Gone, Stamp, Terms, Witness};
+use super::{Checked, Flight, Gone, MOST_EARLY, Stamp, Terms, Witness};
 use crate::payload::{Corpus, RSV1, Volume, push_frame};
 
 /// Where a stream that is read frame by frame stands.
@@ -100,7 +100,7 @@ impl Reader {
             None => (0, header.rsv == RSV1),
         };
         let most = if compressed { most_packed(longest) } else { longest };
-        if header.payload_len > (most + MAX_CONTROL_PAYLOAD - assembled.min(most)) as u64 {
+        if !header.opcode.is_control() && header.payload_len > (most - assembled.min(most)) as u64 {
             return Err(Gone::TooLong("a message longer than any that was sent"));
         }
         let end = header_len + header.payload_len as usize;
@@ -240,6 +240,9 @@ impl Flight {
             _ => (Body::Length(message.payload), Some(Checked::Length)),
         };
         let verified = self.judge(corpus, message.opcode, body, checked, witness);
+        if self.early > MOST_EARLY {
+            return Err(Gone::Missing);
+        }
         let length = |index: usize| corpus.reply_volume(index).message_bytes;
         witness.received(Volume {
             messages: 1,

@@ -70,7 +70,8 @@ pub fn action_benchmark(sweep: &Sweep) -> [Vec<u8>; 2] {
         arm.figures.iter().map(|(metric, spread)| {
             let extra = match arm.change.get(metric).map(change_cells) {
                 Some([change, interval]) => format!("change {change}, 95% interval {interval}"),
-                None => "reference".to_owned(),
+                None if arm.change.is_empty() => "reference".to_owned(),
+                None => "change not known".to_owned(),
             };
             let name = format!("{}: {metric}", words::settings(arm));
             (metric.better(), Benchmark { name, unit: metric.unit(), value: spread.median, extra })

@@ -22,8 +22,7 @@ pub fn of_paired_trials<'a, T: IntoIterator<Item = &'a Trial>>(
             Stop::After(duration) => duration.as_secs_f64(),
             Stop::Messages(messages) => messages.get() as f64 / rate.get(),
         };
-        let figures = trials.into_iter().map(|trial| (trial.achieved_rate, trial.send_lag_p99, trial.latency_p99));
-        let Counts { all, short, late } = Counts::of(rate.get(), arrival, seconds, figures);
+        let Counts { all, short, late } = Counts::of(rate.get(), arrival, seconds, trials);
         if short * 2 >= all {
             let under = MIN_ACHIEVED * 100.0;
             let rate = units::number(rate.get());
@@ -57,17 +56,19 @@ struct Counts {
 }
 
 impl Counts {
-    /// Each trial is given by its achieved rate and the 99th percentiles of send lag and latency in ns.
-    fn of(rate: f64, arrival: Arrival, seconds: f64, trials: impl IntoIterator<Item = (f64, u64, u64)>) -> Self {
+    fn of<'a>(rate: f64, arrival: Arrival, seconds: f64, trials: impl IntoIterator<Item = &'a Trial>) -> Self {
         let mut counts = Self::default();
         let chance = match arrival {
             Arrival::Uniform => 0.0,
             Arrival::Poisson => POISSON_SIGMAS * (rate / seconds).sqrt(),
         };
-        for (achieved, lag, latency) in trials {
+        for &Trial { achieved_rate, latency_min, latency_p99, send_lag_p99, .. } in trials {
             counts.all += 1;
-            counts.short += usize::from(achieved < MIN_ACHIEVED * (rate - chance));
-            counts.late += usize::from(lag > LAG_FLOOR_NS && lag as f64 > MAX_LAG_SHARE * latency as f64);
+            // A trial begins with no message on its way and ends with some.
+            let under_way = (rate * latency_min as f64 / 1e9).max(1.0) / seconds;
+            counts.short += usize::from(achieved_rate + under_way < MIN_ACHIEVED * (rate - chance));
+            let limit = MAX_LAG_SHARE * latency_p99 as f64;
+            counts.late += usize::from(send_lag_p99 > LAG_FLOOR_NS && send_lag_p99 as f64 > limit);
         }
         counts
     }
@@ -79,17 +80,23 @@ mod tests {
     use crate::plan::tests::plan;
     use crate::plan::{Arrival, Rate};
 
+    fn trial(achieved_rate: f64, send_lag_p99: u64) -> Trial {
+        Trial { achieved_rate, send_lag_p99, latency_p99: 100_000, ..Trial::default() }
+    }
+
     #[test]
     fn trials_that_measure_the_generator_are_counted() {
-        let fine = (1_000.0, 40_000, 100_000);
-        let of = |arrival, trials: &[(f64, u64, u64)]| {
-            let Counts { all, short, late } = Counts::of(1_000.0, arrival, 0.1, trials.iter().copied());
+        let of = |arrival, trials: &[Trial]| {
+            let Counts { all, short, late } = Counts::of(1_000.0, arrival, 0.1, trials);
             (all, short, late)
         };
-        assert_eq!(of(Arrival::Uniform, &[fine, fine, (900.0, 90_000, 100_000)]), (3, 1, 1));
-        assert_eq!(of(Arrival::Uniform, &[fine, (1_000.0, 60_000, 100_000)]), (2, 0, 1));
-        assert_eq!(of(Arrival::Uniform, &[(980.0, 0, 100_000); 2]), (2, 2, 0));
-        assert_eq!(of(Arrival::Poisson, &[(980.0, 0, 100_000); 2]), (2, 0, 0), "chance explains it");
+        let fine = trial(1_000.0, 40_000);
+        assert_eq!(of(Arrival::Uniform, &[fine.clone(), fine.clone(), trial(900.0, 90_000)]), (3, 1, 1));
+        assert_eq!(of(Arrival::Uniform, &[fine, trial(1_000.0, 60_000)]), (2, 0, 1));
+        assert_eq!(of(Arrival::Uniform, &[trial(970.0, 0), trial(970.0, 0)]), (2, 2, 0));
+        assert_eq!(of(Arrival::Poisson, &[trial(970.0, 0)]), (1, 0, 0), "chance explains it");
+        let far = Trial { latency_min: 5_000_000, ..trial(950.0, 0) };
+        assert_eq!(of(Arrival::Uniform, &[far]), (1, 0, 0), "replies are on their way for 5 ms");
     }
 
     #[test]
@@ -98,20 +105,14 @@ mod tests {
             let load = Load::Open { rate: Rate::try_from(rate).unwrap(), arrival: Arrival::Uniform };
             Plan { load, stop: Stop::After(std::time::Duration::from_millis(100)), ..plan() }
         };
-        let at = |achieved_rate: f64, send_lag_p99: u64| Trial {
-            achieved_rate,
-            send_lag_p99,
-            latency_p99: 100_000,
-            ..Trial::default()
-        };
         let (fast, slow) = (offered(2_000.0), offered(1_000.0));
         let judged = |a: Trial, b: Trial| of_paired_trials([("A", &fast, [&a]), ("B", &slow, [&b])]);
-        assert!(judged(at(2_000.0, 0), at(1_000.0, 0)).valid);
-        let first = judged(at(1_000.0, 0), at(1_000.0, 0));
+        assert!(judged(trial(2_000.0, 0), trial(1_000.0, 0)).valid);
+        let first = judged(trial(1_000.0, 0), trial(1_000.0, 0));
         assert!(!first.valid && first.reasons[0].starts_with("A: 1 of 1 trials achieved under 99%"), "{first:?}");
-        let second = judged(at(2_000.0, 0), at(900.0, 0));
+        let second = judged(trial(2_000.0, 0), trial(900.0, 0));
         assert!(second.valid && second.notes[0].starts_with("B: 1 of 1 trials achieved under 99%"), "{second:?}");
-        let late = judged(at(2_000.0, 0), at(1_000.0, 60_000));
+        let late = judged(trial(2_000.0, 0), trial(1_000.0, 60_000));
         assert!(!late.valid && late.reasons[0].starts_with("B: in 1 of 1 trials the send lag"), "{late:?}");
     }
 }
