@@ -81,7 +81,7 @@ pub struct EchoOptions {
     pub lane: bool,
     /// How replies reach the socket.
     pub write: WriteMode,
-    /// Most bytes one read takes; `None`: what the buffer holds, 256 KiB on the lane, 8 KiB or the last message off it.
+    /// Most bytes one read takes; `None`: what the buffer holds, 512 KiB on the lane, 8 KiB or the last message off it.
     pub read_buffer: Option<usize>,
     /// Whether every message is logged.
     pub log_messages: bool,

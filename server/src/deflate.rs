@@ -37,7 +37,7 @@ impl Manner {
         })
     }
 
-    /// The payload that answers a message, put into `reply`, and whether it is compressed.
+    /// The payload that answers a message, put into `reply`.
     ///
     /// # Errors
     /// What is wrong with the message.
@@ -46,7 +46,7 @@ impl Manner {
         codec: &mut Codec,
         message: &wire::deflate::Message<'_>,
         reply: &mut Vec<u8>,
-    ) -> Result<bool, Violation> {
+    ) -> Result<wire::deflate::Answer, Violation> {
         reply.clear();
         self.share(|shared| wire::deflate::answer(message, &self.replies, codec, shared, reply))
     }

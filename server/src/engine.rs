@@ -3,7 +3,7 @@
 //! An engine is a coroutine that reads a message, writes it back, and so on. When it can go no further and stands between
 //! two messages it holds nothing of its connection, so that it can speak for another one next: a worker with thousands
 //! of connections gets by with a handful of engines, whose buffers are in the cache, and an idle connection costs no
-//! buffer. Nothing is allocated for a message once an engine has warmed up.
+//! buffer. Nothing is allocated for a whole uncompressed message once an engine has warmed up.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ use crate::config::WriteMode;
 use crate::cork::Cork;
 use crate::cost;
 use crate::deflate;
-use crate::link::{self, Link};
+use crate::link::{self, Link, Standing};
 use crate::message::Assembly;
 
 /// How engines read and write: those of one thread are all made for the same way.
@@ -107,7 +107,14 @@ async fn converse(ws: &mut WebSocket<Cork>, manner: &Manner) -> Cause {
     let mut assembly = Assembly::default();
     let mut begun = None;
     let mut packed = Vec::new();
+    let mut worked = 0;
     loop {
+        if worked > TIRED {
+            worked = 0;
+            // Messages that the library has read need not wait for the socket: others would.
+            link::borrow(|link| link.standing = Standing::Writing);
+            tokio::task::yield_now().await;
+        }
         if packed.capacity() > PACKED {
             packed = Vec::new();
         }
@@ -134,7 +141,7 @@ async fn converse(ws: &mut WebSocket<Cork>, manner: &Manner) -> Cause {
                     }
                     cost::burn(manner.inject_cost, 1);
                     match &manner.deflate {
-                        Some(deflate) => match pack(deflate, message, begun, &mut packed) {
+                        Some(deflate) => match pack(deflate, message, begun, &mut packed, &mut worked) {
                             Ok(reply) => reply,
                             Err(violation) => return Cause::Violation(violation),
                         },
@@ -165,12 +172,13 @@ async fn converse(ws: &mut WebSocket<Cork>, manner: &Manner) -> Cause {
 }
 
 /// The reply to a message, which came compressed if it has `begun` so: the message itself, or a frame around what is put
-/// into `packed`.
+/// into `packed`. Adds to `worked` the bytes that were compressed or decompressed.
 fn pack<'f>(
     manner: &deflate::Manner,
     message: Frame<'f>,
     begun: deflate::Begun,
     packed: &'f mut Vec<u8>,
+    worked: &mut usize,
 ) -> Result<Frame<'f>, Violation> {
     let compressed = link::borrow(|link| {
         let Some(codec) = &mut link.codec else { return Ok(None) };
@@ -180,7 +188,9 @@ fn pack<'f>(
         let came = if message.opcode == OpCode::Text { wire::OpCode::Text } else { wire::OpCode::Binary };
         let opcode = begun.unwrap_or(came);
         let message = wire::deflate::Message { opcode, compressed: begun.is_some(), payload: &message.payload };
-        link.rsv1 = manner.answer(codec, &message, packed)?;
+        let answer = manner.answer(codec, &message, packed)?;
+        link.rsv1 = answer.compressed;
+        *worked += answer.worked;
         Ok(Some(opcode))
     })?;
     Ok(match compressed {
@@ -236,6 +246,9 @@ impl Pool {
 thread_local! {
     static POOL: RefCell<Pool> = RefCell::new(Pool::default());
 }
+
+/// Bytes that are compressed or decompressed before other tasks have their turn: some milliseconds, or one message.
+const TIRED: usize = 1 << 20;
 
 /// Bytes: the largest buffer for compressed replies that an engine keeps.
 const PACKED: usize = 64 << 10;

@@ -299,3 +299,24 @@ fn flags_of_compression_need_compression() {
         assert_eq!(run(&["--permessage-deflate", "on", flag, value]).0, Some(2), "{flag} {value}");
     }
 }
+
+#[test]
+fn messages_much_larger_than_they_came_keep_nobody_waiting() {
+    const MESSAGES: usize = 16;
+    let server = Server::start(&["--permessage-deflate", "on", "--threads", "1"]);
+    let (mut greedy, mut other) = (Deflating::connect(&server), server.connect());
+    let message = vec![0; 2 << 20];
+    let packed = rsv1(frame(Binary, &greedy.compressed(&message)));
+    greedy.client.send(&packed.repeat(MESSAGES));
+    other.send(&frame(Text, b"me too"));
+    assert_eq!(other.frame(), (0x81, b"me too".to_vec()));
+    // All replies together are no larger than what one turn may send.
+    let mut arrived = vec![0; 1 << 20];
+    let arrived = greedy.client.stream.peek(&mut arrived).unwrap();
+    for number in 0..MESSAGES {
+        let (compressed, kind, reply) = greedy.message();
+        assert!(compressed && kind == 2 && reply == message, "number {number}");
+    }
+    let reply = greedy.compressed(&message).len();
+    assert!(arrived < MESSAGES * reply, "all {arrived} B were sent before the other connection had its turn");
+}

@@ -22,7 +22,7 @@ pub mod window;
 pub use codec::{Codec, Shared};
 pub use compressor::{Compressor, Effort, Level, MemoryLevel, Workspace};
 pub use decompressor::{Decompressor, Output};
-pub use echo::{EchoedDeflated, Message, Replies, Uncompressed, answer, echo_deflated};
+pub use echo::{Answer, EchoedDeflated, Message, Replies, Uncompressed, answer, echo_deflated};
 pub use negotiation::{Agreed, ClientWindow, Direction, Offer, Policy, Refused};
 pub use window::WindowBits;
 

@@ -101,7 +101,7 @@ struct EchoArgs {
     /// One write per read (cork), one per frame, or one per frame without copying the payload (vectored)
     #[arg(long, value_name = "MODE", value_enum, default_value_t = WriteMode::Cork)]
     write: WriteMode,
-    /// Most bytes that one read takes, 128 B to 16 MiB [default: 256 KiB on the lane, which takes no more; off it 8 KiB,
+    /// Most bytes that one read takes, 128 B to 16 MiB [default: 512 KiB on the lane, which takes no more; off it 8 KiB,
     /// more after larger messages]
     #[arg(long, value_name = "BYTES", value_parser = read_buffer)]
     read_buffer: Option<ByteSize>,
@@ -123,8 +123,8 @@ struct DeflateArgs {
     /// Smallest message whose reply is compressed; what smaller ones save is not worth the time [default: 64 B]
     #[arg(long, value_name = "BYTES")]
     deflate_threshold: Option<ByteSize>,
-    /// Whose messages may refer to earlier ones, if the client agrees: smaller, for at most 170 KiB (server) and 50 KiB
-    /// (client) of every connection that has used it [default: off]
+    /// Whose messages may refer to earlier ones, if the client agrees: smaller, for at most 170 KiB (server; 200 KiB with
+    /// --deflate-memory 9) and 50 KiB (client) of every connection that has used it [default: off]
     #[arg(long, value_name = "off|server|client|both", value_enum, hide_possible_values = true)]
     deflate_context_takeover: Option<ContextTakeover>,
     /// Window, as a power of two in bytes: how far back messages may refer, 9 to 15 [default: 15]

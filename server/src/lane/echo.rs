@@ -9,7 +9,7 @@ use socket2::SockRef;
 use wire::deflate::{Codec, EchoedDeflated, echo_deflated};
 use wire::{Echoed, End, Limits};
 
-use super::line::send;
+use super::line::{TURN_NS, send};
 use crate::config::Config;
 use crate::{cost, deflate};
 
@@ -42,6 +42,8 @@ pub(super) enum Left {
     /// In the buffer itself.
     InPlace(Range<usize>),
     Apart(Vec<u8>),
+    /// None; but the turn is over, and whole frames may lie behind those that were echoed.
+    ForNextTurn,
 }
 
 impl Echo {
@@ -99,19 +101,24 @@ impl Echo {
         loop {
             let bytes = &mut bytes[done..];
             self.replies.clear();
-            let EchoedDeflated { consumed, written, messages, end } = manner
+            let EchoedDeflated { consumed, written, messages, worked, end } = manner
                 .share(|shared| echo_deflated(bytes, &self.limits, &manner.replies, codec, shared, &mut self.replies));
             let replies = if self.replies.is_empty() { &bytes[..written] } else { &self.replies[..] };
             let sent = if replies.is_empty() { 0 } else { send(stream, replies)? };
             let unsent = replies[sent..].to_vec();
             let length = replies.len();
-            self.count(messages, length, DEFLATED);
+            self.count(messages, length.max(worked), DEFLATED);
             if self.replies.capacity() > KEPT {
                 self.replies = Vec::new();
             }
             done += consumed;
-            if end.is_some() || !unsent.is_empty() {
-                let left = if unsent.is_empty() { Left::Nothing } else { Left::Apart(unsent) };
+            let tired = end.is_none() && self.spent > TURN_NS;
+            if end.is_some() || !unsent.is_empty() || tired {
+                let left = match () {
+                    () if !unsent.is_empty() => Left::Apart(unsent),
+                    () if tired => Left::ForNextTurn,
+                    () => Left::Nothing,
+                };
                 return Ok(Exchanged { consumed: done, left, end: end.unwrap_or(End::Partial) });
             }
         }

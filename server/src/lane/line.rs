@@ -150,6 +150,10 @@ impl Line {
             Left::Nothing => Vec::new(),
             Left::InPlace(replies) => bytes[replies].to_vec(),
             Left::Apart(replies) => replies,
+            Left::ForNextTurn => {
+                let behind = begin(&bytes[consumed..], &mut desk.spares);
+                return self.take_another_turn(behind);
+            }
         };
         let behind = begin(&bytes[consumed..], &mut desk.spares);
         self.hold(end, unsent, 0, behind)
@@ -202,8 +206,16 @@ impl Line {
         desk.spares.put(bytes);
         match left {
             Left::Apart(replies) => self.hold(end, replies, 0, behind),
-            _ => self.hold(end, Vec::new(), 0, behind),
+            Left::ForNextTurn => self.take_another_turn(behind),
+            Left::Nothing | Left::InPlace(_) => self.hold(end, Vec::new(), 0, behind),
         }
+    }
+
+    /// Goes on with what was read `behind` the replies when it is this line's turn again: its socket is ready to be
+    /// written to, so that this is soon.
+    fn take_another_turn(&mut self, behind: Vec<u8>) -> Served {
+        self.held = Some(Box::new(Held::Unsent { replies: Vec::new(), sent: 0, behind }));
+        Served::Turns(EventFlags::OUT)
     }
 
     /// Keeps for the next turn what is neither sent nor echoed, or leaves the lane with it.
@@ -278,5 +290,6 @@ const CALLS_NS: u64 = 5_000;
 
 /// Nanoseconds, about: after so much of it a turn ends, and accepts, timers and protocol tasks have theirs. tokio's timers
 /// tick once in a millisecond. A line is served to its end, so that others wait for 3 ms longer at the most (a full
-/// buffer of empty messages), but for messages that are decompressed (16 MiB take some 50 ms).
-const TURN_NS: u64 = 1_000_000;
+/// buffer of empty messages), or one message that is decompressed (16 MiB take some 50 ms, and ten times that if it was
+/// made to).
+pub(super) const TURN_NS: u64 = 1_000_000;

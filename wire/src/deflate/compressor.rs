@@ -78,7 +78,12 @@ impl Compressor {
                         history.drain(..gone);
                         self.matcher.slide(gone);
                     }
-                    let start = history.len();
+                    let (start, needed) = (history.len(), history.len() + piece.len());
+                    if needed > history.capacity() {
+                        // Twice as much each time, and twice the window at the end: the vector's own growth may go beyond.
+                        let most = (2 * self.window.size()).max(needed);
+                        history.reserve_exact(needed.next_power_of_two().min(most) - start);
+                    }
                     history.extend_from_slice(piece);
                     compress(&mut self.matcher, history, start, window, workspace, &mut bits);
                 }

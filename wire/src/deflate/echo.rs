@@ -37,8 +37,19 @@ pub struct EchoedDeflated {
     pub written: usize,
     /// Replies in either place.
     pub messages: usize,
-    /// Why it ended at `consumed`; `None` if `out` is so large that it is to be sent before more is read.
+    /// Bytes that were compressed or decompressed.
+    pub worked: usize,
+    /// Why it ended at `consumed`; `None` if it has done enough for now: `out` is to be sent before more is read.
     pub end: Option<End>,
+}
+
+/// What [`answer`] made of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Whether the reply is compressed.
+    pub compressed: bool,
+    /// Bytes of the message as it came and decompressed.
+    pub worked: usize,
 }
 
 /// As [`echo_in_place`], for a connection with a `codec`: whole frames with a compressed message are decompressed, checked
@@ -54,8 +65,8 @@ pub fn echo_deflated(
     shared: &mut Shared,
     out: &mut Vec<u8>,
 ) -> EchoedDeflated {
-    let mut echoed = EchoedDeflated { consumed: 0, written: 0, messages: 0, end: None };
-    while out.len() < FULL {
+    let mut echoed = EchoedDeflated { consumed: 0, written: 0, messages: 0, worked: 0, end: None };
+    while out.len() < FULL && echoed.worked < TIRED {
         if replies.uncompressed == Uncompressed::AsIs {
             let from = echoed.consumed;
             let Echoed { consumed, written, messages, end } = echo_in_place(&mut buf[from..], limits);
@@ -81,9 +92,12 @@ pub fn echo_deflated(
         apply_mask(payload, frame.key);
         let start = out.len();
         let message = Message { opcode: frame.opcode, compressed: frame.compressed, payload };
-        if let Err(violation) = reply(&message, replies, codec, shared, out) {
-            out.truncate(start);
-            return EchoedDeflated { end: Some(End::Violation(violation)), ..echoed };
+        match reply(&message, replies, codec, shared, out) {
+            Ok(worked) => echoed.worked += worked,
+            Err(violation) => {
+                out.truncate(start);
+                return EchoedDeflated { end: Some(End::Violation(violation)), ..echoed };
+            }
         }
         echoed.messages += 1;
     }
@@ -101,22 +115,22 @@ pub struct Message<'m> {
     pub payload: &'m [u8],
 }
 
-/// Appends the frame that answers `message` to `out`.
+/// Appends the frame that answers `message` to `out`; how many bytes that was work on.
 fn reply(
     message: &Message<'_>,
     replies: &Replies,
     codec: &mut Codec,
     shared: &mut Shared,
     out: &mut Vec<u8>,
-) -> Result<(), Violation> {
+) -> Result<usize, Violation> {
     let start = out.len();
     out.extend_from_slice(&[0; ROOM]);
-    let compressed = answer(message, replies, codec, shared, out)?;
+    let Answer { compressed, worked } = answer(message, replies, codec, shared, out)?;
     put_header(out, start, message.opcode, compressed);
-    Ok(())
+    Ok(worked)
 }
 
-/// Appends the payload that answers `message` to `out`, and tells whether it is compressed.
+/// Appends the payload that answers `message` to `out`.
 ///
 /// # Errors
 /// What is wrong with the message: not UTF-8, corrupt, or too big.
@@ -126,20 +140,23 @@ pub fn answer(
     codec: &mut Codec,
     shared: &mut Shared,
     out: &mut Vec<u8>,
-) -> Result<bool, Violation> {
+) -> Result<Answer, Violation> {
+    let mut worked = message.payload.len();
     let check = |plain: &[u8]| {
         let valid = message.opcode != OpCode::Text || simdutf8::basic::from_utf8(plain).is_ok();
         if valid { Ok(()) } else { Err(Violation::InvalidUtf8) }
     };
     if message.compressed {
-        return codec.recompress(shared, message.payload, replies.max_message_size, out, |plain, out| {
+        let compressed = codec.recompress(shared, message.payload, replies.max_message_size, out, |plain, out| {
             check(plain)?;
+            worked += plain.len();
             let compressed = plain.len() >= replies.threshold;
             if !compressed {
                 out.extend_from_slice(plain);
             }
             Ok(compressed)
-        });
+        })?;
+        return Ok(Answer { compressed, worked });
     }
     check(message.payload)?;
     let compressed = replies.uncompressed == Uncompressed::Compressed && message.payload.len() >= replies.threshold;
@@ -148,7 +165,7 @@ pub fn answer(
     } else {
         out.extend_from_slice(message.payload);
     }
-    Ok(compressed)
+    Ok(Answer { compressed, worked })
 }
 
 /// Puts the header in front of the payload that stands [`ROOM`] bytes behind `start`, to the end of `out`.
@@ -209,6 +226,9 @@ const RSV1: u8 = RSV1_BIT >> 4;
 
 /// Bytes left for the header before its payload's length is known: the header of most compressed messages.
 const ROOM: usize = 4;
+
+/// Bytes that are compressed or decompressed before others are to have their turn: some milliseconds, or one message.
+const TIRED: usize = 1 << 20;
 
 /// Bytes of replies that are to be sent before more are made: what a peer makes us keep is this and one reply.
 const FULL: usize = 256 << 10;

@@ -112,6 +112,9 @@ fn memory_is_what_the_documentation_says() {
     let mut compressor = compressor(Level::default(), 15, true);
     (0..1000).for_each(|seed| drop(compress(&mut compressor, &mut workspace, &json(seed, 4096))));
     assert!(compressor.memory() <= 168 << 10, "{} B", compressor.memory());
+    let mut odd = self::compressor(Level::default(), 15, true);
+    (0..1000).for_each(|seed| drop(compress(&mut odd, &mut workspace, &json(seed, 1000))));
+    assert!(odd.memory() <= 168 << 10, "{} B after messages of 1,000 B", odd.memory());
     drop(compress(&mut compressor, &mut workspace, &noise(1, 4 << 20)));
     assert!(compressor.memory() <= 168 << 10, "{} B after 4 MiB", compressor.memory());
     assert!(workspace.memory() <= 160 << 10, "{} B of workspace", workspace.memory());
