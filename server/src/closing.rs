@@ -19,14 +19,22 @@ pub(crate) fn append_close(out: &mut Vec<u8>, code: CloseCode, reason: &str) {
 }
 
 /// Sends `unsent`, whose end is a Close frame, ends this side of the stream, and reads until the peer has ended its
-/// own; all that within `limit`.
+/// own, for `limit` at the most. The reply before the Close frame may be large: while the peer takes some of it within
+/// every `limit`, it is waited for.
 ///
 /// A socket closed with bytes unread is reset, and a reset destroys what the peer has not read yet: the Close frame
 /// that says what was wrong. Hence whatever still comes is read and thrown away (RFC 6455, 7.1.1).
 pub(crate) async fn close(mut stream: TcpStream, unsent: Vec<u8>, limit: Duration) {
+    let mut sent = 0;
+    while sent < unsent.len() {
+        match timeout(limit, stream.write(&unsent[sent..])).await {
+            Ok(Ok(count)) if count > 0 => sent += count,
+            // Whether it went well is the peer's business: there is nobody left to tell.
+            _ => return,
+        }
+    }
+    drop(unsent);
     let farewell = async {
-        stream.write_all(&unsent).await?;
-        drop(unsent);
         stream.shutdown().await?;
         let mut discarded = 0;
         let mut buffer = vec![0; DISCARD_BUFFER];
@@ -38,7 +46,7 @@ pub(crate) async fn close(mut stream: TcpStream, unsent: Vec<u8>, limit: Duratio
         }
         Ok::<_, std::io::Error>(())
     };
-    // Whether it went well is the peer's business: there is nobody left to tell.
+    // As above.
     let _ = timeout(limit, farewell).await;
 }
 

@@ -56,6 +56,25 @@ fn a_reply_under_way_is_finished_first() {
 }
 
 #[test]
+fn a_reply_under_way_may_take_longer_than_the_close_timeout() {
+    let mut server = Server::start(&["--threads", "1", "--close-timeout", "2s"]);
+    let mut client = server.connect();
+    let large = payload(16 << 20);
+    client.send(&frame(Binary, &large));
+    client.stream.read_exact(&mut [0; 10]).unwrap();
+    server.signal(Signal::TERM);
+    let mut echoed = vec![0; large.len()];
+    for piece in echoed.chunks_mut(1 << 20) {
+        client.stream.read_exact(piece).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    assert!(echoed == large);
+    client.expect_close(1001);
+    client.finish();
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
 fn connections_that_do_not_close_are_dropped_at_the_deadline() {
     for runtime in RUNTIMES {
         let mut server = Server::start(&["--runtime", runtime, "--drain-timeout", "300ms"]);
