@@ -62,4 +62,7 @@ pub enum Error {
     /// Signal handlers could not be installed.
     #[error("installing signal handlers: {0}")]
     Signals(#[source] io::Error),
+    /// What was asked for cannot be printed.
+    #[error("writing to stdout: {0}")]
+    Stdout(#[source] io::Error),
 }

@@ -31,10 +31,15 @@ impl Server {
 
     /// Starts `command`, which must end up as an `echo-server`, likewise.
     pub fn spawn(command: &mut Command) -> Self {
+        Self::spawn_with_stderr(command, Stdio::piped())
+    }
+
+    /// Likewise, with a stderr of the test's choice.
+    pub fn spawn_with_stderr(command: &mut Command, stderr: impl Into<Stdio>) -> Self {
         let mut child = command
             .args(["--listen", "127.0.0.1:0"])
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(stderr)
             .spawn()
             .expect("the server starts");
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -47,7 +52,9 @@ impl Server {
         let Some(port) = port else {
             let mut stderr = String::new();
             let _ = child.kill();
-            child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+            if let Some(mut reader) = child.stderr.take() {
+                reader.read_to_string(&mut stderr).unwrap();
+            }
             panic!("not a ready line: {line:?}; stderr: {stderr}");
         };
         Self { child, port, _stdout: stdout }
