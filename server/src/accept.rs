@@ -1,55 +1,117 @@
 //! Accepting: the loop over one listener, which survives every error of accept.
 
-use std::io;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use rustix::net::{SocketFlags, acceptfrom_with};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use crate::http;
-use crate::worker::Worker;
+use crate::placement::Placement;
 
-/// Accepts connections and starts their handshakes until the worker drains.
-pub(crate) async fn accept_loop(worker: Arc<Worker>, listener: Arc<TcpListener>) {
-    let mut draining = pin!(worker.drain.wait());
-    let mut backoff = Backoff::default();
-    while !worker.drain.started() {
-        let accepted = tokio::select! {
-            biased;
-            () = &mut draining => return,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                backoff = Backoff { warned: backoff.warned, ..Backoff::default() };
-                match worker.admit() {
-                    Some(admission) => drop(tokio::spawn(http::serve(admission, stream, peer))),
-                    None => turn_away(&stream),
-                }
-            }
-            Err(error) => {
-                let pause = backoff.after(&error);
-                worker.pausing.fetch_add(1, Ordering::Relaxed);
-                tokio::select! {
-                    () = &mut draining => return,
-                    () = sleep(pause) => {}
-                }
-                worker.pausing.fetch_sub(1, Ordering::Relaxed);
+/// A listening socket that a runtime watches. (tokio's own would have the runtime that accepts watch the connection too,
+/// which may be served by another.)
+pub(crate) type Listener = AsyncFd<TcpListener>;
+
+/// Has the current runtime watch a listening socket.
+///
+/// # Errors
+/// When it cannot.
+#[allow(unsafe_code)]
+pub(crate) fn watch(listener: TcpListener) -> io::Result<Arc<Listener>> {
+    // SAFETY: the listener names one descriptor for ever, which it owns and which thus stays open as long as it.
+    let watched = unsafe { AsyncFd::register_with_interest(listener, Interest::READABLE) };
+    Ok(Arc::new(watched?))
+}
+
+/// Starts to accept on `listeners`, until what `placement` says.
+pub(crate) fn start(placement: &Arc<Placement>, listeners: &[Arc<Listener>]) -> Vec<JoinHandle<()>> {
+    let start = |listener| tokio::spawn(accept_loop(Arc::clone(placement), Arc::clone(listener)));
+    listeners.iter().map(start).collect()
+}
+
+/// Waits for the accept loops to end, and closes their listeners. Connections that the kernel has completed are accepted
+/// before: they are open as far as their clients know, and closing the listener would reset them.
+pub(crate) async fn finish(
+    placement: &Placement,
+    loops: Vec<JoinHandle<()>>,
+    listeners: Vec<Arc<Listener>>,
+    backlog: u32,
+) {
+    for accepting in loops {
+        if let Err(panic) = accepting.await {
+            std::panic::resume_unwind(panic.into_panic());
+        }
+    }
+    for listener in listeners {
+        // No more than were waiting when it began: clients that go on connecting would keep it from ending.
+        for _ in 0..=backlog {
+            match accept(listener.get_ref()) {
+                Ok((stream, peer)) => placement.place(stream, peer),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(_) => break,
             }
         }
     }
 }
 
+/// Accepts connections and has their handshakes started until draining starts.
+async fn accept_loop(placement: Arc<Placement>, listener: Arc<Listener>) {
+    let mut draining = pin!(placement.drain().wait());
+    let mut backoff = Backoff::default();
+    while !placement.drain().started() {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut draining => return,
+            accepted = listener.async_io(Interest::READABLE, accept) => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                backoff = Backoff { warned: backoff.warned, ..Backoff::default() };
+                placement.place(stream, peer);
+            }
+            Err(error) => {
+                let pause = backoff.after(&error);
+                placement.pausing().fetch_add(1, Ordering::Relaxed);
+                tokio::select! {
+                    () = &mut draining => return,
+                    () = sleep(pause) => {}
+                }
+                placement.pausing().fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// The next connection that waits, as a socket that does not block.
+fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (stream, peer) = acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+    let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+    let peer = peer.ok_or_else(|| io::Error::other("a peer without an IP address"))?;
+    Ok((stream.into(), canonical(peer)))
+}
+
+/// The address of an IPv4 peer as such, also where it came by a socket for IPv6.
+fn canonical(peer: SocketAddr) -> SocketAddr {
+    match peer {
+        SocketAddr::V6(v6) => v6.ip().to_ipv4_mapped().map_or(peer, |ip| SocketAddr::from((ip, v6.port()))),
+        SocketAddr::V4(_) => peer,
+    }
+}
+
 /// Tells a client over `--max-connections` so, without waiting for it: what it sent is left unread if it is not there
 /// yet, so that it may see a reset instead.
-fn turn_away(stream: &TcpStream) {
-    let _ = stream.try_write(BUSY);
-    let _ = socket2::SockRef::from(stream).shutdown(std::net::Shutdown::Write);
+pub(crate) fn turn_away(mut stream: &TcpStream) {
+    let _ = stream.write(BUSY);
+    let _ = stream.shutdown(Shutdown::Write);
     // A request left in the buffer would turn the close into a reset, which may overtake the answer.
-    let _ = stream.try_read(&mut [0; 4096]);
+    let _ = stream.read(&mut [0; 4096]);
 }
 
 /// Pauses between attempts that fail, doubling up to a limit.
@@ -103,5 +165,13 @@ mod tests {
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 1000]);
         backoff.failures = u32::MAX - 1;
         assert_eq!(backoff.next(), LONGEST_PAUSE);
+    }
+
+    #[test]
+    fn a_mapped_peer_is_an_ipv4_peer() {
+        let seen = |peer: &str| canonical(peer.parse().unwrap()).to_string();
+        assert_eq!(seen("[::ffff:192.0.2.1]:80"), "192.0.2.1:80");
+        assert_eq!(seen("192.0.2.1:80"), "192.0.2.1:80");
+        assert_eq!(seen("[fe80::1%3]:80"), "[fe80::1%3]:80");
     }
 }

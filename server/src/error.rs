@@ -59,6 +59,15 @@ pub enum Error {
         /// The worker's index, from 0.
         worker: usize,
     },
+    /// The thread that accepts connections for all workers could not be started.
+    #[error("the accepting thread: {0}")]
+    Acceptor(#[source] io::Error),
+    /// The thread that accepts connections for all workers ended although nobody asked it to.
+    #[error("the accepting thread panicked")]
+    AcceptorPanicked,
+    /// `--balance kernel` was asked for where all threads share one listening socket.
+    #[error("--balance kernel does not go with --runtime work-stealing, whose threads share one listening socket")]
+    NoBalance,
     /// Signal handlers could not be installed.
     #[error("installing signal handlers: {0}")]
     Signals(#[source] io::Error),

@@ -29,6 +29,7 @@ mod link;
 mod listener;
 mod logging;
 mod message;
+mod placement;
 mod worker;
 
 pub use error::Error;

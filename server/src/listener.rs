@@ -1,4 +1,4 @@
-//! Listening sockets: one per worker and address, their options set before they listen, and what the kernel granted.
+//! Listening sockets: one per address, or one per worker and address (`--balance kernel`), their options set before they listen, and what the kernel granted.
 //!
 //! Linux copies a listener's options to the sockets it accepts, so that they are set here once and cost nothing per
 //! connection. (TCP_QUICKACK is the exception: the connection sets it.) The buffers must be set before `listen`, as
@@ -10,13 +10,13 @@ use std::net::{SocketAddr, TcpListener};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::Error;
-use crate::config::{Config, Granted, Runtime, SocketOptions};
+use crate::config::{Config, Granted, SocketOptions};
 use crate::int_option::IntOption;
 
 /// Bound, listening sockets for [`crate::run`].
 #[derive(Debug)]
 pub struct Listeners {
-    /// One list per worker, an entry per address (a single list for the work-stealing runtime).
+    /// A list for everyone who accepts, with an entry per address.
     pub(crate) shards: Vec<Vec<TcpListener>>,
     /// The addresses bound, with the port that the kernel picked where it was 0.
     pub addresses: Vec<SocketAddr>,
@@ -24,26 +24,26 @@ pub struct Listeners {
     pub granted: Granted,
 }
 
-/// Binds every address of the configuration, once per shard.
+/// Binds every address of the configuration, once for everyone who accepts.
 ///
 /// # Errors
 /// An address that cannot be bound, or an option that the kernel refuses for another reason than its size.
 pub fn bind(config: &Config) -> Result<Listeners, Error> {
-    let count = match config.workers.runtime {
-        Runtime::Sharded => config.workers.threads.get(),
-        Runtime::WorkStealing => 1,
-    };
+    let count = config.workers.listeners();
     let mut shards: Vec<Vec<TcpListener>> = (0..count).map(|_| Vec::new()).collect();
     let mut addresses = Vec::new();
     let mut granted = Granted::default();
     for &wanted in &config.listen {
         let fail = |source| Error::Listen { address: wanted, source };
         // The first binds without SO_REUSEPORT, so that a port in use is an error even if its owner shares it: a
-        // second server would silently take half of the connections. It shares the port with its siblings after that.
+        // second server would silently take half of the connections. It shares the port with its siblings after that,
+        // and with whoever else asks to, which is why a socket without siblings does not share.
         let first = open(wanted, &config.socket)?;
         granted = first.granted;
         first.socket.bind(&wanted.into()).map_err(fail)?;
-        first.socket.set_reuse_port(true).map_err(fail)?;
+        if count > 1 {
+            first.socket.set_reuse_port(true).map_err(fail)?;
+        }
         let address = local_address(&first.socket).map_err(fail)?;
         let mut sockets = vec![first.socket];
         while sockets.len() < count {

@@ -146,13 +146,16 @@ fn busy_poll() {
 
 #[test]
 fn defer_accept_and_fast_open() {
-    let (server, _client, sockets) = with(&["--defer-accept", "5", "--fast-open", "64", "--threads", "2"]);
-    assert_eq!(sockets.listeners.len(), 2, "one listener per worker");
-    for listener in &sockets.listeners {
-        let seconds = tcp_option(listener, libc::TCP_DEFER_ACCEPT);
-        assert!(seconds >= 5, "{seconds}");
-        assert_eq!(granted(&server, "defer_accept"), seconds);
-        assert_eq!(tcp_option(listener, libc::TCP_FASTOPEN), 64);
+    for (balance, count) in [("exact", 1), ("kernel", 2)] {
+        let flags = ["--defer-accept", "5", "--fast-open", "64", "--threads", "2", "--balance", balance];
+        let (server, _client, sockets) = with(&flags);
+        assert_eq!(sockets.listeners.len(), count, "one listener for all workers, or one per worker");
+        for listener in &sockets.listeners {
+            let seconds = tcp_option(listener, libc::TCP_DEFER_ACCEPT);
+            assert!(seconds >= 5, "{seconds}");
+            assert_eq!(granted(&server, "defer_accept"), seconds);
+            assert_eq!(tcp_option(listener, libc::TCP_FASTOPEN), 64);
+        }
     }
 }
 
