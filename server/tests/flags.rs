@@ -159,29 +159,13 @@ fn defer_accept_and_fast_open() {
     }
 }
 
-/// Stops the server, and waits until every thread has: the signal takes effect late.
-fn stop(server: &Server) {
-    server.signal(Signal::STOP);
-    let tasks = format!("/proc/{}/task", server.child.id());
-    let stopped = |task: std::io::Result<std::fs::DirEntry>| {
-        // The state follows the name, which is in parentheses.
-        let stat = std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap();
-        stat.rsplit_once(") ").unwrap().1.starts_with('T')
-    };
-    let deadline = Instant::now() + support::PATIENCE;
-    while !std::fs::read_dir(&tasks).unwrap().all(stopped) {
-        assert!(Instant::now() < deadline, "it does not stop");
-        std::thread::sleep(std::time::Duration::from_millis(1));
-    }
-}
-
 #[test]
 fn backlog() {
     // For a listener the kernel reports the backlog as tcpi_sacked, `ss` as Send-Q; connections beyond it are not
     // completed. A backlog of N lets N + 1 wait.
     let server = Server::start(&["--backlog", "3", "--threads", "1"]);
     assert_eq!(granted(&server, "backlog"), 3);
-    stop(&server);
+    server.stop();
     let address = SocketAddr::from(([127, 0, 0, 1], server.port));
     let waiting: Vec<TcpStream> = (0..20)
         .map_while(|_| TcpStream::connect_timeout(&address, std::time::Duration::from_millis(300)).ok())

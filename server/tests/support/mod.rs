@@ -65,6 +65,22 @@ impl Server {
         kill_process(pid, signal).unwrap();
     }
 
+    /// Stops it, and waits until every thread has: the signal takes effect late.
+    pub fn stop(&self) {
+        self.signal(Signal::STOP);
+        let tasks = format!("/proc/{}/task", self.child.id());
+        let stopped = |task: std::io::Result<std::fs::DirEntry>| {
+            // The state follows the name, which is in parentheses.
+            let stat = std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap();
+            stat.rsplit_once(") ").unwrap().1.starts_with('T')
+        };
+        let deadline = Instant::now() + PATIENCE;
+        while !std::fs::read_dir(&tasks).unwrap().all(stopped) {
+            assert!(Instant::now() < deadline, "it does not stop");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// Waits for the end, which something must have asked for.
     pub fn wait(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
@@ -156,7 +172,8 @@ pub fn allow_descriptors(needed: u64) {
 pub const UPGRADE: &str = "GET /chat HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
 
-fn upgraded(mut stream: TcpStream) -> Client {
+/// The client of a connection on which an upgrade has been asked for.
+pub fn upgraded(mut stream: TcpStream) -> Client {
     let head = read_head(&mut stream);
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
     assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
