@@ -1,6 +1,7 @@
 //! The program around [`crate::run`]: arguments in, ready lines and an exit code out.
 
 mod args;
+mod listen;
 mod values;
 
 use std::ffi::OsString;
@@ -26,14 +27,15 @@ pub fn main(program: &'static str, args: impl IntoIterator<Item = OsString>) -> 
         Err(error) => return show(&error),
     };
     let (log_format, print_config) = (args.log_format(), args.print_config());
+    logging::init(log_format);
     let config = match args.lower() {
         Ok(config) => config,
         Err(error) => {
             complain(&error);
-            return ExitCode::from(2);
+            // Every other error is of flags that do not go together, or not with this machine.
+            return ExitCode::from(if matches!(error, Error::Name { .. }) { 1 } else { 2 });
         }
     };
-    logging::init(log_format);
     let outcome = if print_config { print_effective(&config) } else { serve(config) };
     outcome.unwrap_or_else(|error| {
         complain(&error);

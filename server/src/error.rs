@@ -14,6 +14,16 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
+    /// A name to listen on cannot be looked up.
+    #[error("--listen {host}:{port}: {source}")]
+    Name {
+        /// The name as given.
+        host: String,
+        /// The port as given.
+        port: u16,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// The kernel refused a socket option outright (a smaller grant is a warning, not an error).
     #[error("--{flag}: {source}")]
     SocketOption {

@@ -1,12 +1,12 @@
 //! The flags, by concern, and what they mean: the one place where a [`Config`] is made.
 
-use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 
 use bytesize::ByteSize;
 use clap::Parser;
 use wire::deflate::{Level, MemoryLevel, WindowBits};
 
+use super::listen::{Listen, resolve};
 use super::values::{Pin, Switch, level, memory_level, read_buffer, window_bits};
 use crate::config::{
     Balance, Config, ContextTakeover, DeflateOptions, EchoOptions, Limits, Runtime, SocketOptions, UncompressedReply,
@@ -22,9 +22,10 @@ use crate::{Error, cpus};
 #[derive(Debug, Parser)]
 #[command(version, args_override_self = true, max_term_width = 110)]
 pub(super) struct Args {
-    /// Address to listen on; repeatable; port 0 picks a free one
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8181")]
-    listen: Vec<SocketAddr>,
+    /// Address to listen on, or name: every address of this machine that it stands for. Repeatable. Port 0 picks a free one
+    /// for each address. [::] takes IPv4 as well, unless an IPv4 address with the same port is given too
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8181")]
+    listen: Vec<Listen>,
     /// Print the effective configuration as JSON (what /config serves) and exit
     #[arg(long)]
     print_config: bool,
@@ -194,7 +195,7 @@ impl Args {
         let bytes = |size: ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
         Ok(Config {
             version: env!("CARGO_PKG_VERSION"),
-            listen,
+            listen: resolve(&listen)?,
             workers: Workers {
                 runtime: workers.runtime,
                 threads: match workers.threads {
