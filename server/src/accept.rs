@@ -13,6 +13,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
+use crate::drain::REQUEST_GRACE;
 use crate::placement::Placement;
 
 /// A listening socket that a runtime watches. (tokio's own would have the runtime that accepts watch the connection too,
@@ -36,27 +37,39 @@ pub(crate) fn start(placement: &Arc<Placement>, listeners: &[Arc<Listener>]) -> 
     listeners.iter().map(start).collect()
 }
 
-/// Waits for the accept loops to end, and closes their listeners. Connections that the kernel has completed are accepted
+/// Waits for the tasks that bring connections to end, and closes their listeners. Connections that the kernel has completed are accepted
 /// before: they are open as far as their clients know, and closing the listener would reset them.
 pub(crate) async fn finish(
     placement: &Placement,
-    loops: Vec<JoinHandle<()>>,
+    tasks: Vec<JoinHandle<()>>,
     listeners: Vec<Arc<Listener>>,
     backlog: u32,
 ) {
-    for accepting in loops {
-        if let Err(panic) = accepting.await {
+    for task in tasks {
+        if let Err(panic) = task.await {
             std::panic::resume_unwind(panic.into_panic());
         }
     }
+    let deadline = Instant::now() + REQUEST_GRACE;
     for listener in listeners {
-        // No more than were waiting when it began: clients that go on connecting would keep it from ending.
-        for _ in 0..=backlog {
+        // No more than the kernel keeps ready: clients that go on connecting would keep it from ending.
+        let mut left = u64::from(backlog) + 1;
+        while left > 0 {
             match accept(listener.get_ref()) {
                 Ok((stream, peer)) => placement.place(stream, peer),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(_) => break,
+                // A descriptor may be had as soon as a connection has ended.
+                Err(_) if Instant::now() < deadline => {
+                    sleep(BETWEEN_LAST_ATTEMPTS).await;
+                    continue;
+                }
+                Err(error) => {
+                    tracing::warn!("connections that waited to be accepted are reset: {error}");
+                    break;
+                }
             }
+            left -= 1;
         }
     }
 }
@@ -147,6 +160,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 
 /// Long enough to cost nothing, short enough that freed descriptors are used soon.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Between two attempts of a server that goes down without descriptors: it has a second at the most.
+const BETWEEN_LAST_ATTEMPTS: Duration = Duration::from_millis(10);
 
 /// A server out of descriptors for an hour says so 360 times instead of 3,600.
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);

@@ -58,7 +58,8 @@ impl Placement {
 /// All workers, for one thread that accepts for them.
 #[derive(Debug, Default)]
 pub(crate) struct Fewest {
-    drain: Drain,
+    /// Started when the thread is to accept no more.
+    pub(crate) drain: Arc<Drain>,
     pausing: AtomicUsize,
     seats: Vec<Seat>,
     /// Where the search for the fewest begins: behind the worker found last, so that workers with equally many take
@@ -107,7 +108,7 @@ pub(crate) struct Accepted {
     peer: SocketAddr,
 }
 
-/// Starts the handshakes of the connections handed to a worker, until no more can come.
+/// Starts the handshakes of the connections handed to a worker, until no more can come: the thread that accepts has ended.
 pub(crate) async fn receive(mut queue: UnboundedReceiver<Accepted>) {
     while let Some(accepted) = queue.recv().await {
         serve(accepted);

@@ -52,12 +52,6 @@ impl Worker {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Tells the connections that the server is going down.
-    fn start_drain(&self) {
-        self.drain.start();
-        self.lane.iter().for_each(|lane| lane.ring());
-    }
-
     /// Whether tokio has anything to do here but to accept, while `on_lane` connections are on the lane. (Its timers
     /// and tasks are those of the other connections and of accept loops that pause.)
     pub(crate) fn is_elsewhere(&self, on_lane: usize) -> bool {
@@ -103,8 +97,8 @@ enum Source {
 #[derive(Debug)]
 pub(crate) struct Fleet {
     workers: Vec<Arc<Worker>>,
-    /// What the accepting thread does.
-    acceptor: Option<Arc<Placement>>,
+    /// Tells the accepting thread that the server is going down.
+    acceptor: Option<Arc<Drain>>,
     /// Resolves when the worker's thread has ended (at the end the accepting one's); an error if it panicked.
     ended: Vec<oneshot::Receiver<()>>,
 }
@@ -140,21 +134,19 @@ impl Fleet {
             fleet.workers.push(worker);
         }
         if let Some(fewest) = fewest {
-            let placement = Arc::new(Placement::Fewest(fewest));
+            fleet.acceptor = Some(Arc::clone(&fewest.drain));
             let listeners = shards.into_iter().flatten().collect();
-            let workers = fleet.workers.clone();
-            fleet.ended.push(start_acceptor(Arc::clone(&placement), workers, listeners).map_err(Error::Acceptor)?);
-            fleet.acceptor = Some(placement);
+            fleet.ended.push(start_acceptor(fewest, listeners, config.socket.backlog).map_err(Error::Acceptor)?);
         }
         Ok(fleet)
     }
 
     /// Has every listener closed and every connection told. Those who wait to be accepted are accepted before.
     pub(crate) fn drain(&self) {
-        match &self.acceptor {
-            // The workers are told when no connection can reach them any more.
-            Some(acceptor) => acceptor.drain().start(),
-            None => self.workers.iter().for_each(|worker| worker.start_drain()),
+        self.acceptor.iter().for_each(|acceptor| acceptor.start());
+        for worker in &self.workers {
+            worker.drain.start();
+            worker.lane.iter().for_each(|lane| lane.ring());
         }
     }
 
@@ -192,19 +184,19 @@ fn start_worker(
 
 /// Starts the thread that accepts for all workers. It is not pinned: with `--pin` it runs where a core is free.
 fn start_acceptor(
-    placement: Arc<Placement>,
-    workers: Vec<Arc<Worker>>,
+    fewest: Fewest,
     listeners: Vec<std::net::TcpListener>,
+    backlog: u32,
 ) -> io::Result<oneshot::Receiver<()>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let listeners = watch_all(&runtime, listeners)?;
     let (ended, receiver) = oneshot::channel();
     let _: JoinHandle<()> = thread::Builder::new().name("acceptor".into()).spawn(move || {
         runtime.block_on(async {
+            let placement = Arc::new(Placement::Fewest(fewest));
             let loops = accept::start(&placement, &listeners);
-            accept::finish(&placement, loops, listeners, workers[0].config.socket.backlog).await;
+            accept::finish(&placement, loops, listeners, backlog).await;
         });
-        workers.iter().for_each(|worker| worker.start_drain());
         let _ = ended.send(());
     })?;
     Ok(receiver)
@@ -247,15 +239,12 @@ fn work(runtime: &TokioRuntime, worker: &Arc<Worker>, source: Source) {
     runtime.block_on(async {
         let draining = worker.drain.wait();
         let own = Arc::new(Placement::Own(Arc::clone(worker)));
-        let (listeners, loops) = match source {
+        let (listeners, taking) = match source {
             Source::Listeners(listeners) => {
                 let loops = accept::start(&own, &listeners);
                 (listeners, loops)
             }
-            Source::Handed(queue) => {
-                tokio::spawn(receive(queue));
-                (Vec::new(), Vec::new())
-            }
+            Source::Handed(queue) => (Vec::new(), vec![tokio::spawn(receive(queue))]),
         };
         let lane = worker.lane.clone().map(|lane| tokio::spawn(lane.run(Arc::clone(worker), listeners.clone())));
         if !worker.drain.started() {
@@ -269,7 +258,7 @@ fn work(runtime: &TokioRuntime, worker: &Arc<Worker>, source: Source) {
                 Err(panic) => std::panic::resume_unwind(panic.into_panic()),
             }
         }
-        accept::finish(&own, loops, listeners, worker.config.socket.backlog).await;
+        accept::finish(&own, taking, listeners, worker.config.socket.backlog).await;
         let deadline = worker.config.limits.drain_timeout;
         if tokio::time::timeout(deadline, worker.emptied()).await.is_err() {
             let open = worker.open.load(Ordering::Relaxed);

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use support::{Server, UPGRADE, fragment, frame, payload, upgraded};
 use wire::OpCode::{Binary, Close, Continuation, Text};
 
@@ -207,5 +207,32 @@ fn half_a_request_does_not_hold_up_the_end() {
         server.signal(Signal::TERM);
         // It would take an hour.
         assert_eq!(server.wait().code(), Some(0), "{runtime}");
+    }
+}
+
+#[test]
+fn connections_that_wait_for_a_descriptor_are_served_as_others_leave() {
+    for threads in ["1", "2"] {
+        let mut server = Server::start(&["--threads", threads]);
+        // Every worker has its descriptors once it has served a connection.
+        let served: Vec<_> = (0..4).map(|_| server.connect()).collect();
+        let pid = Pid::from_raw(i32::try_from(server.child.id()).unwrap()).unwrap();
+        let open = std::fs::read_dir(format!("/proc/{}/fd", server.child.id())).unwrap().count() as u64;
+        prlimit(Some(pid), Resource::Nofile, Rlimit { current: Some(open), maximum: Some(open) }).unwrap();
+        let ask = |_| {
+            let mut stream = server.tcp();
+            stream.write_all(format!("{UPGRADE}\r\n").as_bytes()).unwrap();
+            stream
+        };
+        let waiting: Vec<_> = (0..4).map(ask).collect();
+        // What it finds when it goes on: a signal, and peers that have gone, whose descriptors are free once it has seen that.
+        server.stop();
+        server.signal(Signal::TERM);
+        drop(served);
+        server.signal(Signal::CONT);
+        for stream in waiting {
+            upgraded(stream).expect_close(1001);
+        }
+        assert_eq!(server.wait().code(), Some(0), "--threads {threads}");
     }
 }
