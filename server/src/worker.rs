@@ -109,9 +109,9 @@ impl Fleet {
         let config_json = Bytes::from(Effective { config: &config, granted: &listeners.granted }.to_json());
         let open_anywhere = Arc::new(AtomicUsize::new(0));
         let mut fleet = Self { workers: Vec::new(), acceptor: None, ended: Vec::new() };
-        let mut shards = listeners.shards;
         let count = config.workers.shards();
-        let mut fewest = (shards.len() < count).then(Fewest::default);
+        let mut fewest = (listeners.shards.len() < count).then(Fewest::default);
+        let mut shards = listeners.shards.into_iter();
         for index in 0..count {
             let fail = |source| Error::Worker { worker: index, source };
             let lane = config.echo.lane.then(Lane::new).transpose().map_err(fail)?.map(Arc::new);
@@ -128,14 +128,14 @@ impl Fleet {
             let runtime = build_runtime(&config, index).map_err(fail)?;
             let source = match &mut fewest {
                 Some(fewest) => Source::Handed(fewest.add(Arc::clone(&worker))),
-                None => Source::Listeners(watch_all(&runtime, std::mem::take(&mut shards[index])).map_err(fail)?),
+                None => Source::Listeners(watch_all(&runtime, shards.next().unwrap_or_default()).map_err(fail)?),
             };
             fleet.ended.push(start_worker(index, Arc::clone(&worker), runtime, source).map_err(fail)?);
             fleet.workers.push(worker);
         }
         if let Some(fewest) = fewest {
             fleet.acceptor = Some(Arc::clone(&fewest.drain));
-            let listeners = shards.into_iter().flatten().collect();
+            let listeners = shards.flatten().collect();
             fleet.ended.push(start_acceptor(fewest, listeners, config.socket.backlog).map_err(Error::Acceptor)?);
         }
         Ok(fleet)
