@@ -42,11 +42,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cores = Cores::allowed();
     let threads = NonZeroUsize::new(cores.count() / 2).unwrap_or(NonZeroUsize::MIN);
     let result = match cli::parse(arguments, threads) {
-        Err(error) => {
-            // Nothing is left to tell anybody if stdout or stderr is closed.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-        }
+        Err(message) => return show(&message),
         Ok(Invocation::EmbeddedServer(arguments)) => {
             // It must not outlive a generator that was killed; where the kernel refuses, it is stopped as any other.
             let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
@@ -65,7 +61,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 || matches!(error.downcast_ref(), Some(TargetError::Interrupted { .. }))
                 || error.downcast_ref().is_some_and(CompareError::is_interruption)
                 || error.downcast_ref().is_some_and(SweepError::is_interruption);
-            // As above: stderr may be closed.
+            // Where stderr cannot be written, the exit code is left to tell it.
             let _ = writeln!(io::stderr(), "error: {error:#}");
             // Files that cannot be used are usage: nothing was measured, and trying again changes nothing.
             let unusable = error.is::<BaselineError>()
@@ -76,6 +72,19 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 (false, false) => Verdict::Failed.exit_code(),
             })
         }
+    }
+}
+
+/// Prints what clap has to say: help and version to stdout, wrong usage to stderr.
+fn show(message: &clap::Error) -> ExitCode {
+    match message.print().and_then(|()| io::stdout().flush()) {
+        // A reader that closed its end had enough; a full disk lacks what was asked for.
+        Err(error) if !message.use_stderr() && error.kind() != io::ErrorKind::BrokenPipe => {
+            let _ = writeln!(io::stderr(), "error: writing to stdout: {error}");
+            ExitCode::from(Verdict::Failed.exit_code())
+        }
+        // The exit code says that the usage is wrong, also if stderr cannot be written.
+        _ => ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(USAGE)),
     }
 }
 

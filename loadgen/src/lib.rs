@@ -4,6 +4,8 @@
 //! A [`plan::Plan`] goes in; `worker`s open connections (`opening`, `connect`) and run a `lane` each, which keeps the
 //! messages of every connection in a `flight` and its books in a `ledger`; [`run::measure`] merges what they record into
 //! [`measured::Measured`].
+// They panic where the stream cannot be written, which is nothing to end for.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod app;
 pub mod baseline;

@@ -1,55 +1,130 @@
 //! Accepting: the loop over one listener, which survives every error of accept.
 
-use std::io;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use rustix::net::{SocketFlags, acceptfrom_with};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use crate::http;
-use crate::worker::Worker;
+use crate::drain::REQUEST_GRACE;
+use crate::placement::Placement;
 
-/// Accepts connections and starts their handshakes until the worker drains.
-pub(crate) async fn accept_loop(worker: Arc<Worker>, listener: Arc<TcpListener>) {
-    let mut draining = pin!(worker.drain.wait());
+/// A listening socket that a runtime watches. (tokio's own would have the runtime that accepts watch the connection too,
+/// which may be served by another.)
+pub(crate) type Listener = AsyncFd<TcpListener>;
+
+/// Has the current runtime watch a listening socket.
+///
+/// # Errors
+/// When it cannot.
+#[allow(unsafe_code)]
+pub(crate) fn watch(listener: TcpListener) -> io::Result<Arc<Listener>> {
+    // SAFETY: the listener names one descriptor for ever, which it owns and which thus stays open as long as it.
+    let watched = unsafe { AsyncFd::register_with_interest(listener, Interest::READABLE) };
+    Ok(Arc::new(watched?))
+}
+
+/// Starts to accept on `listeners`, until what `placement` says.
+pub(crate) fn start(placement: &Arc<Placement>, listeners: &[Arc<Listener>]) -> Vec<JoinHandle<()>> {
+    let start = |listener| tokio::spawn(accept_loop(Arc::clone(placement), Arc::clone(listener)));
+    listeners.iter().map(start).collect()
+}
+
+/// Waits for the tasks that bring connections to end, and closes their listeners. Connections that the kernel has completed are accepted
+/// before: they are open as far as their clients know, and closing the listener would reset them.
+pub(crate) async fn finish(
+    placement: &Placement,
+    tasks: Vec<JoinHandle<()>>,
+    listeners: Vec<Arc<Listener>>,
+    backlog: u32,
+) {
+    for task in tasks {
+        if let Err(panic) = task.await {
+            std::panic::resume_unwind(panic.into_panic());
+        }
+    }
+    let deadline = Instant::now() + REQUEST_GRACE;
+    for listener in listeners {
+        // No more than the kernel keeps ready: clients that go on connecting would keep it from ending.
+        let mut left = u64::from(backlog) + 1;
+        while left > 0 {
+            match accept(listener.get_ref()) {
+                Ok((stream, peer)) => placement.place(stream, peer),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                // A descriptor may be had as soon as a connection has ended.
+                Err(_) if Instant::now() < deadline => {
+                    sleep(BETWEEN_LAST_ATTEMPTS).await;
+                    continue;
+                }
+                Err(error) => {
+                    tracing::warn!("connections that waited to be accepted are reset: {error}");
+                    break;
+                }
+            }
+            left -= 1;
+        }
+    }
+}
+
+/// Accepts connections and has their handshakes started until draining starts.
+async fn accept_loop(placement: Arc<Placement>, listener: Arc<Listener>) {
+    let mut draining = pin!(placement.drain().wait());
     let mut backoff = Backoff::default();
-    while !worker.drain.started() {
+    while !placement.drain().started() {
         let accepted = tokio::select! {
             biased;
             () = &mut draining => return,
-            accepted = listener.accept() => accepted,
+            accepted = listener.async_io(Interest::READABLE, accept) => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
                 backoff = Backoff { warned: backoff.warned, ..Backoff::default() };
-                match worker.admit() {
-                    Some(admission) => drop(tokio::spawn(http::serve(admission, stream, peer))),
-                    None => turn_away(&stream),
-                }
+                placement.place(stream, peer);
             }
             Err(error) => {
                 let pause = backoff.after(&error);
-                worker.pausing.fetch_add(1, Ordering::Relaxed);
+                placement.pausing().fetch_add(1, Ordering::Relaxed);
                 tokio::select! {
                     () = &mut draining => return,
                     () = sleep(pause) => {}
                 }
-                worker.pausing.fetch_sub(1, Ordering::Relaxed);
+                placement.pausing().fetch_sub(1, Ordering::Relaxed);
             }
         }
     }
 }
 
+/// The next connection that waits, as a socket that does not block.
+fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (stream, peer) = acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+    let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+    let peer = peer.ok_or_else(|| io::Error::other("a peer without an IP address"))?;
+    Ok((stream.into(), canonical(peer)))
+}
+
+/// The address of an IPv4 peer as such, also where it came by a socket for IPv6.
+fn canonical(peer: SocketAddr) -> SocketAddr {
+    match peer {
+        SocketAddr::V6(v6) => v6.ip().to_ipv4_mapped().map_or(peer, |ip| SocketAddr::from((ip, v6.port()))),
+        SocketAddr::V4(_) => peer,
+    }
+}
+
 /// Tells a client over `--max-connections` so, without waiting for it: what it sent is left unread if it is not there
 /// yet, so that it may see a reset instead.
-fn turn_away(stream: &TcpStream) {
-    let _ = stream.try_write(BUSY);
-    let _ = socket2::SockRef::from(stream).shutdown(std::net::Shutdown::Write);
+pub(crate) fn turn_away(mut stream: &TcpStream) {
+    let _ = stream.write(BUSY);
+    let _ = stream.shutdown(Shutdown::Write);
     // A request left in the buffer would turn the close into a reset, which may overtake the answer.
-    let _ = stream.try_read(&mut [0; 4096]);
+    let _ = stream.read(&mut [0; 4096]);
 }
 
 /// Pauses between attempts that fail, doubling up to a limit.
@@ -86,6 +161,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 /// Long enough to cost nothing, short enough that freed descriptors are used soon.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// Between two attempts of a server that goes down without descriptors: it has a second at the most.
+const BETWEEN_LAST_ATTEMPTS: Duration = Duration::from_millis(10);
+
 /// A server out of descriptors for an hour says so 360 times instead of 3,600.
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -103,5 +181,13 @@ mod tests {
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 1000]);
         backoff.failures = u32::MAX - 1;
         assert_eq!(backoff.next(), LONGEST_PAUSE);
+    }
+
+    #[test]
+    fn a_mapped_peer_is_an_ipv4_peer() {
+        let seen = |peer: &str| canonical(peer.parse().unwrap()).to_string();
+        assert_eq!(seen("[::ffff:192.0.2.1]:80"), "192.0.2.1:80");
+        assert_eq!(seen("192.0.2.1:80"), "192.0.2.1:80");
+        assert_eq!(seen("[fe80::1%3]:80"), "[fe80::1%3]:80");
     }
 }

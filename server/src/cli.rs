@@ -1,10 +1,11 @@
 //! The program around [`crate::run`]: arguments in, ready lines and an exit code out.
 
 mod args;
+mod listen;
 mod values;
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
@@ -23,24 +24,21 @@ use crate::{Error, huge_pages, logging};
 pub fn main(program: &'static str, args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args = match read(program, args) {
         Ok(args) => args,
-        Err(error) => {
-            // Nothing is left to tell anybody if stdout or stderr is closed.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-        }
+        Err(error) => return show(&error),
     };
     let (log_format, print_config) = (args.log_format(), args.print_config());
+    logging::init(log_format);
     let config = match args.lower() {
         Ok(config) => config,
         Err(error) => {
-            eprintln!("error: {error}");
-            return ExitCode::from(2);
+            complain(&error);
+            // Every other error is of flags that do not go together, or not with this machine.
+            return ExitCode::from(if matches!(error, Error::Name { .. }) { 1 } else { 2 });
         }
     };
-    logging::init(log_format);
     let outcome = if print_config { print_effective(&config) } else { serve(config) };
     outcome.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
+        complain(&error);
         ExitCode::FAILURE
     })
 }
@@ -67,8 +65,11 @@ fn read(program: &'static str, args: impl IntoIterator<Item = OsString>) -> Resu
 
 fn print_effective(config: &Config) -> Result<ExitCode, Error> {
     let granted = crate::probe(config)?;
-    print(&Effective { config, granted: &granted }.to_json());
-    Ok(ExitCode::SUCCESS)
+    match print(&Effective { config, granted: &granted }.to_json()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Stdout(error)),
+        // A reader that closed its end had enough.
+        _ => Ok(ExitCode::SUCCESS),
+    }
 }
 
 fn serve(config: Config) -> Result<ExitCode, Error> {
@@ -83,7 +84,10 @@ fn serve(config: Config) -> Result<ExitCode, Error> {
     runtime.block_on(async {
         // Before the ready line, after which anybody may send a signal.
         let mut signals = ShutdownSignals::install().map_err(Error::Signals)?;
-        print(&listeners.addresses.iter().map(|address| format!("listening on ws://{address}/\n")).collect::<String>());
+        // The server serves whoever connects, also if nobody reads this.
+        let _ = print(
+            &listeners.addresses.iter().map(|address| format!("listening on ws://{address}/\n")).collect::<String>(),
+        );
         let (drain, drained) = tokio::sync::oneshot::channel();
         let mut running = std::pin::pin!(crate::run(config, listeners, async {
             // The sender lives until the end of this function, so that only a signal completes this.
@@ -101,10 +105,29 @@ fn serve(config: Config) -> Result<ExitCode, Error> {
     })
 }
 
-/// Writes to stdout at once. A reader that has gone away misses it, and that is all.
-fn print(text: &str) {
-    let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+/// Prints what clap has to say: help and version to stdout, wrong usage to stderr.
+fn show(message: &clap::Error) -> ExitCode {
+    match message.print().and_then(|()| io::stdout().flush()) {
+        // As for `--print-config`: what was asked for is not there.
+        Err(error) if !message.use_stderr() && error.kind() != io::ErrorKind::BrokenPipe => {
+            complain(&Error::Stdout(error));
+            ExitCode::FAILURE
+        }
+        // The exit code says that the usage is wrong, also if stderr cannot be written.
+        _ => ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(2)),
+    }
+}
+
+/// Writes an error to stderr. `eprintln!` would panic where stderr cannot be written; the exit code is left to tell it.
+fn complain(error: &Error) {
+    let _ = writeln!(io::stderr(), "error: {error}");
+}
+
+/// Writes to stdout at once.
+fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
 }
 
 /// A connection is a descriptor: a server takes all that it may have. Where it may not, the limit stays as it is.

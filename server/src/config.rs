@@ -35,6 +35,8 @@ pub struct Workers {
     pub runtime: Runtime,
     /// Worker threads.
     pub threads: NonZeroUsize,
+    /// Which worker gets a new connection; of no account with one runtime for all threads.
+    pub balance: Balance,
     /// Cores, by worker: worker `i` runs on `pin[i % pin.len()]`; empty means that no worker is pinned.
     pub pin: Vec<usize>,
     /// Scheduler ticks between two looks at the sockets while tasks are ready.
@@ -45,10 +47,38 @@ pub struct Workers {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Runtime {
-    /// One single-threaded runtime and one SO_REUSEPORT listener per worker; connections never move.
+    /// One single-threaded runtime per worker; connections never move.
     Sharded,
     /// One multi-threaded runtime with one listener; idle threads steal connections from busy ones.
     WorkStealing,
+}
+
+/// Which worker gets a new connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Balance {
+    /// The one that has the fewest: one thread accepts for all.
+    Exact,
+    /// The one that the kernel's hash of the addresses picks: each worker has listeners of its own (SO_REUSEPORT).
+    Kernel,
+}
+
+impl Workers {
+    /// Listening sockets per address.
+    pub(crate) fn listeners(&self) -> usize {
+        match (self.runtime, self.balance) {
+            (Runtime::Sharded, Balance::Kernel) => self.threads.get(),
+            (Runtime::Sharded, Balance::Exact) | (Runtime::WorkStealing, _) => 1,
+        }
+    }
+
+    /// Runtimes, each with a thread that accepts, or is handed, its connections.
+    pub(crate) fn shards(&self) -> usize {
+        match self.runtime {
+            Runtime::Sharded => self.threads.get(),
+            Runtime::WorkStealing => 1,
+        }
+    }
 }
 
 /// Socket options; `None` leaves the kernel's default.

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
@@ -56,6 +57,10 @@ impl ShutdownSignals {
         }
     }
 }
+
+/// How long a server that goes down waits for the first request of a connection, or for the rest of it: a round trip of any
+/// network, and not so long that half a request holds up the exit.
+pub(crate) const REQUEST_GRACE: Duration = Duration::from_secs(1);
 
 /// Signal numbers of POSIX; an exit code of 128 plus one of them says which signal ended a program.
 const SIGINT: u8 = 2;

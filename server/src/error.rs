@@ -14,6 +14,16 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
+    /// A name to listen on cannot be looked up.
+    #[error("--listen {host}:{port}: {source}")]
+    Name {
+        /// The name as given.
+        host: String,
+        /// The port as given.
+        port: u16,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// The kernel refused a socket option outright (a smaller grant is a warning, not an error).
     #[error("--{flag}: {source}")]
     SocketOption {
@@ -59,7 +69,19 @@ pub enum Error {
         /// The worker's index, from 0.
         worker: usize,
     },
+    /// The thread that accepts connections for all workers could not be started.
+    #[error("the accepting thread: {0}")]
+    Acceptor(#[source] io::Error),
+    /// The thread that accepts connections for all workers ended although nobody asked it to.
+    #[error("the accepting thread panicked")]
+    AcceptorPanicked,
+    /// `--balance kernel` was asked for where all threads share one listening socket.
+    #[error("--balance kernel does not go with --runtime work-stealing, whose threads share one listening socket")]
+    NoBalance,
     /// Signal handlers could not be installed.
     #[error("installing signal handlers: {0}")]
     Signals(#[source] io::Error),
+    /// What was asked for cannot be printed.
+    #[error("writing to stdout: {0}")]
+    Stdout(#[source] io::Error),
 }

@@ -2,24 +2,27 @@
 
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use fastwebsockets::WebSocketError;
 use fastwebsockets::upgrade::UpgradeFut;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL};
+use hyper::header::{CONNECTION, HeaderValue, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use wire::deflate::Agreed;
 
 use crate::connection;
 use crate::deflate;
+use crate::drain::REQUEST_GRACE;
 use crate::handshake::{self, Answer, Asked, Refusal};
 use crate::worker::{Admission, Worker};
 
@@ -44,10 +47,14 @@ async fn upgrade(
     stream: TcpStream,
 ) -> Result<Option<(TcpStream, Bytes, Option<Agreed>)>, HandshakeError> {
     let accepted: Arc<Mutex<Option<Accepted>>> = Arc::default();
+    let answered = AtomicBool::new(false);
     let service = service_fn(|request| {
-        let answer = answer(worker, request).map(|(answer, upgrade)| {
+        answered.store(true, Ordering::Relaxed);
+        let answer = answer(worker, request).map(|(mut answer, upgrade)| {
             if let Some(upgrade) = upgrade {
                 *accepted.lock().unwrap_or_else(PoisonError::into_inner) = Some(upgrade);
+            } else if worker.drain.started() {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             answer
         });
@@ -62,14 +69,31 @@ async fn upgrade(
         .half_close(false);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
     let draining = worker.drain.wait();
-    if worker.drain.started() {
-        connection.as_mut().graceful_shutdown();
+    let mut ended = None;
+    if !worker.drain.started() {
+        tokio::select! {
+            result = &mut connection => ended = Some(result),
+            () = draining => {}
+        }
     }
-    tokio::select! {
-        result = &mut connection => result?,
-        () = draining => {
-            connection.as_mut().graceful_shutdown();
-            connection.await?;
+    if ended.is_none() {
+        // A request that lies in the socket already is answered, not reset. Whoever fires a timer has looked at the sockets
+        // just before, so that hyper has been told of it by then.
+        tokio::select! {
+            biased;
+            result = &mut connection => ended = Some(result),
+            () = sleep(SHORTEST_TIMER) => {}
+        }
+    }
+    match ended {
+        Some(result) => result?,
+        None => {
+            // hyper closes at once what it has read nothing from, which a request under way would find reset. A client that
+            // has had an answer knows that a connection kept alive may end.
+            if answered.load(Ordering::Relaxed) {
+                connection.as_mut().graceful_shutdown();
+            }
+            timeout(REQUEST_GRACE, connection).await.map_err(|_| HandshakeError::Draining)??;
         }
     }
     let upgrade = accepted.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -87,6 +111,8 @@ enum HandshakeError {
     Http(#[from] hyper::Error),
     #[error(transparent)]
     Upgrade(#[from] WebSocketError),
+    #[error("no request within {REQUEST_GRACE:?} of the shutdown")]
+    Draining,
 }
 
 /// An upgrade that was answered, and what was agreed on compression.
@@ -125,6 +151,9 @@ fn accept(worker: &Worker, request: &mut Request<Incoming>) -> Result<(Answer, A
     });
     Ok((answer, (upgrade, agreed)))
 }
+
+/// tokio's timers tick once in a millisecond.
+const SHORTEST_TIMER: Duration = Duration::from_millis(1);
 
 /// Bytes of a request's head. Browsers with many cookies stay below 8 KiB, hyper's own minimum; twice that is ample.
 const HEAD_BYTES: usize = 16 * 1024;

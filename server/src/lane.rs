@@ -19,8 +19,8 @@ use rustix::event::{EventfdFlags, Timespec, eventfd};
 use slab::Slab;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::net::TcpListener;
 
+use crate::accept::Listener;
 use crate::deflate;
 use crate::worker::{Admission, Worker};
 
@@ -35,7 +35,7 @@ mod spares;
 #[derive(Debug)]
 pub(crate) struct Lane {
     epoll: OwnedFd,
-    /// Readable once [`Lane::ring`] was called.
+    /// Reported by the set after every [`Lane::ring`].
     bell: OwnedFd,
     /// The connections; `None` once the worker drains. Locked by the worker's own thread alone.
     lines: Mutex<Option<Slab<Line>>>,
@@ -49,11 +49,12 @@ impl Lane {
     pub(crate) fn new() -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        epoll::add(&epoll, &bell, EventData::new_u64(BELL), EventFlags::IN)?;
+        // Edge-triggered: every ring is reported once, and nobody has to read what the bell counts.
+        epoll::add(&epoll, &bell, EventData::new_u64(BELL), EventFlags::IN | EventFlags::ET)?;
         Ok(Self { epoll, bell, lines: Mutex::new(Some(Slab::new())) })
     }
 
-    /// Makes the lane's task look whether the worker drains, from any thread.
+    /// Makes the lane's task look whether the worker drains or has connections elsewhere, from any thread.
     pub(crate) fn ring(&self) {
         // It cannot fail: the counter is far from full.
         let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
@@ -82,7 +83,7 @@ impl Lane {
     ///
     /// # Errors
     /// When the epoll set cannot be watched.
-    pub(crate) async fn run(self: Arc<Self>, worker: Arc<Worker>, listeners: Vec<Arc<TcpListener>>) -> io::Result<()> {
+    pub(crate) async fn run(self: Arc<Self>, worker: Arc<Worker>, listeners: Vec<Arc<Listener>>) -> io::Result<()> {
         for listener in &listeners {
             epoll::add(&self.epoll, listener, EventData::new_u64(BELL), EventFlags::ONESHOT)?;
         }

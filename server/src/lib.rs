@@ -1,6 +1,8 @@
 //! Fathom's WebSocket echo server as a library: bind with [`bind`], then [`run`] until the shutdown signal.
 //!
 //! `cli` lowers arguments into a [`config::Config`]; everything below it knows nothing of clap, stdout or exit codes.
+// They panic where the stream cannot be written, which is nothing to end for.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 use std::future::Future;
 use std::sync::Arc;
@@ -29,6 +31,7 @@ mod link;
 mod listener;
 mod logging;
 mod message;
+mod placement;
 mod worker;
 
 pub use error::Error;

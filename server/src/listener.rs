@@ -1,4 +1,4 @@
-//! Listening sockets: one per worker and address, their options set before they listen, and what the kernel granted.
+//! Listening sockets: one per address, or one per worker and address (`--balance kernel`), their options set before they listen, and what the kernel granted.
 //!
 //! Linux copies a listener's options to the sockets it accepts, so that they are set here once and cost nothing per
 //! connection. (TCP_QUICKACK is the exception: the connection sets it.) The buffers must be set before `listen`, as
@@ -10,13 +10,13 @@ use std::net::{SocketAddr, TcpListener};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::Error;
-use crate::config::{Config, Granted, Runtime, SocketOptions};
+use crate::config::{Config, Granted, SocketOptions};
 use crate::int_option::IntOption;
 
 /// Bound, listening sockets for [`crate::run`].
 #[derive(Debug)]
 pub struct Listeners {
-    /// One list per worker, an entry per address (a single list for the work-stealing runtime).
+    /// A list for everyone who accepts, with an entry per address.
     pub(crate) shards: Vec<Vec<TcpListener>>,
     /// The addresses bound, with the port that the kernel picked where it was 0.
     pub addresses: Vec<SocketAddr>,
@@ -24,30 +24,31 @@ pub struct Listeners {
     pub granted: Granted,
 }
 
-/// Binds every address of the configuration, once per shard.
+/// Binds every address of the configuration, once for everyone who accepts.
 ///
 /// # Errors
 /// An address that cannot be bound, or an option that the kernel refuses for another reason than its size.
 pub fn bind(config: &Config) -> Result<Listeners, Error> {
-    let count = match config.workers.runtime {
-        Runtime::Sharded => config.workers.threads.get(),
-        Runtime::WorkStealing => 1,
-    };
+    let count = config.workers.listeners();
     let mut shards: Vec<Vec<TcpListener>> = (0..count).map(|_| Vec::new()).collect();
     let mut addresses = Vec::new();
     let mut granted = Granted::default();
     for &wanted in &config.listen {
         let fail = |source| Error::Listen { address: wanted, source };
         // The first binds without SO_REUSEPORT, so that a port in use is an error even if its owner shares it: a
-        // second server would silently take half of the connections. It shares the port with its siblings after that.
-        let first = open(wanted, &config.socket)?;
+        // second server would silently take half of the connections. It shares the port with its siblings after that,
+        // and with whoever else asks to, which is why a socket without siblings does not share.
+        let takes_ipv4 = takes_ipv4(wanted, &config.listen);
+        let first = open(wanted, takes_ipv4, &config.socket)?;
         granted = first.granted;
         first.socket.bind(&wanted.into()).map_err(fail)?;
-        first.socket.set_reuse_port(true).map_err(fail)?;
+        if count > 1 {
+            first.socket.set_reuse_port(true).map_err(fail)?;
+        }
         let address = local_address(&first.socket).map_err(fail)?;
         let mut sockets = vec![first.socket];
         while sockets.len() < count {
-            let sibling = open(address, &config.socket)?.socket;
+            let sibling = open(address, takes_ipv4, &config.socket)?.socket;
             sibling.set_reuse_port(true).and_then(|()| sibling.bind(&address.into())).map_err(fail)?;
             sockets.push(sibling);
         }
@@ -67,7 +68,16 @@ pub fn bind(config: &Config) -> Result<Listeners, Error> {
 /// # Errors
 /// As [`bind`], but for the address.
 pub fn probe(config: &Config) -> Result<Granted, Error> {
-    Ok(open(SocketAddr::from(([127, 0, 0, 1], 0)), &config.socket)?.granted)
+    Ok(open(SocketAddr::from(([127, 0, 0, 1], 0)), true, &config.socket)?.granted)
+}
+
+/// Whether the socket of `address`, which is one of `all`, takes connections to IPv4 addresses: `[::]` does, as people expect
+/// of "every address", unless another socket is to take those of the same port, which would then fail to bind.
+fn takes_ipv4(address: SocketAddr, all: &[SocketAddr]) -> bool {
+    let port = address.port();
+    address.is_ipv4()
+        || (address.ip().is_unspecified()
+            && (port == 0 || !all.iter().any(|other| other.is_ipv4() && other.port() == port)))
 }
 
 struct Opened {
@@ -76,12 +86,12 @@ struct Opened {
 }
 
 /// A socket with every option set that is to be set before it listens.
-fn open(address: SocketAddr, options: &SocketOptions) -> Result<Opened, Error> {
+fn open(address: SocketAddr, takes_ipv4: bool, options: &SocketOptions) -> Result<Opened, Error> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))
         .and_then(|socket| {
             if address.is_ipv6() {
-                // Otherwise [::]:80 would also take 0.0.0.0:80, and giving both would fail.
-                socket.set_only_v6(true)?;
+                // Said either way: the default is a setting of the machine (net.ipv6.bindv6only).
+                socket.set_only_v6(!takes_ipv4)?;
             }
             // Connections of a former run in TIME_WAIT do not keep the port.
             socket.set_reuse_address(true).map(|()| socket)
@@ -175,4 +185,25 @@ fn fast_open_allowed() -> bool {
 
 fn sysctl(path: &str) -> Option<u32> {
     std::fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_includes_ipv4_unless_it_is_asked_for_apart() {
+        let takes = |address: &str, others: &[&str]| {
+            let address = address.parse().unwrap();
+            let others = others.iter().map(|other| other.parse().unwrap());
+            takes_ipv4(address, &others.chain([address]).collect::<Vec<_>>())
+        };
+        assert!(takes("[::]:80", &[]));
+        assert!(takes("[::]:80", &["127.0.0.1:81", "[::1]:82"]));
+        assert!(takes("[::]:0", &["127.0.0.1:0"]), "each has a port of its own");
+        assert!(!takes("[::]:80", &["0.0.0.0:80"]));
+        assert!(!takes("[::]:80", &["127.0.0.1:80"]));
+        assert!(!takes("[::1]:80", &[]));
+        assert!(takes("0.0.0.0:80", &[]));
+    }
 }

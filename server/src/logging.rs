@@ -19,7 +19,10 @@ pub(crate) fn init(format: LogFormat) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        // Otherwise a line that cannot be written is reported with `eprintln!`, which panics for the same reason. A
+        // reader that has gone or a full disk costs the line and nothing else.
+        .log_internal_errors(false);
     // An error only says that a subscriber is already there.
     let _ = match format {
         LogFormat::Text => builder.try_init(),

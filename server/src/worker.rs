@@ -1,5 +1,6 @@
-//! Worker threads: each runs a tokio runtime over its listeners until it has drained.
+//! Worker threads: each runs a tokio runtime over its connections until it has drained.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
@@ -7,16 +8,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::runtime::{Builder, Runtime as TokioRuntime};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{Notify, oneshot};
 
-use crate::accept::accept_loop;
+use crate::accept::{self, Listener};
 use crate::config::{Config, Effective, Runtime};
 use crate::drain::Drain;
 use crate::lane::Lane;
+use crate::placement::{Accepted, Fewest, Placement, receive};
 use crate::{Error, Listeners, cpus};
 
 /// What the connections of one worker share. Nothing here is shared between workers but what is read only, and the
-/// count of all connections.
+/// count of all connections; a thread that accepts for all reads their own counts too.
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) config: Arc<Config>,
@@ -42,6 +45,11 @@ impl Worker {
         self.open.fetch_add(1, Ordering::Relaxed);
         let admission = Admission { worker: Arc::clone(self) };
         (before < self.config.limits.max_connections).then_some(admission)
+    }
+
+    /// Connections of this worker, those in their handshake and those on their way to it included.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
     }
 
     /// Whether tokio has anything to do here but to accept, while `on_lane` connections are on the lane. (Its timers
@@ -77,21 +85,34 @@ impl Drop for Admission {
     }
 }
 
-/// All workers of a server.
+/// Where a worker's connections come from.
+enum Source {
+    /// It accepts on these.
+    Listeners(Vec<Arc<Listener>>),
+    /// A thread that accepts for all workers hands them over.
+    Handed(UnboundedReceiver<Accepted>),
+}
+
+/// All workers of a server, and the thread that accepts for them if there is one.
 #[derive(Debug)]
 pub(crate) struct Fleet {
     workers: Vec<Arc<Worker>>,
-    /// Resolves when the worker's thread has ended; an error if it panicked.
+    /// Tells the accepting thread that the server is going down.
+    acceptor: Option<Arc<Drain>>,
+    /// Resolves when the worker's thread has ended (at the end the accepting one's); an error if it panicked.
     ended: Vec<oneshot::Receiver<()>>,
 }
 
 impl Fleet {
-    /// Starts a thread per shard of listeners.
+    /// Starts a thread per shard of listeners, or per worker and one that accepts for them.
     pub(crate) fn start(config: Arc<Config>, listeners: Listeners) -> Result<Self, Error> {
         let config_json = Bytes::from(Effective { config: &config, granted: &listeners.granted }.to_json());
         let open_anywhere = Arc::new(AtomicUsize::new(0));
-        let mut fleet = Self { workers: Vec::new(), ended: Vec::new() };
-        for (index, shard) in listeners.shards.into_iter().enumerate() {
+        let mut fleet = Self { workers: Vec::new(), acceptor: None, ended: Vec::new() };
+        let count = config.workers.shards();
+        let mut fewest = (listeners.shards.len() < count).then(Fewest::default);
+        let mut shards = listeners.shards.into_iter();
+        for index in 0..count {
             let fail = |source| Error::Worker { worker: index, source };
             let lane = config.echo.lane.then(Lane::new).transpose().map_err(fail)?.map(Arc::new);
             let worker = Arc::new(Worker {
@@ -105,26 +126,24 @@ impl Fleet {
                 open_anywhere: Arc::clone(&open_anywhere),
             });
             let runtime = build_runtime(&config, index).map_err(fail)?;
-            let (ended, receiver) = oneshot::channel();
-            let this = Arc::clone(&worker);
-            let _: JoinHandle<()> = thread::Builder::new()
-                .name(format!("worker-{index}"))
-                .spawn(move || {
-                    pin(&this.config, index);
-                    work(&runtime, &this, shard);
-                    // Tasks of a multi-thread runtime may still run elsewhere: they are not waited for for long.
-                    runtime.shutdown_timeout(TASK_STOP);
-                    let _ = ended.send(());
-                })
-                .map_err(fail)?;
+            let source = match &mut fewest {
+                Some(fewest) => Source::Handed(fewest.add(Arc::clone(&worker))),
+                None => Source::Listeners(watch_all(&runtime, shards.next().unwrap_or_default()).map_err(fail)?),
+            };
+            fleet.ended.push(start_worker(index, Arc::clone(&worker), runtime, source).map_err(fail)?);
             fleet.workers.push(worker);
-            fleet.ended.push(receiver);
+        }
+        if let Some(fewest) = fewest {
+            fleet.acceptor = Some(Arc::clone(&fewest.drain));
+            let listeners = shards.flatten().collect();
+            fleet.ended.push(start_acceptor(fewest, listeners, config.socket.backlog).map_err(Error::Acceptor)?);
         }
         Ok(fleet)
     }
 
-    /// Tells every worker to stop accepting and to close its connections.
+    /// Has every listener closed and every connection told. Those who wait to be accepted are accepted before.
     pub(crate) fn drain(&self) {
+        self.acceptor.iter().for_each(|acceptor| acceptor.start());
         for worker in &self.workers {
             worker.drain.start();
             worker.lane.iter().for_each(|lane| lane.ring());
@@ -133,16 +152,62 @@ impl Fleet {
 
     /// Waits until every worker has ended. May be dropped and called again.
     pub(crate) async fn join(&mut self) -> Result<(), Error> {
-        for (worker, ended) in self.ended.iter_mut().enumerate() {
+        let workers = self.workers.len();
+        for (index, ended) in self.ended.iter_mut().enumerate() {
             if !ended.is_terminated() {
-                ended.await.map_err(|_| Error::WorkerPanicked { worker })?;
+                ended.await.map_err(|_| match index {
+                    worker if worker < workers => Error::WorkerPanicked { worker },
+                    _ => Error::AcceptorPanicked,
+                })?;
             }
         }
         Ok(())
     }
 }
 
-fn build_runtime(config: &Arc<Config>, index: usize) -> std::io::Result<TokioRuntime> {
+fn start_worker(
+    index: usize,
+    worker: Arc<Worker>,
+    runtime: TokioRuntime,
+    source: Source,
+) -> io::Result<oneshot::Receiver<()>> {
+    let (ended, receiver) = oneshot::channel();
+    let _: JoinHandle<()> = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+        pin(&worker.config, index);
+        work(&runtime, &worker, source);
+        // Tasks of a multi-thread runtime may still run elsewhere: they are not waited for for long.
+        runtime.shutdown_timeout(TASK_STOP);
+        let _ = ended.send(());
+    })?;
+    Ok(receiver)
+}
+
+/// Starts the thread that accepts for all workers. It is not pinned: with `--pin` it runs where a core is free.
+fn start_acceptor(
+    fewest: Fewest,
+    listeners: Vec<std::net::TcpListener>,
+    backlog: u32,
+) -> io::Result<oneshot::Receiver<()>> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let listeners = watch_all(&runtime, listeners)?;
+    let (ended, receiver) = oneshot::channel();
+    let _: JoinHandle<()> = thread::Builder::new().name("acceptor".into()).spawn(move || {
+        runtime.block_on(async {
+            let placement = Arc::new(Placement::Fewest(fewest));
+            let loops = accept::start(&placement, &listeners);
+            accept::finish(&placement, loops, listeners, backlog).await;
+        });
+        let _ = ended.send(());
+    })?;
+    Ok(receiver)
+}
+
+fn watch_all(runtime: &TokioRuntime, listeners: Vec<std::net::TcpListener>) -> io::Result<Vec<Arc<Listener>>> {
+    let _runtime = runtime.enter();
+    listeners.into_iter().map(accept::watch).collect()
+}
+
+fn build_runtime(config: &Arc<Config>, index: usize) -> io::Result<TokioRuntime> {
     let mut builder = match config.workers.runtime {
         Runtime::Sharded => Builder::new_current_thread(),
         Runtime::WorkStealing => {
@@ -169,21 +234,19 @@ fn pin(config: &Config, index: usize) {
     }
 }
 
-/// Accepts on every listener until drained, then waits for the connections as long as the configuration allows.
-fn work(runtime: &TokioRuntime, worker: &Arc<Worker>, listeners: Vec<std::net::TcpListener>) {
+/// Serves connections until drained, then waits for those that are left as long as the configuration allows.
+fn work(runtime: &TokioRuntime, worker: &Arc<Worker>, source: Source) {
     runtime.block_on(async {
         let draining = worker.drain.wait();
-        let listeners: Vec<_> = listeners
-            .into_iter()
-            .map(|listener| match tokio::net::TcpListener::from_std(listener) {
-                Ok(listener) => Arc::new(listener),
-                Err(error) => panic!("registering a listener: {error}"),
-            })
-            .collect();
-        for listener in &listeners {
-            tokio::spawn(accept_loop(Arc::clone(worker), Arc::clone(listener)));
-        }
-        let lane = worker.lane.clone().map(|lane| tokio::spawn(lane.run(Arc::clone(worker), listeners)));
+        let own = Arc::new(Placement::Own(Arc::clone(worker)));
+        let (listeners, taking) = match source {
+            Source::Listeners(listeners) => {
+                let loops = accept::start(&own, &listeners);
+                (listeners, loops)
+            }
+            Source::Handed(queue) => (Vec::new(), vec![tokio::spawn(receive(queue))]),
+        };
+        let lane = worker.lane.clone().map(|lane| tokio::spawn(lane.run(Arc::clone(worker), listeners.clone())));
         if !worker.drain.started() {
             draining.await;
         }
@@ -195,6 +258,7 @@ fn work(runtime: &TokioRuntime, worker: &Arc<Worker>, listeners: Vec<std::net::T
                 Err(panic) => std::panic::resume_unwind(panic.into_panic()),
             }
         }
+        accept::finish(&own, taking, listeners, worker.config.socket.backlog).await;
         let deadline = worker.config.limits.drain_timeout;
         if tokio::time::timeout(deadline, worker.emptied()).await.is_err() {
             let open = worker.open.load(Ordering::Relaxed);

@@ -8,7 +8,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use server::config::{Config, EchoOptions, Limits, Runtime, SocketOptions, Workers, WriteMode};
+use server::config::{Balance, Config, EchoOptions, Limits, Runtime, SocketOptions, Workers, WriteMode};
 
 struct Counting;
 
@@ -44,6 +44,7 @@ fn config(lane: bool, runtime: Runtime, write: WriteMode) -> Config {
         workers: Workers {
             runtime,
             threads: NonZeroUsize::MIN,
+            balance: Balance::Exact,
             pin: Vec::new(),
             event_interval: NonZeroU32::new(61).unwrap(),
         },

@@ -23,7 +23,10 @@ fn wrong_usage_names_the_flag_and_exits_2() {
     let cases: &[&[&str]] = &[
         &["--listen", "localhost"],
         &["--threads", "0"],
+        &["--listen", "::1:80"],
         &["--runtime", "both"],
+        &["--balance", "fair"],
+        &["--balance", "kernel", "--runtime", "work-stealing"],
         &["--pin", "3-1"],
         &["--pin", "1023"],
         &["--event-interval", "0"],
@@ -150,7 +153,9 @@ fn a_closed_stdout_is_no_panic() {
 #[test]
 fn help_tells_every_default() {
     let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
-    for default in ["127.0.0.1:8181", "16MiB", "131072", "100000", "10s", "5s", "4096", "61", "cork", "sharded"] {
+    for default in
+        ["127.0.0.1:8181", "16MiB", "131072", "100000", "10s", "5s", "4096", "61", "cork", "sharded", "exact"]
+    {
         assert!(help.contains(&format!("[default: {default}]")), "{default}\n{help}");
     }
 }

@@ -17,8 +17,17 @@ const QUIET: usize = 1_000;
 #[test]
 fn a_firehose_keeps_nobody_waiting() {
     allow_descriptors(QUIET as u64 + 100);
-    let server = Server::start(&["--threads", "1"]);
-    Firehose::connect(&server).run_during(|progress| {
+    a_firehose_is_one_of_many(&Server::start(&["--threads", "1"]));
+}
+
+#[test]
+fn a_firehose_keeps_nobody_waiting_whom_another_thread_accepts() {
+    allow_descriptors(QUIET as u64 + 100);
+    a_firehose_is_one_of_many(&Server::start(&["--threads", "2"]));
+}
+
+fn a_firehose_is_one_of_many(server: &Server) {
+    Firehose::connect(server).run_during(|progress| {
         progress.expect("there was nobody else");
         let mut quiet = server.connect_many(QUIET);
         progress.expect("a thousand connections were opened");

@@ -146,29 +146,16 @@ fn busy_poll() {
 
 #[test]
 fn defer_accept_and_fast_open() {
-    let (server, _client, sockets) = with(&["--defer-accept", "5", "--fast-open", "64", "--threads", "2"]);
-    assert_eq!(sockets.listeners.len(), 2, "one listener per worker");
-    for listener in &sockets.listeners {
-        let seconds = tcp_option(listener, libc::TCP_DEFER_ACCEPT);
-        assert!(seconds >= 5, "{seconds}");
-        assert_eq!(granted(&server, "defer_accept"), seconds);
-        assert_eq!(tcp_option(listener, libc::TCP_FASTOPEN), 64);
-    }
-}
-
-/// Stops the server, and waits until every thread has: the signal takes effect late.
-fn stop(server: &Server) {
-    server.signal(Signal::STOP);
-    let tasks = format!("/proc/{}/task", server.child.id());
-    let stopped = |task: std::io::Result<std::fs::DirEntry>| {
-        // The state follows the name, which is in parentheses.
-        let stat = std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap();
-        stat.rsplit_once(") ").unwrap().1.starts_with('T')
-    };
-    let deadline = Instant::now() + support::PATIENCE;
-    while !std::fs::read_dir(&tasks).unwrap().all(stopped) {
-        assert!(Instant::now() < deadline, "it does not stop");
-        std::thread::sleep(std::time::Duration::from_millis(1));
+    for (balance, count) in [("exact", 1), ("kernel", 2)] {
+        let flags = ["--defer-accept", "5", "--fast-open", "64", "--threads", "2", "--balance", balance];
+        let (server, _client, sockets) = with(&flags);
+        assert_eq!(sockets.listeners.len(), count, "one listener for all workers, or one per worker");
+        for listener in &sockets.listeners {
+            let seconds = tcp_option(listener, libc::TCP_DEFER_ACCEPT);
+            assert!(seconds >= 5, "{seconds}");
+            assert_eq!(granted(&server, "defer_accept"), seconds);
+            assert_eq!(tcp_option(listener, libc::TCP_FASTOPEN), 64);
+        }
     }
 }
 
@@ -178,7 +165,7 @@ fn backlog() {
     // completed. A backlog of N lets N + 1 wait.
     let server = Server::start(&["--backlog", "3", "--threads", "1"]);
     assert_eq!(granted(&server, "backlog"), 3);
-    stop(&server);
+    server.stop();
     let address = SocketAddr::from(([127, 0, 0, 1], server.port));
     let waiting: Vec<TcpStream> = (0..20)
         .map_while(|_| TcpStream::connect_timeout(&address, std::time::Duration::from_millis(300)).ok())

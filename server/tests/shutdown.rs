@@ -2,12 +2,12 @@
 
 mod support;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
 
-use rustix::process::Signal;
-use support::{Server, UPGRADE, fragment, frame, payload};
+use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
+use support::{Server, UPGRADE, fragment, frame, payload, upgraded};
 use wire::OpCode::{Binary, Close, Continuation, Text};
 
 const RUNTIMES: [&str; 2] = ["sharded", "work-stealing"];
@@ -103,7 +103,6 @@ fn a_second_signal_ends_at_once() {
 
 #[test]
 fn a_handshake_under_way_still_gets_its_answer() {
-    use std::io::Write;
     let mut server = Server::start(&["--threads", "1"]);
     let mut stream = server.tcp();
     let (begin, end) = UPGRADE.split_at(40);
@@ -130,7 +129,6 @@ fn a_client_that_keeps_talking_does_not_hold_up_the_end() {
     let mut client = server.connect();
     let mut stream = client.stream.try_clone().unwrap();
     let talker = std::thread::spawn(move || {
-        use std::io::Write;
         let burst =
             [frame(Text, b"chatter").repeat(100), fragment(Text, false, b"a"), frame(Continuation, b"b")].concat();
         while stream.write_all(&burst).is_ok() {}
@@ -148,4 +146,93 @@ fn a_client_that_keeps_talking_does_not_hold_up_the_end() {
     assert_eq!(close[..2], 1001u16.to_be_bytes());
     assert_eq!(server.wait().code(), Some(0));
     talker.join().unwrap();
+}
+
+#[test]
+fn connections_that_wait_to_be_accepted_are_served_and_not_reset() {
+    let cases: [&[&str]; 4] = [
+        &["--threads", "1"],
+        &["--threads", "2"],
+        &["--threads", "2", "--balance", "kernel"],
+        &["--threads", "2", "--runtime", "work-stealing"],
+    ];
+    for flags in cases {
+        let mut server = Server::start(flags);
+        // A connection that has been answered: another request follows while the server stands still.
+        let mut kept_alive = server.tcp();
+        kept_alive.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        kept_alive.read_exact(&mut [0; 12]).unwrap();
+        server.stop();
+        let ask = |request: &str| {
+            // The kernel completes the connection and takes the request.
+            let mut stream = server.tcp();
+            stream.write_all(request.as_bytes()).unwrap();
+            stream
+        };
+        let pages: Vec<_> = (0..20).map(|_| ask("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")).collect();
+        let upgrades: Vec<_> = (0..20).map(|_| ask(&format!("{UPGRADE}\r\n"))).collect();
+        kept_alive.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        server.signal(Signal::TERM);
+        server.signal(Signal::CONT);
+        let rest = |mut stream: TcpStream| {
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).unwrap_or_else(|error| panic!("{flags:?}: {error}"));
+            answer
+        };
+        for page in pages {
+            let page = String::from_utf8(rest(page)).unwrap();
+            assert!(page.starts_with("HTTP/1.1 200 ") && page.ends_with("\r\n\r\nok\n"), "{flags:?}: {page:?}");
+        }
+        for upgrade in upgrades {
+            upgraded(upgrade).expect_close(1001);
+        }
+        let kept_alive = String::from_utf8(rest(kept_alive)).unwrap();
+        assert_eq!(kept_alive.matches("\r\n\r\nok\n").count(), 2, "{flags:?}: {kept_alive:?}");
+        assert_eq!(server.wait().code(), Some(0), "{flags:?}");
+    }
+}
+
+#[test]
+fn half_a_request_does_not_hold_up_the_end() {
+    for runtime in RUNTIMES {
+        let flags = ["--runtime", runtime, "--threads", "2", "--drain-timeout", "1h", "--handshake-timeout", "1h"];
+        let mut server = Server::start(&flags);
+        let mut halves = [server.tcp(), server.tcp(), server.tcp(), server.tcp()];
+        // One of them says nothing.
+        for (half, length) in halves.iter_mut().zip([0, 1, 40, UPGRADE.len()]) {
+            half.write_all(&UPGRADE.as_bytes()[..length]).unwrap();
+        }
+        let page = server.http("GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
+        server.signal(Signal::TERM);
+        // It would take an hour.
+        assert_eq!(server.wait().code(), Some(0), "{runtime}");
+    }
+}
+
+#[test]
+fn connections_that_wait_for_a_descriptor_are_served_as_others_leave() {
+    for threads in ["1", "2"] {
+        let mut server = Server::start(&["--threads", threads]);
+        // Every worker has its descriptors once it has served a connection.
+        let served: Vec<_> = (0..4).map(|_| server.connect()).collect();
+        let pid = Pid::from_raw(i32::try_from(server.child.id()).unwrap()).unwrap();
+        let open = std::fs::read_dir(format!("/proc/{}/fd", server.child.id())).unwrap().count() as u64;
+        prlimit(Some(pid), Resource::Nofile, Rlimit { current: Some(open), maximum: Some(open) }).unwrap();
+        let ask = |_| {
+            let mut stream = server.tcp();
+            stream.write_all(format!("{UPGRADE}\r\n").as_bytes()).unwrap();
+            stream
+        };
+        let waiting: Vec<_> = (0..4).map(ask).collect();
+        // What it finds when it goes on: a signal, and peers that have gone, whose descriptors are free once it has seen that.
+        server.stop();
+        server.signal(Signal::TERM);
+        drop(served);
+        server.signal(Signal::CONT);
+        for stream in waiting {
+            upgraded(stream).expect_close(1001);
+        }
+        assert_eq!(server.wait().code(), Some(0), "--threads {threads}");
+    }
 }

@@ -1,16 +1,16 @@
 //! The flags, by concern, and what they mean: the one place where a [`Config`] is made.
 
-use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 
 use bytesize::ByteSize;
 use clap::Parser;
 use wire::deflate::{Level, MemoryLevel, WindowBits};
 
+use super::listen::{Listen, resolve};
 use super::values::{Pin, Switch, level, memory_level, read_buffer, window_bits};
 use crate::config::{
-    Config, ContextTakeover, DeflateOptions, EchoOptions, Limits, Runtime, SocketOptions, UncompressedReply, Workers,
-    WriteMode,
+    Balance, Config, ContextTakeover, DeflateOptions, EchoOptions, Limits, Runtime, SocketOptions, UncompressedReply,
+    Workers, WriteMode,
 };
 use crate::logging::LogFormat;
 use crate::{Error, cpus};
@@ -22,9 +22,10 @@ use crate::{Error, cpus};
 #[derive(Debug, Parser)]
 #[command(version, args_override_self = true, max_term_width = 110)]
 pub(super) struct Args {
-    /// Address to listen on; repeatable; port 0 picks a free one
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8181")]
-    listen: Vec<SocketAddr>,
+    /// Address to listen on, or name: every address of this machine that it stands for. Repeatable. Port 0 picks a free one
+    /// for each address. [::] takes IPv4 as well, unless an IPv4 address with the same port is given too
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8181")]
+    listen: Vec<Listen>,
     /// Print the effective configuration as JSON (what /config serves) and exit
     #[arg(long)]
     print_config: bool,
@@ -48,9 +49,14 @@ struct WorkerArgs {
     /// Worker threads [default: the cores available]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-    /// One runtime and listener per worker, or one runtime whose threads steal work
+    /// One runtime per worker, or one runtime whose threads steal work
     #[arg(long, value_enum, default_value_t = Runtime::Sharded)]
     runtime: Runtime,
+    /// Which worker gets a new connection: the one with the fewest (exact), or the one that a hash of the addresses picks
+    /// (kernel), which may leave workers idle, and lets other programs of the same user join the port (SO_REUSEPORT)
+    /// [default: exact]
+    #[arg(long, value_name = "exact|kernel", value_enum, hide_possible_values = true)]
+    balance: Option<Balance>,
     /// Pin worker i to the i-th core: of those allowed (on), or of a list such as 0,2-3
     #[arg(long, value_name = "off|on|CORES", default_value = "off")]
     pin: Pin,
@@ -189,13 +195,14 @@ impl Args {
         let bytes = |size: ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
         Ok(Config {
             version: env!("CARGO_PKG_VERSION"),
-            listen,
+            listen: resolve(&listen)?,
             workers: Workers {
                 runtime: workers.runtime,
                 threads: match workers.threads {
                     Some(threads) => threads,
                     None => std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
                 },
+                balance: balance(workers.balance, workers.runtime)?,
                 pin: cores(workers.pin)?,
                 event_interval: workers.event_interval,
             },
@@ -265,7 +272,14 @@ impl DeflateArgs {
     }
 }
 
-/// The cores that `--pin` means on this machine.
+/// Who gets a new connection.
+fn balance(asked: Option<Balance>, runtime: Runtime) -> Result<Balance, Error> {
+    match (asked, runtime) {
+        (Some(Balance::Kernel), Runtime::WorkStealing) => Err(Error::NoBalance),
+        (asked, _) => Ok(asked.unwrap_or(Balance::Exact)),
+    }
+}
+
 /// Whether there is a lane; `against` are the choices that rule it out, and whether they were made.
 fn lane(asked: Option<Switch>, against: &[(&'static str, bool)]) -> Result<bool, Error> {
     let obstacle = against.iter().find_map(|&(choice, made)| made.then_some(choice));
@@ -275,6 +289,7 @@ fn lane(asked: Option<Switch>, against: &[(&'static str, bool)]) -> Result<bool,
     }
 }
 
+/// The cores that `--pin` means on this machine.
 fn cores(pin: Pin) -> Result<Vec<usize>, Error> {
     let allowed = cpus::allowed().map_err(Error::AllowedCores)?;
     match pin {

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use wire::deflate::{Level, MemoryLevel, WindowBits};
 
-use crate::config::{ContextTakeover, Runtime, UncompressedReply, WriteMode};
+use crate::config::{Balance, ContextTakeover, Runtime, UncompressedReply, WriteMode};
 use crate::logging::LogFormat;
 
 /// On or off.
@@ -96,6 +96,7 @@ macro_rules! value_enum {
 }
 
 value_enum!(Runtime { Sharded = "sharded", WorkStealing = "work-stealing" });
+value_enum!(Balance { Exact = "exact", Kernel = "kernel" });
 value_enum!(WriteMode { Cork = "cork", PerFrame = "per-frame", Vectored = "vectored" });
 value_enum!(ContextTakeover { Off = "off", Server = "server", Client = "client", Both = "both" });
 value_enum!(UncompressedReply { Plain = "plain", Compressed = "compressed" });

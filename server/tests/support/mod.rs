@@ -31,10 +31,15 @@ impl Server {
 
     /// Starts `command`, which must end up as an `echo-server`, likewise.
     pub fn spawn(command: &mut Command) -> Self {
+        Self::spawn_with_stderr(command, Stdio::piped())
+    }
+
+    /// Likewise, with a stderr of the test's choice.
+    pub fn spawn_with_stderr(command: &mut Command, stderr: impl Into<Stdio>) -> Self {
         let mut child = command
             .args(["--listen", "127.0.0.1:0"])
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(stderr)
             .spawn()
             .expect("the server starts");
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -47,7 +52,9 @@ impl Server {
         let Some(port) = port else {
             let mut stderr = String::new();
             let _ = child.kill();
-            child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+            if let Some(mut reader) = child.stderr.take() {
+                reader.read_to_string(&mut stderr).unwrap();
+            }
             panic!("not a ready line: {line:?}; stderr: {stderr}");
         };
         Self { child, port, _stdout: stdout }
@@ -56,6 +63,22 @@ impl Server {
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
+    }
+
+    /// Stops it, and waits until every thread has: the signal takes effect late.
+    pub fn stop(&self) {
+        self.signal(Signal::STOP);
+        let tasks = format!("/proc/{}/task", self.child.id());
+        let stopped = |task: std::io::Result<std::fs::DirEntry>| {
+            // The state follows the name, which is in parentheses.
+            let stat = std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap();
+            stat.rsplit_once(") ").unwrap().1.starts_with('T')
+        };
+        let deadline = Instant::now() + PATIENCE;
+        while !std::fs::read_dir(&tasks).unwrap().all(stopped) {
+            assert!(Instant::now() < deadline, "it does not stop");
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Waits for the end, which something must have asked for.
@@ -149,7 +172,8 @@ pub fn allow_descriptors(needed: u64) {
 pub const UPGRADE: &str = "GET /chat HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
 
-fn upgraded(mut stream: TcpStream) -> Client {
+/// The client of a connection on which an upgrade has been asked for.
+pub fn upgraded(mut stream: TcpStream) -> Client {
     let head = read_head(&mut stream);
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
     assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");

@@ -1,0 +1,123 @@
+//! Which worker gets an accepted connection: the one that accepts it, or the one that has the fewest.
+//!
+//! The latter (`--balance exact`) needs one place that accepts for all, which is a thread of its own: a worker would do
+//! it at the cost of its connections, and would keep all who connect waiting while it is busy with a large message.
+//! There is one listening socket per address, so that no other program can join its port. Workers share nothing for
+//! this but their counts of connections, which are read once for every connection accepted.
+
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::accept::turn_away;
+use crate::drain::Drain;
+use crate::http;
+use crate::worker::{Admission, Worker};
+
+/// Where the connections of an accept loop go, and when it ends.
+#[derive(Debug)]
+pub(crate) enum Placement {
+    /// To the worker that runs the loop, until it drains.
+    Own(Arc<Worker>),
+    /// To the worker that has the fewest.
+    Fewest(Fewest),
+}
+
+impl Placement {
+    /// Started when the accept loop is to end.
+    pub(crate) fn drain(&self) -> &Drain {
+        match self {
+            Self::Own(worker) => &worker.drain,
+            Self::Fewest(fewest) => &fewest.drain,
+        }
+    }
+
+    /// Counts the accept loops that wait for a timer.
+    pub(crate) fn pausing(&self) -> &AtomicUsize {
+        match self {
+            Self::Own(worker) => &worker.pausing,
+            Self::Fewest(fewest) => &fewest.pausing,
+        }
+    }
+
+    /// Starts the handshake of an accepted connection, on its worker. One over `--max-connections` is turned away.
+    pub(crate) fn place(&self, stream: TcpStream, peer: SocketAddr) {
+        let worker = match self {
+            Self::Own(worker) => worker,
+            Self::Fewest(fewest) => return fewest.hand_over(stream, peer),
+        };
+        match worker.admit() {
+            Some(admission) => serve(Accepted { admission, stream, peer }),
+            None => turn_away(&stream),
+        }
+    }
+}
+
+/// All workers, for one thread that accepts for them.
+#[derive(Debug, Default)]
+pub(crate) struct Fewest {
+    /// Started when the thread is to accept no more.
+    pub(crate) drain: Arc<Drain>,
+    pausing: AtomicUsize,
+    seats: Vec<Seat>,
+    /// Where the search for the fewest begins: behind the worker found last, so that workers with equally many take
+    /// turns.
+    next: AtomicUsize,
+}
+
+/// A worker, and the queue to it. `--max-connections` bounds the queue, since what lies in it is counted.
+#[derive(Debug)]
+struct Seat {
+    worker: Arc<Worker>,
+    queue: UnboundedSender<Accepted>,
+}
+
+impl Fewest {
+    /// Adds a worker, which is to [`receive`] from the queue returned.
+    pub(crate) fn add(&mut self, worker: Arc<Worker>) -> UnboundedReceiver<Accepted> {
+        let (queue, receiver) = unbounded_channel();
+        self.seats.push(Seat { worker, queue });
+        receiver
+    }
+
+    fn hand_over(&self, stream: TcpStream, peer: SocketAddr) {
+        let seat = &self.seats[self.fewest()];
+        let Some(admission) = seat.worker.admit() else { return turn_away(&stream) };
+        // It fails only if the worker has panicked, which ends the server.
+        let _ = seat.queue.send(Accepted { admission, stream, peer });
+        // It may wait for its connections alone.
+        seat.worker.lane.iter().for_each(|lane| lane.ring());
+    }
+
+    fn fewest(&self) -> usize {
+        let (first, count) = (self.next.load(Ordering::Relaxed), self.seats.len());
+        let from_first = (0..count).map(|offset| (first + offset) % count);
+        let fewest = from_first.min_by_key(|&at| self.seats[at].worker.open()).expect("a server has workers");
+        self.next.store(fewest + 1, Ordering::Relaxed);
+        fewest
+    }
+}
+
+/// A connection that has been accepted and counted.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    admission: Admission,
+    stream: TcpStream,
+    peer: SocketAddr,
+}
+
+/// Starts the handshakes of the connections handed to a worker, until no more can come: the thread that accepts has ended.
+pub(crate) async fn receive(mut queue: UnboundedReceiver<Accepted>) {
+    while let Some(accepted) = queue.recv().await {
+        serve(accepted);
+    }
+}
+
+fn serve(Accepted { admission, stream, peer }: Accepted) {
+    match tokio::net::TcpStream::from_std(stream) {
+        Ok(stream) => drop(tokio::spawn(http::serve(admission, stream, peer))),
+        Err(error) => tracing::warn!(%peer, "a connection cannot be watched and is closed: {error}"),
+    }
+}
