@@ -57,6 +57,7 @@ fn config(lane: bool, runtime: Runtime, write: WriteMode) -> Config {
             defer_accept: None,
             fast_open: None,
             notsent_lowat: None,
+            keepalive: None,
         },
         echo: EchoOptions { lane, write, read_buffer: None, log_messages: false, inject_cost: 0 },
         permessage_deflate: None,

@@ -32,6 +32,8 @@ fn wrong_usage_names_the_flag_and_exits_2() {
         &["--busy-poll", "1s"],
         &["--recv-buffer", "big"],
         &["--backlog", "0"],
+        &["--keepalive", "60s"],
+        &["--keepalive", "1ms,1s,3"],
         &["--read-buffer", "10"],
         &["--write", "later"],
         &["--max-message-size", "16XiB"],

@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 use clap::Parser;
 use wire::deflate::{Level, MemoryLevel, WindowBits};
 
-use super::values::{Pin, Switch, level, memory_level, read_buffer, window_bits};
+use super::values::{KeepaliveFlag, Pin, Switch, level, memory_level, read_buffer, window_bits};
 use crate::config::{
     Config, ContextTakeover, DeflateOptions, EchoOptions, Limits, Runtime, SocketOptions, UncompressedReply, Workers,
     WriteMode,
@@ -89,6 +89,11 @@ struct SocketArgs {
     /// TCP_NOTSENT_LOWAT: writable only while fewer bytes than this wait unsent
     #[arg(long, value_name = "BYTES")]
     notsent_lowat: Option<ByteSize>,
+    /// SO_KEEPALIVE: a silent peer is probed after IDLE, then every INTERVAL, and dropped after so many PROBES without an
+    /// answer; a peer that takes nothing of what was sent is dropped after the same time (TCP_USER_TIMEOUT). Times are
+    /// whole seconds
+    #[arg(long, value_name = "off|IDLE,INTERVAL,PROBES", default_value = "60s,10s,6")]
+    keepalive: KeepaliveFlag,
 }
 
 #[derive(Debug, clap::Args)]
@@ -209,6 +214,7 @@ impl Args {
                 defer_accept: socket.defer_accept,
                 fast_open: socket.fast_open,
                 notsent_lowat: socket.notsent_lowat.map(|size| u32::try_from(size.as_u64()).unwrap_or(u32::MAX)),
+                keepalive: socket.keepalive.0,
             },
             echo: EchoOptions {
                 lane: lane(
