@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep};
 
+use crate::budget::Charge;
 use crate::http;
 use crate::worker::Worker;
 
@@ -25,8 +26,8 @@ pub(crate) async fn accept_loop(worker: Arc<Worker>, listener: Arc<TcpListener>)
         match accepted {
             Ok((stream, peer)) => {
                 backoff = Backoff { warned: backoff.warned, ..Backoff::default() };
-                match worker.admit() {
-                    Some(admission) => drop(tokio::spawn(http::serve(admission, stream, peer))),
+                match worker.admit().zip(room_for_request(&worker)) {
+                    Some((admission, room)) => drop(tokio::spawn(http::serve(admission, room, stream, peer))),
                     None => turn_away(&stream),
                 }
             }
@@ -43,7 +44,16 @@ pub(crate) async fn accept_loop(worker: Arc<Worker>, listener: Arc<TcpListener>)
     }
 }
 
-/// Tells a client over `--max-connections` so, without waiting for it: what it sent is left unread if it is not there
+/// Counts what a request may take, unless `--max-buffered` is passed and nobody can be closed to make room for it.
+fn room_for_request(worker: &Worker) -> Option<Charge> {
+    let mut room = Charge::new(&worker.share);
+    if !room.set(REQUEST_BYTES) {
+        worker.relieve();
+    }
+    (worker.share.wanted() == 0).then_some(room)
+}
+
+/// Tells a client over `--max-connections` or `--max-buffered` so, without waiting for it: what it sent is left unread if it is not there
 /// yet, so that it may see a reset instead.
 fn turn_away(stream: &TcpStream) {
     let _ = stream.try_write(BUSY);
@@ -88,6 +98,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A server out of descriptors for an hour says so 360 times instead of 3,600.
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Bytes: a head of the largest size, and hyper's state.
+const REQUEST_BYTES: usize = http::HEAD_BYTES + (8 << 10);
 
 const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\n\
 content-type: text/plain; charset=utf-8\r\ncontent-length: 21\r\n\r\ntoo many connections\n";

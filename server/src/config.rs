@@ -199,6 +199,8 @@ pub struct Limits {
     pub max_message_size: u64,
     /// Most fragments of one message.
     pub max_fragments: u32,
+    /// Most bytes held for messages that are not whole and replies that are not taken, over all connections.
+    pub max_buffered: u64,
     /// Most connections over all workers, those in their handshake included.
     pub max_connections: usize,
     /// From accept until the upgrade.

@@ -64,6 +64,7 @@ fn config(lane: bool, runtime: Runtime, write: WriteMode) -> Config {
         limits: Limits {
             max_message_size: 1 << 20,
             max_fragments: 16,
+            max_buffered: 64 << 20,
             max_connections: 16,
             handshake_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(1),

@@ -90,6 +90,12 @@ pub(super) fn read_buffer(text: &str) -> Result<ByteSize, String> {
     if READ_BUFFER_RANGE.contains(&size.as_u64()) { Ok(size) } else { Err("must be 128 B to 16 MiB".into()) }
 }
 
+/// A size that `--max-buffered` accepts.
+pub(super) fn max_buffered(text: &str) -> Result<ByteSize, String> {
+    let size = ByteSize::from_str(text)?;
+    if size.as_u64() >= LEAST_BUFFERED { Ok(size) } else { Err("must be 1 MiB at least".into()) }
+}
+
 /// A level that `--deflate-level` accepts.
 pub(super) fn level(text: &str) -> Result<Level, String> {
     text.parse().ok().and_then(Level::new).ok_or_else(|| "must be 1 to 9".into())
@@ -132,6 +138,9 @@ const MAX_CORES: usize = 1024;
 
 /// Bytes: below 128 a read holds hardly a header, above 16 MiB no default message needs it.
 const READ_BUFFER_RANGE: RangeInclusive<u64> = 128..=16 << 20;
+
+/// Bytes: less would refuse connections for want of room for their requests.
+pub(super) const LEAST_BUFFERED: u64 = 1 << 20;
 
 /// Seconds that Linux takes for TCP_KEEPIDLE and TCP_KEEPINTVL (tcp.h, MAX_TCP_KEEPIDLE).
 const KEEPALIVE_SECONDS: RangeInclusive<u64> = 1..=32767;
