@@ -118,7 +118,7 @@ fn canonical(peer: SocketAddr) -> SocketAddr {
     }
 }
 
-/// Tells a client over `--max-connections` so, without waiting for it: what it sent is left unread if it is not there
+/// Tells a client over `--max-connections` or `--max-buffered` so, without waiting for it: what it sent is left unread if it is not there
 /// yet, so that it may see a reset instead.
 pub(crate) fn turn_away(mut stream: &TcpStream) {
     let _ = stream.write(BUSY);

@@ -1,27 +1,38 @@
-//! mimalloc, and when it returns memory to the kernel.
+//! The allocator, and when it returns memory to the kernel: what a burst took is not paid for until the process ends.
 #![allow(unsafe_code)]
 
-use std::ffi::{c_int, c_long};
+/// Returns at once what is free: all large blocks, and what the calling thread has freed of small ones.
+#[cfg(feature = "mimalloc")]
+pub(crate) fn return_memory() {
+    // SAFETY: it may be called at any time by any thread, and touches only memory that is free.
+    unsafe { libmimalloc_sys::mi_collect(true) };
+}
 
-/// Has what is free for [`PURGE_DELAY_MS`] returned, so that a burst is not paid for until the process ends.
-///
-/// mimalloc 3 waits for a second, and looks only when something large is allocated or freed. Half a minute after a burst of
-/// 10,000 messages of 64 KiB that had stood half sent, a quarter of it was resident still, and with `--lane off` all of it.
+/// Returns at once what is free.
+#[cfg(all(not(feature = "mimalloc"), target_env = "gnu"))]
+pub(crate) fn return_memory() {
+    // SAFETY: it may be called at any time by any thread, and touches only memory that is free.
+    unsafe { libc::malloc_trim(0) };
+}
+
+/// Other allocators decide for themselves.
+#[cfg(all(not(feature = "mimalloc"), not(target_env = "gnu")))]
+pub(crate) fn return_memory() {}
+
+/// Has mimalloc return what is free for [`PURGE_DELAY_MS`] whenever it is called for something large, so that the end of a
+/// burst costs no more than its height did. (mimalloc 3 waits for a second. It does nothing while nobody calls it, which is what
+/// [`return_memory`] is for.)
+#[cfg(feature = "mimalloc")]
 pub(crate) fn return_memory_soon() {
     // SAFETY: takes integers only; options may be set at any time, and the index is one that this version has.
     unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, PURGE_DELAY_MS) };
 }
 
-/// Returns at once what this thread has freed: for a thread that has just freed much of what a burst took, and may free
-/// nothing large for long.
-pub(crate) fn return_memory_now() {
-    // SAFETY: it may be called at any time by any thread, and touches only memory that is free.
-    unsafe { libmimalloc_sys::mi_collect(true) };
-}
-
 /// `mi_option_purge_delay` of mimalloc.h, versions 2 and 3, which libmimalloc-sys does not name.
-const PURGE_DELAY: c_int = libmimalloc_sys::mi_option_use_numa_nodes - 1;
+#[cfg(feature = "mimalloc")]
+const PURGE_DELAY: std::ffi::c_int = libmimalloc_sys::mi_option_use_numa_nodes - 1;
 
 /// Milliseconds: far less than a burst takes, as it is the frees of its last part that return what its first part freed; more
 /// than there is between two large messages, as a buffer that comes and goes with each should not be returned in between.
-const PURGE_DELAY_MS: c_long = 1;
+#[cfg(feature = "mimalloc")]
+const PURGE_DELAY_MS: std::ffi::c_long = 1;

@@ -11,8 +11,6 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches};
 
 use self::args::Args;
-#[cfg(feature = "mimalloc")]
-use crate::allocator;
 use crate::config::{Config, Effective};
 use crate::drain::ShutdownSignals;
 use crate::{Error, huge_pages, logging};
@@ -75,7 +73,7 @@ fn print_effective(config: &Config) -> Result<ExitCode, Error> {
 fn serve(config: Config) -> Result<ExitCode, Error> {
     raise_descriptor_limit();
     #[cfg(feature = "mimalloc")]
-    allocator::return_memory_soon();
+    crate::allocator::return_memory_soon();
     if let Err(error) = huge_pages::disable() {
         tracing::debug!("no huge pages to disable: {error}");
     }

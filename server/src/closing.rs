@@ -1,8 +1,9 @@
 //! The last words of a connection: Close frames, and the wait for the peer to have read them.
 
+use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use wire::{CloseCode, Header, MAX_CONTROL_PAYLOAD, MAX_HEADER_LEN, OpCode};
@@ -37,17 +38,24 @@ pub(crate) async fn close(mut stream: TcpStream, unsent: Vec<u8>, limit: Duratio
     let farewell = async {
         stream.shutdown().await?;
         let mut discarded = 0;
-        let mut buffer = vec![0; DISCARD_BUFFER];
         while discarded < DISCARDED_AT_MOST {
-            match stream.read(&mut buffer).await? {
-                0 => break,
-                count => discarded += count,
+            stream.readable().await?;
+            match discard(&stream) {
+                Ok(0) => break,
+                Ok(count) => discarded += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
             }
         }
-        Ok::<_, std::io::Error>(())
+        Ok(())
     };
     // As above.
     let _ = timeout(limit, farewell).await;
+}
+
+/// Reads and throws away what is there, into a buffer that nobody keeps while he waits.
+fn discard(stream: &TcpStream) -> io::Result<usize> {
+    stream.try_read(&mut [0; DISCARD_BUFFER])
 }
 
 /// Bytes: as large as it must be to throw away quickly what a fast peer had under way.

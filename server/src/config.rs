@@ -102,6 +102,28 @@ pub struct SocketOptions {
     pub fast_open: Option<u32>,
     /// TCP_NOTSENT_LOWAT, bytes.
     pub notsent_lowat: Option<u32>,
+    /// When a peer that has vanished is noticed; `None`: never, unless something is sent to it.
+    pub keepalive: Option<Keepalive>,
+}
+
+/// SO_KEEPALIVE with its times, and TCP_USER_TIMEOUT, which does the same for bytes that were sent and not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Keepalive {
+    /// TCP_KEEPIDLE: silence before the first probe.
+    #[serde(serialize_with = "seconds")]
+    pub idle: Duration,
+    /// TCP_KEEPINTVL: between two probes.
+    #[serde(serialize_with = "seconds")]
+    pub interval: Duration,
+    /// TCP_KEEPCNT: probes without an answer before the connection is dropped.
+    pub probes: u32,
+}
+
+impl Keepalive {
+    /// How long a peer may be gone before its connection is dropped: TCP_USER_TIMEOUT.
+    pub fn patience(&self) -> Duration {
+        self.idle + self.interval * self.probes
+    }
 }
 
 /// How messages are read and written.
@@ -207,6 +229,8 @@ pub struct Limits {
     pub max_message_size: u64,
     /// Most fragments of one message.
     pub max_fragments: u32,
+    /// Most bytes held for messages that are not whole and replies that are not taken, over all connections.
+    pub max_buffered: u64,
     /// Most connections over all workers, those in their handshake included.
     pub max_connections: usize,
     /// From accept until the upgrade.
@@ -241,6 +265,8 @@ pub struct Granted {
     pub fast_open: Option<u32>,
     /// TCP_NOTSENT_LOWAT, bytes.
     pub notsent_lowat: Option<u32>,
+    /// SO_KEEPALIVE and its times.
+    pub keepalive: Option<Keepalive>,
 }
 
 /// The configuration in force: what was asked for and what the kernel made of it.

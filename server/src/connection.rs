@@ -12,9 +12,12 @@ use bytes::Bytes;
 use tokio::net::TcpStream;
 use wire::{CloseCode, Cursor, Limits, Peer, Violation};
 
+use crate::allocator;
+use crate::budget::{Charge, Holding};
 use crate::closing::{append_close, close};
+use crate::config::Runtime;
 use crate::deflate;
-use crate::engine::{Cause, Ended, Engine, Manner};
+use crate::engine::{Cause, Ended, Engine, Manner, POOLED_BYTES, POOLED_BYTES_STEALING};
 use crate::link::{Link, Standing};
 use crate::worker::Admission;
 
@@ -53,11 +56,22 @@ pub(crate) fn go_away(admission: Admission, stream: std::net::TcpStream, mut uns
     finish(admission, stream, unsent);
 }
 
+/// Closes a connection from the lane, to which nothing is still to be sent, because it held most when `--max-buffered` was
+/// passed.
+pub(crate) fn evict(admission: Admission, stream: std::net::TcpStream) {
+    let mut unsent = Vec::new();
+    append_close(&mut unsent, CloseCode::TRY_AGAIN_LATER, EVICTED);
+    finish(admission, stream, unsent);
+}
+
 fn finish(admission: Admission, stream: std::net::TcpStream, unsent: Vec<u8>) {
+    // Counted like any other reply that is not taken, but not evicted: it ends soon by itself.
+    let mut charge = Charge::new(&admission.worker.share);
+    charge.set(unsent.capacity());
     match TcpStream::from_std(stream) {
         Ok(stream) => drop(tokio::spawn(async move {
             close(stream, unsent, admission.worker.config.limits.close_timeout).await;
-            drop(admission);
+            drop((charge, admission));
         })),
         Err(error) => tracing::warn!("the lane cannot hand a connection on: {error}"),
     }
@@ -75,20 +89,41 @@ async fn run(admission: Admission, stream: TcpStream, read_ahead: Bytes, codec: 
         log_messages: config.echo.log_messages,
         inject_cost: config.echo.inject_cost,
         deflate: deflate::Manner::new(config),
+        pooled_bytes: match config.workers.runtime {
+            Runtime::Sharded => POOLED_BYTES,
+            Runtime::WorkStealing => POOLED_BYTES_STEALING,
+        },
     };
     let limits =
         Limits { max_message_size: config.limits.max_message_size, max_fragments: config.limits.max_fragments };
     let mut conversation = Conversation::new(stream, read_ahead, limits, manner, codec);
     let mut draining = pin!(worker.drain.wait());
     let mut registered = false;
+    let mut holding = Holding::new(&worker.share);
     let next = std::future::poll_fn(|cx| {
         if !registered {
             // Once is enough, as the waker of a task never changes; polling this takes a lock.
             registered = true;
             let _ = draining.as_mut().poll(cx);
         }
+        if holding.evicted() {
+            return Poll::Ready(Next::Evicted);
+        }
+        if worker.share.is_leaving() {
+            // Those that are, run before this does again.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let stopping = worker.drain.started();
-        match conversation.poll(cx, stopping) {
+        let step = conversation.poll(cx, stopping);
+        worker.share.freed(conversation.take_worked());
+        if !holding.set(conversation.held(), cx.waker()) {
+            worker.relieve();
+            if holding.evicted() && !matches!(step, Step::Ended(_)) {
+                return Poll::Ready(Next::Evicted);
+            }
+        }
+        match step {
             Step::Ended(ended) => Poll::Ready(Next::Ended(ended)),
             Step::Idle | Step::Reading if stopping => Poll::Ready(Next::Drained),
             Step::Idle if worker.lane.is_some() => Poll::Ready(Next::Rests),
@@ -103,6 +138,18 @@ async fn run(admission: Admission, stream: TcpStream, read_ahead: Bytes, codec: 
             append_close(&mut unsent, CloseCode::GOING_AWAY, GOING_AWAY);
             (None, unsent)
         }
+        Next::Evicted if conversation.is_writing() => {
+            // Nothing but the rest of the reply may follow, and that is what is not taken.
+            drop(conversation);
+            allocator::return_memory();
+            return tracing::debug!("connection dropped: {EVICTED}");
+        }
+        Next::Evicted => {
+            let mut unsent = Vec::new();
+            append_close(&mut unsent, CloseCode::TRY_AGAIN_LATER, EVICTED);
+            tracing::debug!("connection closing: {EVICTED}");
+            (None, unsent)
+        }
         Next::Rests => {
             let lane = worker.lane.clone().expect("a connection rests only for the lane");
             let (stream, codec) = conversation.into_parts();
@@ -111,11 +158,18 @@ async fn run(admission: Admission, stream: TcpStream, read_ahead: Bytes, codec: 
     };
     match &cause {
         Some(cause) => tracing::debug!("connection closing: {cause}"),
-        None => tracing::debug!("connection closing: draining"),
+        None => tracing::debug!("connection closing: the server's decision"),
     }
     if !matches!(cause, Some(Cause::Eof | Cause::Io(_))) {
+        let stream = conversation.into_parts().0;
+        if holding.evicted() {
+            allocator::return_memory();
+        }
+        drop(holding);
+        let mut charge = Charge::new(&worker.share);
+        charge.set(unsent.capacity());
         // Boxed, as it would otherwise make every open connection's task as large as a closing one's.
-        Box::pin(close(conversation.into_parts().0, unsent, config.limits.close_timeout)).await;
+        Box::pin(close(stream, unsent, config.limits.close_timeout)).await;
     }
 }
 
@@ -124,6 +178,8 @@ enum Next {
     Ended(Ended),
     /// The worker drains.
     Drained,
+    /// It held most when `--max-buffered` was passed.
+    Evicted,
     /// The lane takes over.
     Rests,
 }
@@ -169,6 +225,8 @@ impl Conversation {
             stopping: false,
             standing: Standing::Rest,
             footprint: 0,
+            message: 0,
+            worked: 0,
         };
         Self { link: Some(link), engine: None, manner }
     }
@@ -193,6 +251,27 @@ impl Conversation {
         }
     }
 
+    /// Bytes of memory that are held for a message or a reply; 0 between two messages.
+    pub(crate) fn held(&self) -> usize {
+        match (&self.engine, &self.link) {
+            (Some(_), Some(link)) => {
+                let ahead = link.read_ahead.as_ref().map_or(0, |ahead| ahead.len());
+                ENGINE_BYTES + link.footprint + link.message + ahead
+            }
+            _ => 0,
+        }
+    }
+
+    /// Bytes that were compressed or decompressed since this was asked last.
+    pub(crate) fn take_worked(&mut self) -> usize {
+        self.link.as_mut().map_or(0, |link| std::mem::take(&mut link.worked))
+    }
+
+    /// Whether some of a reply is sent and some is not.
+    pub(crate) fn is_writing(&self) -> bool {
+        self.engine.is_some() && self.link.as_ref().is_some_and(|link| link.standing == Standing::Writing)
+    }
+
     /// The socket and the codec, for what follows the conversation.
     pub(crate) fn into_parts(self) -> (TcpStream, deflate::Connection) {
         let link = self.link.expect("the link is back after every poll");
@@ -202,3 +281,9 @@ impl Conversation {
 
 /// The reason in the Close frame of a server that goes down.
 const GOING_AWAY: &str = "server is shutting down";
+
+/// The reason in the Close frame of a connection that is closed so that others can be served.
+const EVICTED: &str = "the server holds too much, and most for this connection; try again later";
+
+/// Bytes of an engine beside its buffers, about.
+const ENGINE_BYTES: usize = 2 << 10;

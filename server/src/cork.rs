@@ -134,9 +134,17 @@ impl Cork {
             };
             if result.is_pending() {
                 link.standing = self.blocked();
+                link.footprint = self.footprint();
             }
             result
         })
+    }
+
+    /// Bytes of memory that the engine's buffers have grown to.
+    fn footprint(&self) -> usize {
+        // Per frame, the library copies header and payload into one more buffer.
+        let copies = if self.mode == WriteMode::PerFrame { 2 } else { 1 };
+        copies * self.widest + self.corked.capacity()
     }
 
     /// Where the engine stands when a write, or the read after one, can go no further.
@@ -149,6 +157,7 @@ impl Cork {
         // Before more is read, what is corked must be gone: a peer that does not read is not read from.
         if self.uncork(&mut link.stream, cx)?.is_pending() {
             link.standing = self.blocked();
+            link.footprint = self.footprint();
             return Poll::Pending;
         }
         if let Some(violation) = self.violation {
@@ -168,9 +177,7 @@ impl Cork {
                 let _ = SockRef::from(&link.stream).set_tcp_quickack(true);
             }
             link.standing = if at_boundary { Standing::Rest } else { Standing::Reading };
-            // Per frame, the library copies header and payload into one more buffer.
-            let copies = if self.mode == WriteMode::PerFrame { 2 } else { 1 };
-            link.footprint = copies * self.widest + self.corked.capacity();
+            link.footprint = self.footprint();
             return Poll::Pending;
         }
         if let Err(stop) = follow(link, &mut window.filled_mut()[start..]) {

@@ -31,6 +31,8 @@ pub(crate) struct Manner {
     /// Nanoseconds burnt for every message.
     pub(crate) inject_cost: u32,
     pub(crate) deflate: Option<deflate::Manner>,
+    /// Bytes of buffers that resting engines may keep, per thread.
+    pub(crate) pooled_bytes: usize,
 }
 
 /// How an engine's conversation ended.
@@ -148,7 +150,10 @@ async fn converse(ws: &mut WebSocket<Cork>, manner: &Manner) -> Cause {
                         None => message,
                     }
                 }
-                Ok(None) => continue,
+                Ok(None) => {
+                    link::borrow(|link| link.message = assembly.len());
+                    continue;
+                }
                 Err(violation) => return Cause::Violation(violation),
             },
             OpCode::Close => {
@@ -164,7 +169,7 @@ async fn converse(ws: &mut WebSocket<Cork>, manner: &Manner) -> Cause {
             OpCode::Ping | OpCode::Pong => continue,
         };
         match ws.write_frame(reply).await {
-            Ok(()) => {}
+            Ok(()) => link::borrow(|link| link.message = 0),
             Err(WebSocketError::IoError(error)) => return Cause::Io(error),
             Err(error) => return Cause::Library(error),
         }
@@ -190,6 +195,8 @@ fn pack<'f>(
         let message = wire::deflate::Message { opcode, compressed: begun.is_some(), payload: &message.payload };
         let answer = manner.answer(codec, &message, packed)?;
         link.rsv1 = answer.compressed;
+        link.message = packed.len();
+        link.worked += answer.worked;
         *worked += answer.worked;
         Ok(Some(opcode))
     })?;
@@ -211,8 +218,21 @@ struct Pool {
     manner: Option<Manner>,
     engines: Vec<(Engine, usize)>,
     footprint: usize,
-    /// Bytes of engines that were not kept, since memory was last returned.
-    freed: usize,
+    /// An engine was taken since [`tidy`] last looked.
+    used: bool,
+}
+
+/// Gives up the resting engines of this thread with large buffers, if none was needed lately; true if it is to be called
+/// again to see to that.
+pub(crate) fn tidy() -> bool {
+    POOL.with_borrow_mut(|pool| {
+        let used = std::mem::take(&mut pool.used);
+        if !used {
+            pool.engines.retain(|(_, footprint)| *footprint <= SMALL_ENGINE);
+            pool.footprint = pool.engines.iter().map(|(_, footprint)| footprint).sum();
+        }
+        used && pool.engines.iter().any(|(_, footprint)| *footprint > SMALL_ENGINE)
+    })
 }
 
 impl Pool {
@@ -222,23 +242,16 @@ impl Pool {
             *self = Self { manner: Some(manner), ..Self::default() };
         }
         let (engine, footprint) = self.engines.pop()?;
+        self.used = true;
         self.footprint -= footprint;
         Some(engine)
     }
 
     fn put(&mut self, manner: Manner, engine: Engine, footprint: usize) {
-        let fits = self.engines.len() < POOLED_ENGINES && self.footprint + footprint <= POOLED_BYTES;
+        let fits = self.engines.len() < POOLED_ENGINES && self.footprint + footprint <= manner.pooled_bytes;
         if fits && self.manner == Some(manner) {
             self.engines.push((engine, footprint));
             self.footprint += footprint;
-            return;
-        }
-        drop(engine);
-        self.freed += footprint;
-        if self.freed > FREED_BYTES {
-            self.freed = 0;
-            #[cfg(feature = "mimalloc")]
-            crate::allocator::return_memory_now();
         }
     }
 }
@@ -257,8 +270,12 @@ const PACKED: usize = 64 << 10;
 /// that do so at once are few unless the network is slow.
 const POOLED_ENGINES: usize = 64;
 
-/// Bytes of buffers kept per thread: a few engines for large messages, not the remains of a burst of them.
-const POOLED_BYTES: usize = 8 << 20;
+/// Bytes of buffers kept per thread: a few engines for large messages, not the remains of a burst of them. What is not
+/// used is given up by [`tidy`].
+pub(crate) const POOLED_BYTES: usize = 8 << 20;
 
-/// Bytes of engines that may be freed before the allocator is told to return them.
-const FREED_BYTES: usize = 4 << 20;
+/// Bytes kept per thread of the work-stealing runtime, whose threads cannot be told to tidy up while they sleep.
+pub(crate) const POOLED_BYTES_STEALING: usize = 512 << 10;
+
+/// Bytes of buffers that any engine may keep: twice the library's first one.
+const SMALL_ENGINE: usize = 16 << 10;

@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use wire::deflate::Agreed;
 
+use crate::budget::Charge;
 use crate::connection;
 use crate::deflate;
 use crate::drain::REQUEST_GRACE;
@@ -28,9 +29,12 @@ use crate::worker::{Admission, Worker};
 
 /// Serves HTTP on an accepted connection. An upgrade goes on in a task of its own, since a task keeps the size of its
 /// largest future for as long as it lives, and hyper's is large.
-pub(crate) async fn serve(admission: Admission, stream: TcpStream, peer: SocketAddr) {
+/// What that takes is counted as `room`.
+pub(crate) async fn serve(admission: Admission, room: Charge, stream: TcpStream, peer: SocketAddr) {
     let limit = admission.worker.config.limits.handshake_timeout;
-    match timeout(limit, upgrade(&admission.worker, stream)).await {
+    let upgraded = timeout(limit, upgrade(&admission.worker, stream)).await;
+    drop(room);
+    match upgraded {
         Ok(Ok(Some((stream, read_ahead, agreed)))) => {
             connection::start(admission, stream, read_ahead, peer, deflate::connection(agreed));
         }
@@ -156,7 +160,7 @@ fn accept(worker: &Worker, request: &mut Request<Incoming>) -> Result<(Answer, A
 const SHORTEST_TIMER: Duration = Duration::from_millis(1);
 
 /// Bytes of a request's head. Browsers with many cookies stay below 8 KiB, hyper's own minimum; twice that is ample.
-const HEAD_BYTES: usize = 16 * 1024;
+pub(crate) const HEAD_BYTES: usize = 16 * 1024;
 
 /// Headers of a request: hyper's own default, stated since it is a limit.
 const HEADERS: usize = 100;

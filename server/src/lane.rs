@@ -12,6 +12,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -37,6 +38,8 @@ pub(crate) struct Lane {
     epoll: OwnedFd,
     /// Reported by the set after every [`Lane::ring`].
     bell: OwnedFd,
+    /// The lane's task is to tidy up.
+    untidy: AtomicBool,
     /// The connections; `None` once the worker drains. Locked by the worker's own thread alone.
     lines: Mutex<Option<Slab<Line>>>,
 }
@@ -51,10 +54,41 @@ impl Lane {
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         // Edge-triggered: every ring is reported once, and nobody has to read what the bell counts.
         epoll::add(&epoll, &bell, EventData::new_u64(BELL), EventFlags::IN | EventFlags::ET)?;
-        Ok(Self { epoll, bell, lines: Mutex::new(Some(Slab::new())) })
+        Ok(Self { epoll, bell, lines: Mutex::new(Some(Slab::new())), untidy: AtomicBool::new(false) })
     }
 
-    /// Makes the lane's task look whether the worker drains or has connections elsewhere, from any thread.
+    /// Has the lane's task tidy up, which is soon. From any thread.
+    pub(crate) fn ask_to_tidy(&self) {
+        self.untidy.store(true, Ordering::Release);
+        self.ring();
+    }
+
+    /// Gives back the room of lines that have left.
+    pub(crate) fn shrink(&self) {
+        if let Some(lines) = self.lock().as_mut()
+            && lines.len() < lines.capacity() / 4
+        {
+            lines.shrink_to_fit();
+        }
+    }
+
+    /// The lines that hold something: how much, and by what key each can be evicted.
+    pub(crate) fn holders(&self) -> Vec<(usize, usize)> {
+        let lines = self.lock();
+        let lines = lines.iter().flat_map(Slab::iter);
+        lines.map(|(key, line)| (line.held(), key)).filter(|(bytes, _)| *bytes > 0).collect()
+    }
+
+    /// Closes a line that holds something, so that others can be served.
+    pub(crate) fn evict(&self, key: usize) {
+        let line = self.lock().as_mut().and_then(|lines| lines.try_remove(key));
+        if let Some(line) = line {
+            self.remove(&line);
+            line.part(Parting::Eviction);
+        }
+    }
+
+    /// Makes the lane's task look whether the worker drains, is to tidy up or has connections elsewhere, from any thread.
     pub(crate) fn ring(&self) {
         // It cannot fail: the counter is far from full.
         let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
@@ -89,10 +123,13 @@ impl Lane {
         }
         let watched = watch(Arc::clone(&self))?;
         let mut draining = pin!(worker.drain.wait());
-        let mut desk = Desk::new(&worker.config);
+        let mut desk = Desk::new(&worker.config, Arc::clone(&worker.share));
         // Tasks that are about to end have their turn before nobody else is thought to need one.
         let mut yielded = false;
         while !worker.drain.started() {
+            if self.untidy.load(Ordering::Relaxed) && self.untidy.swap(false, Ordering::Acquire) {
+                worker.tidy(desk.tidy());
+            }
             if worker.is_elsewhere(self.len()) {
                 yielded = false;
                 let mut ready = tokio::select! {
@@ -100,7 +137,9 @@ impl Lane {
                     () = &mut draining => break,
                     ready = watched.readable() => ready?,
                 };
-                if self.turn(&mut desk, &worker, Some(&NO_WAIT))? == Turn::Idle {
+                let turn = self.turn(&mut desk, &worker, Some(&NO_WAIT))?;
+                worker.relieve();
+                if turn == Turn::Idle {
                     ready.clear_ready();
                     continue;
                 }
@@ -114,6 +153,7 @@ impl Lane {
                     )?;
                 }
                 self.turn(&mut desk, &worker, None)?;
+                worker.relieve();
             }
             // Accepts, timers and protocol tasks have their turn.
             tokio::task::yield_now().await;

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod accept;
-#[cfg(feature = "mimalloc")]
 mod allocator;
+mod budget;
 pub mod cli;
 mod closing;
 pub mod config;
@@ -23,6 +23,7 @@ mod drain;
 mod engine;
 mod error;
 mod handshake;
+mod housekeeping;
 mod http;
 mod huge_pages;
 mod int_option;
@@ -30,6 +31,7 @@ mod lane;
 mod link;
 mod listener;
 mod logging;
+mod machine_memory;
 mod message;
 mod placement;
 mod worker;
@@ -52,8 +54,10 @@ pub async fn run(mut config: Config, listeners: Listeners, shutdown: impl Future
     // In force are the ports that the kernel picked.
     config.listen.clone_from(&listeners.addresses);
     let mut fleet = Fleet::start(Arc::new(config), listeners)?;
+    let housekeeping = fleet.housekeeping();
     tokio::select! {
         () = shutdown => {}
+        () = housekeeping.run() => {}
         // Workers end only when drained, so one that ends now has failed.
         failed = fleet.join() => return failed,
     }

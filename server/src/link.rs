@@ -33,6 +33,10 @@ pub(crate) struct Link {
     pub(crate) standing: Standing,
     /// Bytes of memory that the engine's buffers have grown to, as far as the adapter can see.
     pub(crate) footprint: usize,
+    /// Bytes of the fragments that were put together, or of the reply that was made apart from the message.
+    pub(crate) message: usize,
+    /// Bytes that were compressed or decompressed since somebody looked.
+    pub(crate) worked: usize,
 }
 
 /// Where an engine stands that can go no further for now.

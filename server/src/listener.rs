@@ -7,10 +7,10 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 use crate::Error;
-use crate::config::{Config, Granted, SocketOptions};
+use crate::config::{Config, Granted, Keepalive, SocketOptions};
 use crate::int_option::IntOption;
 
 /// Bound, listening sockets for [`crate::run`].
@@ -121,6 +121,7 @@ fn set_options(socket: &Socket, options: &SocketOptions) -> Result<Granted, Erro
         |v| IntOption::FastOpen.set(socket, clamp(v)),
         || Ok(if fast_open_allowed() { IntOption::FastOpen.get(socket)?.cast_unsigned() } else { 0 }),
     );
+    let keepalive = grant(options.keepalive, |v| set_keepalive(socket, &v), || keepalive(socket));
     Ok(Granted {
         tcp_nodelay: socket.tcp_nodelay().map_err(named("tcp-nodelay"))?,
         busy_poll: busy_poll.map_err(named("busy-poll"))?,
@@ -130,6 +131,23 @@ fn set_options(socket: &Socket, options: &SocketOptions) -> Result<Granted, Erro
         defer_accept: defer_accept.map_err(named("defer-accept"))?,
         fast_open: fast_open.map_err(named("fast-open"))?,
         notsent_lowat: notsent_lowat.map_err(named("notsent-lowat"))?,
+        keepalive: keepalive.map_err(named("keepalive"))?,
+    })
+}
+
+/// Keep-alive probes find a vanished peer that was silent. While something is sent and not acknowledged there are none;
+/// TCP_USER_TIMEOUT then bounds the wait, which would be a quarter of an hour otherwise (net.ipv4.tcp_retries2).
+fn set_keepalive(socket: &Socket, keepalive: &Keepalive) -> io::Result<()> {
+    let times = TcpKeepalive::new().with_time(keepalive.idle).with_interval(keepalive.interval);
+    socket.set_tcp_keepalive(&times.with_retries(keepalive.probes))?;
+    socket.set_tcp_user_timeout(Some(keepalive.patience()))
+}
+
+fn keepalive(socket: &Socket) -> io::Result<Keepalive> {
+    Ok(Keepalive {
+        idle: socket.tcp_keepalive_time()?,
+        interval: socket.tcp_keepalive_interval()?,
+        probes: socket.tcp_keepalive_retries()?,
     })
 }
 

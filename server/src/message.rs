@@ -21,6 +21,11 @@ struct Fragments {
 }
 
 impl Assembly {
+    /// Bytes of the message that is open.
+    pub(crate) fn len(&self) -> usize {
+        self.open.as_ref().map_or(0, |fragments| fragments.payload.len())
+    }
+
     /// Adds an unmasked data frame; returns the message that it completes.
     ///
     /// # Errors

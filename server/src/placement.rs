@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::accept::turn_away;
+use crate::budget::Charge;
 use crate::drain::Drain;
 use crate::http;
 use crate::worker::{Admission, Worker};
@@ -115,9 +116,23 @@ pub(crate) async fn receive(mut queue: UnboundedReceiver<Accepted>) {
     }
 }
 
+/// On the worker's own thread, which may have to close connections that hold much to make room for the request.
 fn serve(Accepted { admission, stream, peer }: Accepted) {
+    let Some(room) = room_for_request(&admission.worker) else { return turn_away(&stream) };
     match tokio::net::TcpStream::from_std(stream) {
-        Ok(stream) => drop(tokio::spawn(http::serve(admission, stream, peer))),
+        Ok(stream) => drop(tokio::spawn(http::serve(admission, room, stream, peer))),
         Err(error) => tracing::warn!(%peer, "a connection cannot be watched and is closed: {error}"),
     }
 }
+
+/// Counts what a request may take, unless `--max-buffered` is passed and nobody can be closed to make room for it.
+fn room_for_request(worker: &Worker) -> Option<Charge> {
+    let mut room = Charge::new(&worker.share);
+    if !room.set(REQUEST_BYTES) {
+        worker.relieve();
+    }
+    (worker.share.wanted() == 0).then_some(room)
+}
+
+/// Bytes: a head of the largest size, and hyper's state.
+const REQUEST_BYTES: usize = http::HEAD_BYTES + (8 << 10);

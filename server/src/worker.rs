@@ -12,14 +12,16 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{Notify, oneshot};
 
 use crate::accept::{self, Listener};
+use crate::budget::{Share, largest};
 use crate::config::{Config, Effective, Runtime};
 use crate::drain::Drain;
+use crate::housekeeping::Housekeeping;
 use crate::lane::Lane;
 use crate::placement::{Accepted, Fewest, Placement, receive};
-use crate::{Error, Listeners, cpus};
+use crate::{Error, Listeners, allocator, cpus, engine};
 
-/// What the connections of one worker share. Nothing here is shared between workers but what is read only, and the
-/// count of all connections; a thread that accepts for all reads their own counts too.
+/// What the connections of one worker share. Nothing here is shared between workers but what is read only, the count of
+/// all connections, and what is left of `--max-buffered`; a thread that accepts for all reads their own counts too.
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) config: Arc<Config>,
@@ -28,6 +30,10 @@ pub(crate) struct Worker {
     pub(crate) drain: Drain,
     /// Where connections stand between messages, if there is one.
     pub(crate) lane: Option<Arc<Lane>>,
+    /// What the connections hold.
+    pub(crate) share: Arc<Share>,
+    /// Notified when it is time to tidy up, where there is no lane to ring at.
+    pub(crate) housekeeper: Notify,
     /// Connections of this worker.
     open: AtomicUsize,
     /// Accept loops that wait for a timer.
@@ -58,6 +64,53 @@ impl Worker {
         self.open.load(Ordering::Relaxed) != on_lane || self.pausing.load(Ordering::Relaxed) > 0
     }
 
+    /// Closes the connections that hold most until this worker is within `--max-buffered`, which it may have passed.
+    #[inline]
+    pub(crate) fn relieve(&self) {
+        let wanted = self.share.wanted();
+        if wanted > 0 {
+            self.close_largest(wanted + self.share.slack());
+        }
+    }
+
+    #[cold]
+    fn close_largest(&self, wanted: usize) {
+        let mut found = Vec::new();
+        if let Some(lane) = &self.lane {
+            found.extend(lane.holders().into_iter().map(|(bytes, key)| (bytes, Holds::Line(lane, key))));
+        }
+        found.extend(self.share.holders().into_iter().map(|(bytes, key)| (bytes, Holds::Task(key))));
+        let mut closed = 0;
+        for holder in largest(found, wanted) {
+            match holder {
+                Holds::Line(lane, key) => lane.evict(key),
+                Holds::Task(key) => self.share.evict(key),
+            }
+            closed += 1;
+        }
+        tracing::debug!("--max-buffered is passed: {closed} connections that held most are closed");
+        allocator::return_memory();
+    }
+
+    /// Gives back what this worker keeps for the next messages and has not used lately, and what is free. Runs on the
+    /// worker's own thread; `again`: something was used lately, and is to be looked at once more.
+    pub(crate) fn tidy(&self, again: bool) {
+        let again = engine::tidy() || again;
+        self.lane.iter().for_each(|lane| lane.shrink());
+        allocator::return_memory();
+        if again {
+            self.share.tidy_again();
+        }
+    }
+
+    /// For a worker without a lane, whose turns do it otherwise.
+    async fn tidy_when_told(self: Arc<Self>) {
+        loop {
+            self.housekeeper.notified().await;
+            self.tidy(false);
+        }
+    }
+
     /// Completes once no connection is open. Only for a worker that accepts no more.
     async fn emptied(&self) {
         loop {
@@ -70,6 +123,12 @@ impl Worker {
     }
 }
 
+/// Who holds something.
+enum Holds<'w> {
+    Line(&'w Lane, usize),
+    Task(usize),
+}
+
 /// A connection's place among those that may be open, given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Admission {
@@ -79,6 +138,7 @@ pub(crate) struct Admission {
 impl Drop for Admission {
     fn drop(&mut self) {
         self.worker.open_anywhere.fetch_sub(1, Ordering::Relaxed);
+        self.worker.share.freed(CONNECTION_BYTES);
         if self.worker.open.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.worker.emptied.notify_waiters();
         }
@@ -101,6 +161,8 @@ pub(crate) struct Fleet {
     acceptor: Option<Arc<Drain>>,
     /// Resolves when the worker's thread has ended (at the end the accepting one's); an error if it panicked.
     ended: Vec<oneshot::Receiver<()>>,
+    /// Notified when a worker has freed much.
+    untidy: Arc<Notify>,
 }
 
 impl Fleet {
@@ -108,11 +170,13 @@ impl Fleet {
     pub(crate) fn start(config: Arc<Config>, listeners: Listeners) -> Result<Self, Error> {
         let config_json = Bytes::from(Effective { config: &config, granted: &listeners.granted }.to_json());
         let open_anywhere = Arc::new(AtomicUsize::new(0));
-        let mut fleet = Self { workers: Vec::new(), acceptor: None, ended: Vec::new() };
+        let mut fleet = Self { workers: Vec::new(), acceptor: None, ended: Vec::new(), untidy: Arc::default() };
         let count = config.workers.shards();
+        let limit = usize::try_from(config.limits.max_buffered).unwrap_or(usize::MAX);
+        let shares = Share::split(limit, count, &fleet.untidy);
         let mut fewest = (listeners.shards.len() < count).then(Fewest::default);
         let mut shards = listeners.shards.into_iter();
-        for index in 0..count {
+        for (index, share) in shares.into_iter().enumerate() {
             let fail = |source| Error::Worker { worker: index, source };
             let lane = config.echo.lane.then(Lane::new).transpose().map_err(fail)?.map(Arc::new);
             let worker = Arc::new(Worker {
@@ -120,6 +184,8 @@ impl Fleet {
                 config_json: config_json.clone(),
                 drain: Drain::default(),
                 lane,
+                share,
+                housekeeper: Notify::new(),
                 open: AtomicUsize::new(0),
                 pausing: AtomicUsize::new(0),
                 emptied: Notify::new(),
@@ -148,6 +214,11 @@ impl Fleet {
             worker.drain.start();
             worker.lane.iter().for_each(|lane| lane.ring());
         }
+    }
+
+    /// What has the workers tidy up.
+    pub(crate) fn housekeeping(&self) -> Housekeeping {
+        Housekeeping { workers: self.workers.clone(), untidy: Arc::clone(&self.untidy) }
     }
 
     /// Waits until every worker has ended. May be dropped and called again.
@@ -246,6 +317,9 @@ fn work(runtime: &TokioRuntime, worker: &Arc<Worker>, source: Source) {
             }
             Source::Handed(queue) => (Vec::new(), vec![tokio::spawn(receive(queue))]),
         };
+        if worker.lane.is_none() {
+            tokio::spawn(Arc::clone(worker).tidy_when_told());
+        }
         let lane = worker.lane.clone().map(|lane| tokio::spawn(lane.run(Arc::clone(worker), listeners.clone())));
         if !worker.drain.started() {
             draining.await;
@@ -269,3 +343,6 @@ fn work(runtime: &TokioRuntime, worker: &Arc<Worker>, source: Source) {
 
 /// How long a thread of the work-stealing runtime may take to notice the end: it notices at its next task switch.
 const TASK_STOP: Duration = Duration::from_millis(500);
+
+/// Bytes that a connection took beside what it held, about: a task, or a place on the lane and in tables.
+const CONNECTION_BYTES: usize = 1 << 10;

@@ -35,10 +35,13 @@ fn wrong_usage_names_the_flag_and_exits_2() {
         &["--busy-poll", "1s"],
         &["--recv-buffer", "big"],
         &["--backlog", "0"],
+        &["--keepalive", "60s"],
+        &["--keepalive", "1ms,1s,3"],
         &["--read-buffer", "10"],
         &["--write", "later"],
         &["--max-message-size", "16XiB"],
         &["--max-fragments", "0"],
+        &["--max-buffered", "10KiB"],
         &["--max-connections", "0"],
         &["--handshake-timeout", "10"],
         &["--close-timeout", "soon"],
@@ -118,6 +121,13 @@ fn the_last_of_a_repeated_flag_counts() {
     assert_eq!(config["echo"]["write"], "vectored");
     assert_eq!(config["workers"]["threads"], 1);
     assert_eq!(config["limits"]["max_message_size"], 2 << 20);
+}
+
+#[test]
+fn max_buffered_is_resolved() {
+    let resolved = config(&[])["limits"]["max_buffered"].as_u64().unwrap();
+    assert!((1 << 20..=1 << 30).contains(&resolved), "{resolved}");
+    assert_eq!(config(&["--max-buffered", "3GiB"])["limits"]["max_buffered"], 3u64 << 30);
 }
 
 #[test]

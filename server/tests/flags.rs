@@ -135,6 +135,28 @@ fn notsent_lowat() {
 }
 
 #[test]
+fn keepalive() {
+    let seconds = std::time::Duration::from_secs;
+    let times = |socket: &Socket| {
+        let (idle, interval) = (socket.tcp_keepalive_time().unwrap(), socket.tcp_keepalive_interval().unwrap());
+        (idle, interval, socket.tcp_keepalive_retries().unwrap(), socket.tcp_user_timeout().unwrap())
+    };
+    for lane in ["on", "off"] {
+        let (server, _client, sockets) = with(&["--lane", lane, "--keepalive", "7s,3s,4"]);
+        assert!(sockets.accepted.keepalive().unwrap());
+        assert_eq!(times(&sockets.accepted), (seconds(7), seconds(3), 4, Some(seconds(19))));
+        assert_eq!(granted(&server, "keepalive"), serde_json::json!({ "idle": 7.0, "interval": 3.0, "probes": 4 }));
+    }
+    let (_server, _client, sockets) = with(&[]);
+    assert!(sockets.accepted.keepalive().unwrap(), "the default is on");
+    assert_eq!(times(&sockets.accepted), (seconds(60), seconds(10), 6, Some(seconds(120))));
+    let (server, _client, sockets) = with(&["--keepalive", "off"]);
+    assert!(!sockets.accepted.keepalive().unwrap());
+    assert_eq!(sockets.accepted.tcp_user_timeout().unwrap(), None);
+    assert_eq!(granted(&server, "keepalive"), serde_json::Value::Null);
+}
+
+#[test]
 fn busy_poll() {
     let (server, _client, sockets) = with(&["--busy-poll", "50"]);
     // Raising it takes CAP_NET_ADMIN; without, the server must say that it was not granted.

@@ -7,13 +7,15 @@ use clap::Parser;
 use wire::deflate::{Level, MemoryLevel, WindowBits};
 
 use super::listen::{Listen, resolve};
-use super::values::{Pin, Switch, level, memory_level, read_buffer, window_bits};
+use super::values::{
+    KeepaliveFlag, LEAST_BUFFERED, Pin, Switch, level, max_buffered, memory_level, read_buffer, window_bits,
+};
 use crate::config::{
     Balance, Config, ContextTakeover, DeflateOptions, EchoOptions, Limits, Runtime, SocketOptions, UncompressedReply,
     Workers, WriteMode,
 };
 use crate::logging::LogFormat;
-use crate::{Error, cpus};
+use crate::{Error, cpus, machine_memory};
 
 /// A WebSocket echo server.
 ///
@@ -95,6 +97,11 @@ struct SocketArgs {
     /// TCP_NOTSENT_LOWAT: writable only while fewer bytes than this wait unsent
     #[arg(long, value_name = "BYTES")]
     notsent_lowat: Option<ByteSize>,
+    /// SO_KEEPALIVE: a silent peer is probed after IDLE, then every INTERVAL, and dropped after so many PROBES without an
+    /// answer; a peer that takes nothing of what was sent is dropped after the same time (TCP_USER_TIMEOUT). Times are
+    /// whole seconds
+    #[arg(long, value_name = "off|IDLE,INTERVAL,PROBES", default_value = "60s,10s,6")]
+    keepalive: KeepaliveFlag,
 }
 
 #[derive(Debug, clap::Args)]
@@ -153,6 +160,12 @@ struct LimitArgs {
     /// Most fragments of one message, refused with 1009 (the default lets 16 MiB come in pieces of 128 bytes)
     #[arg(long, value_name = "N", default_value = "131072", value_parser = clap::value_parser!(u32).range(1..))]
     max_fragments: u32,
+    /// Most memory, over all connections, for messages that are not whole yet and replies that are not taken. Whoever
+    /// holds most is closed with 1013 when it is passed, in the middle of a reply without a word; a new connection that
+    /// finds it full is answered 503. At least 1 MiB [default: a quarter of the machine's or the control group's memory,
+    /// 1 GiB at most]
+    #[arg(long, value_name = "BYTES", value_parser = max_buffered)]
+    max_buffered: Option<ByteSize>,
     /// Most connections over all workers, handshakes included; one more is answered 503 and closed
     #[arg(long, value_name = "N", default_value = "100000")]
     max_connections: NonZeroUsize,
@@ -216,6 +229,7 @@ impl Args {
                 defer_accept: socket.defer_accept,
                 fast_open: socket.fast_open,
                 notsent_lowat: socket.notsent_lowat.map(|size| u32::try_from(size.as_u64()).unwrap_or(u32::MAX)),
+                keepalive: socket.keepalive.0,
             },
             echo: EchoOptions {
                 lane: lane(
@@ -235,6 +249,10 @@ impl Args {
             limits: Limits {
                 max_message_size: limits.max_message_size.as_u64(),
                 max_fragments: limits.max_fragments,
+                max_buffered: match limits.max_buffered {
+                    Some(size) => size.as_u64(),
+                    None => (machine_memory::available() / 4).clamp(LEAST_BUFFERED, MOST_BUFFERED),
+                },
                 max_connections: limits.max_connections.get(),
                 handshake_timeout: limits.handshake_timeout.into(),
                 close_timeout: limits.close_timeout.into(),
@@ -301,6 +319,9 @@ fn cores(pin: Pin) -> Result<Vec<usize>, Error> {
         },
     }
 }
+
+/// Bytes: the default of `--max-buffered` on a machine with plenty, which is 64 messages of the default's largest size.
+const MOST_BUFFERED: u64 = 1 << 30;
 
 /// Bytes: below, a compressed message of JSON is hardly smaller than the message.
 const DEFLATE_THRESHOLD: u64 = 64;

@@ -1,13 +1,15 @@
 //! Values of flags that need more than a `FromStr` of another crate.
 
+use std::ops::RangeInclusive;
 use std::str::FromStr;
+use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use wire::deflate::{Level, MemoryLevel, WindowBits};
 
-use crate::config::{Balance, ContextTakeover, Runtime, UncompressedReply, WriteMode};
+use crate::config::{Balance, ContextTakeover, Keepalive, Runtime, UncompressedReply, WriteMode};
 use crate::logging::LogFormat;
 
 /// On or off.
@@ -58,10 +60,40 @@ impl FromStr for Pin {
     }
 }
 
+/// When a vanished peer is noticed, if ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct KeepaliveFlag(pub(super) Option<Keepalive>);
+
+impl FromStr for KeepaliveFlag {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        let [idle, interval, probes] = text.split(',').collect::<Vec<_>>()[..] else {
+            return Err("expected off, or a time, an interval and a number of probes such as 60s,10s,6".into());
+        };
+        let time = |text: &str| match text.parse::<humantime::Duration>().map(Duration::from) {
+            Ok(time) if time.subsec_nanos() == 0 && KEEPALIVE_SECONDS.contains(&time.as_secs()) => Ok(time),
+            _ => Err(format!("'{text}' is not a time of 1s to 32767s in whole seconds")),
+        };
+        let probes = probes.parse().ok().filter(|probes| KEEPALIVE_PROBES.contains(probes));
+        let probes = probes.ok_or("the number of probes must be 1 to 127")?;
+        Ok(Self(Some(Keepalive { idle: time(idle)?, interval: time(interval)?, probes })))
+    }
+}
+
 /// A size that `--read-buffer` accepts.
 pub(super) fn read_buffer(text: &str) -> Result<ByteSize, String> {
     let size = ByteSize::from_str(text)?;
     if READ_BUFFER_RANGE.contains(&size.as_u64()) { Ok(size) } else { Err("must be 128 B to 16 MiB".into()) }
+}
+
+/// A size that `--max-buffered` accepts.
+pub(super) fn max_buffered(text: &str) -> Result<ByteSize, String> {
+    let size = ByteSize::from_str(text)?;
+    if size.as_u64() >= LEAST_BUFFERED { Ok(size) } else { Err("must be 1 MiB at least".into()) }
 }
 
 /// A level that `--deflate-level` accepts.
@@ -106,11 +138,34 @@ value_enum!(LogFormat { Text = "text", Json = "json" });
 const MAX_CORES: usize = 1024;
 
 /// Bytes: below 128 a read holds hardly a header, above 16 MiB no default message needs it.
-const READ_BUFFER_RANGE: std::ops::RangeInclusive<u64> = 128..=16 << 20;
+const READ_BUFFER_RANGE: RangeInclusive<u64> = 128..=16 << 20;
+
+/// Bytes: less would refuse connections for want of room for their requests.
+pub(super) const LEAST_BUFFERED: u64 = 1 << 20;
+
+/// Seconds that Linux takes for TCP_KEEPIDLE and TCP_KEEPINTVL (tcp.h, MAX_TCP_KEEPIDLE).
+const KEEPALIVE_SECONDS: RangeInclusive<u64> = 1..=32767;
+
+/// Probes that Linux takes for TCP_KEEPCNT (tcp.h, MAX_TCP_KEEPCNT).
+const KEEPALIVE_PROBES: RangeInclusive<u32> = 1..=127;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keepalive_reads_times_and_a_count() {
+        let seconds = Duration::from_secs;
+        let expected = Keepalive { idle: seconds(90), interval: seconds(10), probes: 3 };
+        assert_eq!("1m 30s,10s,3".parse(), Ok(KeepaliveFlag(Some(expected))));
+        assert_eq!(expected.patience(), seconds(120));
+        assert_eq!("off".parse(), Ok(KeepaliveFlag(None)));
+        for wrong in
+            ["", "on", "60s", "60s,10s", "0s,1s,1", "1ms,1s,1", "32768s,1s,1", "1s,1s,0", "1s,1s,128", "1s,1s,1,1"]
+        {
+            assert!(wrong.parse::<KeepaliveFlag>().is_err(), "{wrong:?}");
+        }
+    }
 
     #[test]
     fn pin_reads_lists_and_ranges() {

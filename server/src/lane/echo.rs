@@ -4,12 +4,14 @@
 use std::io;
 use std::net::TcpStream;
 use std::ops::Range;
+use std::sync::Arc;
 
 use socket2::SockRef;
 use wire::deflate::{Codec, EchoedDeflated, echo_deflated};
 use wire::{Echoed, End, Limits};
 
 use super::line::{TURN_NS, send};
+use crate::budget::Share;
 use crate::config::Config;
 use crate::{cost, deflate};
 
@@ -22,6 +24,8 @@ pub(super) struct Echo {
     deflate: Option<deflate::Manner>,
     /// Replies of connections with permessage-deflate, while they are made.
     replies: Vec<u8>,
+    /// Told what was freed.
+    share: Arc<Share>,
     /// About how long this turn has taken so far, ns.
     pub(super) spent: u64,
 }
@@ -47,7 +51,7 @@ pub(super) enum Left {
 }
 
 impl Echo {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config, share: Arc<Share>) -> Self {
         let limits = &config.limits;
         Self {
             limits: Limits { max_message_size: limits.max_message_size, max_fragments: limits.max_fragments },
@@ -55,6 +59,7 @@ impl Echo {
             inject_cost: config.echo.inject_cost,
             deflate: deflate::Manner::new(config),
             replies: Vec::new(),
+            share,
             spent: 0,
         }
     }
@@ -108,6 +113,7 @@ impl Echo {
             let unsent = replies[sent..].to_vec();
             let length = replies.len();
             self.count(messages, length.max(worked), DEFLATED);
+            self.share.freed(worked);
             if self.replies.capacity() > KEPT {
                 self.replies = Vec::new();
             }

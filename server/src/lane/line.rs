@@ -6,6 +6,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
@@ -15,6 +16,7 @@ use wire::{End, Violation};
 use super::batch::Batch;
 use super::echo::{Echo, Exchanged, Left};
 use super::spares::Spares;
+use crate::budget::{Charge, Share};
 use crate::config::Config;
 use crate::worker::Admission;
 use crate::{connection, deflate};
@@ -25,19 +27,29 @@ pub(super) struct Desk {
     read_at_most: usize,
     echo: Echo,
     spares: Spares,
+    share: Arc<Share>,
+    /// What the line that is being served held before, while it is not known what it will hold.
+    charge: Option<Charge>,
     /// The sockets to be served.
     pub(super) batch: Batch,
 }
 
 impl Desk {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config, share: Arc<Share>) -> Self {
         Self {
             buffer: vec![0; BUFFER].into_boxed_slice(),
             read_at_most: config.echo.read_buffer.unwrap_or(BUFFER).min(BUFFER - GATHERED),
-            echo: Echo::new(config),
+            echo: Echo::new(config, Arc::clone(&share)),
             spares: Spares::default(),
+            share,
+            charge: None,
             batch: Batch::new(),
         }
+    }
+
+    /// Gives up the buffers that were not needed lately; true if it is to be called again to see to that.
+    pub(super) fn tidy(&mut self) -> bool {
+        self.spares.tidy()
     }
 
     /// Whether others have waited long enough by now; then a new turn begins.
@@ -56,7 +68,14 @@ pub(super) struct Line {
     stream: TcpStream,
     admission: Admission,
     codec: deflate::Connection,
-    held: Option<Box<Held>>,
+    held: Option<Box<Kept>>,
+}
+
+/// What a line holds between two turns, counted.
+#[derive(Debug)]
+struct Kept {
+    held: Held,
+    charge: Charge,
 }
 
 /// What a line holds between two turns.
@@ -66,6 +85,17 @@ enum Held {
     Begun(Vec<u8>),
     /// Replies of which the first `sent` bytes are gone, and what was read `behind` them; the socket is not read.
     Unsent { replies: Vec<u8>, sent: usize, behind: Vec<u8> },
+}
+
+impl Held {
+    /// Bytes of memory.
+    fn bytes(&self) -> usize {
+        KEPT_BYTES
+            + match self {
+                Self::Begun(frame) => frame.capacity(),
+                Self::Unsent { replies, behind, .. } => replies.capacity() + behind.capacity(),
+            }
+    }
 }
 
 /// What became of a line that was served.
@@ -88,6 +118,8 @@ pub(super) enum Parting {
     Refusal(Violation),
     /// To be closed because the worker drains.
     Drain,
+    /// To be closed because it holds most, and others are to be served.
+    Eviction,
 }
 
 impl Line {
@@ -100,9 +132,14 @@ impl Line {
         &self.stream
     }
 
+    /// Bytes of memory that it holds.
+    pub(super) fn held(&self) -> usize {
+        self.held.as_ref().map_or(0, |kept| kept.held.bytes())
+    }
+
     /// Hands the connection on, to a task of its own.
     pub(super) fn part(self, parting: Parting) {
-        let unsent = match self.held.map(|held| *held) {
+        let unsent = match self.held.map(|kept| kept.held) {
             Some(Held::Unsent { mut replies, sent, .. }) => {
                 replies.drain(..sent);
                 replies
@@ -115,6 +152,9 @@ impl Line {
             }
             Parting::Refusal(violation) => connection::refuse(self.admission, self.stream, unsent, violation),
             Parting::Drain => connection::go_away(self.admission, self.stream, unsent),
+            Parting::Eviction if unsent.is_empty() => connection::evict(self.admission, self.stream),
+            // Nothing but the rest of the reply may follow, and that is what is not taken.
+            Parting::Eviction => tracing::debug!("connection dropped: its unsent replies took most memory"),
         }
     }
 
@@ -122,15 +162,36 @@ impl Line {
     #[inline]
     pub(super) fn serve(&mut self, desk: &mut Desk) -> Served {
         desk.echo.spent += CALLS_NS;
-        match self.held.take().map(|held| *held) {
+        match self.held.take() {
             None => self.read(desk, 0),
-            Some(Held::Begun(frame)) if is_gathered(&frame) => self.gather(desk, frame),
-            Some(Held::Begun(frame)) => {
+            Some(kept) => self.go_on(desk, *kept),
+        }
+    }
+
+    /// Goes on with what is held.
+    fn go_on(&mut self, desk: &mut Desk, kept: Kept) -> Served {
+        desk.charge = Some(kept.charge);
+        let served = match kept.held {
+            Held::Begun(frame) if is_gathered(&frame) => self.gather(desk, frame),
+            Held::Begun(frame) => {
                 desk.buffer[..frame.len()].copy_from_slice(&frame);
                 self.read(desk, frame.len())
             }
-            Some(Held::Unsent { replies, sent, behind }) => self.flush(desk, replies, sent, behind),
+            Held::Unsent { replies, sent, behind } => self.flush(desk, replies, sent, behind),
+        };
+        // Unless it was taken again, nothing is held any longer.
+        desk.charge = None;
+        served
+    }
+
+    /// Holds something until the next turn.
+    fn keep(&mut self, desk: &mut Desk, held: Held) {
+        let mut charge = desk.charge.take().unwrap_or_else(|| Charge::new(&desk.share));
+        if !charge.set(held.bytes()) {
+            // The turn ends, so that somebody is evicted now.
+            desk.echo.spent = desk.echo.spent.max(TURN_NS + 1);
         }
+        self.held = Some(Box::new(Kept { held, charge }));
     }
 
     /// Reads into the worker's buffer, behind the `kept` bytes in it, and echoes.
@@ -152,11 +213,11 @@ impl Line {
             Left::Apart(replies) => replies,
             Left::ForNextTurn => {
                 let behind = begin(&bytes[consumed..], &mut desk.spares);
-                return self.take_another_turn(behind);
+                return self.take_another_turn(desk, behind);
             }
         };
         let behind = begin(&bytes[consumed..], &mut desk.spares);
-        self.hold(end, unsent, 0, behind)
+        self.hold(desk, end, unsent, 0, behind)
     }
 
     /// Reads the rest of a large frame into the buffer that it has for itself.
@@ -177,7 +238,7 @@ impl Line {
             Err(_) => return Served::Ends,
         };
         if sent + now < replies.len() {
-            self.held = Some(Box::new(Held::Unsent { replies, sent: sent + now, behind }));
+            self.keep(desk, Held::Unsent { replies, sent: sent + now, behind });
             return Served::Waits;
         }
         desk.spares.put(replies);
@@ -196,30 +257,30 @@ impl Line {
             return Served::Ends;
         };
         if consumed == 0 {
-            return self.hold(end, Vec::new(), 0, bytes);
+            return self.hold(desk, end, Vec::new(), 0, bytes);
         }
         let behind = begin(&bytes[consumed..], &mut desk.spares);
         if let Left::InPlace(replies) = left {
             bytes.truncate(replies.end);
-            return self.hold(end, bytes, replies.start, behind);
+            return self.hold(desk, end, bytes, replies.start, behind);
         }
         desk.spares.put(bytes);
         match left {
-            Left::Apart(replies) => self.hold(end, replies, 0, behind),
-            Left::ForNextTurn => self.take_another_turn(behind),
-            Left::Nothing | Left::InPlace(_) => self.hold(end, Vec::new(), 0, behind),
+            Left::Apart(replies) => self.hold(desk, end, replies, 0, behind),
+            Left::ForNextTurn => self.take_another_turn(desk, behind),
+            Left::Nothing | Left::InPlace(_) => self.hold(desk, end, Vec::new(), 0, behind),
         }
     }
 
     /// Goes on with what was read `behind` the replies when it is this line's turn again: its socket is ready to be
     /// written to, so that this is soon.
-    fn take_another_turn(&mut self, behind: Vec<u8>) -> Served {
-        self.held = Some(Box::new(Held::Unsent { replies: Vec::new(), sent: 0, behind }));
+    fn take_another_turn(&mut self, desk: &mut Desk, behind: Vec<u8>) -> Served {
+        self.keep(desk, Held::Unsent { replies: Vec::new(), sent: 0, behind });
         Served::Turns(EventFlags::OUT)
     }
 
     /// Keeps for the next turn what is neither sent nor echoed, or leaves the lane with it.
-    fn hold(&mut self, end: End, replies: Vec<u8>, sent: usize, behind: Vec<u8>) -> Served {
+    fn hold(&mut self, desk: &mut Desk, end: End, replies: Vec<u8>, sent: usize, behind: Vec<u8>) -> Served {
         let blocked = sent < replies.len();
         let waits = match end {
             End::Violation(violation) => Served::Leaves(Parting::Refusal(violation)),
@@ -228,9 +289,9 @@ impl Line {
             End::Detour | End::Partial => Served::Waits,
         };
         if blocked {
-            self.held = Some(Box::new(Held::Unsent { replies, sent, behind }));
+            self.keep(desk, Held::Unsent { replies, sent, behind });
         } else if !behind.is_empty() {
-            self.held = Some(Box::new(Held::Begun(behind)));
+            self.keep(desk, Held::Begun(behind));
         }
         waits
     }
@@ -281,9 +342,12 @@ const BUFFER: usize = GATHERED + (512 << 10);
 /// other is copied back to the worker's buffer before the next read, at most so much for each.
 const GATHERED: usize = 16 << 10;
 
-/// Bytes: the room made at first for a frame to be gathered; then it grows to four times what has come. Memory that is
-/// reserved and not written to is none, so that a header alone costs its sender's peer nothing.
-const RESERVED: usize = 1 << 20;
+/// Bytes: the room made at first for a frame to be gathered; then it grows to four times what has come. All of it counts
+/// as held, since it may be memory that was used before.
+const RESERVED: usize = 256 << 10;
+
+/// Bytes that it takes to hold anything, beside what is held.
+const KEPT_BYTES: usize = 128;
 
 /// Nanoseconds that the system calls for a readable socket and its reply take, about.
 const CALLS_NS: u64 = 5_000;

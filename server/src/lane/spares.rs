@@ -7,6 +7,8 @@ pub(super) struct Spares {
     buffers: Vec<Vec<u8>>,
     /// Their capacities together.
     bytes: usize,
+    /// One was taken since [`Spares::tidy`] last looked.
+    used: bool,
 }
 
 impl Spares {
@@ -16,10 +18,20 @@ impl Spares {
             Some(index) => {
                 let spare = self.buffers.swap_remove(index);
                 self.bytes -= spare.capacity();
+                self.used = true;
                 spare
             }
             None => Vec::with_capacity(capacity),
         }
+    }
+
+    /// Gives up all buffers if none was needed lately; true if it is to be called again to see to that.
+    pub(super) fn tidy(&mut self) -> bool {
+        let used = std::mem::take(&mut self.used);
+        if !used {
+            *self = Self::default();
+        }
+        !self.buffers.is_empty()
     }
 
     /// Keeps a buffer that is no longer needed, if there is room for it.
@@ -56,5 +68,16 @@ mod tests {
         assert_eq!((spares.buffers.len(), spares.bytes), (3, 3 << 20));
         assert_eq!(spares.take((1 << 20) + 1).capacity(), (1 << 20) + 1);
         assert_eq!(spares.buffers.len(), 3);
+    }
+
+    #[test]
+    fn what_is_not_used_for_long_is_given_up() {
+        let mut spares = Spares::default();
+        spares.put(vec![1; 1 << 20]);
+        let spare = spares.take(1 << 20);
+        spares.put(spare);
+        assert!(spares.tidy(), "it was used");
+        assert!(!spares.tidy());
+        assert_eq!((spares.buffers.len(), spares.bytes), (0, 0));
     }
 }
