@@ -179,7 +179,7 @@ pub struct Limits {
     pub max_fragments: u32,
     /// Most connections over all workers, those in their handshake included.
     pub max_connections: usize,
-    /// From accept until the upgrade.
+    /// From accept, or from the last HTTP request, until the next request's head has come.
     #[serde(serialize_with = "seconds")]
     pub handshake_timeout: Duration,
     /// From a Close frame sent until the peer has closed.
