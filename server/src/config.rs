@@ -213,6 +213,10 @@ pub struct Granted {
     pub notsent_lowat: Option<u32>,
 }
 
+/// The sections of the configuration as `/config` serves it.
+pub const SECTIONS: [&str; 8] =
+    ["version", "listen", "workers", "socket", "echo", "permessage_deflate", "limits", "granted"];
+
 /// The configuration in force: what was asked for and what the kernel made of it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Effective<'a> {

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,8 @@ fn pages_say_what_is_there() {
     let (head, body) = config.split_once("\r\n\r\n").unwrap();
     assert!(head.contains("application/json"), "{head}");
     let config: serde_json::Value = serde_json::from_str(body).unwrap();
+    let sections: BTreeSet<&str> = config.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(sections, BTreeSet::from(server::config::SECTIONS));
     assert_eq!(config["socket"]["tcp_nodelay"], false);
     assert_eq!(config["granted"]["tcp_nodelay"], false);
     assert_eq!(config["workers"]["threads"], 1);
