@@ -25,7 +25,8 @@ use wire::deflate::Agreed;
 use crate::closing::close;
 use crate::connection;
 use crate::deflate;
-use crate::handshake::{self, Answer, Asked, Refusal};
+use crate::handshake::{self, Asked, Refusal};
+use crate::response::{self, Page};
 use crate::worker::{Admission, Worker};
 
 /// Serves HTTP on an accepted connection. An upgrade goes on in a task of its own, since a task keeps the size of its
@@ -79,16 +80,17 @@ async fn requests(worker: &Worker, stream: TcpStream, peer: SocketAddr) -> Optio
     builder.half_close(true).max_buf_size(HEAD_BYTES).max_headers(HEADERS).title_case_headers(true);
     let mut connection = builder.serve_connection(TokioIo::new(stream), service);
     let mut draining = pin!(worker.drain.wait());
-    let mut told = worker.drain.started();
-    if told {
+    // How many requests had come when hyper was told that the server goes down.
+    let mut told = worker.drain.started().then_some(0);
+    if told.is_some() {
         Pin::new(&mut connection).graceful_shutdown();
     }
     let result = loop {
         let deadline = lock(&course).since + limit;
         tokio::select! {
             result = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break result,
-            () = &mut draining, if !told => {
-                told = true;
+            () = &mut draining, if told.is_none() => {
+                told = Some(lock(&course).requests);
                 Pin::new(&mut connection).graceful_shutdown();
             }
             () = sleep_until(deadline) => if late(&course, limit) {
@@ -102,8 +104,9 @@ async fn requests(worker: &Worker, stream: TcpStream, peer: SocketAddr) -> Optio
     let Course { requests, end, .. } = course.into_inner().unwrap_or_else(PoisonError::into_inner);
     let end = match (end, result) {
         (Some(end), _) => end,
-        // Nothing was asked, and nothing is lost by a reset.
-        (None, Ok(())) if requests == 0 => return None,
+        // Nothing was asked, at all or since the server goes down: no answer can be lost, and a client that keeps an idle
+        // connection open must not hold up the shutdown.
+        (None, Ok(())) if requests == told.unwrap_or_default() => return None,
         (None, Ok(())) => End::Closing { response: Vec::new() },
         (None, Err(error)) => {
             tracing::debug!(%peer, "HTTP failed: {error}");
@@ -125,9 +128,9 @@ fn lock(course: &Mutex<Course>) -> MutexGuard<'_, Course> {
 /// What hyper leaves unsaid when it gives a connection up; it answers other malformed requests itself.
 fn last_words(error: &hyper::Error) -> Vec<u8> {
     if error.is_parse_version_h2() {
-        handshake::refuse(Refusal::Http2, &Method::GET)
+        response::refuse(Refusal::Http2, &Method::GET)
     } else if error.is_incomplete_message() {
-        handshake::refuse(Refusal::Incomplete, &Method::GET)
+        response::refuse(Refusal::Incomplete, &Method::GET)
     } else {
         Vec::new()
     }
@@ -138,12 +141,12 @@ fn last_words(error: &hyper::Error) -> Vec<u8> {
 #[error("the HTTP phase is over")]
 struct Over;
 
-fn answer(worker: &Worker, course: &mut Course, mut request: Request<Incoming>) -> Result<Answer, Over> {
+fn answer(worker: &Worker, course: &mut Course, mut request: Request<Incoming>) -> Result<Page, Over> {
     course.since = Instant::now();
     course.requests += 1;
     let end = match handshake::judge(&request) {
         Asked::Page => {
-            let mut page = handshake::page(request.uri().path(), &worker.config_json);
+            let mut page = response::page(request.uri().path(), &worker.config_json);
             if !request.body().is_end_stream() {
                 // Nobody wants to read the body, so that no request can follow it.
                 page.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -153,7 +156,7 @@ fn answer(worker: &Worker, course: &mut Course, mut request: Request<Incoming>) 
         Asked::Refused(refusal) => Err(refusal),
         Asked::Upgrade => accept(worker, &mut request),
     };
-    let refused = |refusal| End::Closing { response: handshake::refuse(refusal, request.method()) };
+    let refused = |refusal| End::Closing { response: response::refuse(refusal, request.method()) };
     course.end = Some(end.unwrap_or_else(refused));
     Err(Over)
 }
@@ -168,7 +171,7 @@ fn accept(worker: &Worker, request: &mut Request<Incoming>) -> Result<End, Refus
     // taken over otherwise than by the future that it gives.
     let (accepted, _) = fastwebsockets::upgrade::upgrade(&mut *request).map_err(|_| Refusal::MalformedKey)?;
     let (agreed, extensions) = granted.unzip();
-    let response = handshake::switch(accepted.headers(), subprotocol.as_deref(), extensions.as_deref());
+    let response = response::switch(accepted.headers(), subprotocol.as_deref(), extensions.as_deref());
     Ok(End::Upgraded { response, agreed })
 }
 

@@ -29,6 +29,7 @@ mod link;
 mod listener;
 mod logging;
 mod message;
+mod response;
 mod worker;
 
 pub use error::Error;
