@@ -95,7 +95,7 @@ fn once(plan: &Plan, server: &Spec, gate: &Gate, output: &Output, cores: &Cores)
         gate.baseline.as_ref().map(|request| Ok::<_, BaselineError>((request, request.read()?))).transpose()?;
     let mut sinks = Sinks::open(output, io::stdout())?;
     let bench = Bench::set_up(plan, server, cores)?;
-    let accept = |(request, report): (&Request, Report)| request.accept(report, &bench.environment(plan));
+    let accept = |(request, report): (&Request, Report)| request.accept(report, &bench.environment(plan, None));
     let baseline = baseline.map(accept).transpose()?;
     let mut report = bench.run("run", plan, gate.abort_on(), output.quiet)?.judged_by(&gate.thresholds)?;
     report.baseline = baseline.map(|baseline| baseline.compare(&report)).transpose()?;
@@ -141,7 +141,6 @@ struct Bench {
     corpus: Corpus,
     /// The workers' cores, where the server was put on others.
     worker_cores: Option<Cores>,
-    server_config: Option<serde_json::Value>,
     interrupt: Interrupt,
 }
 
@@ -161,9 +160,8 @@ impl Bench {
         };
         let server_pids = resources::of_server(server.pid(), &addresses);
         let apart = !matches!(spec, Spec::Url(_)) && cores.count() > 1;
-        let server_config = server_config::fetch(server.url(), &addresses);
         let worker_cores = apart.then_some(worker_cores);
-        Ok(Self { server, target, server_pids, corpus, worker_cores, server_config, interrupt })
+        Ok(Self { server, target, server_pids, corpus, worker_cores, interrupt })
     }
 
     fn run(&self, name: &str, plan: &Plan, abort_on: &[Threshold], quiet: bool) -> Result<Report, RunError> {
@@ -181,11 +179,18 @@ impl Bench {
         };
         let measured = run::measure(plan, world);
         progress.clear();
-        Ok(Report::new(name, &self.target, &measured?, self.environment(plan)))
+        let measured = measured?;
+        // Only now, when its connections are closed: it disturbs nothing, and a place is free for it.
+        let config = measured.is_fathom.then(|| self.server_config(plan)).flatten();
+        Ok(Report::new(name, &self.target, &measured, self.environment(plan, config)))
     }
 
-    fn environment(&self, plan: &Plan) -> Environment {
-        Environment::collect(plan, Some(self.corpus.digest()), self.server_config.clone())
+    fn server_config(&self, plan: &Plan) -> Option<serde_json::Value> {
+        server_config::fetch(self.server.url(), &self.server.url().resolve().ok()?, &plan.connect)
+    }
+
+    fn environment(&self, plan: &Plan, server_config: Option<serde_json::Value>) -> Environment {
+        Environment::collect(plan, Some(self.corpus.digest()), server_config)
     }
 }
 

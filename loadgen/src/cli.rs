@@ -4,6 +4,7 @@
 mod compare;
 mod deflate;
 mod report;
+mod secrets;
 mod sweep;
 mod trials;
 mod values;
@@ -71,7 +72,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, threads: NonZeroUsiz
     if arguments.get(1).is_some_and(|first| first == EMBEDDED_SUBCOMMAND) {
         return Ok(Invocation::EmbeddedServer(arguments.split_off(2)));
     }
-    let cli = Cli::try_parse_from(&arguments)?;
+    let cli = Cli::try_parse_from(&arguments).map_err(secrets::kept_back)?;
     match cli.command {
         None => Ok(Invocation::Quick { plan: default_plan(threads), output: cli.report.lower(FileArgs::default())? }),
         Some(Command::Run(run)) => {
@@ -167,7 +168,8 @@ struct RunArgs {
 
 #[derive(Debug, Args)]
 struct ServerArgs {
-    /// The server's URL, ws://HOST:PORT/PATH [default: an embedded server]
+    /// The server's URL, ws://HOST:PORT/PATH, port 80 where it names none [default: an embedded server]; reports and
+    /// messages show its query as ?***, since tokens are sent in it
     #[arg(value_name = "URL", conflicts_with = "server")]
     url: Option<Url>,
     /// A URL, flags of echo-server for an embedded one ('--tcp-nodelay off'), or a command holding {port} to start
@@ -241,7 +243,7 @@ struct ConnectArgs {
     /// The longest one connection may take to open, handshake included
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = values::positive_duration)]
     connect_timeout: Duration,
-    /// An additional header of the handshake; repeatable
+    /// An additional header of the handshake; repeatable. Host replaces the URL's. Values are kept out of reports
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = values::header)]
     headers: Vec<(String, String)>,
     /// A subprotocol to offer, most wanted first; repeatable
@@ -339,6 +341,9 @@ impl ConnectArgs {
             if self.subprotocols[..i].contains(name) {
                 return Err(refusal(&format!("--subprotocol {name} is given twice; each may be offered once")));
             }
+        }
+        if self.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("host")).count() > 1 {
+            return Err(refusal("--header Host is given twice; a request has one"));
         }
         Ok(Connect {
             rate: self.connect_rate,

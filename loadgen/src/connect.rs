@@ -16,6 +16,7 @@ use tokio::net::TcpSocket;
 use wire::deflate::Agreed;
 
 use crate::plan::{Connect, Demand};
+use crate::server_config;
 use crate::url::Url;
 
 /// Why a connection could not be opened.
@@ -68,6 +69,8 @@ pub struct Connection {
     pub read_ahead: Vec<u8>,
     /// What was agreed on permessage-deflate, if it was.
     pub deflate: Option<Agreed>,
+    /// Whether the server has named itself as Fathom.
+    pub is_fathom: bool,
 }
 
 /// Opens one connection.
@@ -109,11 +112,12 @@ async fn handshake(stream: tokio::net::TcpStream, url: &Url, how: &Connect) -> R
     let connection = connection.with_upgrades();
     let exchange = async {
         let response = sender.send_request(request(url, how, &key)).await?;
-        accept(response, how, &key).await
+        let is_fathom = server_config::is_fathom(response.headers());
+        accept(response, how, &key).await.map(|(upgraded, deflate)| (upgraded, deflate, is_fathom))
     };
     tokio::pin!(connection, exchange);
     let mut open = true;
-    let (upgraded, deflate) = loop {
+    let (upgraded, deflate, is_fathom) = loop {
         tokio::select! {
             upgraded = &mut exchange => break upgraded?,
             // Its error, if any, reaches the exchange too.
@@ -129,7 +133,7 @@ async fn handshake(stream: tokio::net::TcpStream, url: &Url, how: &Connect) -> R
         Ok(address) => ConnectError::Tcp { address, source },
         Err(_) => ConnectError::Handshake(source.to_string()),
     })?;
-    Ok(Connection { stream, read_ahead: parts.read_buf.to_vec(), deflate })
+    Ok(Connection { stream, read_ahead: parts.read_buf.to_vec(), deflate, is_fathom })
 }
 
 fn request(url: &Url, how: &Connect, key: &str) -> Request<Empty<Bytes>> {

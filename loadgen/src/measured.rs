@@ -62,6 +62,8 @@ pub struct Measured {
     pub loadgen: Usage,
     /// The server's, where it runs on this machine.
     pub server: Option<Usage>,
+    /// Whether the server has named itself as Fathom.
+    pub is_fathom: bool,
 }
 
 impl Measured {
@@ -92,6 +94,7 @@ impl Measured {
             worker_busy: Vec::new(),
             loadgen,
             server: None,
+            is_fathom: false,
         }
     }
 

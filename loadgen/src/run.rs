@@ -95,6 +95,7 @@ pub fn measure(plan: &Plan, world: World<'_>) -> Result<Measured, RunError> {
         }
         collector.finish(&mut measured);
         measured.connect.clone_from(session.connect());
+        measured.is_fathom = session.is_fathom();
         session.close()?;
         Ok(measured)
     })

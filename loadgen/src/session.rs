@@ -68,6 +68,7 @@ struct Opened {
     agreements: Agreements,
     connect: Histogram<u64>,
     failures: Failures,
+    is_fathom: bool,
 }
 
 impl<'a, 'scope> Session<'a, 'scope> {
@@ -165,6 +166,11 @@ impl<'a, 'scope> Session<'a, 'scope> {
         &self.opened.connect
     }
 
+    /// Whether the server has named itself as Fathom, so that it has a configuration to ask for.
+    pub fn is_fathom(&self) -> bool {
+        self.opened.is_fathom
+    }
+
     /// Closes the connections.
     ///
     /// # Errors
@@ -189,6 +195,7 @@ fn gather(opened: &mpsc::Receiver<worker::Report>, workers: usize, show: &mut dy
         agreements: Agreements::new(),
         connect: histogram(),
         failures: BTreeMap::new(),
+        is_fathom: false,
     };
     loop {
         match opened.recv_timeout(SHOW_EVERY) {
@@ -196,6 +203,7 @@ fn gather(opened: &mpsc::Receiver<worker::Report>, workers: usize, show: &mut dy
                 all.established[report.worker] = report.established;
                 report.agreements.iter().for_each(|&(agreed, count)| agree(&mut all.agreements, agreed, count));
                 add(&mut all.connect, &report.connect);
+                all.is_fathom |= report.is_fathom;
                 for (why, times) in report.failures {
                     *all.failures.entry(why).or_default() += times;
                 }

@@ -19,7 +19,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::cores::Cores;
 use crate::plan::{ContextTakeover, Deflate};
-use crate::url::Url;
+use crate::url::{Url, masked};
 
 /// Which server to measure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,18 +117,16 @@ impl FromStr for Spec {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        if text.starts_with("ws:")
-            || text.starts_with("wss:")
-            || text.starts_with("http:")
-            || text.starts_with("https:")
-        {
+        let scheme = text.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
+        if scheme.is_some_and(|scheme| ["ws", "wss", "http", "https"].contains(&scheme.as_str())) {
             return text.parse().map(Self::Url);
         }
-        let words = shell_words::split(text).map_err(|error| format!("'{text}': {error}"))?;
+        let words = shell_words::split(text).map_err(|error| format!("'{}': {error}", masked(text)))?;
         match words.first() {
             Some(_) if text.contains("{port}") => Ok(Self::Command(words)),
             Some(first) if !first.starts_with('-') => Err(format!(
-                "'{text}' is no server; expected a ws:// URL, flags of echo-server, or a command that holds {{port}}"
+                "'{}' is no server; expected a ws:// URL, flags of echo-server, or a command that holds {{port}}",
+                masked(text)
             )),
             _ => Self::Embedded(words).checked(),
         }
@@ -142,7 +140,7 @@ impl fmt::Display for Spec {
             Self::Url(url) => url.fmt(f),
             Self::Embedded(flags) if flags.is_empty() => f.write_str("embedded server"),
             Self::Embedded(flags) => write!(f, "embedded server {}", shell_words::join(flags)),
-            Self::Command(words) => f.write_str(&shell_words::join(words)),
+            Self::Command(words) => f.write_str(&shown(words)),
         }
     }
 }
@@ -170,7 +168,7 @@ impl Server {
                 let words: Vec<String> = words.iter().map(|word| word.replace("{port}", &port.to_string())).collect();
                 let mut command = Command::new(&words[0]);
                 command.args(&words[1..]);
-                (command, shell_words::join(&words), Some(port))
+                (command, shown(&words), Some(port))
             }
         };
         let (process, ready) =
@@ -268,6 +266,11 @@ impl Drop for Process {
     }
 }
 
+/// A command as reports and errors show it: without the secrets of URLs among its words.
+fn shown(words: &[String]) -> String {
+    shell_words::join(words.iter().map(|word| masked(word)))
+}
+
 fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
@@ -301,7 +304,8 @@ mod tests {
         assert_eq!("".parse(), Ok(Spec::Embedded(Vec::new())));
         assert_eq!("--tcp-nodelay off".parse(), Ok(Spec::Embedded(words(&["--tcp-nodelay", "off"]))));
         assert_eq!("node 'my server.js' {port}".parse(), Ok(Spec::Command(words(&["node", "my server.js", "{port}"]))));
-        for bad in ["node server.js", "wss://x/", "http://x/", "'unclosed {port}"] {
+        assert!(matches!("WS://127.0.0.1:1/".parse(), Ok(Spec::Url(_))));
+        for bad in ["node server.js", "wss://x/", "HTTP://x/", "http://x/", "'unclosed {port}"] {
             assert!(bad.parse::<Spec>().is_err(), "{bad}");
         }
     }

@@ -133,6 +133,13 @@ struct Up<'a, 'scope> {
     messages: Messages,
 }
 
+/// What is known of a server once its connections are closed.
+struct End {
+    messages: Messages,
+    figures: Figures,
+    is_fathom: bool,
+}
+
 /// What the workers record in a trial, ns.
 struct Tally {
     latency: Histogram<u64>,
@@ -144,7 +151,6 @@ struct Started {
     server: Server,
     addresses: Vec<SocketAddr>,
     pids: Vec<i32>,
-    config: Option<serde_json::Value>,
     resident: Option<u64>,
 }
 
@@ -237,14 +243,19 @@ impl<'a> Course<'a> {
             }
             // While all are still connected: a server that has lost its connections soon gives memory back.
             let memory: Vec<Figures> = ups.iter().zip(&started).map(|(up, started)| started.memory(up.arm)).collect();
-            let close = |(up, memory): (Up<'_, '_>, Figures)| Ok(up.session.close().map(|()| (up.messages, memory))?);
+            let close = |(up, figures): (Up<'_, '_>, Figures)| {
+                let is_fathom = up.session.is_fathom();
+                up.session.close()?;
+                Ok(End { messages: up.messages, figures, is_fathom })
+            };
             ups.into_iter().zip(memory).map(close).collect::<Result<Vec<_>, TrialError>>()
         })?;
-        let life = |((started, (messages, figures)), arm): ((Started, (Messages, Figures)), &Arm)| Life {
+        let first = self.starts == 0;
+        let life = |((started, end), arm): ((Started, End), &Arm)| Life {
             target: arm.spec.to_string(),
-            config: started.config,
-            figures,
-            messages,
+            config: (first && end.is_fathom).then(|| started.config(arm)).flatten(),
+            figures: end.figures,
+            messages: end.messages,
         };
         let lives = started.into_iter().zip(ends).zip(self.arms).map(life).collect();
         self.interrupt.stops_with_it(Vec::new());
@@ -262,9 +273,8 @@ impl<'a> Course<'a> {
             Spec::Embedded(_) => server.pid().into_iter().collect(),
             Spec::Url(_) | Spec::Command(_) => resources::of_server(server.pid(), &addresses),
         };
-        let config = (self.starts == 0).then(|| server_config::fetch(server.url(), &addresses)).flatten();
         let resident = resources::resident(&pids);
-        Ok(Started { server, addresses, pids, config, resident })
+        Ok(Started { server, addresses, pids, resident })
     }
 
     /// One trial of every server; `None` where it was interrupted.
@@ -365,6 +375,11 @@ impl Default for Tally {
 }
 
 impl Started {
+    /// What it says of its configuration.
+    fn config(&self, arm: &Arm) -> Option<serde_json::Value> {
+        server_config::fetch(self.server.url(), &self.addresses, &arm.plan.connect)
+    }
+
     /// What its memory has come to.
     fn memory(&self, arm: &Arm) -> Figures {
         let mut figures = Figures::new();

@@ -1,4 +1,4 @@
-//! `ws://` URLs (RFC 6455, 3).
+//! `ws://` URLs (RFC 6455, 3). What is shown of one is without its query, in which clients send tokens.
 
 use std::fmt;
 use std::io;
@@ -6,12 +6,14 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 
 use hyper::Uri;
+use percent_encoding::{AsciiSet, utf8_percent_encode};
 
 /// The URL of a WebSocket endpoint over plain TCP.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Url {
     host: String,
     port: u16,
+    /// With the query.
     path: String,
 }
 
@@ -35,9 +37,13 @@ impl Url {
         &self.path
     }
 
-    /// What the Host header says.
+    /// What the Host header says: no port where it is the scheme's own (RFC 9110, 7.2; RFC 6455, 4.1), as some servers
+    /// know their own name only without it.
     pub fn authority(&self) -> String {
-        format!("{}:{}", self.host, self.port)
+        match self.port {
+            DEFAULT_PORT => self.host.clone(),
+            port => format!("{}:{port}", self.host),
+        }
     }
 
     /// The addresses of the host.
@@ -58,27 +64,37 @@ impl FromStr for Url {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let uri: Uri = text.parse().map_err(|error| format!("'{text}' is no URL: {error}"))?;
-        match uri.scheme_str() {
-            Some("ws") => {}
-            Some("wss") => return Err(format!("'{text}': TLS is not supported yet; expected ws://HOST:PORT/PATH")),
-            _ => return Err(format!("'{text}' is no WebSocket URL; expected ws://HOST:PORT/PATH")),
+        let shown = masked(text);
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return Err(format!("'{shown}' is no WebSocket URL; expected ws://HOST:PORT/PATH"));
+        };
+        if scheme.eq_ignore_ascii_case("wss") {
+            return Err(format!("'{shown}': TLS is not supported yet; expected ws://HOST:PORT/PATH"));
         }
-        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-            return Err(format!("'{text}': a WebSocket URL has no user name; send it with -H 'Authorization: …'"));
+        if !scheme.eq_ignore_ascii_case("ws") {
+            return Err(format!("'{shown}' is no WebSocket URL; expected ws://HOST:PORT/PATH"));
         }
+        if rest.contains('#') {
+            return Err(format!("'{shown}': a WebSocket URL has no fragment; expected %23 for a '#' in path or query"));
+        }
+        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        if authority.contains('@') {
+            return Err(format!("'{shown}': a WebSocket URL has no user name; send it with -H 'Authorization: …'"));
+        }
+        let authority = in_ascii(authority).ok_or_else(|| format!("'{shown}': the host is no domain name"))?;
+        let path = utf8_percent_encode(path, &NOTHING_OF_ASCII);
+        let uri: Uri =
+            format!("ws://{authority}{path}").parse().map_err(|error| format!("'{shown}' is no URL: {error}"))?;
         let host =
-            uri.host().filter(|host| !host.is_empty()).ok_or_else(|| format!("'{text}' names no host"))?.to_owned();
+            uri.host().filter(|host| !host.is_empty()).ok_or_else(|| format!("'{shown}' names no host"))?.to_owned();
         let port = match uri.port() {
             Some(port) => port.as_u16(),
             // hyper reads a port that is none as no port.
-            None if uri.authority().is_some_and(|a| a.as_str() != host) => {
-                return Err(format!("'{text}': the port is not a number from 1 to 65535"));
-            }
+            None if authority != host => return Err(format!("'{shown}': the port is not a number from 1 to 65535")),
             None => DEFAULT_PORT,
         };
         if port == 0 {
-            return Err(format!("'{text}': the port is not a number from 1 to 65535"));
+            return Err(format!("'{shown}': the port is not a number from 1 to 65535"));
         }
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
@@ -86,11 +102,59 @@ impl FromStr for Url {
     }
 }
 
+/// The host of `authority` as DNS knows it (RFC 5891), and its port.
+fn in_ascii(authority: &str) -> Option<String> {
+    if authority.is_ascii() {
+        return Some(authority.to_owned());
+    }
+    let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+    let host = idna::domain_to_ascii(host).ok().filter(|host| !host.is_empty())?;
+    Some(host + port)
+}
+
+/// `text` without the secrets of the first URL in it, if it holds one: its query (and what follows), its fragment, and its
+/// user name. For errors, where `text` need not be a good URL.
+pub fn masked(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let (shown, query) = match rest.find(['?', '#']) {
+        Some(at) => (&rest[..at], &rest[at..]),
+        None => (rest, ""),
+    };
+    let (authority, path) = shown.split_at(shown.find('/').unwrap_or(shown.len()));
+    let authority = match authority.rsplit_once('@') {
+        Some((_, host)) => format!("{MASK}@{host}"),
+        // A password may hold a '?'.
+        None if path.is_empty() && query.contains('@') => MASK.to_owned(),
+        None => authority.to_owned(),
+    };
+    // One byte: '?' or '#'.
+    let query = query.get(..1).map_or_else(String::new, |mark| format!("{mark}{MASK}"));
+    format!("{scheme}://{authority}{path}{query}")
+}
+
+/// The URL, its query masked.
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ws://{}:{}{}", self.host, self.port, self.path)
+        write!(f, "ws://{}:{}", self.host, self.port)?;
+        match self.path.split_once('?') {
+            Some((path, _)) => write!(f, "{path}?{MASK}"),
+            None => f.write_str(&self.path),
+        }
     }
 }
+
+/// As it is displayed.
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What stands in place of a secret.
+const MASK: &str = "***";
+
+/// What is encoded in a path: what is not ASCII, and nothing else, as the user may mean what is encoded already.
+const NOTHING_OF_ASCII: AsciiSet = AsciiSet::EMPTY;
 
 /// The port of a `ws` URL that names none (RFC 6455, 3).
 const DEFAULT_PORT: u16 = 80;
@@ -101,24 +165,67 @@ mod tests {
 
     #[test]
     fn urls_are_read_and_written() {
-        for (text, written) in [
-            ("ws://127.0.0.1:8181/", "ws://127.0.0.1:8181/"),
-            ("ws://localhost", "ws://localhost:80/"),
-            ("ws://[::1]:9/chat?room=1", "ws://[::1]:9/chat?room=1"),
-            ("ws://h:1?x=1", "ws://h:1/?x=1"),
+        for (text, written, path) in [
+            ("ws://127.0.0.1:8181/", "ws://127.0.0.1:8181/", "/"),
+            ("WS://localhost", "ws://localhost:80/", "/"),
+            ("ws://[::1]:9/chat?room=1", "ws://[::1]:9/chat?***", "/chat?room=1"),
+            ("ws://h:1?x=1", "ws://h:1/?***", "/?x=1"),
+            ("ws://h:1/a@b:c", "ws://h:1/a@b:c", "/a@b:c"),
+            ("ws://b\u{fc}cher.example:9/", "ws://xn--bcher-kva.example:9/", "/"),
+            ("ws://h/\u{e4}%20b/?\u{e4}", "ws://h:80/%C3%A4%20b/?***", "/%C3%A4%20b/?%C3%A4"),
         ] {
-            assert_eq!(text.parse::<Url>().unwrap().to_string(), written);
+            let url: Url = text.parse().unwrap();
+            assert_eq!((url.to_string().as_str(), url.path()), (written, path));
+            assert_eq!(format!("{url:?}"), written);
         }
         assert_eq!("ws://[::1]:9".parse::<Url>().unwrap().resolve().unwrap()[0].to_string(), "[::1]:9");
     }
 
     #[test]
+    fn the_host_header_has_a_port_where_it_is_not_80() {
+        for (text, host) in [
+            ("ws://h/", "h"),
+            ("ws://h:80/", "h"),
+            ("ws://h:8080/", "h:8080"),
+            ("ws://[::1]/", "[::1]"),
+            ("ws://[::1]:9/", "[::1]:9"),
+            ("ws://b\u{fc}cher/", "xn--bcher-kva"),
+        ] {
+            assert_eq!(text.parse::<Url>().unwrap().authority(), host, "{text}");
+        }
+    }
+
+    #[test]
     fn other_urls_are_refused_with_what_was_expected() {
-        for bad in
-            ["", "x", "http://x/", "wss://x/", "ws://", "ws:///x", "ws://a:b", "ws://a:0", "ws://a:70000", "ws://u@h/"]
-        {
+        for bad in [
+            "",
+            "x",
+            "http://x/",
+            "wss://x/",
+            "WSS://x/",
+            "ws://",
+            "ws:///x",
+            "ws://a:b",
+            "ws://a:0",
+            "ws://a:70000",
+            "ws://a b/",
+            "ws://\u{fc}\u{0}/",
+            "ws://\u{fc}:x/",
+        ] {
             let error = bad.parse::<Url>().unwrap_err();
             assert!(error.contains(bad), "{bad}: {error}");
+        }
+        for (bad, said) in [
+            ("ws://u:SECRET@h/p", "'ws://***@h/p': a WebSocket URL has no user name"),
+            ("ws://h/p#SECRET", "'ws://h/p#***': a WebSocket URL has no fragment"),
+            ("ws://h/p?a#SECRET", "'ws://h/p?***': a WebSocket URL has no fragment"),
+            ("ws://h:0/?SECRET", "'ws://h:0/?***': the port"),
+            ("ws://h/?SEC RET", "'ws://h/?***' is no URL"),
+            ("wss://h/?SECRET", "'wss://h/?***': TLS"),
+            ("ws://u:SEC?RET@h", "'ws://***?***': the port"),
+        ] {
+            let error = bad.parse::<Url>().unwrap_err();
+            assert!(error.starts_with(said), "{bad}: {error}");
         }
     }
 }

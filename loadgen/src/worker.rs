@@ -57,6 +57,8 @@ pub struct Report {
     pub connect: Histogram<u64>,
     /// Why others were not opened, and how often.
     pub failures: Failures,
+    /// Whether the server has named itself as Fathom on one of them.
+    pub is_fathom: bool,
 }
 
 /// The common start of a phase.
@@ -96,10 +98,11 @@ pub fn run(
     let established = connections.len();
     let mut agreements = Vec::new();
     connections.iter().for_each(|connection| agree(&mut agreements, connection.deflate, 1));
+    let is_fathom = connections.iter().any(|connection| connection.is_fathom);
     // Before the others are told: it may compress the corpus, for which the common start is to wait.
     let mut lines = Lines::new(connections, common.plan, corpus, Pace::capacity(&common.plan.load))?;
     // Nobody listens only when the run is being given up; then there is no start either.
-    let _ = opened.send(Report { worker, established: established as u64, agreements, connect, failures });
+    let _ = opened.send(Report { worker, established: established as u64, agreements, connect, failures, is_fathom });
     drop(opened);
     if established == 0 {
         return Ok(());

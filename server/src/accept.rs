@@ -167,8 +167,8 @@ const BETWEEN_LAST_ATTEMPTS: Duration = Duration::from_millis(10);
 /// A server out of descriptors for an hour says so 360 times instead of 3,600.
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
-const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\n\
-content-type: text/plain; charset=utf-8\r\ncontent-length: 21\r\n\r\ntoo many connections\n";
+const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n\
+Content-Type: text/plain; charset=utf-8\r\nContent-Length: 21\r\n\r\ntoo many connections\n";
 
 #[cfg(test)]
 mod tests {

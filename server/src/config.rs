@@ -233,7 +233,7 @@ pub struct Limits {
     pub max_buffered: u64,
     /// Most connections over all workers, those in their handshake included.
     pub max_connections: usize,
-    /// From accept until the upgrade.
+    /// From accept, or from the last HTTP request, until the next request's head has come.
     #[serde(serialize_with = "seconds")]
     pub handshake_timeout: Duration,
     /// From a Close frame sent until the peer has closed.
@@ -268,6 +268,10 @@ pub struct Granted {
     /// SO_KEEPALIVE and its times.
     pub keepalive: Option<Keepalive>,
 }
+
+/// The sections of the configuration as `/config` serves it.
+pub const SECTIONS: [&str; 8] =
+    ["version", "listen", "workers", "socket", "echo", "permessage_deflate", "limits", "granted"];
 
 /// The configuration in force: what was asked for and what the kernel made of it.
 #[derive(Debug, Serialize)]

@@ -1,30 +1,26 @@
-//! What a request asks for, judged by its head alone (RFC 6455, 4.2.1), and the answers to all but a good upgrade.
+//! What a request asks for, judged by its head alone (RFC 6455, 4.2.1), and what is chosen of the client's offers.
 
-use bytes::Bytes;
-use http_body_util::Full;
+use hyper::body::Body;
 use hyper::header::{
-    CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
+    CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
     SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use hyper::{Method, Request, Response, StatusCode, Version};
+use hyper::{Method, Request, Version};
 use wire::deflate::{Agreed, Policy};
-use wire::extension::Malformed;
-
-/// A response with a whole body, empty in the case of an upgrade.
-pub(crate) type Answer = Response<Full<Bytes>>;
+use wire::extension::{Malformed, token};
 
 /// What a request asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
     /// A lawful upgrade.
     Upgrade,
-    /// An upgrade that must be refused.
+    /// A request that must be refused.
     Refused(Refusal),
     /// An ordinary page.
     Page,
 }
 
-/// Why an upgrade is refused.
+/// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("a WebSocket handshake is a GET request")]
@@ -32,107 +28,133 @@ pub(crate) enum Refusal {
     #[error("a WebSocket handshake needs HTTP/1.1")]
     HttpVersion,
     #[error("the Host header is missing")]
-    Host,
+    NoHost,
+    #[error("the Host header must be given once")]
+    SeveralHosts,
+    #[error("the Host header must be HOST or HOST:PORT")]
+    MalformedHost,
+    #[error("this server is no proxy")]
+    Connect,
+    #[error("this server speaks HTTP/1.1, not HTTP/2")]
+    Http2,
+    #[error("the request ended before its head was complete")]
+    Incomplete,
+    #[error("a WebSocket handshake has no body")]
+    Body,
     #[error("the header 'Upgrade: websocket' is missing")]
     Upgrade,
     #[error("the header 'Connection: Upgrade' is missing")]
     Connection,
     #[error("the only supported Sec-WebSocket-Version is 13")]
     WebSocketVersion,
+    #[error("Sec-WebSocket-Version must be given once")]
+    SeveralWebSocketVersions,
     #[error("the Sec-WebSocket-Key header is missing")]
     NoKey,
     #[error("Sec-WebSocket-Key must be the base64 of 16 bytes, given once")]
     MalformedKey,
+    #[error("Sec-WebSocket-Protocol must be a list of tokens")]
+    MalformedSubprotocol,
     #[error("{0}")]
     Extensions(#[from] Malformed),
 }
 
 /// Judges a request.
-pub(crate) fn judge<B>(request: &Request<B>) -> Asked {
+pub(crate) fn judge<B: Body>(request: &Request<B>) -> Asked {
     let headers = request.headers();
     let upgrade = has_token(headers, UPGRADE, "websocket");
-    if !upgrade && !headers.contains_key(SEC_WEBSOCKET_KEY) && !headers.contains_key(SEC_WEBSOCKET_VERSION) {
-        return Asked::Page;
-    }
-    let mut keys = headers.get_all(SEC_WEBSOCKET_KEY).iter();
-    let refusal = if request.method() != Method::GET {
-        Refusal::Method
-    } else if request.version() != Version::HTTP_11 {
-        Refusal::HttpVersion
-    } else if !headers.contains_key(HOST) {
-        Refusal::Host
-    } else if !upgrade {
-        Refusal::Upgrade
-    } else if !has_token(headers, CONNECTION, "upgrade") {
-        Refusal::Connection
-    } else if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-        Refusal::WebSocketVersion
+    let page = !upgrade && !headers.contains_key(SEC_WEBSOCKET_KEY) && !headers.contains_key(SEC_WEBSOCKET_VERSION);
+    let refusal = if request.method() == Method::CONNECT {
+        Some(Refusal::Connect)
+    } else if page {
+        wrong_host(request)
     } else {
-        match (keys.next(), keys.next()) {
-            (None, _) => Refusal::NoKey,
-            (Some(key), None) if is_nonce(key.as_bytes()) => return Asked::Upgrade,
-            _ => Refusal::MalformedKey,
-        }
+        wrong_upgrade(request, upgrade)
     };
-    Asked::Refused(refusal)
+    match refusal {
+        Some(refusal) => Asked::Refused(refusal),
+        None if page => Asked::Page,
+        None => Asked::Upgrade,
+    }
 }
 
-/// The answer to an upgrade that is refused: 426 where another upgrade request would do, else 400.
-pub(crate) fn refuse(refusal: Refusal) -> Answer {
-    let mut answer = text(StatusCode::BAD_REQUEST, format!("{refusal}\n"));
-    if matches!(refusal, Refusal::Upgrade | Refusal::WebSocketVersion) {
-        *answer.status_mut() = StatusCode::UPGRADE_REQUIRED;
-        let headers = answer.headers_mut();
-        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+/// What is wrong with the Host header, of any request (RFC 9112, 3.2).
+fn wrong_host<B>(request: &Request<B>) -> Option<Refusal> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) => (request.version() >= Version::HTTP_11).then_some(Refusal::NoHost),
+        (Some(_), Some(_)) => Some(Refusal::SeveralHosts),
+        (Some(host), None) => (!host.as_bytes().iter().copied().all(is_host_byte)).then_some(Refusal::MalformedHost),
     }
-    answer
+}
+
+/// What is wrong with a request that has some of the headers of a WebSocket handshake (RFC 6455, 4.2.1).
+fn wrong_upgrade<B: Body>(request: &Request<B>, upgrade: bool) -> Option<Refusal> {
+    let headers = request.headers();
+    let mut versions = headers.get_all(SEC_WEBSOCKET_VERSION).iter();
+    let mut keys = headers.get_all(SEC_WEBSOCKET_KEY).iter();
+    if request.method() != Method::GET {
+        return Some(Refusal::Method);
+    }
+    if request.version() != Version::HTTP_11 {
+        return Some(Refusal::HttpVersion);
+    }
+    if let Some(refusal) = wrong_host(request) {
+        return Some(refusal);
+    }
+    if !upgrade {
+        return Some(Refusal::Upgrade);
+    }
+    if !has_token(headers, CONNECTION, "upgrade") {
+        return Some(Refusal::Connection);
+    }
+    // Its bytes would be taken for frames.
+    if !request.body().is_end_stream() {
+        return Some(Refusal::Body);
+    }
+    match (versions.next(), versions.next()) {
+        (Some(_), Some(_)) => return Some(Refusal::SeveralWebSocketVersions),
+        (Some(version), None) if version == "13" => {}
+        _ => return Some(Refusal::WebSocketVersion),
+    }
+    match (keys.next(), keys.next()) {
+        (None, _) => Some(Refusal::NoKey),
+        (Some(key), None) if is_nonce(key.as_bytes()) => None,
+        _ => Some(Refusal::MalformedKey),
+    }
 }
 
 /// The first subprotocol that the client offers, if any. An echo suits them all, and a client that insists on one
-/// works only if the server picks it.
-pub(crate) fn subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
-    let offers = headers.get(SEC_WEBSOCKET_PROTOCOL)?.as_bytes();
-    let first = offers.split(|&byte| byte == b',').next()?.trim_ascii();
-    if first.is_empty() { None } else { HeaderValue::from_bytes(first).ok() }
+/// works only if the server picks it. Several headers are one list in several pieces (RFC 6455, 11.3.4), whose empty
+/// elements count for nothing (RFC 9110, 5.6.1).
+pub(crate) fn subprotocol(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    let mut first = None;
+    for offer in elements(headers, SEC_WEBSOCKET_PROTOCOL).filter(|offer| !offer.is_empty()) {
+        let offer = token(offer).ok_or(Refusal::MalformedSubprotocol)?;
+        first.get_or_insert(offer);
+    }
+    Ok(first)
 }
 
 /// What of the client's offers of permessage-deflate is granted, and the header that says so; `None` for nothing.
-pub(crate) fn deflate(headers: &HeaderMap, policy: &Policy) -> Result<Option<(Agreed, HeaderValue)>, Refusal> {
-    let granted = policy.grant(headers.get_all(SEC_WEBSOCKET_EXTENSIONS).iter().map(HeaderValue::as_bytes))?;
-    Ok(granted.map(|(agreed, response)| {
-        (agreed, HeaderValue::try_from(response).expect("names and numbers make a header's value"))
-    }))
-}
-
-/// The answer to a plain request.
-pub(crate) fn page(path: &str, config_json: &Bytes) -> Answer {
-    match path {
-        "/healthz" => text(StatusCode::OK, "ok\n"),
-        "/config" => answer(StatusCode::OK, "application/json", config_json.clone()),
-        _ => answer(StatusCode::OK, "text/html; charset=utf-8", PAGE),
-    }
-}
-
-fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
-    answer(status, "text/plain; charset=utf-8", body)
-}
-
-fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
-    *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    answer
+pub(crate) fn deflate(headers: &HeaderMap, policy: &Policy) -> Result<Option<(Agreed, String)>, Refusal> {
+    Ok(policy.grant(headers.get_all(SEC_WEBSOCKET_EXTENSIONS).iter().map(HeaderValue::as_bytes))?)
 }
 
 /// Whether one of the comma-separated values of `name` is `token`, whatever its case.
 fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
-    headers
-        .get_all(name)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
-        .any(|value| value.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+    elements(headers, name).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+}
+
+/// The comma-separated values of all headers of that name.
+fn elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
+    let lines = headers.get_all(name).into_iter();
+    lines.flat_map(|value| value.as_bytes().split(|&byte| byte == b',')).map(<[u8]>::trim_ascii)
+}
+
+/// Whether a byte may stand in a host or before its port (RFC 3986, 3.2.2 and 2).
+fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte)
 }
 
 /// Whether `key` can be the base64 of 16 bytes: 22 characters and two of padding.
@@ -141,17 +163,6 @@ fn is_nonce(key: &[u8]) -> bool {
         && key.ends_with(b"==")
         && key[..22].iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
 }
-
-const PAGE: &str = "<!doctype html>
-<meta charset=utf-8><meta name=viewport content='width=device-width'><title>Fathom echo server</title>
-<h1>Fathom echo server</h1>
-<p>This is a WebSocket server that sends every message back. Connect to it on any path, for example in the browser's
-console:
-<pre>const socket = new WebSocket(location.href.replace(/^http/, 'ws'));
-socket.onmessage = event => console.log(event.data);
-socket.onopen = () => socket.send('hello');</pre>
-<p><a href=/healthz>/healthz</a> says whether it is up, <a href=/config>/config</a> how it is set up.
-";
 
 #[cfg(test)]
 mod tests {
@@ -165,8 +176,13 @@ mod tests {
         ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
     ];
 
-    fn request(headers: &[(&str, &str)]) -> Request<()> {
-        headers.iter().fold(Request::get("/"), |request, (name, value)| request.header(*name, *value)).body(()).unwrap()
+    fn request(headers: &[(&str, &str)]) -> Request<String> {
+        let request = Request::get("/");
+        headers
+            .iter()
+            .fold(request, |request, (name, value)| request.header(*name, *value))
+            .body(String::new())
+            .unwrap()
     }
 
     fn with(name: &str, value: &str) -> Asked {
@@ -177,7 +193,7 @@ mod tests {
     fn a_good_upgrade_lacks_nothing() {
         assert_eq!(judge(&request(&GOOD)), Asked::Upgrade);
         let reasons = [
-            ("host", Refusal::Host),
+            ("host", Refusal::NoHost),
             ("upgrade", Refusal::Upgrade),
             ("connection", Refusal::Connection),
             ("sec-websocket-version", Refusal::WebSocketVersion),
@@ -214,10 +230,60 @@ mod tests {
     }
 
     #[test]
+    fn what_may_come_once_may_not_come_twice() {
+        for (name, refusal) in [
+            ("host", Refusal::SeveralHosts),
+            ("sec-websocket-version", Refusal::SeveralWebSocketVersions),
+            ("sec-websocket-key", Refusal::MalformedKey),
+        ] {
+            let mut twice = request(&GOOD);
+            let value = twice.headers()[name].clone();
+            twice.headers_mut().append(name, value);
+            assert_eq!(judge(&twice), Asked::Refused(refusal), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_body_makes_an_upgrade_none() {
+        let mut with_body = request(&GOOD);
+        "hello".clone_into(with_body.body_mut());
+        assert_eq!(judge(&with_body), Asked::Refused(Refusal::Body));
+    }
+
+    #[test]
+    fn every_request_names_one_host() {
+        let host = |hosts: &[&str]| judge(&request(&hosts.iter().map(|host| ("host", *host)).collect::<Vec<_>>()));
+        for good in ["", "a", "a.b:80", "[::1]:8181", "[fe80::1%25eth0]", "x_y"] {
+            assert_eq!(host(&[good]), Asked::Page, "{good:?}");
+        }
+        for bad in ["a b", "a/b", "u@a", "a?b", "\"a\"", "<a>"] {
+            assert_eq!(host(&[bad]), Asked::Refused(Refusal::MalformedHost), "{bad:?}");
+        }
+        assert_eq!(host(&[]), Asked::Refused(Refusal::NoHost));
+        assert_eq!(host(&["a", "a"]), Asked::Refused(Refusal::SeveralHosts));
+        let mut old = request(&[]);
+        *old.version_mut() = Version::HTTP_10;
+        assert_eq!(judge(&old), Asked::Page);
+    }
+
+    #[test]
     fn the_first_subprotocol_is_picked() {
-        let pick = |offer| subprotocol(request(&[("sec-websocket-protocol", offer)]).headers());
-        assert_eq!(pick("chat, superchat").unwrap(), "chat");
-        assert_eq!(pick(" ,chat"), None);
-        assert_eq!(subprotocol(&HeaderMap::new()), None);
+        let pick = |offers: &[&str]| {
+            let offers: Vec<_> = offers.iter().map(|offer| ("sec-websocket-protocol", *offer)).collect();
+            subprotocol(request(&offers).headers()).map(|picked| picked.map(str::to_owned))
+        };
+        for (offers, picked) in [
+            (&["chat, superchat"][..], Some("chat")),
+            (&[" ,chat"], Some("chat")),
+            (&["", "chat"], Some("chat")),
+            (&["a", "b"], Some("a")),
+            (&[], None),
+            (&["", " , "], None),
+        ] {
+            assert_eq!(pick(offers), Ok(picked.map(str::to_owned)), "{offers:?}");
+        }
+        for bad in ["foo bar", "\"a,b,c\"", "good, b/d", "f\u{e9}"] {
+            assert_eq!(pick(&[bad]), Err(Refusal::MalformedSubprotocol), "{bad:?}");
+        }
     }
 }

@@ -1,159 +1,214 @@
-//! The HTTP phase of a connection, by hyper: from accept to the upgrade or the end, within the handshake timeout.
+//! The HTTP phase of a connection, by hyper: from accept to the upgrade or the end. Every request must come within the
+//! handshake timeout of the one before it.
+//!
+//! hyper reads requests and writes pages. The last response of a connection that is upgraded or refused is written here:
+//! hyper would write its headers as `Sec-Websocket-Accept`, and clients on small devices look for `Sec-WebSocket-Accept`.
 
+use std::future::{poll_fn, ready};
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fastwebsockets::WebSocketError;
-use fastwebsockets::upgrade::UpgradeFut;
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::header::{CONNECTION, HeaderValue, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL};
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use wire::deflate::Agreed;
 
 use crate::budget::Charge;
+use crate::closing::close;
 use crate::connection;
 use crate::deflate;
 use crate::drain::REQUEST_GRACE;
-use crate::handshake::{self, Answer, Asked, Refusal};
+use crate::handshake::{self, Asked, Refusal};
+use crate::response::{self, Page};
 use crate::worker::{Admission, Worker};
 
 /// Serves HTTP on an accepted connection. An upgrade goes on in a task of its own, since a task keeps the size of its
 /// largest future for as long as it lives, and hyper's is large.
 /// What that takes is counted as `room`.
 pub(crate) async fn serve(admission: Admission, room: Charge, stream: TcpStream, peer: SocketAddr) {
-    let limit = admission.worker.config.limits.handshake_timeout;
-    let upgraded = timeout(limit, upgrade(&admission.worker, stream)).await;
+    let limits = &admission.worker.config.limits;
+    let (limit, close_timeout) = (limits.handshake_timeout, limits.close_timeout);
+    let ended = requests(&admission.worker, stream, peer).await;
     drop(room);
-    match upgraded {
-        Ok(Ok(Some((stream, read_ahead, agreed)))) => {
-            connection::start(admission, stream, read_ahead, peer, deflate::connection(agreed));
-        }
-        Ok(Ok(None)) => {}
-        Ok(Err(error)) => tracing::debug!(%peer, "handshake failed: {error}"),
-        Err(_) => tracing::debug!(%peer, "no upgrade within {limit:?}"),
+    let Some(Ended { mut stream, read_ahead, end }) = ended else { return };
+    match end {
+        End::Upgraded { response, agreed } => match timeout(limit, stream.write_all(&response)).await {
+            Ok(Ok(())) => connection::start(admission, stream, read_ahead, peer, deflate::connection(agreed)),
+            Ok(Err(error)) => tracing::debug!(%peer, "handshake failed: {error}"),
+            Err(_) => tracing::debug!(%peer, "the handshake's response was not taken in time"),
+        },
+        // Boxed, as it would otherwise make every handshake's task larger.
+        End::Closing { response } => Box::pin(close(stream, response, close_timeout)).await,
     }
 }
 
-/// The stream, what was read ahead of it, and what was agreed on compression if the connection was upgraded, `None` if it
-/// ended without.
-async fn upgrade(
-    worker: &Worker,
+/// A connection whose HTTP phase is over.
+struct Ended {
     stream: TcpStream,
-) -> Result<Option<(TcpStream, Bytes, Option<Agreed>)>, HandshakeError> {
-    let accepted: Arc<Mutex<Option<Accepted>>> = Arc::default();
-    let answered = AtomicBool::new(false);
-    let service = service_fn(|request| {
-        answered.store(true, Ordering::Relaxed);
-        let answer = answer(worker, request).map(|(mut answer, upgrade)| {
-            if let Some(upgrade) = upgrade {
-                *accepted.lock().unwrap_or_else(PoisonError::into_inner) = Some(upgrade);
-            } else if worker.drain.started() {
-                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            answer
-        });
-        std::future::ready(answer)
-    });
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(worker.config.limits.handshake_timeout)
-        .max_buf_size(HEAD_BYTES)
-        .max_headers(HEADERS)
-        .half_close(false);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
-    let draining = worker.drain.wait();
-    let mut ended = None;
-    if !worker.drain.started() {
-        tokio::select! {
-            result = &mut connection => ended = Some(result),
-            () = draining => {}
-        }
+    /// What was read behind the last request.
+    read_ahead: Bytes,
+    end: End,
+}
+
+/// How the HTTP phase ends. The response is still to be sent.
+enum End {
+    /// With an upgrade, and what was agreed on compression.
+    Upgraded { response: Vec<u8>, agreed: Option<Agreed> },
+    /// Without one. The response is empty where hyper has written it.
+    Closing { response: Vec<u8> },
+}
+
+/// What the requests of a connection have come to so far.
+struct Course {
+    /// When the last request came, or the connection if none has.
+    since: Instant,
+    requests: u64,
+    end: Option<End>,
+}
+
+/// A connection in its HTTP phase while the server goes down.
+struct Leaving {
+    /// Since when.
+    since: Instant,
+    /// Requests that had come when their sender was told; `None` before that.
+    answered: Option<u64>,
+}
+
+impl Leaving {
+    fn now() -> Self {
+        Self { since: Instant::now(), answered: None }
     }
-    if ended.is_none() {
-        // A request that lies in the socket already is answered, not reset. Whoever fires a timer has looked at the sockets
-        // just before, so that hyper has been told of it by then.
+
+    /// When something is to be done about it. A request that lies in the socket already is answered, not reset: whoever
+    /// fires a timer has looked at the sockets just before, so that hyper has been told of it by then.
+    fn next(&self) -> Instant {
+        self.since + if self.answered.is_none() { SHORTEST_TIMER } else { REQUEST_GRACE }
+    }
+}
+
+/// Answers requests until the last one. `None` where nothing is left to say to the peer.
+async fn requests(worker: &Worker, stream: TcpStream, peer: SocketAddr) -> Option<Ended> {
+    let limit = worker.config.limits.handshake_timeout;
+    let course = Mutex::new(Course { since: Instant::now(), requests: 0, end: None });
+    let service = service_fn(|request| ready(answer(worker, &mut lock(&course), request)));
+    let mut builder = http1::Builder::new();
+    // A client that has ended its side after the request still waits for the answer.
+    builder.half_close(true).max_buf_size(HEAD_BYTES).max_headers(HEADERS).title_case_headers(true);
+    let mut connection = builder.serve_connection(TokioIo::new(stream), service);
+    let mut draining = pin!(worker.drain.wait());
+    let mut leaving: Option<Leaving> = worker.drain.started().then(Leaving::now);
+    let result = loop {
+        let last = lock(&course).since + limit;
+        let deadline = leaving.as_ref().map_or(last, |leaving| leaving.next().min(last));
         tokio::select! {
             biased;
-            result = &mut connection => ended = Some(result),
-            () = sleep(SHORTEST_TIMER) => {}
-        }
-    }
-    match ended {
-        Some(result) => result?,
-        None => {
-            // hyper closes at once what it has read nothing from, which a request under way would find reset. A client that
-            // has had an answer knows that a connection kept alive may end.
-            if answered.load(Ordering::Relaxed) {
-                connection.as_mut().graceful_shutdown();
+            result = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break result,
+            () = &mut draining, if leaving.is_none() => leaving = Some(Leaving::now()),
+            () = sleep_until(deadline) => match &mut leaving {
+                Some(leaving @ Leaving { answered: None, .. }) => {
+                    let requests = lock(&course).requests;
+                    leaving.answered = Some(requests);
+                    // hyper closes at once what it has read nothing from, which a request under way would find reset. A
+                    // client that has had an answer knows that a connection kept alive may end.
+                    if requests > 0 {
+                        std::pin::Pin::new(&mut connection).graceful_shutdown();
+                    }
+                }
+                Some(leaving) if leaving.next() <= Instant::now() => {
+                    tracing::debug!(%peer, "no request within {REQUEST_GRACE:?} of the shutdown");
+                    return None;
+                }
+                _ if late(&course, limit) => {
+                    tracing::debug!(%peer, "no request within {limit:?}");
+                    return None;
+                }
+                _ => {}
             }
-            timeout(REQUEST_GRACE, connection).await.map_err(|_| HandshakeError::Draining)??;
         }
+    };
+    let parts = connection.into_parts();
+    let (stream, read_ahead) = (parts.io.into_inner(), parts.read_buf);
+    let Course { requests, end, .. } = course.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let end = match (end, result) {
+        (Some(end), _) => end,
+        // Nothing was asked, at all or since the server goes down: no answer can be lost, and a client that keeps an idle
+        // connection open must not hold up the shutdown.
+        (None, Ok(())) if requests == leaving.and_then(|leaving| leaving.answered).unwrap_or_default() => return None,
+        (None, Ok(())) => End::Closing { response: Vec::new() },
+        (None, Err(error)) => {
+            tracing::debug!(%peer, "HTTP failed: {error}");
+            End::Closing { response: last_words(&error) }
+        }
+    };
+    Some(Ended { stream, read_ahead, end })
+}
+
+/// Whether the deadline still holds: another request may have come meanwhile.
+fn late(course: &Mutex<Course>, limit: Duration) -> bool {
+    lock(course).since + limit <= Instant::now()
+}
+
+fn lock(course: &Mutex<Course>) -> MutexGuard<'_, Course> {
+    course.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What hyper leaves unsaid when it gives a connection up; it answers other malformed requests itself.
+fn last_words(error: &hyper::Error) -> Vec<u8> {
+    if error.is_parse_version_h2() {
+        response::refuse(Refusal::Http2, &Method::GET)
+    } else if error.is_incomplete_message() {
+        response::refuse(Refusal::Incomplete, &Method::GET)
+    } else {
+        Vec::new()
     }
-    let upgrade = accepted.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let Some((upgrade, agreed)) = upgrade else { return Ok(None) };
-    // The library wraps hyper's stream; the socket itself is wanted, with the bytes that hyper read beyond the request.
-    let upgraded = upgrade.await?.into_inner().into_inner();
-    let parts = upgraded.downcast::<TokioIo<TcpStream>>().expect("hyper gives back the stream that it was given");
-    Ok(Some((parts.io.into_inner(), parts.read_buf, agreed)))
 }
 
-/// Why a handshake failed, for the log.
+/// Ends hyper's part in a connection: the response is written by [`serve`].
 #[derive(Debug, thiserror::Error)]
-enum HandshakeError {
-    #[error(transparent)]
-    Http(#[from] hyper::Error),
-    #[error(transparent)]
-    Upgrade(#[from] WebSocketError),
-    #[error("no request within {REQUEST_GRACE:?} of the shutdown")]
-    Draining,
+#[error("the HTTP phase is over")]
+struct Over;
+
+fn answer(worker: &Worker, course: &mut Course, mut request: Request<Incoming>) -> Result<Page, Over> {
+    course.since = Instant::now();
+    course.requests += 1;
+    let end = match handshake::judge(&request) {
+        Asked::Page => {
+            let mut page = response::page(request.uri().path(), &worker.config_json);
+            if !request.body().is_end_stream() || worker.drain.started() {
+                // Nobody wants to read the body, so that no request can follow it; nor is one served after the signal.
+                page.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            return Ok(page);
+        }
+        Asked::Refused(refusal) => Err(refusal),
+        Asked::Upgrade => accept(worker, &mut request),
+    };
+    let refused = |refusal| End::Closing { response: response::refuse(refusal, request.method()) };
+    course.end = Some(end.unwrap_or_else(refused));
+    Err(Over)
 }
 
-/// An upgrade that was answered, and what was agreed on compression.
-type Accepted = (UpgradeFut, Option<Agreed>);
-
-fn answer(
-    worker: &Worker,
-    mut request: Request<Incoming>,
-) -> Result<(Answer, Option<Accepted>), std::convert::Infallible> {
-    Ok(match handshake::judge(&request) {
-        Asked::Page => (handshake::page(request.uri().path(), &worker.config_json), None),
-        Asked::Refused(refusal) => (handshake::refuse(refusal), None),
-        Asked::Upgrade => match accept(worker, &mut request) {
-            Ok((answer, accepted)) => (answer, Some(accepted)),
-            Err(refusal) => (handshake::refuse(refusal), None),
-        },
-    })
-}
-
-fn accept(worker: &Worker, request: &mut Request<Incoming>) -> Result<(Answer, Accepted), Refusal> {
+fn accept(worker: &Worker, request: &mut Request<Incoming>) -> Result<End, Refusal> {
     let granted = match &worker.config.permessage_deflate {
         Some(options) => handshake::deflate(request.headers(), &options.policy())?,
         None => None,
     };
-    // It checks less than `judge` did, so that this cannot fail; if it did, the key would be its concern.
-    let (response, upgrade) = fastwebsockets::upgrade::upgrade(&mut *request).map_err(|_| Refusal::MalformedKey)?;
-    let mut answer = Response::new(Full::default());
-    *answer.status_mut() = response.status();
-    *answer.headers_mut() = response.headers().clone();
-    if let Some(subprotocol) = handshake::subprotocol(request.headers()) {
-        answer.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, subprotocol);
-    }
-    let agreed = granted.map(|(agreed, response)| {
-        answer.headers_mut().insert(SEC_WEBSOCKET_EXTENSIONS, response);
-        agreed
-    });
-    Ok((answer, (upgrade, agreed)))
+    let subprotocol = handshake::subprotocol(request.headers())?.map(str::to_owned);
+    // It checks less than `judge` did, so that this cannot fail; if it did, the key would be its concern. The stream is
+    // taken over otherwise than by the future that it gives.
+    let (accepted, _) = fastwebsockets::upgrade::upgrade(&mut *request).map_err(|_| Refusal::MalformedKey)?;
+    let (agreed, extensions) = granted.unzip();
+    let response = response::switch(accepted.headers(), subprotocol.as_deref(), extensions.as_deref());
+    Ok(End::Upgraded { response, agreed })
 }
 
 /// tokio's timers tick once in a millisecond.

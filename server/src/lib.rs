@@ -34,6 +34,7 @@ mod logging;
 mod machine_memory;
 mod message;
 mod placement;
+mod response;
 mod worker;
 
 pub use error::Error;

@@ -79,7 +79,7 @@ fn offers_are_granted_only_when_switched_on() {
     off.connect_with("Sec-WebSocket-Extensions: ;;;\r\n", b"");
     let on = Server::start(&["--permessage-deflate", "on", "--deflate-window-bits", "11"]);
     assert!(!on.connect_with("", b"").head.to_lowercase().contains("extensions"));
-    let granted = "sec-websocket-extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+    let granted = "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
                    server_max_window_bits=11; client_max_window_bits=11\r\n";
     assert!(on.connect_with(OFFER, b"").head.contains(granted));
     let declined = on.connect_with("Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=16\r\n", b"");

@@ -37,6 +37,22 @@ fn a_signal_closes_every_connection_with_1001() {
 }
 
 #[test]
+fn an_idle_http_connection_does_not_hold_up_the_shutdown() {
+    // Both longer than `wait` waits.
+    let mut server = Server::start(&["--close-timeout", "90s", "--drain-timeout", "90s", "--threads", "1"]);
+    let mut idle = server.tcp();
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\nok\n") {
+        let mut byte = [0];
+        idle.read_exact(&mut byte).unwrap();
+        answer.push(byte[0]);
+    }
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
 fn a_reply_under_way_is_finished_first() {
     let mut server = Server::start(&["--threads", "1"]);
     let mut client = server.connect();

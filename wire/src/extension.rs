@@ -56,6 +56,13 @@ pub fn parse_extensions(value: &[u8]) -> Result<Vec<Extension<'_>>, Malformed> {
     }
 }
 
+/// `bytes` as text, if they are a token: one byte at least, and none that separates (RFC 9110, 5.6.2). Subprotocols are
+/// tokens too.
+pub fn token(bytes: &[u8]) -> Option<&str> {
+    let is_token = !bytes.is_empty() && bytes.iter().all(|&byte| is_token_byte(byte));
+    str::from_utf8(bytes).ok().filter(|_| is_token)
+}
+
 struct Reader<'h> {
     value: &'h [u8],
     at: usize,
@@ -145,6 +152,14 @@ const fn is_token_byte(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tokens_are_told_from_other_text() {
+        assert_eq!(token(b"v1.chat+x"), Some("v1.chat+x"));
+        for bad in [&b""[..], b"a b", b"\"a\"", b"a/b", b"a,b", b"a=b", b"\xc3\xa4", b"a\x7f"] {
+            assert_eq!(token(bad), None, "{bad:?}");
+        }
+    }
 
     type Read<'h> = (&'h str, Vec<(&'h str, Option<String>)>);
 

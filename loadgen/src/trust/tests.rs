@@ -56,6 +56,7 @@ fn fine() -> Measured {
         worker_busy: vec![0.3, 0.4],
         loadgen: Usage { cpu: Duration::from_secs(1), max_rss_bytes: 1 << 24 },
         server: Some(Usage { cpu: Duration::from_secs(2), max_rss_bytes: 1 << 24 }),
+        is_fathom: true,
     }
 }
 

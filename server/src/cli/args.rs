@@ -169,7 +169,8 @@ struct LimitArgs {
     /// Most connections over all workers, handshakes included; one more is answered 503 and closed
     #[arg(long, value_name = "N", default_value = "100000")]
     max_connections: NonZeroUsize,
-    /// From accept to upgrade; plain HTTP connections are kept alive no longer either
+    /// From accept to the first request's end, and from each HTTP request to the end of the next one's head; the
+    /// connection is closed then
     #[arg(long, value_name = "DURATION", default_value = "10s")]
     handshake_timeout: humantime::Duration,
     /// From our Close frame until the peer has closed
