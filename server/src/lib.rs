@@ -29,6 +29,7 @@ mod link;
 mod listener;
 mod logging;
 mod message;
+pub mod numbers;
 mod worker;
 
 pub use error::Error;

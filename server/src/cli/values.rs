@@ -1,14 +1,15 @@
 //! Values of flags that need more than a `FromStr` of another crate.
 
 use std::str::FromStr;
+use std::time::Duration;
 
-use bytesize::ByteSize;
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use wire::deflate::{Level, MemoryLevel, WindowBits};
 
 use crate::config::{ContextTakeover, Runtime, UncompressedReply, WriteMode};
 use crate::logging::LogFormat;
+use crate::numbers;
 
 /// On or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -59,9 +60,24 @@ impl FromStr for Pin {
 }
 
 /// A size that `--read-buffer` accepts.
-pub(super) fn read_buffer(text: &str) -> Result<ByteSize, String> {
-    let size = ByteSize::from_str(text)?;
-    if READ_BUFFER_RANGE.contains(&size.as_u64()) { Ok(size) } else { Err("must be 128 B to 16 MiB".into()) }
+pub(super) fn read_buffer(text: &str) -> Result<u64, String> {
+    match numbers::bytes(text)? {
+        size if READ_BUFFER_RANGE.contains(&size) => Ok(size),
+        _ => Err("must be 128 B to 16 MiB".into()),
+    }
+}
+
+/// A size that a socket option of the kernel's holds, which is a C `int` (socket(7)).
+pub(super) fn socket_bytes(text: &str) -> Result<u64, String> {
+    match numbers::bytes(text)? {
+        size if size <= MOST_INT => Ok(size),
+        _ => Err(format!("expected at most {MOST_INT} bytes, which is all that the kernel takes")),
+    }
+}
+
+/// A time that a connection or the shutdown is given.
+pub(super) fn time(text: &str) -> Result<Duration, String> {
+    numbers::time(text, LONGEST)
 }
 
 /// A level that `--deflate-level` accepts.
@@ -106,6 +122,15 @@ const MAX_CORES: usize = 1024;
 
 /// Bytes: below 128 a read holds hardly a header, above 16 MiB no default message needs it.
 const READ_BUFFER_RANGE: std::ops::RangeInclusive<u64> = 128..=16 << 20;
+
+/// What a C `int` holds.
+pub(super) const MOST_INT: u64 = i32::MAX as u64;
+
+/// More threads than any machine has cores for; a number with a digit too many would be out of memory before it fails.
+pub(super) const MOST_THREADS: u64 = 1024;
+
+/// 100 years of 365.25 days: longer than any server lives, and far from where instants overflow.
+const LONGEST: Duration = Duration::from_secs(100 * 31_557_600);
 
 #[cfg(test)]
 mod tests {
