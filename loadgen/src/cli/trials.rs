@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use clap::Args;
+use server::numbers::count_in;
 
 use super::{ConnectArgs, FileArgs, LoadArgs, MessageArgs, OutputArgs, refusal, values};
 use crate::output::Output;
@@ -41,10 +42,10 @@ struct TempoArgs {
     settle: Duration,
     /// Rounds of trials (pairs, in a comparison) after which the servers are started anew; a server given by its URL is
     /// connected to anew; at most 1000 [default: as many as take about 600ms]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROUNDS.into()))]
+    #[arg(long, value_name = "N", value_parser = count_in::<u32, 1, { MOST_ROUNDS as u64 }>)]
     restart_every: Option<u32>,
     /// Seed of the trials' order and of all random choices of the load
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = values::count::<u64>)]
     seed: u64,
 }
 
