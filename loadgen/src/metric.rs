@@ -6,6 +6,7 @@ mod names;
 use hdrhistogram::Histogram;
 use server::numbers::{self, Decimal};
 
+use crate::percentile;
 use crate::report::{DecodeError, Report, Stats};
 use crate::units;
 use crate::verdict::Better;
@@ -101,7 +102,7 @@ pub struct SoFar<'a> {
 impl Metric {
     /// The figures worth following from run to run, those that a run may not have included.
     pub fn catalogue() -> impl Iterator<Item = Self> {
-        let latency = [50.0, 75.0, 90.0, 99.0, 99.9, 99.99].map(Statistic::Percentile);
+        let latency = percentile::RANKS.map(Statistic::Percentile);
         let latency = latency.into_iter().chain([Statistic::Max, Statistic::Mean]);
         let times = latency.map(|statistic| Self::Time(Distribution::Latency, statistic));
         let rest = [Self::Achieved, Self::ServerCpu, Self::ServerMemory, Self::LoadgenCpu, Self::Errors];
@@ -154,6 +155,27 @@ impl Metric {
         })
     }
 
+    /// Why a report has no value of it.
+    pub fn why_absent(self, report: &Report) -> String {
+        match self {
+            Self::Time(distribution, statistic) => match (distribution.of(report).count, statistic) {
+                (0, _) => "nothing of it was measured".to_owned(),
+                (count, Statistic::Percentile(rank)) => {
+                    let needed = units::count(percentile::needed(rank));
+                    format!("p{rank} needs {needed} values at least, and there are {}", units::count(count))
+                }
+                (_, _) => "it was not measured".to_owned(),
+            },
+            Self::Achieved => "a closed loop offers no rate".to_owned(),
+            Self::ServerCpu | Self::ServerMemory if report.resources.server.is_none() => {
+                "the server's process cannot be seen from here".to_owned()
+            }
+            Self::ServerCpu | Self::LoadgenCpu => "no message was answered".to_owned(),
+            Self::ErrorRate => "no message was due".to_owned(),
+            _ => "it was not measured".to_owned(),
+        }
+    }
+
     /// Its value in what a run has measured so far; `None` where only the end will tell.
     pub fn so_far(self, so_far: SoFar<'_>) -> Option<f64> {
         let rate = || (so_far.seconds > 0.0).then(|| so_far.replies as f64 / so_far.seconds);
@@ -181,14 +203,11 @@ impl Distribution {
 
 impl Statistic {
     fn of(self, stats: &Stats) -> Result<Option<f64>, DecodeError> {
-        if stats.count == 0 {
-            return Ok(None);
-        }
         Ok(match self {
-            Self::Min => Some(stats.min as f64),
-            Self::Mean => Some(stats.mean),
-            Self::Stdev => Some(stats.stdev),
-            Self::Max => Some(stats.max as f64),
+            Self::Min => stats.min.map(|ns| ns as f64),
+            Self::Mean => stats.mean,
+            Self::Stdev => stats.stdev,
+            Self::Max => stats.max.map(|ns| ns as f64),
             Self::Percentile(_) => self.of_histogram(&stats.histogram.decode()?),
         })
     }
@@ -198,8 +217,7 @@ impl Statistic {
             Self::Min => histogram.min() as f64,
             Self::Mean => histogram.mean(),
             Self::Stdev => histogram.stdev(),
-            // 99.9 / 100 is a little more than 0.999 in binary, which may be the next value's rank.
-            Self::Percentile(rank) => histogram.value_at_quantile((rank * 1e6).round() / 1e8) as f64,
+            Self::Percentile(rank) => percentile::of(histogram, rank)? as f64,
             Self::Max => histogram.max() as f64,
         };
         (!histogram.is_empty()).then_some(value)

@@ -1,6 +1,7 @@
 //! A table for spreadsheets (RFC 4180): a line for each run, its figures in columns that name their unit.
 
 use super::{Mode, Report, Stats};
+use crate::percentile;
 
 /// The runs as CSV, a header first; what a run does not have is an empty cell.
 pub fn render(runs: &[Report]) -> Vec<u8> {
@@ -36,9 +37,7 @@ fn columns(run: &Report) -> Vec<(String, String)> {
     column("bytes_per_second", run.throughput.bytes_per_second.to_string());
     for (name, stats) in [("latency", &run.latency), ("service_time", &run.service_time), ("send_lag", &run.send_lag)] {
         for (statistic, value) in statistics(stats) {
-            // Nothing was measured, which is not 0 ns.
-            let value = if stats.count > 0 { value.to_string() } else { String::new() };
-            column(&format!("{name}_{statistic}_ns"), value);
+            column(&format!("{name}_{statistic}_ns"), or_nothing(value));
         }
     }
     column("sent", run.messages.sent.to_string());
@@ -57,18 +56,12 @@ fn columns(run: &Report) -> Vec<(String, String)> {
     columns
 }
 
-fn statistics(stats: &Stats) -> [(&'static str, f64); 9] {
-    [
-        ("min", stats.min as f64),
-        ("mean", stats.mean),
-        ("p50", stats.p50 as f64),
-        ("p75", stats.p75 as f64),
-        ("p90", stats.p90 as f64),
-        ("p99", stats.p99 as f64),
-        ("p99_9", stats.p99_9 as f64),
-        ("p99_99", stats.p99_99 as f64),
-        ("max", stats.max as f64),
-    ]
+/// The statistics of a distribution under the names of their columns, ns.
+fn statistics(stats: &Stats) -> Vec<(String, Option<f64>)> {
+    let float = |ns: Option<u64>| ns.map(|ns| ns as f64);
+    let percentiles = stats.percentiles().map(|(rank, ns)| (percentile::field(rank), float(ns)));
+    let first = [("min".to_owned(), float(stats.min)), ("mean".to_owned(), stats.mean)];
+    first.into_iter().chain(percentiles).chain([("max".to_owned(), float(stats.max))]).collect()
 }
 
 fn or_nothing(value: Option<impl ToString>) -> String {
