@@ -8,8 +8,9 @@ use server::numbers;
 
 use super::trials::TrialsArgs;
 use super::{Cli, Command, refusal, values};
+use crate::comparison::Metric;
 use crate::output::Output;
-use crate::plan::Plan;
+use crate::plan::{Load, Plan};
 use crate::sweep::{Design, Factor, Of};
 use crate::target::Spec;
 use crate::trials::Tempo;
@@ -71,10 +72,17 @@ impl SweepArgs {
         }
         let (one_at_a_time, alpha) = (self.one_at_a_time, self.alpha);
         let design = Design::new(factors, one_at_a_time).map_err(|why| refusal(&why))?;
-        // Of the reference's load, which may be an open loop by a varied flag.
-        let tempo = load(arguments, &design, 0)?.tempo(design.arms() as u32)?;
+        let loads: Vec<TrialsArgs> =
+            (0..design.arms()).map(|arm| load(arguments, &design, arm)).collect::<Result<_, _>>()?;
+        // Trials are as long as the slowest load needs; in closed loops all are alike.
+        let rate = |load: &&TrialsArgs| match load.load() {
+            Load::Open { rate, .. } => rate.get(),
+            Load::Closed { .. } => f64::INFINITY,
+        };
+        let slowest = loads.iter().min_by(|a, b| rate(a).total_cmp(&rate(b))).expect("a design has arms");
+        let tempo = slowest.tempo(design.arms() as u32, Metric::gated_by_default(&slowest.load()))?;
         let arm = |arm: usize| {
-            let plan = load(arguments, &design, arm)?.plan(tempo, threads)?;
+            let plan = loads[arm].plan(tempo, threads)?;
             let flags = design.arguments(arm, Of::Server);
             let server = match server {
                 Some(server) => server.clone(),

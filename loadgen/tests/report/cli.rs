@@ -248,6 +248,18 @@ fn compare_and_sweep_read_numbers_alike() {
         (&["compare", "--aa", "--restart-every", "0"], ["--restart-every", "from 1 to 1000"]),
         (&["compare", "--aa", "--restart-every", "-1"], ["--restart-every", "from 1 to 1000"]),
         (&["compare", "--aa", "--seed", "x"], ["--seed", "a whole number"]),
+        (
+            &["compare", "--aa", "--rate", "500", "--trial", "100ms"],
+            [
+                "--trial 100ms at --rate 500 is 50 messages, and latency-p99, which is judged, needs 100",
+                "200ms at least",
+            ],
+        ),
+        (
+            &["sweep", "--vary-load", "rate=10k,100", "--trial", "0.5s"],
+            ["at --rate 100 is 50 messages", "1000ms at least"],
+        ),
+        (&["compare", "--aa", "--rate", "1", "--max-time", "60s"], ["--max-time", "3m 20s long"]),
         (&["sweep", "--vary-load", "rate=1k,1000"], ["--vary-load", "1000 is there twice"]),
         (&["sweep", "--vary-load", "in-flight=1,0"], ["--in-flight", "from 1 to 4294967295"]),
         (&["sweep", "--vary", "threads=1,0"], ["--threads", "from 1 to 1024"]),
@@ -259,6 +271,15 @@ fn compare_and_sweep_read_numbers_alike() {
         assert!(words.iter().all(|word| said.contains(word)), "{arguments:?} misses one of {words:?} in:\n{said}");
     }
     let Ok(Invocation::Sweep(sweeping)) = invoke(&["sweep", "--vary-load", "connections=1k,2_000"]) else { panic!() };
+    let trial = |arguments: &[&str]| match invoke(arguments) {
+        Ok(Invocation::Compare(comparing)) => comparing.question.tempo.trial.as_millis(),
+        Ok(Invocation::Sweep(sweeping)) => sweeping.tempo.trial.as_millis(),
+        other => panic!("{arguments:?} gave {other:?}"),
+    };
+    assert_eq!([trial(&["compare", "--aa"]), trial(&["compare", "--aa", "--rate", "20k"])], [10, 100]);
+    assert_eq!(trial(&["compare", "--aa", "--rate", "500"]), 400, "twice the messages that a p99 needs");
+    assert_eq!(trial(&["compare", "--aa", "--rate", "500", "--gate", "latency-p95", "--trial", "40ms"]), 40);
+    assert_eq!(trial(&["sweep", "--vary-load", "rate=10k,1k"]), 200, "of the slowest");
     let connections: Vec<u32> = sweeping.arms.iter().map(|(_, plan)| plan.connections.get()).collect();
     assert_eq!(connections, [1_000, 2_000]);
 }
