@@ -1,7 +1,9 @@
-//! A table for spreadsheets (RFC 4180): a line for each run, its figures in columns that name their unit.
+//! A table for spreadsheets (RFC 4180): a line for each run, or for each second of one, its figures in columns that name
+//! their unit.
 
-use super::{Mode, Report, Stats};
+use super::{DecodeError, Mode, Report, Stats, unique_names};
 use crate::percentile;
+use crate::recorder::histogram;
 
 /// The runs as CSV, a header first; what a run does not have is an empty cell.
 pub fn render(runs: &[Report]) -> Vec<u8> {
@@ -14,6 +16,32 @@ pub fn render(runs: &[Report]) -> Vec<u8> {
         table.write_record(columns.iter().map(|(_, cell)| cell)).expect(NO_ERROR);
     }
     table.into_inner().expect(NO_ERROR)
+}
+
+/// The runs over time: a line for each interval of each run. The last may hold replies that came after the end of the
+/// measured phase only, in no time: it has no rate then.
+///
+/// # Errors
+/// When a histogram cannot be read.
+pub fn over_time(runs: &[Report]) -> Result<Vec<u8>, DecodeError> {
+    let mut table = ::csv::Writer::from_writer(Vec::new());
+    let statistics_of_none = statistics(&Stats::from(&histogram()));
+    let names = statistics_of_none.iter().map(|(statistic, _)| format!("latency_{statistic}_ns"));
+    let first = ["name", "began_at", "start_s", "length_s", "messages", "messages_per_second"].map(str::to_owned);
+    table.write_record(first.into_iter().chain(names)).expect(NO_ERROR);
+    for (name, run) in unique_names(runs).into_iter().zip(runs) {
+        let began_at = humantime::format_rfc3339_millis(run.began_at).to_string();
+        for interval in &run.intervals {
+            let latency = Stats::from(&interval.histogram.decode()?);
+            let (start, length) = (interval.start.as_secs_f64(), interval.length.as_secs_f64());
+            let rate = (length > 0.0).then(|| latency.count as f64 / length);
+            let cells = [name.clone(), began_at.clone(), start.to_string(), length.to_string()];
+            let cells = cells.into_iter().chain([latency.count.to_string(), or_nothing(rate)]);
+            let statistics = statistics(&latency).into_iter().map(|(_, value)| or_nothing(value));
+            table.write_record(cells.chain(statistics)).expect(NO_ERROR);
+        }
+    }
+    Ok(table.into_inner().expect(NO_ERROR))
 }
 
 fn columns(run: &Report) -> Vec<(String, String)> {
