@@ -68,6 +68,7 @@ fn a_number_that_cannot_be_is_answered_with_what_was_expected() {
         ("--read-buffer", "-1", "expected bytes"),
         ("--inject-cost", "2M", "expected a whole number from 0 to 1000000"),
         ("--max-message-size", "", "expected bytes"),
+        ("--max-message-size", "8EiB", "expected at most 4294967296 bytes (4GiB)"),
         ("--max-fragments", "0", "expected a whole number from 1 to 4294967295"),
         ("--max-connections", "0", "expected a whole number of at least 1"),
         ("--max-connections", "99999999999999999999", "expected a whole number of at least 1"),

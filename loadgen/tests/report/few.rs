@@ -51,12 +51,12 @@ fn formats_for_people_say_so() {
     assert_eq!(row("max "), ["120", "us", "120", "us", "120", "ns"]);
     assert!(text.contains(why) && text.split_whitespace().collect::<Vec<_>>().join(" ").contains(note), "{text}");
     assert!(text.contains("connections 100 of 100, opened in 1.00 ms\n"), "{text}");
-    let markdown = markdown::render(&[report.clone()]).unwrap();
+    let markdown = markdown::render(std::slice::from_ref(&report)).unwrap();
     assert!(
         markdown.contains("| p99 | - | - | - |") && markdown.contains(note) && markdown.contains(why),
         "{markdown}"
     );
-    let html = html::render(&[report.clone()]).unwrap();
+    let html = html::render(std::slice::from_ref(&report)).unwrap();
     assert!(html.contains(note) && html.contains(why) && !html.contains("<dt>p99</dt>"), "{html}");
     let junit = String::from_utf8(junit::render(&[report])).unwrap();
     assert!(junit.contains(why), "{junit}");

@@ -8,7 +8,8 @@ use clap::Parser;
 use wire::deflate::{Level, MemoryLevel, WindowBits};
 
 use super::values::{
-    MOST_INT, MOST_THREADS, Pin, Switch, level, memory_level, read_buffer, socket_bytes, time, window_bits,
+    MOST_INT, MOST_THREADS, Pin, Switch, level, memory_level, message_bytes, read_buffer, socket_bytes, time,
+    window_bits,
 };
 use crate::config::{
     Config, ContextTakeover, DeflateOptions, EchoOptions, Limits, Runtime, SocketOptions, UncompressedReply, Workers,
@@ -48,7 +49,7 @@ pub(super) struct Args {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Workers")]
 struct WorkerArgs {
-    /// Worker threads [default: the cores available]
+    /// Worker threads, at most 1024 [default: the cores available]
     #[arg(long, value_name = "N", value_parser = count_in::<NonZeroUsize, 1, MOST_THREADS>)]
     threads: Option<NonZeroUsize>,
     /// One runtime and listener per worker, or one runtime whose threads steal work
@@ -144,8 +145,8 @@ struct DeflateArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Limits")]
 struct LimitArgs {
-    /// Largest message over all its fragments; a larger one is refused with 1009
-    #[arg(long, value_name = "BYTES", default_value = "16MiB", value_parser = bytes)]
+    /// Largest message over all its fragments, at most 4GiB; a larger one is refused with 1009
+    #[arg(long, value_name = "BYTES", default_value = "16MiB", value_parser = message_bytes)]
     max_message_size: u64,
     /// Most fragments of one message, refused with 1009 (the default lets 16 MiB come in pieces of 128 bytes)
     #[arg(long, value_name = "N", default_value = "131072", value_parser = count_in::<u32, 1, { u32::MAX as u64 }>)]

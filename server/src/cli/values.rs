@@ -75,6 +75,14 @@ pub(super) fn socket_bytes(text: &str) -> Result<u64, String> {
     }
 }
 
+/// A size that `--max-message-size` accepts.
+pub(super) fn message_bytes(text: &str) -> Result<u64, String> {
+    match numbers::bytes(text)? {
+        size if size <= MOST_MESSAGE_BYTES => Ok(size),
+        _ => Err(format!("expected at most {MOST_MESSAGE_BYTES} bytes (4GiB)")),
+    }
+}
+
 /// A time that a connection or the shutdown is given.
 pub(super) fn time(text: &str) -> Result<Duration, String> {
     numbers::time(text, LONGEST)
@@ -122,6 +130,10 @@ const MAX_CORES: usize = 1024;
 
 /// Bytes: below 128 a read holds hardly a header, above 16 MiB no default message needs it.
 const READ_BUFFER_RANGE: std::ops::RangeInclusive<u64> = 128..=16 << 20;
+
+/// 4 GiB: a frame's length is reserved once its header announces it, and far more would be no allocation but the end of the
+/// process.
+const MOST_MESSAGE_BYTES: u64 = 4 << 30;
 
 /// What a C `int` holds.
 pub(super) const MOST_INT: u64 = i32::MAX as u64;
