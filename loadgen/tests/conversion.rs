@@ -93,33 +93,6 @@ fn csv_has_a_line_for_each_run() {
 }
 
 #[test]
-fn csv_over_time_has_a_line_for_each_second() {
-    let table = converted(&[saved(), saved(), "--to", "csv", "--over-time"]);
-    let lines: Vec<BTreeMap<String, String>> =
-        csv::Reader::from_reader(table.as_bytes()).deserialize().collect::<Result<_, _>>().unwrap();
-    let report = json(saved());
-    let intervals = report["intervals"].as_array().unwrap();
-    assert_eq!(lines.len(), 2 * intervals.len());
-    for (line, interval) in lines.iter().zip(intervals.iter().chain(intervals)) {
-        let same = |cell: &str, field: &str| line[cell].parse::<f64>().ok() == interval[field].as_f64();
-        for (cell, field) in [("start_s", "start"), ("length_s", "length"), ("messages", "messages")] {
-            assert!(same(cell, field), "{cell}: {line:?}, {interval}");
-        }
-        for (cell, field) in [("latency_p50_ns", "p50"), ("latency_p99_ns", "p99"), ("latency_max_ns", "max")] {
-            assert!(same(cell, field), "{cell}: {line:?}, {interval}");
-        }
-        assert_eq!(line["latency_p95_ns"].is_empty(), interval["messages"].as_u64().unwrap() < 20, "{line:?}");
-        assert!(line["latency_p99_99_ns"].is_empty(), "1,000 messages have none: {line:?}");
-        let rate = interval["messages"].as_f64().unwrap() / interval["length"].as_f64().unwrap();
-        assert_eq!(line["messages_per_second"].parse::<f64>().ok(), rate.is_finite().then_some(rate), "{line:?}");
-    }
-    let names: Vec<&str> = lines.iter().map(|line| line["name"].as_str()).collect();
-    assert_eq!((names[0], names[lines.len() - 1]), ("run", "run 2"));
-    refused(&[saved(), "--over-time"], &["--over-time", "expected --to csv"]);
-    refused(&[saved(), "--over-time", "--to", "json"], &["--over-time", "expected --to csv"]);
-}
-
-#[test]
 fn junit_has_a_case_for_each_limit() {
     let xml = converted(&[saved(), "--to", "junit"]);
     let read = quick_junit::Report::deserialize_from_str(&xml).unwrap();

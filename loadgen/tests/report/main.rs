@@ -7,4 +7,5 @@ mod formats;
 mod json;
 mod merge;
 mod output;
+mod over_time;
 mod text;
