@@ -72,7 +72,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, threads: NonZeroUsiz
     if arguments.get(1).is_some_and(|first| first == EMBEDDED_SUBCOMMAND) {
         return Ok(Invocation::EmbeddedServer(arguments.split_off(2)));
     }
-    let cli = Cli::try_parse_from(&arguments).map_err(secrets::kept_back)?;
+    let cli: Cli = values::command(&arguments).map_err(secrets::kept_back)?;
     match cli.command {
         None => Ok(Invocation::Quick { plan: default_plan(threads), output: cli.report.lower(FileArgs::default())? }),
         Some(Command::Run(run)) => {
@@ -162,7 +162,7 @@ struct RunArgs {
     #[arg(long, value_name = "N", value_parser = values::threads)]
     threads: Option<NonZeroUsize>,
     /// Seed of every random choice; the same plan and seed send the same messages at the same times
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = values::count::<u64>)]
     seed: u64,
 }
 
@@ -181,10 +181,10 @@ struct ServerArgs {
 #[command(next_help_heading = "Load")]
 struct LoadArgs {
     /// Connections over all threads
-    #[arg(short, long, value_name = "N", default_value = "100")]
+    #[arg(short, long, value_name = "N", default_value = "100", value_parser = values::count::<NonZeroU32>)]
     connections: NonZeroU32,
     /// Closed loop: messages in flight per connection [default: 1]
-    #[arg(long, value_name = "N", conflicts_with = "rate")]
+    #[arg(long, value_name = "N", value_parser = values::count::<NonZeroU32>, conflicts_with = "rate")]
     in_flight: Option<NonZeroU32>,
     /// Open loop: messages per second over all connections, due whatever the replies do
     #[arg(long, value_name = "R")]
@@ -207,7 +207,7 @@ struct SpanArgs {
     #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = values::positive_duration)]
     duration: Duration,
     /// Measure this many messages instead, over all connections
-    #[arg(long, value_name = "N", conflicts_with = "duration")]
+    #[arg(long, value_name = "N", value_parser = values::count::<NonZeroU64>, conflicts_with = "duration")]
     messages: Option<NonZeroU64>,
     /// How long the load runs before it is measured
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = values::duration)]

@@ -49,8 +49,11 @@ pub enum CompareError {
     /// A metric that was to be judged is not there.
     #[error("--gate {0}: the servers' processes cannot be seen from here; expected servers on this machine")]
     NoProcess(Metric),
-    /// Or there was not a reply to have figures of.
-    #[error("no trial of both servers had a reply: there is nothing to judge; expected a longer --trial")]
+    /// Or there was not a reply to have figures of, or too few of them.
+    #[error(
+        "no trial of both servers had a reply, or replies enough for a percentile that is judged: there is nothing to judge; \
+         expected a longer --trial"
+    )]
     NoFigures,
     /// Nothing was measured.
     #[error("interrupted before anything was measured")]

@@ -26,6 +26,8 @@ pub struct Conversion {
     pub files: Vec<PathBuf>,
     /// What to write.
     pub format: Format,
+    /// Whether the table has a line for each interval of a run instead of one for each run.
+    pub over_time: bool,
     /// Where to.
     pub to: Destination,
     /// Whether runs of different environments may be merged.
@@ -104,6 +106,9 @@ pub enum ConversionError {
         "hgrm is the distribution of one run; a comparison or a sweep holds the trials of several servers, each by its figures"
     )]
     NoDistribution,
+    /// Nor does it have one course over time.
+    #[error("--over-time: {} holds a comparison or a sweep, whose table is of its trials; expected runs", .0.display())]
+    NotOverTime(PathBuf),
     /// No GitHub Actions here.
     #[error("--github: GITHUB_STEP_SUMMARY is not set; expected a step of GitHub Actions, which sets it to a file")]
     NoSummary,
@@ -140,12 +145,17 @@ impl Conversion {
             match saved::read(&file)? {
                 Document::Runs(runs) => files.push((file, runs)),
                 _ if !alone => return Err(ConversionError::Alone(file)),
+                _ if self.over_time => return Err(ConversionError::NotOverTime(file)),
                 Document::Comparison(comparison) => paired = Some(of_comparison(self.format, &comparison)?),
                 Document::Sweep(sweep) => paired = Some(of_sweep(self.format, &sweep)?),
             }
         }
         let parts = match paired {
             Some(parts) => parts,
+            None if self.over_time => {
+                let runs: Vec<Report> = files.into_iter().flat_map(|(_, runs)| runs).collect();
+                vec![Part { name: "", content: csv::over_time(&runs)? }]
+            }
             // Several runs of one benchmark are what benchstat has its spread from, and a table its lines.
             None => render(
                 self.format,

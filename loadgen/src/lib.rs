@@ -30,6 +30,7 @@ pub mod metric;
 mod opening;
 pub mod output;
 pub mod payload;
+pub mod percentile;
 pub mod plan;
 pub mod progress;
 pub mod recorder;

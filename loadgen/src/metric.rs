@@ -4,7 +4,9 @@
 mod names;
 
 use hdrhistogram::Histogram;
+use server::numbers::{self, Decimal};
 
+use crate::percentile;
 use crate::report::{DecodeError, Report, Stats};
 use crate::units;
 use crate::verdict::Better;
@@ -100,7 +102,7 @@ pub struct SoFar<'a> {
 impl Metric {
     /// The figures worth following from run to run, those that a run may not have included.
     pub fn catalogue() -> impl Iterator<Item = Self> {
-        let latency = [50.0, 75.0, 90.0, 99.0, 99.9, 99.99].map(Statistic::Percentile);
+        let latency = percentile::RANKS.map(Statistic::Percentile);
         let latency = latency.into_iter().chain([Statistic::Max, Statistic::Mean]);
         let times = latency.map(|statistic| Self::Time(Distribution::Latency, statistic));
         let rest = [Self::Achieved, Self::ServerCpu, Self::ServerMemory, Self::LoadgenCpu, Self::Errors];
@@ -153,6 +155,27 @@ impl Metric {
         })
     }
 
+    /// Why a report has no value of it.
+    pub fn why_absent(self, report: &Report) -> String {
+        match self {
+            Self::Time(distribution, statistic) => match (distribution.of(report).count, statistic) {
+                (0, _) => "nothing of it was measured".to_owned(),
+                (count, Statistic::Percentile(rank)) => {
+                    let needed = units::count(percentile::needed(rank));
+                    format!("p{rank} needs {needed} values at least, and there are {}", units::count(count))
+                }
+                (_, _) => "it was not measured".to_owned(),
+            },
+            Self::Achieved => "a closed loop offers no rate".to_owned(),
+            Self::ServerCpu | Self::ServerMemory if report.resources.server.is_none() => {
+                "the server's process cannot be seen from here".to_owned()
+            }
+            Self::ServerCpu | Self::LoadgenCpu => "no message was answered".to_owned(),
+            Self::ErrorRate => "no message was due".to_owned(),
+            _ => "it was not measured".to_owned(),
+        }
+    }
+
     /// Its value in what a run has measured so far; `None` where only the end will tell.
     pub fn so_far(self, so_far: SoFar<'_>) -> Option<f64> {
         let rate = || (so_far.seconds > 0.0).then(|| so_far.replies as f64 / so_far.seconds);
@@ -180,14 +203,11 @@ impl Distribution {
 
 impl Statistic {
     fn of(self, stats: &Stats) -> Result<Option<f64>, DecodeError> {
-        if stats.count == 0 {
-            return Ok(None);
-        }
         Ok(match self {
-            Self::Min => Some(stats.min as f64),
-            Self::Mean => Some(stats.mean),
-            Self::Stdev => Some(stats.stdev),
-            Self::Max => Some(stats.max as f64),
+            Self::Min => stats.min.map(|ns| ns as f64),
+            Self::Mean => stats.mean,
+            Self::Stdev => stats.stdev,
+            Self::Max => stats.max.map(|ns| ns as f64),
             Self::Percentile(_) => self.of_histogram(&stats.histogram.decode()?),
         })
     }
@@ -197,8 +217,7 @@ impl Statistic {
             Self::Min => histogram.min() as f64,
             Self::Mean => histogram.mean(),
             Self::Stdev => histogram.stdev(),
-            // 99.9 / 100 is a little more than 0.999 in binary, which may be the next value's rank.
-            Self::Percentile(rank) => histogram.value_at_quantile((rank * 1e6).round() / 1e8) as f64,
+            Self::Percentile(rank) => percentile::of(histogram, rank)? as f64,
             Self::Max => histogram.max() as f64,
         };
         (!histogram.is_empty()).then_some(value)
@@ -236,42 +255,45 @@ impl Unit {
     /// What was expected.
     pub fn parse(self, text: &str, times_in_ms: bool) -> Result<f64, String> {
         let unknown = || format!("'{text}' is no limit; expected {}", self.expected());
-        let end = text.find(|c: char| !matches!(c, '0'..='9' | '.' | '_')).unwrap_or(text.len());
-        let (number, suffix) = (text[..end].replace('_', ""), text[end..].trim());
-        // An exponent is not worth its ambiguity with a unit: no limit is that large or small.
-        let number: f64 = number.parse().map_err(|_| unknown())?;
-        let scale = match (self, suffix) {
-            (Self::Nanoseconds, "ns") => 1.0,
-            (Self::Nanoseconds, "us" | "\u{b5}s" | "\u{3bc}s") => 1e3,
-            (Self::Nanoseconds, "ms") => 1e6,
-            (Self::Nanoseconds, "s") => 1e9,
-            (Self::Nanoseconds, "") if times_in_ms => 1e6,
-            (Self::MessagesPerSecond, "" | "/s") => 1.0,
-            (Self::MessagesPerSecond, "k" | "k/s") | (Self::BytesPerSecond, "kB/s") => 1e3,
-            (Self::MessagesPerSecond, "M" | "M/s") | (Self::BytesPerSecond, "MB/s") => 1e6,
-            (Self::BytesPerSecond, "" | "B/s") => 1.0,
-            (Self::BytesPerSecond, "GB/s") => 1e9,
-            (Self::Bytes, "" | "B") => 1.0,
-            (Self::Bytes, "KiB") => 1024.0,
-            (Self::Bytes, "MiB") => 1024.0 * 1024.0,
-            (Self::Bytes, "GiB") => 1024.0 * 1024.0 * 1024.0,
-            (Self::Share | Self::Count, "") => 1.0,
-            (Self::Share, "%") => 0.01,
-            _ => return Err(unknown()),
+        let (number, suffix) = Decimal::read(text).ok_or_else(unknown)?;
+        let per_second = suffix.strip_suffix("/s").unwrap_or(suffix);
+        let value = match (self, suffix) {
+            (Self::Nanoseconds, "ns") => Some(number.value(0)),
+            (Self::Nanoseconds, "us" | "\u{b5}s" | "\u{3bc}s") => Some(number.value(3)),
+            (Self::Nanoseconds, "ms") => Some(number.value(6)),
+            (Self::Nanoseconds, "s") => Some(number.value(9)),
+            (Self::Nanoseconds, "") if times_in_ms => Some(number.value(6)),
+            (Self::Nanoseconds, _) => None,
+            (Self::MessagesPerSecond, _) => numbers::number(text.strip_suffix("/s").unwrap_or(text)),
+            (Self::Count, _) => numbers::number(text),
+            (Self::BytesPerSecond, _) => numbers::unit_of_bytes(per_second).map(|unit| number.value(0) * unit as f64),
+            (Self::Bytes, _) => numbers::unit_of_bytes(suffix).map(|unit| number.value(0) * unit as f64),
+            (Self::Share, "%") => Some(number.value(-2)),
+            (Self::Share, "") => Some(share(number.value(0), text)?),
+            (Self::Share, _) => None,
         };
-        Ok(number * scale)
+        value.filter(|value| value.is_finite()).ok_or_else(unknown)
     }
 
     fn expected(self) -> &'static str {
         match self {
             Self::Nanoseconds => "a time with its unit, as 5ms (ns, us, ms, s)",
             Self::MessagesPerSecond => "messages per second, as 100000 or 100k",
-            Self::BytesPerSecond => "bytes per second, as 10MB/s (B/s, kB/s, MB/s, GB/s)",
-            Self::Bytes => "bytes, as 64MiB (B, KiB, MiB, GiB)",
+            Self::BytesPerSecond => "bytes per second, as 10MB/s (of 1000) or 10MiB/s (of 1024)",
+            Self::Bytes => "bytes, as 64MiB (of 1024) or 64MB (of 1000)",
             Self::Share => "a share, as 99% or 0.99",
-            Self::Count => "a number",
+            Self::Count => "a number, as 0 or 10k",
         }
     }
+}
+
+/// A share without a percent sign, which must be less than all: whoever writes 99 means 99%, and 1 may be either.
+fn share(share: f64, text: &str) -> Result<f64, String> {
+    if share < 1.0 {
+        return Ok(share);
+    }
+    let all = if share == 1.0 { " (100% if it is all)" } else { "" };
+    Err(format!("'{text}' is no share without a percent sign; write {text}%{all}"))
 }
 
 #[cfg(test)]
@@ -287,8 +309,16 @@ mod tests {
             (Unit::MessagesPerSecond, "1_000", 1e3),
             (Unit::BytesPerSecond, "2MB/s", 2e6),
             (Unit::Bytes, "64MiB", 67_108_864.0),
+            (Unit::MessagesPerSecond, "1e5", 1e5),
+            (Unit::BytesPerSecond, "1_000", 1e3),
+            (Unit::BytesPerSecond, "1MiB/s", 1_048_576.0),
+            (Unit::Bytes, "64MB", 64e6),
             (Unit::Share, "99%", 0.99),
+            (Unit::Share, "0.99", 0.99),
+            (Unit::Share, "101%", 1.01),
+            (Unit::Share, "0", 0.0),
             (Unit::Count, "0", 0.0),
+            (Unit::Count, "10k", 1e4),
         ] {
             assert_eq!(unit.parse(text, false), Ok(value), "{text}");
         }
@@ -301,8 +331,27 @@ mod tests {
             (Unit::Count, "5%"),
             (Unit::Share, "1.2.3"),
             (Unit::Count, "nan"),
+            (Unit::Count, "inf"),
+            (Unit::Count, ""),
+            (Unit::Nanoseconds, "1e999s"),
+            (Unit::Bytes, "64MB/s"),
         ] {
             assert!(unit.parse(text, false).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_share_of_all_or_more_needs_its_percent_sign() {
+        for (text, hint) in [("99", "write 99%"), ("1", "write 1% (100% if it is all)"), ("9.9e1", "write 9.9e1%")] {
+            let error = Unit::Share.parse(text, false).unwrap_err();
+            assert!(error.contains(hint), "{text}: {error}");
+        }
+        // Alike in each metric and spelling that has a share.
+        for threshold in ["achieved>=99", "errors.rate<1", "rate<1"] {
+            assert!(
+                threshold.parse::<crate::threshold::Threshold>().unwrap_err().contains("percent sign"),
+                "{threshold}"
+            );
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The messages of a run, prebuilt: a corpus of masked frames ready to send, compressed ones too, and of the replies they
 //! must bring. Sending a batch is one slice of it, checking a reply is one comparison with it, and neither copies anything.
 
+use std::fs;
 use std::ops::{AddAssign, Sub};
 use std::sync::OnceLock;
 
@@ -66,10 +67,8 @@ impl Corpus {
     pub fn new(plan: &Plan, file: Option<&[u8]>) -> Self {
         let message = &plan.message;
         let mut rng = SmallRng::seed_from_u64(plan.seed);
-        let average = file.map_or((message.size.min() + message.size.max()) / 2, <[u8]>::len);
-        let remembered = plan.connect.permessage_deflate.is_some_and(|deflate| deflate.remembers());
-        let (bytes, most) = if remembered { REMEMBERED } else { (CORPUS_BYTES, MOST) };
-        let len = (bytes / average.max(1)).clamp(FEWEST, most);
+        let average = file.map_or_else(|| average(message), <[u8]>::len);
+        let len = cycle(plan, average);
         let opcode = match message.kind {
             Kind::Text => OpCode::Text,
             Kind::Binary => OpCode::Binary,
@@ -88,6 +87,18 @@ impl Corpus {
         }
         let longest = payloads.iter().map(Vec::len).max().unwrap_or_default();
         Self { len, requests, deflated: Default::default(), replies, masks, opcode, longest }
+    }
+
+    /// Bytes that the messages of a plan take, in each direction and compressed.
+    pub fn memory(plan: &Plan) -> u64 {
+        let copies = if plan.connect.permessage_deflate.is_some() { 7 } else { 5 };
+        // The payloads, the requests and the replies twice, and requests compressed for one window.
+        let size = match &plan.message.payload {
+            // One that cannot be read is told of when it is to be sent.
+            Payload::File(path) => fs::metadata(path).map_or(0, |file| file.len() as usize),
+            Payload::Random | Payload::Json => average(&plan.message),
+        };
+        cycle(plan, size) as u64 * size as u64 * copies
     }
 
     /// Compresses the messages for this window, unless somebody has: it takes its time, and is to be done before anything
@@ -266,6 +277,18 @@ impl Frames {
         }
         (self.before[end] - self.before[first], bytes - (self.starts[end] - start))
     }
+}
+
+/// The size of a message that is as large as they are on average.
+fn average(message: &Message) -> usize {
+    (message.size.min() + message.size.max()) / 2
+}
+
+/// Messages in a cycle, of this size on average.
+fn cycle(plan: &Plan, average: usize) -> usize {
+    let remembered = plan.connect.permessage_deflate.is_some_and(|deflate| deflate.remembers());
+    let (bytes, most) = if remembered { REMEMBERED } else { (CORPUS_BYTES, MOST) };
+    (bytes / average.max(1)).clamp(FEWEST, most)
 }
 
 /// One payload of the plan's kind and size.

@@ -12,6 +12,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use server::numbers;
 
 pub use deflate::{ContextTakeover, Deflate, Demand, Verify};
 
@@ -217,9 +218,8 @@ impl FromStr for Sizes {
     /// Reads `64`, `4KiB` or `64..4096`.
     fn from_str(text: &str) -> Result<Self, String> {
         let bytes = |part: &str| -> Result<u32, String> {
-            let size: bytesize::ByteSize =
-                part.trim().parse().map_err(|_| format!("'{part}' is not a size; expected bytes, as 64 or 4KiB"))?;
-            u32::try_from(size.as_u64())
+            let size = numbers::bytes(part).map_err(|expected| format!("'{part}' is not a size; {expected}"))?;
+            u32::try_from(size)
                 .map_err(|_| format!("'{part}' is more than the {MAX_MESSAGE_BYTES} bytes a message may have"))
         };
         let (min, max) = match text.split_once("..") {
@@ -247,10 +247,10 @@ impl TryFrom<f64> for Rate {
     type Error = String;
 
     fn try_from(rate: f64) -> Result<Self, String> {
-        if rate.is_finite() && rate > 0.0 && rate <= MAX_RATE {
+        if (MIN_RATE..=MAX_RATE).contains(&rate) {
             Ok(Self(rate))
         } else {
-            Err(format!("expected a rate per second above 0 and up to {MAX_RATE:e}, not {rate}"))
+            Err(format!("expected a rate per second above 0, from {MIN_RATE} up to {MAX_RATE}, not {rate}"))
         }
     }
 }
@@ -265,8 +265,8 @@ impl FromStr for Rate {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        text.parse::<f64>()
-            .map_err(|_| format!("'{text}' is not a number of events per second"))
+        numbers::number(text.strip_suffix("/s").unwrap_or(text))
+            .ok_or_else(|| format!("'{text}' is not a number of events per second; expected one as 5000, 0.5 or 10k"))
             .and_then(Self::try_from)
     }
 }
@@ -276,6 +276,9 @@ pub const MAX_MESSAGE_BYTES: u32 = 64 << 20;
 
 /// The highest rate per second; due times are whole nanoseconds, and beyond this the gaps would vanish in rounding.
 const MAX_RATE: f64 = 1e8;
+
+/// The lowest rate per second, one in eleven days: of a lower one no message would be due in the longest run but the first.
+const MIN_RATE: f64 = 1e-6;
 
 /// Durations as seconds, the unit that reports are read in.
 pub(crate) mod seconds {
@@ -327,6 +330,7 @@ pub(crate) mod tests {
         assert_eq!("4KiB".parse(), Ok(Sizes { min: 4096, max: 4096 }));
         assert_eq!("64..4096".parse(), Ok(Sizes { min: 64, max: 4096 }));
         assert_eq!("0..=1KiB".parse(), Ok(Sizes { min: 0, max: 1024 }));
+        assert_eq!("1k..1_024".parse(), Ok(Sizes { min: 1_000, max: 1_024 }));
         for bad in ["", "x", "9..1", "-1", "1GiB", "..", "5..", "99999999999999"] {
             assert!(bad.parse::<Sizes>().is_err(), "{bad}");
         }
@@ -334,8 +338,11 @@ pub(crate) mod tests {
 
     #[test]
     fn rates_are_positive_and_finite() {
-        assert_eq!("0.5".parse::<Rate>().map(Rate::get), Ok(0.5));
-        for bad in ["0", "-1", "nan", "inf", "1e9", "fast"] {
+        for (text, rate) in [("0.5", 0.5), ("10k", 1e4), ("1_000", 1e3), ("1.5k/s", 1_500.0), ("1e6", 1e6), ("+2", 2.0)]
+        {
+            assert_eq!(text.parse::<Rate>().map(Rate::get), Ok(rate), "{text}");
+        }
+        for bad in ["0", "-1", "nan", "inf", "1e9", "fast", "", "1e-9", "10kB"] {
             assert!(bad.parse::<Rate>().is_err(), "{bad}");
         }
     }

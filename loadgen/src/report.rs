@@ -22,11 +22,12 @@ pub(crate) mod words;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::baseline::Baseline;
 use crate::environment::Environment;
 use crate::measured::{Connections, IntervalLatency, Measured, Usage};
+use crate::percentile;
 use crate::plan::{Arrival, Load, seconds};
 use crate::recorder::Messages;
 use crate::threshold::{Judged, Outcome, Threshold};
@@ -74,6 +75,7 @@ pub struct Report {
     /// Latencies above the histograms' range, recorded as its highest value.
     pub saturated: u64,
     /// Latency over time.
+    #[serde(deserialize_with = "intervals")]
     pub intervals: Vec<IntervalReport>,
     /// What became of the connections.
     pub connections: Connections,
@@ -169,12 +171,12 @@ pub struct IntervalReport {
     pub length: Duration,
     /// Replies that came in it.
     pub messages: u64,
-    /// Their median latency, ns.
-    pub p50: u64,
-    /// The 99th percentile, ns.
-    pub p99: u64,
-    /// The highest, ns.
-    pub max: u64,
+    /// Their median latency, ns; absent where they are too few.
+    pub p50: Option<u64>,
+    /// The 99th percentile, ns; absent where they are too few.
+    pub p99: Option<u64>,
+    /// The highest, ns; absent where there is none.
+    pub max: Option<u64>,
     /// All of it.
     pub histogram: Encoded,
 }
@@ -306,12 +308,27 @@ impl From<&IntervalLatency> for IntervalReport {
             start: interval.start,
             length: interval.length,
             messages: latency.len(),
-            p50: latency.value_at_quantile(0.5),
-            p99: latency.value_at_quantile(0.99),
-            max: latency.max(),
+            p50: percentile::of(&latency, 50.0),
+            p99: percentile::of(&latency, 99.0),
+            max: percentile::of(&latency, 100.0),
             histogram: interval.latency.clone(),
         }
     }
+}
+
+impl IntervalReport {
+    /// Leaves out what an earlier version saved of too few replies.
+    fn of_saved(mut self) -> Self {
+        for (value, rank) in [(&mut self.p50, 50.0), (&mut self.p99, 99.0), (&mut self.max, 100.0)] {
+            *value = value.filter(|_| self.messages >= percentile::needed(rank));
+        }
+        self
+    }
+}
+
+/// The intervals of a saved report.
+fn intervals<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<IntervalReport>, D::Error> {
+    Ok(Vec::deserialize(from)?.into_iter().map(IntervalReport::of_saved).collect())
 }
 
 impl ProcessCost {

@@ -15,6 +15,7 @@ use crate::lane::Outcome;
 use crate::ledger::{End, Exchange, Phases};
 use crate::measured::{Agreements, Connections, Measured, Usage, agree};
 use crate::opening::Failures;
+use crate::percentile;
 use crate::plan::{Plan, Stop};
 use crate::progress::{Live, Phase};
 use crate::recorder::{Interval, histogram};
@@ -304,7 +305,9 @@ impl Watch<'_> {
             }
             match self.intervals.recv_timeout((then - now).min(SHOW_EVERY)) {
                 Ok(interval) => {
-                    self.live.p99_ns.store(interval.latency.value_at_quantile(0.99), Ordering::Relaxed);
+                    // 0 is not shown.
+                    let p99 = percentile::of(&interval.latency, 99.0).unwrap_or(0);
+                    self.live.p99_ns.store(p99, Ordering::Relaxed);
                     let passed = measured.map(|(begin, before)| Passed {
                         elapsed: begin.elapsed(),
                         replies: self.live.replies.load(Ordering::Relaxed).saturating_sub(before),

@@ -51,6 +51,9 @@ pub struct Judged {
     pub limit: f64,
     /// The value, in `unit`; absent where the run has none.
     pub value: Option<f64>,
+    /// Why there is no value; absent where there is one.
+    #[serde(default)]
+    pub why_unknown: Option<String>,
     /// `ns`, `messages/s`, `B/s`, `B`, `share` (1.0 being all) or `count`.
     pub unit: String,
     /// What became of it.
@@ -65,7 +68,7 @@ pub enum Outcome {
     Met,
     /// It does not.
     Crossed,
-    /// There is no value: nothing was answered, or the server is on another machine.
+    /// There is no value: nothing was answered, too few were for that percentile, or the server is on another machine.
     Unknown,
 }
 
@@ -87,6 +90,7 @@ impl Threshold {
             comparison: self.comparison,
             limit: self.limit,
             value,
+            why_unknown: value.is_none().then(|| self.metric.why_absent(report)),
             unit: self.metric.unit().symbol().to_owned(),
             outcome: match value {
                 None => Outcome::Unknown,
@@ -103,6 +107,11 @@ impl Threshold {
 }
 
 impl Judged {
+    /// Why there is no value, for people.
+    pub fn why_unknown(&self) -> &str {
+        self.why_unknown.as_deref().unwrap_or("there is no value")
+    }
+
     /// The threshold, limit and value for people.
     pub fn show(&self) -> (String, String) {
         let unit = self.threshold.parse::<Threshold>().map(|threshold| threshold.metric.unit());

@@ -20,6 +20,7 @@ use crate::cores::Cores;
 use crate::interrupt::Interrupt;
 use crate::measured::Measured;
 use crate::payload::Corpus;
+use crate::percentile;
 use crate::plan::{Plan, Stop};
 use crate::progress::{Live, Phase};
 use crate::recorder::{Interval, Messages, histogram};
@@ -333,10 +334,9 @@ impl Up<'_, '_> {
         let taken = if window.saturating_sub(last) > 2 * round_trip { window } else { last };
         figure(Metric::Throughput, measured.replies_in_window as f64 / taken.as_secs_f64());
         if replies > 0 {
-            let quantile = |q: f64| tally.latency.value_at_quantile(q) as f64;
-            figure(Metric::LatencyP50, quantile(0.5));
-            figure(Metric::LatencyP90, quantile(0.9));
-            figure(Metric::LatencyP99, quantile(0.99));
+            for (metric, rank) in Metric::percentiles() {
+                figure(metric, percentile::of(&tally.latency, rank).map_or(0.0, |ns| ns as f64));
+            }
             figure(Metric::ServerCpu, cpu.map_or(0.0, |cpu| cpu.as_nanos() as f64 / replies as f64));
         }
         Ok(trial)

@@ -7,6 +7,7 @@ mod trials;
 use serde::{Deserialize, Serialize};
 
 use crate::measured::Measured;
+use crate::percentile;
 use crate::plan::{Arrival, Load, Pacing, Payload, Plan, Stop};
 use crate::recorder::HIGHEST_NS;
 use crate::units;
@@ -132,8 +133,10 @@ impl Findings {
         if lag as f64 <= MAX_LAG_SHARE * latency as f64 {
             return;
         }
+        // Of fewer values both are the highest.
+        let name = if measured.latency.len() < percentile::needed(99.0) { "max" } else { "p99" };
         let figures = format!(
-            "send lag p99 is {}, {} of the latency p99 of {}",
+            "send lag {name} is {}, {} of the latency {name} of {}",
             units::time(lag as f64),
             units::percent(lag as f64 / latency as f64),
             units::time(latency as f64),

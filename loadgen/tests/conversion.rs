@@ -391,6 +391,7 @@ fn a_comparison_has_its_own_formats() {
         "{openmetrics}"
     );
     refused(&[name, "--to", "hgrm"], &["hgrm", "a comparison"]);
+    refused(&[name, "--to", "csv", "--over-time"], &["--over-time", name, "a comparison", "expected runs"]);
     refused(&[name, saved()], &[name, "cannot be merged"]);
     let finished = loadgen(&["run", "--baseline", name]).wait();
     assert_eq!(finished.code, Some(2));

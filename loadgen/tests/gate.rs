@@ -57,6 +57,17 @@ fn limits_that_are_kept_and_one_that_is_crossed() {
 }
 
 #[test]
+fn a_percentile_of_too_few_messages_keeps_no_limit() {
+    let limits = ["--threshold", "latency.p99.99<10s", "--threshold", "latency.max<10s"];
+    let few = ["run", "-c", "1", "--warmup", "0s", "--messages", "2", "-q"];
+    let finished = loadgen(&[&few[..], &limits].concat()).wait();
+    assert_eq!(finished.code, Some(98), "{}", finished.stdout);
+    let words =
+        ["UNKNOWN  latency.p99.99", "p99.99 needs 10,000 values at least, and there are 2", "met      latency.max"];
+    assert!(words.iter().all(|word| finished.stdout.contains(word)), "{}", finished.stdout);
+}
+
+#[test]
 fn a_run_ends_when_a_limit_is_crossed_if_asked_to() {
     let server = EmbeddedServer::start(&[]);
     let started = Instant::now();

@@ -49,6 +49,22 @@ fn a_dead_server_is_named_with_the_cause() {
 }
 
 #[test]
+fn memory_that_there_is_not_is_an_error_before_anything_is_opened() {
+    // 100 TB, by every subcommand; nothing listens at that URL, which would be the error otherwise.
+    let load = ["-c", "1000", "--in-flight", "4294967295"];
+    let url = ["--a", "ws://127.0.0.1:1/", "--b", "ws://127.0.0.1:1/"];
+    for command in
+        [&["run", "ws://127.0.0.1:1/"][..], &[&["compare"][..], &url].concat(), &["sweep", "--vary", "threads=1,2"]]
+    {
+        let finished = loadgen(&[command, &load].concat()).wait();
+        assert_eq!((finished.code, finished.stdout.as_str()), (Some(1), ""), "{}", finished.stderr);
+        let arithmetic = "--connections 1000 x --in-flight 4294967295 x 24 B = ";
+        assert!(finished.stderr.contains(arithmetic), "{command:?}: {}", finished.stderr);
+        assert!(!finished.stderr.contains("refused"), "{}", finished.stderr);
+    }
+}
+
+#[test]
 fn each_cause_is_told_once() {
     let finished = loadgen(&["run", "--server", "/no/such/program {port}"]).wait();
     assert_eq!(finished.code, Some(1));

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::{Arg, Command, CommandFactory, FromArgMatches};
 
 use self::args::Args;
 use crate::config::{Config, Effective};
@@ -57,8 +57,21 @@ pub fn check(args: impl IntoIterator<Item = OsString>) -> Result<(), String> {
 }
 
 fn read(program: &'static str, args: impl IntoIterator<Item = OsString>) -> Result<Args, clap::Error> {
-    let command = Args::command().name(program).bin_name(program).no_binary_name(true);
+    let command = read_dashes(Args::command()).name(program).bin_name(program).no_binary_name(true);
     Args::from_arg_matches(&command.try_get_matches_from(args)?)
+}
+
+/// The command line with every flag that takes a number taking what begins with a dash too: `--rate -5` is a number out
+/// of range then, which the flag says itself, and not a flag `-5` that nobody has heard of. The flags are known by the
+/// names of their values.
+pub fn read_dashes(command: Command) -> Command {
+    let is_number = |arg: &Arg| {
+        let names = arg.get_value_names().unwrap_or_default();
+        !arg.is_positional() && names.iter().any(|name| NUMBERS.contains(&name.as_str()))
+    };
+    command
+        .mut_args(|arg| if is_number(&arg) { arg.allow_hyphen_values(true) } else { arg })
+        .mut_subcommands(read_dashes)
 }
 
 fn print_effective(config: &Config) -> Result<ExitCode, Error> {
@@ -137,3 +150,6 @@ fn raise_descriptor_limit() {
 
 /// Shells report a program ended by signal N as exit code 128 + N.
 const KILLED_BY: u8 = 128;
+
+/// What values that are numbers are called in the help of both programs.
+const NUMBERS: [&str; 11] = ["N", "R", "TIME", "DURATION", "SECONDS", "USEC", "NS", "BYTES", "PCT", "LEVEL", "BITS"];

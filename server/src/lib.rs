@@ -33,6 +33,7 @@ mod listener;
 mod logging;
 mod machine_memory;
 mod message;
+pub mod numbers;
 mod placement;
 mod response;
 mod worker;

@@ -58,6 +58,57 @@ fn wrong_usage_names_the_flag_and_exits_2() {
 }
 
 #[test]
+fn a_number_that_cannot_be_is_answered_with_what_was_expected() {
+    for (flag, value, expected) in [
+        ("--threads", "0", "expected a whole number from 1 to 1024"),
+        ("--threads", "1e9", "expected a whole number from 1 to 1024"),
+        ("--threads", "-5", "expected a whole number from 1 to 1024"),
+        ("--event-interval", "1.5", "expected a whole number from 1 to 4294967295"),
+        ("--backlog", "-1", "expected a whole number from 1 to 2147483647"),
+        ("--busy-poll", "-1k", "expected a whole number from 0 to 2147483647"),
+        ("--defer-accept", "4G", "expected a whole number from 0 to 2147483647"),
+        ("--fast-open", "nan", "expected a whole number from 0"),
+        ("--recv-buffer", "4GiB", "expected at most 2147483647 bytes"),
+        ("--send-buffer", "-64KiB", "expected bytes, as 64, 10kB (of 1000) or 4KiB (of 1024)"),
+        ("--notsent-lowat", "inf", "expected bytes"),
+        ("--read-buffer", "-1", "expected bytes"),
+        ("--inject-cost", "2M", "expected a whole number from 0 to 1000000"),
+        ("--max-message-size", "", "expected bytes"),
+        ("--max-message-size", "8EiB", "expected at most 4294967296 bytes (4GiB)"),
+        ("--max-fragments", "0", "expected a whole number from 1 to 4294967295"),
+        ("--max-connections", "0", "expected a whole number of at least 1"),
+        ("--max-connections", "99999999999999999999", "expected a whole number of at least 1"),
+        ("--handshake-timeout", "10", "expected a time with its unit, as 10s, 500ms or 1m30s; write 10s"),
+        ("--close-timeout", "-1s", "expected a time with its unit"),
+        ("--drain-timeout", "1000000years", "expected at most 100years"),
+    ] {
+        let output = run(&[flag, value]);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{flag} {value}: {stderr}");
+        let first = stderr.lines().next().unwrap_or_default();
+        assert!(first.contains(flag) && first.contains(expected), "{flag} {value}: {stderr}");
+    }
+}
+
+#[test]
+fn numbers_are_read_as_people_write_them() {
+    let flags =
+        ["--max-connections", "10k", "--max-fragments", "1_000", "--backlog", "1.5k", "--event-interval", "1e2"];
+    let more =
+        ["--max-message-size", "1_024KiB", "--read-buffer", "64k", "--drain-timeout", "1.5s", "--inject-cost", "+5"];
+    let half = config(&["--drain-timeout", "1500ms"]);
+    let config = config(&[flags, more].concat());
+    assert_eq!(config["limits"]["max_connections"], 10_000);
+    assert_eq!(config["limits"]["max_fragments"], 1_000);
+    assert_eq!(config["limits"]["max_message_size"], 1 << 20);
+    assert_eq!(config["socket"]["backlog"], 1_500);
+    assert_eq!(config["workers"]["event_interval"], 100);
+    assert_eq!(config["echo"]["read_buffer"], 64_000);
+    assert_eq!(config["echo"]["inject_cost"], 5);
+    assert_eq!(config["limits"]["drain_timeout"], half["limits"]["drain_timeout"]);
+}
+
+#[test]
 fn an_address_that_cannot_be_had_is_named_with_the_reason() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let occupant = TcpListener::bind(taken).unwrap();

@@ -73,7 +73,6 @@ struct JudgementArgs {
 impl CompareArgs {
     pub(super) fn lower(self, threads: NonZeroUsize) -> Result<Comparing, clap::Error> {
         let load = self.trials.load();
-        let tempo = self.trials.tempo(2)?;
         let JudgementArgs { gate, tolerance, fail_on_regression, require_conclusive, alpha } = self.judgement;
         for (i, metric) in gate.iter().enumerate() {
             if !metric.fits(&load) {
@@ -84,6 +83,8 @@ impl CompareArgs {
                 return Err(refusal(&format!("--gate {metric} is given twice")));
             }
         }
+        let judged = if gate.is_empty() { Metric::gated_by_default(&load) } else { &gate };
+        let tempo = self.trials.tempo(2, judged)?;
         let question = Question {
             tempo,
             gate: (!gate.is_empty()).then_some(gate),

@@ -19,6 +19,9 @@ pub(super) struct ReportArgs {
     /// What to write
     #[arg(long, value_name = "FORMAT", default_value = "text", hide_possible_values = false)]
     to: Format,
+    /// With --to csv: a line for each second of each run instead of one for each run
+    #[arg(long)]
+    over_time: bool,
     /// Write to FILE instead of stdout; a directory for github-action-benchmark, which is two files
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -42,10 +45,13 @@ impl ReportArgs {
             (false, _, Some(file)) => Destination::File(file),
             (false, _, None) => Destination::Stdout,
         };
+        if self.over_time && self.to != Format::Csv {
+            return Err(refusal("--over-time is a table of the seconds of a run; expected --to csv"));
+        }
         if self.files.iter().filter(|file| file.as_os_str() == "-").count() > 1 {
             return Err(refusal("stdin (-) is given twice; it can be read once"));
         }
         let environment_may_change = self.allow_environment_change;
-        Ok(Conversion { files: self.files, format: self.to, to, environment_may_change })
+        Ok(Conversion { files: self.files, format: self.to, over_time: self.over_time, to, environment_may_change })
     }
 }

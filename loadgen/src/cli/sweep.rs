@@ -3,12 +3,14 @@
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 
-use clap::{Args, Parser as _};
+use clap::Args;
+use server::numbers;
 
 use super::trials::TrialsArgs;
 use super::{Cli, Command, refusal, values};
+use crate::comparison::Metric;
 use crate::output::Output;
-use crate::plan::Plan;
+use crate::plan::{Load, Plan};
 use crate::sweep::{Design, Factor, Of};
 use crate::target::Spec;
 use crate::trials::Tempo;
@@ -70,10 +72,17 @@ impl SweepArgs {
         }
         let (one_at_a_time, alpha) = (self.one_at_a_time, self.alpha);
         let design = Design::new(factors, one_at_a_time).map_err(|why| refusal(&why))?;
-        // Of the reference's load, which may be an open loop by a varied flag.
-        let tempo = load(arguments, &design, 0)?.tempo(design.arms() as u32)?;
+        let loads: Vec<TrialsArgs> =
+            (0..design.arms()).map(|arm| load(arguments, &design, arm)).collect::<Result<_, _>>()?;
+        // Trials are as long as the slowest load needs; in closed loops all are alike.
+        let rate = |load: &&TrialsArgs| match load.load() {
+            Load::Open { rate, .. } => rate.get(),
+            Load::Closed { .. } => f64::INFINITY,
+        };
+        let slowest = loads.iter().min_by(|a, b| rate(a).total_cmp(&rate(b))).expect("a design has arms");
+        let tempo = slowest.tempo(design.arms() as u32, Metric::gated_by_default(&slowest.load()))?;
         let arm = |arm: usize| {
-            let plan = load(arguments, &design, arm)?.plan(tempo, threads)?;
+            let plan = loads[arm].plan(tempo, threads)?;
             let flags = design.arguments(arm, Of::Server);
             let server = match server {
                 Some(server) => server.clone(),
@@ -96,7 +105,7 @@ impl SweepArgs {
 /// What these arguments and the varied flags behind them ask of the load of a combination.
 fn load(arguments: &[OsString], design: &Design, arm: usize) -> Result<TrialsArgs, clap::Error> {
     let varied = design.arguments(arm, Of::Load).into_iter().map(OsString::from);
-    match Cli::try_parse_from(arguments.iter().cloned().chain(varied))?.command {
+    match values::command::<Cli>(arguments.iter().cloned().chain(varied))?.command {
         Some(Command::Sweep(sweep)) => Ok(sweep.trials),
         other => unreachable!("more flags of a sweep make it no {other:?}"),
     }
@@ -122,10 +131,15 @@ fn server_factor(text: &str) -> Result<Factor, String> {
 
 fn load_factor(text: &str) -> Result<Factor, String> {
     let factor = factor(text, Of::Load)?;
-    if LOAD_FLAGS.contains(&factor.name.as_str()) {
-        return Ok(factor);
+    if !LOAD_FLAGS.contains(&factor.name.as_str()) {
+        return Err(format!("expected one of {}, not {}", LOAD_FLAGS.join(", "), factor.name));
     }
-    Err(format!("expected one of {}, not {}", LOAD_FLAGS.join(", "), factor.name))
+    // One number in two spellings would be two combinations that do not differ.
+    let numbers: Vec<Option<f64>> = factor.values.iter().map(|value| numbers::number(value)).collect();
+    match (1..numbers.len()).find(|&i| numbers[i].is_some() && numbers[..i].contains(&numbers[i])) {
+        Some(i) => Err(format!("expected different values, and {} is there twice", factor.values[i])),
+        None => Ok(factor),
+    }
 }
 
 fn factor(text: &str, of: Of) -> Result<Factor, String> {
@@ -133,7 +147,7 @@ fn factor(text: &str, of: Of) -> Result<Factor, String> {
     let (name, values) = text.split_once('=').ok_or(expected)?;
     let name = name.trim_start_matches('-').to_owned();
     let values = match values.split_once("..") {
-        Some((from, rest)) if from.parse::<u64>().is_ok() => range(from, rest).ok_or(expected)?,
+        Some((from, rest)) if numbers::whole(from).is_some() => range(from, rest).ok_or(expected)?,
         _ => values.split(',').map(str::to_owned).collect(),
     };
     if name.is_empty() || values.iter().any(String::is_empty) {
@@ -151,8 +165,8 @@ fn factor(text: &str, of: Of) -> Result<Factor, String> {
 /// The whole numbers of `from..rest`, both ends included, by the step that may follow.
 fn range(from: &str, rest: &str) -> Option<Vec<String>> {
     let (to, step) = rest.split_once(':').unwrap_or((rest, "1"));
-    let (from, to): (u64, u64) = (from.parse().ok()?, to.parse().ok()?);
-    let step: usize = step.parse().ok().filter(|step| *step > 0)?;
+    let (from, to) = (numbers::whole(from)?, numbers::whole(to)?);
+    let step = numbers::whole(step).and_then(|step| usize::try_from(step).ok()).filter(|step| *step > 0)?;
     // More than could ever be swept need not be counted out.
     let values = (from..=to).step_by(step).take(crate::sweep::MOST_ARMS + 1);
     Some(values.map(|value| value.to_string()).collect())
@@ -190,11 +204,14 @@ mod tests {
         assert_eq!(values("tcp-nodelay=on,off"), Ok("on off".to_owned()));
         assert_eq!(values("--threads=1..4"), Ok("1 2 3 4".to_owned()));
         assert_eq!(values("busy-poll=0..100:25"), Ok("0 25 50 75 100".to_owned()));
+        assert_eq!(values("max-connections=1k..3_000:1e3"), Ok("1000 2000 3000".to_owned()));
         assert_eq!(server_factor("--threads=1,2").unwrap().name, "threads");
         for bad in ["threads", "=1,2", "threads=1", "threads=1,1", "threads=1,", "x=4..1", "x=1..9:0", "listen=a,b"] {
             assert!(values(bad).is_err(), "{bad}");
         }
         assert!(load_factor("size=64,4KiB").is_ok() && load_factor("seed=1,2").is_err());
+        assert!(load_factor("rate=10k,1_0000").unwrap_err().contains("1_0000 is there twice"));
+        assert!(load_factor("connections=1k,2k").is_ok() && load_factor("pacing=sleep,spin").is_ok());
         assert_eq!(range("0", "18446744073709551615").map(|values| values.len()), Some(65));
     }
 }

@@ -1,25 +1,31 @@
 //! How single values are read. Each error says what was expected; clap adds the flag and the value.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
-use bytesize::ByteSize;
+use clap::Parser;
 use hyper::header::{
     CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
     SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TE, TRANSFER_ENCODING, UPGRADE,
 };
+use server::numbers;
+pub(super) use server::numbers::{count, percent};
 use wire::deflate::{Level, MemoryLevel, WindowBits};
 
 use crate::plan::{MAX_MESSAGE_BYTES, Payload};
 
+/// The whole command line, with numbers that begin with a dash read by their flags, which refuse them.
+pub(super) fn command<C: Parser>(
+    arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> Result<C, clap::Error> {
+    C::from_arg_matches(&server::cli::read_dashes(C::command()).try_get_matches_from(arguments)?)
+}
+
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(duration) if duration <= LONGEST => Ok(duration),
-        Ok(_) => Err(format!("expected at most {}", humantime::format_duration(LONGEST))),
-        Err(_) => Err("expected a time with its unit, as 10s, 500ms or 1m30s".to_owned()),
-    }
+    numbers::time(text, LONGEST)
 }
 
 pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
@@ -27,12 +33,6 @@ pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
         Duration::ZERO => Err("expected more than nothing".to_owned()),
         duration => Ok(duration),
     }
-}
-
-pub(super) fn percent(text: &str) -> Result<f64, String> {
-    let percent = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
-    let share = percent.map(|percent| percent / 100.0).filter(|share| (0.0..1.0).contains(share));
-    share.ok_or_else(|| "expected a percentage, as 2% or 0.5%".to_owned())
 }
 
 pub(super) fn positive_percent(text: &str) -> Result<f64, String> {
@@ -43,15 +43,14 @@ pub(super) fn positive_percent(text: &str) -> Result<f64, String> {
 }
 
 pub(super) fn max_time(text: &str) -> Result<Duration, String> {
-    match positive_duration(text)? {
-        time if time <= LONGEST_COMPARISON => Ok(time),
-        _ => Err(format!("expected at most {}", humantime::format_duration(LONGEST_COMPARISON))),
+    match numbers::time(text, LONGEST_COMPARISON)? {
+        Duration::ZERO => Err("expected more than nothing".to_owned()),
+        time => Ok(time),
     }
 }
 
 pub(super) fn threads(text: &str) -> Result<NonZeroUsize, String> {
-    let threads = text.parse().ok().filter(|&threads: &NonZeroUsize| threads.get() <= MOST_THREADS);
-    threads.ok_or_else(|| format!("expected a number from 1 to {MOST_THREADS}"))
+    numbers::count_in::<NonZeroUsize, 1, MOST_THREADS>(text)
 }
 
 /// A level of `--deflate-level`.
@@ -72,8 +71,7 @@ pub(super) fn window_bits(text: &str) -> Result<WindowBits, String> {
 
 /// A size of a message for `--deflate-threshold`.
 pub(super) fn threshold(text: &str) -> Result<u32, String> {
-    let bytes = text.parse::<ByteSize>().ok().and_then(|size| u32::try_from(size.as_u64()).ok());
-    bytes.ok_or_else(|| "expected bytes, as 64 or 4KiB".to_owned())
+    u32::try_from(numbers::bytes(text)?).map_err(|_| format!("expected at most {} bytes", u32::MAX))
 }
 
 pub(super) fn payload(text: &str) -> Result<Payload, String> {
@@ -141,4 +139,4 @@ const LONGEST: Duration = Duration::from_secs(30 * 86_400);
 const LONGEST_COMPARISON: Duration = Duration::from_secs(3_600);
 
 /// More threads than any machine has cores for.
-const MOST_THREADS: usize = 1024;
+const MOST_THREADS: u64 = 1024;

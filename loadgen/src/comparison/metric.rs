@@ -5,6 +5,7 @@ use std::fmt;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use crate::percentile;
 use crate::plan::Load;
 use crate::units;
 use crate::verdict::Better;
@@ -19,6 +20,8 @@ pub enum Metric {
     LatencyP50,
     /// Its 90th percentile.
     LatencyP90,
+    /// Its 95th percentile.
+    LatencyP95,
     /// Its 99th percentile.
     LatencyP99,
     /// CPU time of the server for one message, user and system.
@@ -30,11 +33,22 @@ pub enum Metric {
 }
 
 impl Metric {
+    /// The percentiles of the latency among them, and their ranks.
+    pub fn percentiles() -> [(Self, f64); 4] {
+        [(Self::LatencyP50, 50.0), (Self::LatencyP90, 90.0), (Self::LatencyP95, 95.0), (Self::LatencyP99, 99.0)]
+    }
+
+    /// Messages that a trial needs to have one; 1 where it is no percentile.
+    pub fn needs_messages(self) -> u64 {
+        let rank = Self::percentiles().into_iter().find(|(metric, _)| *metric == self);
+        rank.map_or(1, |(_, rank)| percentile::needed(rank))
+    }
+
     /// Its unit.
     pub fn unit(self) -> &'static str {
         match self {
             Self::Throughput => "messages/s",
-            Self::LatencyP50 | Self::LatencyP90 | Self::LatencyP99 => "ns",
+            Self::LatencyP50 | Self::LatencyP90 | Self::LatencyP95 | Self::LatencyP99 => "ns",
             Self::ServerCpu => "ns/message",
             Self::PeakMemory => "bytes",
             Self::ConnectionMemory => "bytes/connection",
@@ -63,7 +77,9 @@ impl Metric {
     pub fn fits(self, load: &Load) -> bool {
         match self {
             Self::Throughput => matches!(load, Load::Closed { .. }),
-            Self::LatencyP50 | Self::LatencyP90 | Self::LatencyP99 => matches!(load, Load::Open { .. }),
+            Self::LatencyP50 | Self::LatencyP90 | Self::LatencyP95 | Self::LatencyP99 => {
+                matches!(load, Load::Open { .. })
+            }
             Self::ServerCpu | Self::PeakMemory | Self::ConnectionMemory => true,
         }
     }
@@ -80,7 +96,9 @@ impl Metric {
     pub fn show(self, figure: f64) -> String {
         match self {
             Self::Throughput => format!("{}/s", units::number(figure)),
-            Self::LatencyP50 | Self::LatencyP90 | Self::LatencyP99 | Self::ServerCpu => units::time(figure),
+            Self::LatencyP50 | Self::LatencyP90 | Self::LatencyP95 | Self::LatencyP99 | Self::ServerCpu => {
+                units::time(figure)
+            }
             Self::PeakMemory | Self::ConnectionMemory => units::memory(figure.max(0.0) as u64),
         }
     }

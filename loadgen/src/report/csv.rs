@@ -1,6 +1,9 @@
-//! A table for spreadsheets (RFC 4180): a line for each run, its figures in columns that name their unit.
+//! A table for spreadsheets (RFC 4180): a line for each run, or for each second of one, its figures in columns that name
+//! their unit.
 
-use super::{Mode, Report, Stats};
+use super::{DecodeError, Mode, Report, Stats, unique_names};
+use crate::percentile;
+use crate::recorder::histogram;
 
 /// The runs as CSV, a header first; what a run does not have is an empty cell.
 pub fn render(runs: &[Report]) -> Vec<u8> {
@@ -13,6 +16,32 @@ pub fn render(runs: &[Report]) -> Vec<u8> {
         table.write_record(columns.iter().map(|(_, cell)| cell)).expect(NO_ERROR);
     }
     table.into_inner().expect(NO_ERROR)
+}
+
+/// The runs over time: a line for each interval of each run. The last may hold replies that came after the end of the
+/// measured phase only, in no time: it has no rate then.
+///
+/// # Errors
+/// When a histogram cannot be read.
+pub fn over_time(runs: &[Report]) -> Result<Vec<u8>, DecodeError> {
+    let mut table = ::csv::Writer::from_writer(Vec::new());
+    let statistics_of_none = statistics(&Stats::from(&histogram()));
+    let names = statistics_of_none.iter().map(|(statistic, _)| format!("latency_{statistic}_ns"));
+    let first = ["name", "began_at", "start_s", "length_s", "messages", "messages_per_second"].map(str::to_owned);
+    table.write_record(first.into_iter().chain(names)).expect(NO_ERROR);
+    for (name, run) in unique_names(runs).into_iter().zip(runs) {
+        let began_at = humantime::format_rfc3339_millis(run.began_at).to_string();
+        for interval in &run.intervals {
+            let latency = Stats::from(&interval.histogram.decode()?);
+            let (start, length) = (interval.start.as_secs_f64(), interval.length.as_secs_f64());
+            let rate = (length > 0.0).then(|| latency.count as f64 / length);
+            let cells = [name.clone(), began_at.clone(), start.to_string(), length.to_string()];
+            let cells = cells.into_iter().chain([latency.count.to_string(), or_nothing(rate)]);
+            let statistics = statistics(&latency).into_iter().map(|(_, value)| or_nothing(value));
+            table.write_record(cells.chain(statistics)).expect(NO_ERROR);
+        }
+    }
+    Ok(table.into_inner().expect(NO_ERROR))
 }
 
 fn columns(run: &Report) -> Vec<(String, String)> {
@@ -36,9 +65,7 @@ fn columns(run: &Report) -> Vec<(String, String)> {
     column("bytes_per_second", run.throughput.bytes_per_second.to_string());
     for (name, stats) in [("latency", &run.latency), ("service_time", &run.service_time), ("send_lag", &run.send_lag)] {
         for (statistic, value) in statistics(stats) {
-            // Nothing was measured, which is not 0 ns.
-            let value = if stats.count > 0 { value.to_string() } else { String::new() };
-            column(&format!("{name}_{statistic}_ns"), value);
+            column(&format!("{name}_{statistic}_ns"), or_nothing(value));
         }
     }
     column("sent", run.messages.sent.to_string());
@@ -57,18 +84,12 @@ fn columns(run: &Report) -> Vec<(String, String)> {
     columns
 }
 
-fn statistics(stats: &Stats) -> [(&'static str, f64); 9] {
-    [
-        ("min", stats.min as f64),
-        ("mean", stats.mean),
-        ("p50", stats.p50 as f64),
-        ("p75", stats.p75 as f64),
-        ("p90", stats.p90 as f64),
-        ("p99", stats.p99 as f64),
-        ("p99_9", stats.p99_9 as f64),
-        ("p99_99", stats.p99_99 as f64),
-        ("max", stats.max as f64),
-    ]
+/// The statistics of a distribution under the names of their columns, ns.
+fn statistics(stats: &Stats) -> Vec<(String, Option<f64>)> {
+    let float = |ns: Option<u64>| ns.map(|ns| ns as f64);
+    let percentiles = stats.percentiles().map(|(rank, ns)| (percentile::field(rank), float(ns)));
+    let first = [("min".to_owned(), float(stats.min)), ("mean".to_owned(), stats.mean)];
+    first.into_iter().chain(percentiles).chain([("max".to_owned(), float(stats.max))]).collect()
 }
 
 fn or_nothing(value: Option<impl ToString>) -> String {

@@ -161,6 +161,7 @@ fn thresholds(run: &Report) -> Markup {
                 table {
                     @for judged in &run.thresholds {
                         @let (limit, value) = judged.show();
+                        @let value = if judged.value.is_some() { value } else { judged.why_unknown().to_owned() };
                         @let (class, outcome) = match judged.outcome {
                             Outcome::Met => ("good", "met"),
                             Outcome::Crossed => ("bad", "crossed"),
@@ -195,7 +196,7 @@ fn percentiles(run: &Report) -> Markup {
                         @for (name, of) in STATISTICS {
                             tr {
                                 th scope="row" { (name) }
-                                @for (_, stats) in &columns { td.number { (units::time(of(stats))) } }
+                                @for (_, stats) in &columns { td.number { (words::cell(of(stats))) } }
                             }
                         }
                     }
@@ -213,7 +214,7 @@ fn facts(run: &Report) -> Markup {
                 @for (name, fact) in words::facts(run) {
                     div { dt { (name) } dd { (fact) } }
                 }
-                @for note in &run.trust.notes { div { dt { "note" } dd { (note) } } }
+                @for note in words::notes(run) { div { dt { "note" } dd { (note) } } }
             }
         }
     }

@@ -56,7 +56,9 @@ fn suite(run: &Report) -> TestSuite {
         let status = match judged.outcome {
             Outcome::Met => TestCaseStatus::success(),
             Outcome::Crossed => unsuccessful(NonSuccessKind::Failure, "crossed", &format!("{limit}: it was {value}")),
-            Outcome::Unknown => unsuccessful(NonSuccessKind::Error, "unknown", &format!("{limit}: there is no value")),
+            Outcome::Unknown => {
+                unsuccessful(NonSuccessKind::Error, "unknown", &format!("{limit}: {}", judged.why_unknown()))
+            }
         };
         case(&judged.threshold, status);
     }

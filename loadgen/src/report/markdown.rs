@@ -6,7 +6,6 @@ use super::words::{self, Headline};
 use super::{DecodeError, Report};
 use crate::threshold::Outcome;
 use crate::trust::Verdict;
-use crate::units;
 
 /// The runs, one after another.
 ///
@@ -46,6 +45,7 @@ fn section(run: &Report) -> Result<String, DecodeError> {
                 Outcome::Crossed => "\u{274c} crossed",
                 Outcome::Unknown => "\u{26a0}\u{fe0f} unknown",
             };
+            let value = if judged.value.is_some() { value } else { escaped(judged.why_unknown()) };
             line(format!("| {mark} | {} | {value} |", escaped(&limit)));
         }
         line(String::new());
@@ -66,8 +66,8 @@ fn section(run: &Report) -> Result<String, DecodeError> {
     for (name, value) in words::facts(run) {
         line(format!("- {name}: {}", escaped(&value)));
     }
-    for note in &run.trust.notes {
-        line(format!("- note: {}", escaped(note)));
+    for note in words::notes(run) {
+        line(format!("- note: {}", escaped(&note)));
     }
     line("\n</details>".to_owned());
     Ok(out)
@@ -81,7 +81,7 @@ fn percentiles(run: &Report) -> String {
     columns.iter().for_each(|_| table += "---:|");
     for (name, of) in words::STATISTICS {
         table += &format!("\n| {name} |");
-        columns.iter().for_each(|(_, stats)| table += &format!(" {} |", units::time(of(stats))));
+        columns.iter().for_each(|(_, stats)| table += &format!(" {} |", words::cell(of(stats))));
     }
     table + "\n"
 }

@@ -58,7 +58,7 @@ impl Exposed {
         Ok(Self {
             labels: labels.map(|(key, value)| (key.to_owned(), value)).to_vec(),
             report: report.clone(),
-            sum_seconds: report.latency.mean * report.latency.count as f64 / NS_PER_S,
+            sum_seconds: report.latency.mean.unwrap_or(0.0) * report.latency.count as f64 / NS_PER_S,
             buckets,
         })
     }
@@ -77,17 +77,9 @@ impl Collector for Exposition {
         // Not by the label `quantile`, which OpenMetrics keeps for summaries.
         family.gauges("latency_percentile", "Percentiles of the latency", Some(Unit::Seconds), |run| {
             let latency = &run.report.latency;
-            let percentiles = [
-                ("50", latency.p50),
-                ("75", latency.p75),
-                ("90", latency.p90),
-                ("99", latency.p99),
-                ("99.9", latency.p99_9),
-                ("99.99", latency.p99_99),
-                ("100", latency.max),
-            ];
-            let percentiles = percentiles.into_iter().filter(|_| latency.count > 0);
-            percentiles.map(|(percentile, ns)| (run.with("percentile", percentile), ns as f64 / NS_PER_S)).collect()
+            let percentiles = latency.percentiles().chain([(100.0, latency.max)]);
+            let known = percentiles.filter_map(|(rank, ns)| Some((rank, ns?)));
+            known.map(|(rank, ns)| (run.with("percentile", &rank.to_string()), ns as f64 / NS_PER_S)).collect()
         })?;
         family.gauge("throughput_messages_per_second", "Replies per second", |run| {
             Some(run.report.throughput.messages_per_second)
@@ -130,7 +122,7 @@ impl Collector for Exposition {
         family.gauge("valid", "Whether the figures are to be trusted", |run| {
             Some(f64::from(u8::from(run.report.trust.valid)))
         })?;
-        family.gauges("threshold_met", "Whether a threshold was kept", None, |run| {
+        family.gauges("threshold_met", "Whether a threshold was kept; 0 too where it has no value", None, |run| {
             let met = |outcome: Outcome| f64::from(u8::from(outcome == Outcome::Met));
             let thresholds = run.report.thresholds.iter();
             thresholds.map(|judged| (run.with("threshold", &judged.threshold), met(judged.outcome))).collect()

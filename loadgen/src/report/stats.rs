@@ -10,35 +10,59 @@ use hdrhistogram::serialization::{DeserializeError, Deserializer, Serializer as 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::percentile::{self, RANKS};
 use crate::recorder::{HIGHEST_NS, histogram};
 
-/// A distribution of times in nanoseconds; all zero where `count` is.
+/// A distribution of times in nanoseconds. What it has no value for is absent: all of it where `count` is 0, and
+/// percentiles that need more values than there are (see [`percentile::needed`]).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "SavedStats")]
 pub struct Stats {
     /// Values recorded.
     pub count: u64,
     /// The lowest.
-    pub min: u64,
+    pub min: Option<u64>,
     /// The arithmetic mean.
-    pub mean: f64,
+    pub mean: Option<f64>,
     /// The standard deviation.
-    pub stdev: f64,
+    pub stdev: Option<f64>,
     /// The median.
-    pub p50: u64,
+    pub p50: Option<u64>,
     /// The 75th percentile.
-    pub p75: u64,
+    pub p75: Option<u64>,
     /// The 90th percentile.
-    pub p90: u64,
+    pub p90: Option<u64>,
+    /// The 95th percentile.
+    pub p95: Option<u64>,
     /// The 99th percentile.
-    pub p99: u64,
+    pub p99: Option<u64>,
     /// The 99.9th percentile.
-    pub p99_9: u64,
+    pub p99_9: Option<u64>,
     /// The 99.99th percentile.
-    pub p99_99: u64,
+    pub p99_99: Option<u64>,
     /// The highest.
-    pub max: u64,
+    pub max: Option<u64>,
     /// All of it.
     pub histogram: Encoded,
+}
+
+/// [`Stats`] as a file has them. One of an earlier version has 0 where nothing was recorded, percentiles of too few values,
+/// and no 95th.
+#[derive(Deserialize)]
+struct SavedStats {
+    count: u64,
+    min: Option<u64>,
+    mean: Option<f64>,
+    stdev: Option<f64>,
+    p50: Option<u64>,
+    p75: Option<u64>,
+    p90: Option<u64>,
+    p95: Option<u64>,
+    p99: Option<u64>,
+    p99_9: Option<u64>,
+    p99_99: Option<u64>,
+    max: Option<u64>,
+    histogram: Encoded,
 }
 
 /// A histogram as base64 (RFC 4648, 4) of HdrHistogram's V2 encoding with DEFLATE, which its other implementations read
@@ -63,21 +87,50 @@ pub enum DecodeError {
 
 impl From<&Histogram<u64>> for Stats {
     fn from(histogram: &Histogram<u64>) -> Self {
-        let quantile = |q: f64| histogram.value_at_quantile(q);
+        let [p50, p75, p90, p95, p99, p99_9, p99_99] = RANKS.map(|rank| percentile::of(histogram, rank));
+        let is_any = !histogram.is_empty();
         Self {
             count: histogram.len(),
-            min: histogram.min(),
-            mean: histogram.mean(),
-            stdev: histogram.stdev(),
-            p50: quantile(0.5),
-            p75: quantile(0.75),
-            p90: quantile(0.9),
-            p99: quantile(0.99),
-            p99_9: quantile(0.999),
-            p99_99: quantile(0.9999),
-            max: histogram.max(),
+            min: is_any.then(|| histogram.min()),
+            mean: is_any.then(|| histogram.mean()),
+            stdev: is_any.then(|| histogram.stdev()),
+            p50,
+            p75,
+            p90,
+            p95,
+            p99,
+            p99_9,
+            p99_99,
+            max: is_any.then(|| histogram.max()),
             histogram: histogram.into(),
         }
+    }
+}
+
+impl From<SavedStats> for Stats {
+    fn from(saved: SavedStats) -> Self {
+        let SavedStats { count, min, mean, stdev, p50, p75, p90, p95, p99, p99_9, p99_99, max, histogram } = saved;
+        let mut percentiles = [p50, p75, p90, p95, p99, p99_9, p99_99];
+        for (percentile, rank) in percentiles.iter_mut().zip(RANKS) {
+            *percentile = percentile.filter(|_| count >= percentile::needed(rank));
+        }
+        let [p50, p75, p90, mut p95, p99, p99_9, p99_99] = percentiles;
+        if p95.is_none() && count >= percentile::needed(95.0) {
+            // A histogram that cannot be read is told of by whoever needs it.
+            p95 = histogram.decode().ok().and_then(|histogram| percentile::of(&histogram, 95.0));
+        }
+        let is_any = |_: &u64| count > 0;
+        let (min, max) = (min.filter(is_any), max.filter(is_any));
+        let [mean, stdev] = [mean, stdev].map(|value| value.filter(|_| count > 0));
+        Self { count, min, mean, stdev, p50, p75, p90, p95, p99, p99_9, p99_99, max, histogram }
+    }
+}
+
+impl Stats {
+    /// The percentiles by rank, in the order of [`RANKS`].
+    pub fn percentiles(&self) -> impl Iterator<Item = (f64, Option<u64>)> {
+        let Self { p50, p75, p90, p95, p99, p99_9, p99_99, .. } = *self;
+        RANKS.into_iter().zip([p50, p75, p90, p95, p99, p99_9, p99_99])
     }
 }
 
@@ -157,8 +210,33 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_distribution_is_all_zero() {
-        let stats = Stats::from(&histogram());
-        assert_eq!((stats.count, stats.min, stats.p99, stats.max, stats.mean, stats.stdev), (0, 0, 0, 0, 0.0, 0.0));
+    fn what_there_is_no_value_for_is_absent() {
+        let empty = Stats::from(&histogram());
+        assert_eq!((empty.count, empty.min, empty.mean, empty.stdev, empty.max), (0, None, None, None, None));
+        assert!(empty.percentiles().all(|(_, value)| value.is_none()));
+        let mut some = histogram();
+        (1..=20).for_each(|value| some.saturating_record(value));
+        let some = Stats::from(&some);
+        assert_eq!(
+            (some.min, some.p50, some.p75, some.p90, some.p95),
+            (Some(1), Some(10), Some(15), Some(18), Some(19))
+        );
+        assert_eq!((some.p99, some.p99_9, some.p99_99, some.max), (None, None, None, Some(20)));
+    }
+
+    #[test]
+    fn what_an_earlier_version_saved_reads_as_today() {
+        for values in [0u64, 2, 20, 200] {
+            let mut recorded = histogram();
+            (1..=values).for_each(|value| recorded.saturating_record(value));
+            let today = Stats::from(&recorded);
+            let mut saved = serde_json::to_value(&today).unwrap();
+            let fields = saved.as_object_mut().unwrap();
+            fields.remove("p95");
+            for (name, value) in fields.iter_mut().filter(|(_, value)| value.is_null()) {
+                *value = if matches!(name.as_str(), "mean" | "stdev") { 0.0.into() } else { recorded.max().into() };
+            }
+            assert_eq!(serde_json::from_value::<Stats>(saved).unwrap(), today, "{values} values");
+        }
     }
 }

@@ -7,7 +7,6 @@ use hdrhistogram::Histogram;
 use super::words::{self, Headline, STATISTICS};
 use super::{DecodeError, Report, Stats, sketch};
 use crate::threshold::Outcome;
-use crate::units;
 
 /// Renders a report as lines of text.
 pub fn render(report: &Report) -> Result<String, DecodeError> {
@@ -50,7 +49,7 @@ fn percentiles(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f)
     };
     row("", &|(name, _)| (*name).to_owned())?;
-    STATISTICS.iter().try_for_each(|(name, of)| row(name, &|(_, stats)| units::time(of(stats))))
+    STATISTICS.iter().try_for_each(|(name, of)| row(name, &|(_, stats)| words::cell(of(stats))))
 }
 
 fn thresholds(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
@@ -64,6 +63,9 @@ fn thresholds(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
         let label = if i == 0 { "thresholds" } else { "" };
         let blank = if i == 0 { "\n" } else { "" };
         writeln!(f, "{blank}{INDENT}{label:<12}{outcome:<8} {limit:<34} {value:>14}")?;
+        if judged.outcome == Outcome::Unknown {
+            item(f, "", judged.why_unknown())?;
+        }
     }
     Ok(())
 }
@@ -92,7 +94,7 @@ fn trust(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
     let verdict = if trust.valid { "valid" } else { "NOT VALID, because" };
     writeln!(f, "\n{INDENT}trust       {verdict}")?;
     trust.reasons.iter().try_for_each(|reason| item(f, "          -", reason))?;
-    trust.notes.iter().try_for_each(|note| item(f, "note", note))
+    words::notes(report).iter().try_for_each(|note| item(f, "note", note))
 }
 
 /// A labelled text of as many lines as it takes.

@@ -2,7 +2,7 @@
 
 use super::{Mode, ProcessCost, Report, Stats, compression};
 use crate::plan::{Kind, Load, Message, Payload, Plan};
-use crate::units;
+use crate::{percentile, units};
 
 /// The first lines of a report.
 pub(super) struct Headline {
@@ -71,30 +71,54 @@ pub(super) fn columns(report: &Report) -> Vec<(&'static str, &Stats)> {
     columns
 }
 
-/// A statistic of a distribution, ns.
-pub(super) type Statistic = (&'static str, fn(&Stats) -> f64);
+/// A statistic of a distribution, ns; `None` where the distribution has too few values for it.
+pub(super) type Statistic = (&'static str, fn(&Stats) -> Option<f64>);
 
 /// The statistics to show, in their order.
-pub(super) const STATISTICS: [Statistic; 9] = [
-    ("p50", |stats| stats.p50 as f64),
-    ("p75", |stats| stats.p75 as f64),
-    ("p90", |stats| stats.p90 as f64),
-    ("p99", |stats| stats.p99 as f64),
-    ("p99.9", |stats| stats.p99_9 as f64),
-    ("p99.99", |stats| stats.p99_99 as f64),
-    ("max", |stats| stats.max as f64),
+pub(super) const STATISTICS: [Statistic; 10] = [
+    ("p50", |stats| float(stats.p50)),
+    ("p75", |stats| float(stats.p75)),
+    ("p90", |stats| float(stats.p90)),
+    ("p95", |stats| float(stats.p95)),
+    ("p99", |stats| float(stats.p99)),
+    ("p99.9", |stats| float(stats.p99_9)),
+    ("p99.99", |stats| float(stats.p99_99)),
+    ("max", |stats| float(stats.max)),
     ("mean", |stats| stats.mean),
     ("stdev", |stats| stats.stdev),
 ];
+
+/// A statistic's value as a cell of a table.
+pub(super) fn cell(ns: Option<f64>) -> String {
+    ns.map_or_else(|| "-".to_owned(), units::time)
+}
+
+/// What to know when reading the figures: what the judgement of the run says, and which percentiles are left out.
+pub(super) fn notes(report: &Report) -> Vec<String> {
+    let count = report.latency.count;
+    let missing: Vec<f64> = report.latency.percentiles().filter(|(_, ns)| ns.is_none()).map(|(rank, _)| rank).collect();
+    let few = missing.first().filter(|_| count > 0).map(|&rank| {
+        let (all, needed) = (units::count(count), units::count(percentile::needed(rank)));
+        let which = if missing.len() > 1 { format!("p{rank} and higher are") } else { format!("p{rank} is") };
+        format!("{which} left out: p{rank} needs {needed} replies at least, and there are {all}")
+    });
+    report.trust.notes.iter().cloned().chain(few).collect()
+}
+
+fn float(ns: Option<u64>) -> Option<f64> {
+    ns.map(|ns| ns as f64)
+}
 
 /// Counts, costs and the machine, each under its name.
 pub(super) fn facts(report: &Report) -> Vec<(&'static str, String)> {
     let (connections, messages) = (&report.connections, &report.messages);
     let mut opened = format!("{} of {}", units::count(connections.established), units::count(connections.requested));
-    if report.connect.count > 0 {
-        let [p50, max] = [report.connect.p50, report.connect.max].map(|ns| units::time(ns as f64));
-        opened += &format!(", opened in {p50} each (median; at most {max})");
-    }
+    let [p50, max] = [report.connect.p50, report.connect.max].map(|ns| float(ns).map(units::time));
+    opened += &match (p50, max) {
+        (Some(p50), Some(max)) => format!(", opened in {p50} each (median; at most {max})"),
+        (None, Some(max)) => format!(", opened in {max}"),
+        (_, None) => String::new(),
+    };
     let [sent, verified] = [messages.sent, messages.verified].map(units::count);
     let mut facts = vec![("connections", opened), ("messages", format!("{sent} sent, {verified} verified replies"))];
     facts.extend(compression::facts(report));

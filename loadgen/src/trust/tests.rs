@@ -143,6 +143,14 @@ fn a_send_lag_that_is_much_of_the_latency() {
     let fast = lag(40_000, 80_000);
     assert!(fast.valid);
     assert_one(&fast.notes, "--pacing spin");
+    // Of 99 messages there is no p99: it is the highest that is judged.
+    let few = judged(&open(), |m| {
+        m.send_lag.reset();
+        m.send_lag.saturating_record_n(300_000, 99);
+        m.latency.reset();
+        m.latency.saturating_record_n(1_000_000, 99);
+    });
+    assert_one(&few.reasons, "send lag max is 300 us, 30.0% of the latency max of 1.00 ms");
     // Only the p99 counts: one late message in a thousand is no generator that is late.
     assert!(judged(&open(), |m| m.send_lag.saturating_record_n(1_000_000_000, 10)).valid);
 }

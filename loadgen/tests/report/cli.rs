@@ -155,6 +155,26 @@ fn refusals_name_the_flag_the_value_and_what_was_expected() {
         (&["--rate", "9", "--in-flight", "2"], ["--in-flight", "--rate"]),
         (&["--arrival", "poisson"], ["required", "--rate"]),
         (&["--rate", "9", "--arrival", "bursts"], ["--arrival", "uniform, poisson"]),
+        (&["-c", "4294967296"], ["--connections", "from 1 to 4294967295, as 1000, 1_000 or 1k"]),
+        (&["-c", "1.5"], ["--connections", "a whole number"]),
+        (&["--in-flight", "-5"], ["--in-flight", "a whole number"]),
+        (&["--rate", "-5"], ["--rate", "'-5' is not a number of events per second; expected one as 5000, 0.5 or 10k"]),
+        (&["--rate", ""], ["--rate", "expected one as"]),
+        (&["--rate", "inf"], ["--rate", "expected one as"]),
+        (&["--connect-rate", "-1k"], ["--connect-rate", "expected one as"]),
+        (&["--seed", "-1"], ["--seed", "a whole number of at least 0"]),
+        (&["--messages", "1e20"], ["--messages", "a whole number of at least 1"]),
+        (&["-d", "-1s"], ["--duration", "10s, 500ms"]),
+        (&["-d", "5"], ["--duration", "write 5s if it is seconds"]),
+        (&["--warmup", "-1s"], ["--warmup", "10s, 500ms"]),
+        (&["--drain-timeout", "5"], ["--drain-timeout", "write 5s"]),
+        (&["--size", "-1"], ["--size", "expected bytes, as 64, 10kB (of 1000) or 4KiB (of 1024)"]),
+        (&["--permessage-deflate", "--deflate-threshold", "5GiB"], ["--deflate-threshold", "at most 4294967295 bytes"]),
+        (&["--permessage-deflate", "--deflate-level", "-1"], ["--deflate-level", "1 to 9"]),
+        (&["--threads", "-1"], ["--threads", "from 1 to 1024"]),
+        (&["--rate", "9", "--threshold", "achieved>=99"], ["--threshold", "write 99%"]),
+        (&["--threshold", "errors.rate<1"], ["--threshold", "write 1% (100% if it is all)"]),
+        (&["--threshold", "throughput>-5"], ["--threshold", "messages per second"]),
         (&["-d", "10"], ["--duration", "10s, 500ms"]),
         (&["-d", "0s"], ["--duration", "more than nothing"]),
         (&["-d", "1year"], ["--duration", "at most 30days"]),
@@ -199,6 +219,69 @@ fn refusals_name_the_flag_the_value_and_what_was_expected() {
         let said = error.to_string();
         assert!(words.iter().all(|word| said.contains(word)), "{arguments:?} misses one of {words:?} in:\n{said}");
     }
+}
+
+#[test]
+fn numbers_are_read_as_people_write_them() {
+    let (plan, _, _) =
+        run(&["-c", "1_000", "--rate", "1.5k", "-d", "1.5s", "--warmup", "1_000ms", "--size", "1k..4KiB"]);
+    assert_eq!((plan.connections.get(), plan.offered_rate()), (1_000, Some(1_500.0)));
+    assert_eq!((plan.stop, plan.warmup.as_secs()), (Stop::After(Duration::from_millis(1_500)), 1));
+    assert_eq!((plan.message.size.min(), plan.message.size.max()), (1_000, 4_096));
+    let (plan, _, _) =
+        run(&["-c", "1k", "--in-flight", "1e1", "--messages", "10k", "--seed", "1M", "--connect-rate", "2k"]);
+    assert_eq!((plan.connections.get(), plan.seed), (1_000, 1_000_000));
+    assert_eq!(plan.load, Load::Closed { in_flight: 10.try_into().unwrap() });
+    assert_eq!(plan.stop, Stop::Messages(10_000.try_into().unwrap()));
+    assert_eq!(plan.connect.rate.map(|rate| rate.get()), Some(2_000.0));
+}
+
+#[test]
+fn compare_and_sweep_read_numbers_alike() {
+    for (arguments, words) in [
+        (&["compare", "--aa", "--tolerance", "2"][..], ["--tolerance", "write 2% if it is 2 of 100"]),
+        (&["compare", "--aa", "--tolerance", "-2%"], ["--tolerance", "from 0% to under 100%"]),
+        (&["compare", "--aa", "--fail-on-regression", "0.02"], ["--fail-on-regression", "write 0.02%"]),
+        (&["compare", "--aa", "--alpha", "1"], ["--alpha", "write 1%"]),
+        (&["compare", "--aa", "--max-time", "60"], ["--max-time", "write 60s"]),
+        (&["compare", "--aa", "--trial", "-1ms"], ["--trial", "10s, 500ms"]),
+        (&["compare", "--aa", "--restart-every", "0"], ["--restart-every", "from 1 to 1000"]),
+        (&["compare", "--aa", "--restart-every", "-1"], ["--restart-every", "from 1 to 1000"]),
+        (&["compare", "--aa", "--seed", "x"], ["--seed", "a whole number"]),
+        (
+            &["compare", "--aa", "--rate", "500", "--trial", "100ms"],
+            [
+                "--trial 100ms at --rate 500 is 50 messages, and latency-p99, which is judged, needs 100",
+                "200ms at least",
+            ],
+        ),
+        (
+            &["sweep", "--vary-load", "rate=10k,100", "--trial", "0.5s"],
+            ["at --rate 100 is 50 messages", "1000ms at least"],
+        ),
+        (&["compare", "--aa", "--rate", "1", "--max-time", "60s"], ["--max-time", "3m 20s long"]),
+        (&["sweep", "--vary-load", "rate=1k,1000"], ["--vary-load", "1000 is there twice"]),
+        (&["sweep", "--vary-load", "in-flight=1,0"], ["--in-flight", "from 1 to 4294967295"]),
+        (&["sweep", "--vary", "threads=1,0"], ["--threads", "from 1 to 1024"]),
+        (&["sweep", "--vary", "threads=1,2", "--alpha", "nan%"], ["--alpha", "2% or 0.5%"]),
+    ] {
+        let error = invoke(arguments).expect_err(&format!("{arguments:?}"));
+        let said = error.to_string();
+        assert_eq!(error.exit_code(), 2, "{said}");
+        assert!(words.iter().all(|word| said.contains(word)), "{arguments:?} misses one of {words:?} in:\n{said}");
+    }
+    let Ok(Invocation::Sweep(sweeping)) = invoke(&["sweep", "--vary-load", "connections=1k,2_000"]) else { panic!() };
+    let trial = |arguments: &[&str]| match invoke(arguments) {
+        Ok(Invocation::Compare(comparing)) => comparing.question.tempo.trial.as_millis(),
+        Ok(Invocation::Sweep(sweeping)) => sweeping.tempo.trial.as_millis(),
+        other => panic!("{arguments:?} gave {other:?}"),
+    };
+    assert_eq!([trial(&["compare", "--aa"]), trial(&["compare", "--aa", "--rate", "20k"])], [10, 100]);
+    assert_eq!(trial(&["compare", "--aa", "--rate", "500"]), 400, "twice the messages that a p99 needs");
+    assert_eq!(trial(&["compare", "--aa", "--rate", "500", "--gate", "latency-p95", "--trial", "40ms"]), 40);
+    assert_eq!(trial(&["sweep", "--vary-load", "rate=10k,1k"]), 200, "of the slowest");
+    let connections: Vec<u32> = sweeping.arms.iter().map(|(_, plan)| plan.connections.get()).collect();
+    assert_eq!(connections, [1_000, 2_000]);
 }
 
 #[test]

@@ -51,6 +51,33 @@ pub fn gated() -> Report {
     gated
 }
 
+/// An open loop with two replies, 80 us and 120 us, in the first of its two seconds, held against these limits.
+pub fn few(thresholds: &[&str]) -> Report {
+    let rate = Rate::try_from(1.0).unwrap();
+    let plan = Plan { load: Load::Open { rate, arrival: Arrival::Uniform }, ..plan() };
+    let mut measured = measured(0);
+    for times in [&mut measured.latency, &mut measured.service_time, &mut measured.send_lag, &mut measured.connect] {
+        times.reset();
+    }
+    for ns in [80_000, 120_000] {
+        measured.latency.saturating_record(ns);
+        measured.service_time.saturating_record(ns);
+        measured.send_lag.saturating_record(ns / 1_000);
+    }
+    measured.connect.saturating_record(1_000_000);
+    measured.intervals.truncate(2);
+    let empty = histogram();
+    for (interval, latency) in measured.intervals.iter_mut().zip([&measured.latency, &empty]) {
+        interval.latency = Encoded::from(latency);
+    }
+    measured.slices.clear();
+    measured.window = Duration::from_secs(2);
+    measured.replies_in_window = 2;
+    measured.messages = Messages { sent: 2, received: 2, verified: 2, ..Messages::default() };
+    let thresholds: Vec<_> = thresholds.iter().map(|text| text.parse().unwrap()).collect();
+    Report::new("few", "ws://127.0.0.1:8181/", &measured, environment(plan)).judged_by(&thresholds).unwrap()
+}
+
 pub fn plan() -> Plan {
     let mut plan = cli::default_plan(NonZeroUsize::MIN);
     plan.connect.headers.push(("Authorization".to_owned(), "Bearer of a secret".to_owned()));

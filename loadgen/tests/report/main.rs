@@ -1,9 +1,11 @@
 //! Reports from the outside: what they hold, how they are written, and what the command line makes of its arguments.
 
 mod cli;
+mod few;
 mod fixture;
 mod formats;
 mod json;
 mod merge;
 mod output;
+mod over_time;
 mod text;

@@ -3,7 +3,7 @@
 use loadgen::recorder::histogram;
 use loadgen::report::{Stats, text};
 
-use crate::fixture::{gated, how_fast, how_late};
+use crate::fixture::{few, gated, how_fast, how_late};
 
 /// Compares with a file beside this one; UPDATE_SNAPSHOTS=1 writes it anew, for a person to look at.
 #[track_caller]
@@ -32,7 +32,7 @@ fn limits_and_a_baseline() {
 
 #[test]
 fn it_fits_a_terminal_of_80_columns() {
-    for report in [how_fast(), how_late(), gated()] {
+    for report in [how_fast(), how_late(), gated(), few(&["latency.p99.99<1s", "connect.p50<1s"])] {
         for line in text::render(&report).unwrap().lines() {
             assert!(line.chars().count() <= 80 && line.trim_end() == line, "{line:?}");
         }

@@ -1,20 +1,22 @@
 //! The flags, by concern, and what they mean: the one place where a [`Config`] is made.
 
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
 
-use bytesize::ByteSize;
 use clap::Parser;
 use wire::deflate::{Level, MemoryLevel, WindowBits};
 
 use super::listen::{Listen, resolve};
 use super::values::{
-    KeepaliveFlag, LEAST_BUFFERED, Pin, Switch, level, max_buffered, memory_level, read_buffer, window_bits,
+    KeepaliveFlag, LEAST_BUFFERED, MOST_INT, MOST_THREADS, Pin, Switch, level, max_buffered, memory_level,
+    message_bytes, read_buffer, socket_bytes, time, window_bits,
 };
 use crate::config::{
     Balance, Config, ContextTakeover, DeflateOptions, EchoOptions, Limits, Runtime, SocketOptions, UncompressedReply,
     Workers, WriteMode,
 };
 use crate::logging::LogFormat;
+use crate::numbers::{bytes, count, count_in};
 use crate::{Error, cpus, machine_memory};
 
 /// A WebSocket echo server.
@@ -48,8 +50,8 @@ pub(super) struct Args {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Workers")]
 struct WorkerArgs {
-    /// Worker threads [default: the cores available]
-    #[arg(long, value_name = "N")]
+    /// Worker threads, at most 1024 [default: the cores available]
+    #[arg(long, value_name = "N", value_parser = count_in::<NonZeroUsize, 1, MOST_THREADS>)]
     threads: Option<NonZeroUsize>,
     /// One runtime per worker, or one runtime whose threads steal work
     #[arg(long, value_enum, default_value_t = Runtime::Sharded)]
@@ -63,7 +65,7 @@ struct WorkerArgs {
     #[arg(long, value_name = "off|on|CORES", default_value = "off")]
     pin: Pin,
     /// Task polls between two looks at the sockets while tasks are ready
-    #[arg(long, value_name = "N", default_value = "61")]
+    #[arg(long, value_name = "N", default_value = "61", value_parser = count::<NonZeroU32>)]
     event_interval: NonZeroU32,
 }
 
@@ -77,26 +79,26 @@ struct SocketArgs {
     #[arg(long, value_name = "on|off", value_enum, hide_possible_values = true, default_value_t = Switch::Off)]
     tcp_quickack: Switch,
     /// SO_BUSY_POLL in microseconds
-    #[arg(long, value_name = "USEC")]
+    #[arg(long, value_name = "USEC", value_parser = count_in::<u32, 0, MOST_INT>)]
     busy_poll: Option<u32>,
     /// SO_RCVBUF, such as 256KiB; the kernel cuts it at net.core.rmem_max
-    #[arg(long, value_name = "BYTES")]
-    recv_buffer: Option<ByteSize>,
+    #[arg(long, value_name = "BYTES", value_parser = socket_bytes)]
+    recv_buffer: Option<u64>,
     /// SO_SNDBUF, such as 256KiB; the kernel cuts it at net.core.wmem_max
-    #[arg(long, value_name = "BYTES")]
-    send_buffer: Option<ByteSize>,
+    #[arg(long, value_name = "BYTES", value_parser = socket_bytes)]
+    send_buffer: Option<u64>,
     /// Connections the kernel keeps ready for accept; it cuts them at net.core.somaxconn
-    #[arg(long, value_name = "N", default_value = "4096", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value = "4096", value_parser = count_in::<u32, 1, MOST_INT>)]
     backlog: u32,
     /// TCP_DEFER_ACCEPT in seconds: accept a connection only once its first bytes are there
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = count_in::<u32, 0, MOST_INT>)]
     defer_accept: Option<u32>,
     /// TCP_FASTOPEN: length of the queue of connections that sent data in their SYN
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count_in::<u32, 0, MOST_INT>)]
     fast_open: Option<u32>,
     /// TCP_NOTSENT_LOWAT: writable only while fewer bytes than this wait unsent
-    #[arg(long, value_name = "BYTES")]
-    notsent_lowat: Option<ByteSize>,
+    #[arg(long, value_name = "BYTES", value_parser = socket_bytes)]
+    notsent_lowat: Option<u64>,
     /// SO_KEEPALIVE: a silent peer is probed after IDLE, then every INTERVAL, and dropped after so many PROBES without an
     /// answer; a peer that takes nothing of what was sent is dropped after the same time (TCP_USER_TIMEOUT). Times are
     /// whole seconds
@@ -117,10 +119,10 @@ struct EchoArgs {
     /// Most bytes that one read takes, 128 B to 16 MiB [default: 512 KiB on the lane, which takes no more; off it 8 KiB,
     /// more after larger messages]
     #[arg(long, value_name = "BYTES", value_parser = read_buffer)]
-    read_buffer: Option<ByteSize>,
+    read_buffer: Option<u64>,
     /// CPU time to burn for every message, in nanoseconds, at most 1000000: a slow-down of known size, to try
     /// comparisons on
-    #[arg(long, value_name = "NS", default_value = "0", value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    #[arg(long, value_name = "NS", default_value = "0", value_parser = count_in::<u32, 0, 1_000_000>)]
     inject_cost: u32,
 }
 
@@ -134,8 +136,8 @@ struct DeflateArgs {
     #[arg(long, value_name = "LEVEL", value_parser = level)]
     deflate_level: Option<Level>,
     /// Smallest message whose reply is compressed; what smaller ones save is not worth the time [default: 64 B]
-    #[arg(long, value_name = "BYTES")]
-    deflate_threshold: Option<ByteSize>,
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    deflate_threshold: Option<u64>,
     /// Whose messages may refer to earlier ones, if the client agrees: smaller, for at most 170 KiB (server; 200 KiB with
     /// --deflate-memory 9) and 50 KiB (client) of every connection that has used it [default: off]
     #[arg(long, value_name = "off|server|client|both", value_enum, hide_possible_values = true)]
@@ -154,31 +156,31 @@ struct DeflateArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Limits")]
 struct LimitArgs {
-    /// Largest message over all its fragments; a larger one is refused with 1009
-    #[arg(long, value_name = "BYTES", default_value = "16MiB")]
-    max_message_size: ByteSize,
+    /// Largest message over all its fragments, at most 4GiB; a larger one is refused with 1009
+    #[arg(long, value_name = "BYTES", default_value = "16MiB", value_parser = message_bytes)]
+    max_message_size: u64,
     /// Most fragments of one message, refused with 1009 (the default lets 16 MiB come in pieces of 128 bytes)
-    #[arg(long, value_name = "N", default_value = "131072", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value = "131072", value_parser = count_in::<u32, 1, { u32::MAX as u64 }>)]
     max_fragments: u32,
     /// Most memory, over all connections, for messages that are not whole yet and replies that are not taken. Whoever
     /// holds most is closed with 1013 when it is passed, in the middle of a reply without a word; a new connection that
     /// finds it full is answered 503. At least 1 MiB [default: a quarter of the machine's or the control group's memory,
     /// 1 GiB at most]
     #[arg(long, value_name = "BYTES", value_parser = max_buffered)]
-    max_buffered: Option<ByteSize>,
+    max_buffered: Option<u64>,
     /// Most connections over all workers, handshakes included; one more is answered 503 and closed
-    #[arg(long, value_name = "N", default_value = "100000")]
+    #[arg(long, value_name = "N", default_value = "100000", value_parser = count::<NonZeroUsize>)]
     max_connections: NonZeroUsize,
     /// From accept to the first request's end, and from each HTTP request to the end of the next one's head; the
     /// connection is closed then
-    #[arg(long, value_name = "DURATION", default_value = "10s")]
-    handshake_timeout: humantime::Duration,
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = time)]
+    handshake_timeout: Duration,
     /// From our Close frame until the peer has closed
-    #[arg(long, value_name = "DURATION", default_value = "5s")]
-    close_timeout: humantime::Duration,
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = time)]
+    close_timeout: Duration,
     /// From SIGINT or SIGTERM until connections still open are dropped
-    #[arg(long, value_name = "DURATION", default_value = "10s")]
-    drain_timeout: humantime::Duration,
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = time)]
+    drain_timeout: Duration,
 }
 
 #[derive(Debug, clap::Args)]
@@ -206,7 +208,7 @@ impl Args {
     /// The configuration that these flags mean on this machine.
     pub(super) fn lower(self) -> Result<Config, Error> {
         let Self { listen, workers, socket, echo, deflate, limits, logs, print_config: _ } = self;
-        let bytes = |size: ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
+        let bytes = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
         Ok(Config {
             version: env!("CARGO_PKG_VERSION"),
             listen: resolve(&listen)?,
@@ -229,7 +231,7 @@ impl Args {
                 backlog: socket.backlog,
                 defer_accept: socket.defer_accept,
                 fast_open: socket.fast_open,
-                notsent_lowat: socket.notsent_lowat.map(|size| u32::try_from(size.as_u64()).unwrap_or(u32::MAX)),
+                notsent_lowat: socket.notsent_lowat.map(|size| u32::try_from(size).unwrap_or(u32::MAX)),
                 keepalive: socket.keepalive.0,
             },
             echo: EchoOptions {
@@ -248,16 +250,16 @@ impl Args {
             },
             permessage_deflate: deflate.lower()?,
             limits: Limits {
-                max_message_size: limits.max_message_size.as_u64(),
+                max_message_size: limits.max_message_size,
                 max_fragments: limits.max_fragments,
                 max_buffered: match limits.max_buffered {
-                    Some(size) => size.as_u64(),
+                    Some(size) => size,
                     None => (machine_memory::available() / 4).clamp(LEAST_BUFFERED, MOST_BUFFERED),
                 },
                 max_connections: limits.max_connections.get(),
-                handshake_timeout: limits.handshake_timeout.into(),
-                close_timeout: limits.close_timeout.into(),
-                drain_timeout: limits.drain_timeout.into(),
+                handshake_timeout: limits.handshake_timeout,
+                close_timeout: limits.close_timeout,
+                drain_timeout: limits.drain_timeout,
             },
         })
     }
@@ -279,7 +281,7 @@ impl DeflateArgs {
                 None => Ok(None),
             };
         }
-        let threshold = self.deflate_threshold.map_or(DEFLATE_THRESHOLD, |size| size.as_u64());
+        let threshold = self.deflate_threshold.unwrap_or(DEFLATE_THRESHOLD);
         Ok(Some(DeflateOptions {
             level: self.deflate_level.unwrap_or_default(),
             memory: self.deflate_memory.unwrap_or_default(),

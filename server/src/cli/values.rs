@@ -4,13 +4,13 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
-use bytesize::ByteSize;
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use wire::deflate::{Level, MemoryLevel, WindowBits};
 
 use crate::config::{Balance, ContextTakeover, Keepalive, Runtime, UncompressedReply, WriteMode};
 use crate::logging::LogFormat;
+use crate::numbers;
 
 /// On or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -74,7 +74,7 @@ impl FromStr for KeepaliveFlag {
         let [idle, interval, probes] = text.split(',').collect::<Vec<_>>()[..] else {
             return Err("expected off, or a time, an interval and a number of probes such as 60s,10s,6".into());
         };
-        let time = |text: &str| match text.parse::<humantime::Duration>().map(Duration::from) {
+        let time = |text: &str| match numbers::time(text, LONGEST) {
             Ok(time) if time.subsec_nanos() == 0 && KEEPALIVE_SECONDS.contains(&time.as_secs()) => Ok(time),
             _ => Err(format!("'{text}' is not a time of 1s to 32767s in whole seconds")),
         };
@@ -85,15 +85,40 @@ impl FromStr for KeepaliveFlag {
 }
 
 /// A size that `--read-buffer` accepts.
-pub(super) fn read_buffer(text: &str) -> Result<ByteSize, String> {
-    let size = ByteSize::from_str(text)?;
-    if READ_BUFFER_RANGE.contains(&size.as_u64()) { Ok(size) } else { Err("must be 128 B to 16 MiB".into()) }
+pub(super) fn read_buffer(text: &str) -> Result<u64, String> {
+    match numbers::bytes(text)? {
+        size if READ_BUFFER_RANGE.contains(&size) => Ok(size),
+        _ => Err("must be 128 B to 16 MiB".into()),
+    }
+}
+
+/// A size that a socket option of the kernel's holds, which is a C `int` (socket(7)).
+pub(super) fn socket_bytes(text: &str) -> Result<u64, String> {
+    match numbers::bytes(text)? {
+        size if size <= MOST_INT => Ok(size),
+        _ => Err(format!("expected at most {MOST_INT} bytes, which is all that the kernel takes")),
+    }
+}
+
+/// A size that `--max-message-size` accepts.
+pub(super) fn message_bytes(text: &str) -> Result<u64, String> {
+    match numbers::bytes(text)? {
+        size if size <= MOST_MESSAGE_BYTES => Ok(size),
+        _ => Err(format!("expected at most {MOST_MESSAGE_BYTES} bytes (4GiB)")),
+    }
+}
+
+/// A time that a connection or the shutdown is given.
+pub(super) fn time(text: &str) -> Result<Duration, String> {
+    numbers::time(text, LONGEST)
 }
 
 /// A size that `--max-buffered` accepts.
-pub(super) fn max_buffered(text: &str) -> Result<ByteSize, String> {
-    let size = ByteSize::from_str(text)?;
-    if size.as_u64() >= LEAST_BUFFERED { Ok(size) } else { Err("must be 1 MiB at least".into()) }
+pub(super) fn max_buffered(text: &str) -> Result<u64, String> {
+    match numbers::bytes(text)? {
+        size if size >= LEAST_BUFFERED => Ok(size),
+        _ => Err("expected 1 MiB at least".into()),
+    }
 }
 
 /// A level that `--deflate-level` accepts.
@@ -148,6 +173,19 @@ const KEEPALIVE_SECONDS: RangeInclusive<u64> = 1..=32767;
 
 /// Probes that Linux takes for TCP_KEEPCNT (tcp.h, MAX_TCP_KEEPCNT).
 const KEEPALIVE_PROBES: RangeInclusive<u32> = 1..=127;
+
+/// 4 GiB: a frame's length is reserved once its header announces it, and far more would be no allocation but the end of the
+/// process.
+const MOST_MESSAGE_BYTES: u64 = 4 << 30;
+
+/// What a C `int` holds.
+pub(super) const MOST_INT: u64 = i32::MAX as u64;
+
+/// More threads than any machine has cores for; a number with a digit too many would be out of memory before it fails.
+pub(super) const MOST_THREADS: u64 = 1024;
+
+/// 100 years of 365.25 days: longer than any server lives, and far from where instants overflow.
+const LONGEST: Duration = Duration::from_secs(100 * 31_557_600);
 
 #[cfg(test)]
 mod tests {

@@ -76,9 +76,9 @@ class Converter:
     def __init__(self, loadgen):
         self.loadgen = loadgen
 
-    def __call__(self, files, name):
+    def __call__(self, files, name, *flags):
         files = files if isinstance(files, list) else [files]
-        return call([self.loadgen, "report", *files, "--to", name], (0,)).stdout
+        return call([self.loadgen, "report", *files, "--to", name, *flags], (0,)).stdout
 
 
 def attempt(checks, name, check, *arguments):
@@ -146,6 +146,9 @@ def table(to, files, runs):
     lines = list(csv.DictReader(io.StringIO(to(files, "csv"), newline=""), strict=True))
     expect_equal(len(lines), runs, "lines")
     expect_equal({float(line["latency_p99_ns"]) > 0 for line in lines}, {True}, "latencies above nothing")
+    seconds = list(csv.DictReader(io.StringIO(to(files, "csv", "--over-time"), newline=""), strict=True))
+    replies = sum(int(line["verified"]) for line in lines)
+    expect_equal(sum(int(line["messages"]) for line in seconds), replies, "replies over time")
 
 
 def page(to, file, title):

@@ -7,7 +7,7 @@ use super::canvas::{Axis, Canvas, Role, Shape, svg};
 use super::series::{Step, levels, steps};
 use super::ticks;
 use crate::report::{DecodeError, Mode, Report};
-use crate::units;
+use crate::{percentile, units};
 
 /// The charts of a run, those that it has something for.
 ///
@@ -105,23 +105,17 @@ fn curve(histogram: &Histogram<u64>) -> Vec<(f64, f64)> {
 }
 
 fn latency(steps: &[Step]) -> Markup {
-    let level = |of: fn(&Histogram<u64>) -> u64| {
-        // A step without a reply has no latency: the bands lead from its neighbours to each other.
-        levels(steps, |step| (of(&step.latency).max(1) as f64).log10())
+    // A step has what it has replies enough for: lines and bands lead from its neighbours to each other.
+    let ranks = [0.0, 50.0, 90.0, 99.0, 100.0];
+    let value = |step: &Step, rank: f64| percentile::of(&step.latency, rank).map(|ns| (ns.max(1) as f64).log10());
+    let between = |low: f64, high: f64| {
+        let has_both = |step: &&Step| value(step, low).is_some() && value(step, high).is_some();
+        let kept: Vec<&Step> = steps.iter().filter(has_both).collect();
+        [low, high].map(|rank| levels(kept.iter().copied(), |step| value(step, rank).unwrap_or_default()))
     };
-    let answered: Vec<bool> = steps.iter().flat_map(|step| [!step.latency.is_empty(); 2]).collect();
-    let kept = |points: Vec<(f64, f64)>| -> Vec<(f64, f64)> {
-        points.into_iter().zip(&answered).filter_map(|(point, answered)| answered.then_some(point)).collect()
-    };
-    let lines: [Vec<(f64, f64)>; 5] = [
-        level(Histogram::min),
-        level(|latency| latency.value_at_quantile(0.5)),
-        level(|latency| latency.value_at_quantile(0.9)),
-        level(|latency| latency.value_at_quantile(0.99)),
-        level(Histogram::max),
-    ]
-    .map(kept);
-    let (low, high) = range(lines.iter().flatten().map(|point| point.1));
+    let bands: Vec<[Vec<(f64, f64)>; 2]> = ranks.windows(2).map(|pair| between(pair[0], pair[1])).collect();
+    let [median, p99] = [50.0, 99.0].map(|rank| between(rank, rank)).map(|[line, _]| line);
+    let (low, high) = range(bands.iter().flatten().flatten().map(|point| point.1));
     let end = steps.last().map_or(1.0, |step| step.end);
     let axes = |shape| {
         [
@@ -130,15 +124,15 @@ fn latency(steps: &[Step]) -> Markup {
         ]
     };
     let draw = |canvas: &mut Canvas<'_, '_>| {
-        for (pair, opacity) in lines.windows(2).zip([0.10, 0.42, 0.28, 0.13]) {
-            canvas.band(&pair[1], &pair[0], Role::First, opacity);
+        for ([low, high], opacity) in bands.iter().zip([0.10, 0.42, 0.28, 0.13]) {
+            canvas.band(high, low, Role::First, opacity);
         }
-        canvas.line(&lines[1], Role::First);
-        canvas.line(&lines[3], Role::Third);
+        canvas.line(&median, Role::First);
+        canvas.line(&p99, Role::Third);
     };
     let keys = [(Role::First, "median"), (Role::Third, "p99")];
     let words = "The bands end at the fastest reply, the median, the 90th and the 99th percentile, and the slowest reply of \
-                 each step.";
+                 each step; a percentile only where the step has replies enough, 100 for the 99th.";
     figure("Latency over time", words, &keys, axes, draw)
 }
 

@@ -55,12 +55,12 @@ impl Step {
 }
 
 /// The value of each step as a line with a level for each.
-pub(super) fn levels(steps: &[Step], of: impl Fn(&Step) -> f64) -> Vec<(f64, f64)> {
+pub(super) fn levels<'a>(steps: impl IntoIterator<Item = &'a Step>, of: impl Fn(&Step) -> f64) -> Vec<(f64, f64)> {
     let level = |step: &Step| {
         let value = of(step);
         [(step.start, value), (step.end, value)]
     };
-    steps.iter().flat_map(level).collect()
+    steps.into_iter().flat_map(level).collect()
 }
 
 /// Three pixels each on a wide chart.
