@@ -122,7 +122,8 @@ impl Display for Mismatch {
         match (got.bytes, expected.bytes) {
             (Some(bytes), awaited) if Some(bytes) == awaited => write!(f, "{}", length(bytes))?,
             (Some(bytes), Some(awaited)) => write!(f, "{} instead of {}", length(bytes), units::count(awaited))?,
-            _ => return write!(f, "compressed and not inflated, but too short or too long"),
+            _ if *kind == MismatchKind::Type => return write!(f, "compressed and not inflated"),
+            _ => return write!(f, "compressed and not inflated: too short or too long to be the reply"),
         }
         match (got.excerpt == expected.excerpt, *offset) {
             (true, _) if got.excerpt.is_empty() => Ok(()),
@@ -193,6 +194,10 @@ mod tests {
             (
                 mismatch(Type, b"{\"ok\"}", Some(b"\xff\n"), 0),
                 r#"text instead of binary, 6 bytes instead of 2, beginning "{\"ok\"}" instead of "\xff\n""#,
+            ),
+            (
+                Mismatch { got: Glimpse::new(Kind::Binary, None, b""), ..mismatch(Length, b"", Some(b"ab"), 0) },
+                "compressed and not inflated: too short or too long to be the reply",
             ),
             (mismatch(Length, b"", Some(b"ab"), 0), r#"0 bytes instead of 2, beginning "" instead of "ab""#),
             (

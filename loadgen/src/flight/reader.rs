@@ -254,7 +254,7 @@ fn push_pong(pongs: &mut Vec<u8>, payload: &[u8]) {
 fn describe_close(payload: &[u8]) -> String {
     match wire::parse_close(payload) {
         Ok(Some((code, ""))) => format!("code {}", code.get()),
-        Ok(Some((code, reason))) => format!("code {} ({reason})", code.get()),
+        Ok(Some((code, reason))) => format!("code {} ({})", code.get(), reason.escape_debug()),
         Ok(None) => "no code".into(),
         Err(violation) => format!("a Close frame that is none: {violation}"),
     }

@@ -215,7 +215,11 @@ fn duplicates_and_messages_out_of_the_blue_are_unexpected() {
 #[test]
 fn a_server_that_breaks_the_protocol_is_left() {
     let corpus = corpus("50");
-    let cases: [(Vec<u8>, &str); 6] = [
+    let cases: [(Vec<u8>, &str); 7] = [
+        (
+            [&[0x88, 7], &1001u16.to_be_bytes()[..], b"\x1b[2Ja"].concat(),
+            r"closed by the server with code 1001 (\u{1b}[2ja)",
+        ),
         (
             [&[0x88, 13], &1001u16.to_be_bytes()[..], b"going away!"].concat(),
             "closed by the server with code 1001 (going away!)",
