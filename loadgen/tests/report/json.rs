@@ -4,6 +4,8 @@ use std::num::NonZeroUsize;
 
 use hdrhistogram::Histogram;
 use jsonschema::{Registry, Validator};
+use loadgen::mismatch::{Glimpse, Mismatch, MismatchKind};
+use loadgen::plan::Kind;
 use loadgen::recorder::histogram;
 use loadgen::report::{Report, Runs};
 use loadgen::{cli, environment::Environment, trust::Verdict};
@@ -43,6 +45,13 @@ fn reports_are_what_the_schema_says() {
     let mut bare = measured(0);
     (bare.latency, bare.server, bare.replies_in_window) = (histogram(), None, 0);
     bare.intervals.clear();
+    bare.mismatches.count(MismatchKind::Unasked, || Mismatch {
+        kind: MismatchKind::Unasked,
+        times: 1,
+        got: Glimpse::new(Kind::Text, None, &[0; 100]),
+        expected: None,
+        offset: 0,
+    });
     let here = Environment::collect(&cli::default_plan(NonZeroUsize::MIN), None, None);
     assert_valid(&run, &json!(Report::new("bare", "ws://[::1]:1/", &bare, here)));
 }
