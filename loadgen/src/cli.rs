@@ -3,6 +3,7 @@
 
 mod compare;
 mod deflate;
+mod replies;
 mod report;
 mod secrets;
 mod sweep;
@@ -23,12 +24,13 @@ use crate::conversion::Conversion;
 use crate::gate::Gate;
 use crate::metric::Metric;
 use crate::output::{Format, Output};
-use crate::plan::{Arrival, Connect, Deflate, Kind, Load, Message, Pacing, Payload, Plan, Rate, Sizes, Stop, Verify};
+use crate::plan::{Arrival, Connect, Deflate, Kind, Load, Message, Pacing, Payload, Plan, Rate, Sizes, Stop};
 use crate::target::{EMBEDDED_SUBCOMMAND, Spec};
 use crate::threshold::Threshold;
 use crate::url::Url;
 pub use compare::Comparing;
 use deflate::DeflateArgs;
+use replies::ReplyArgs;
 pub use sweep::Sweeping;
 
 /// What the user asked for.
@@ -85,7 +87,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, threads: NonZeroUsiz
                 stop: run.span.messages.map_or(Stop::After(run.span.duration), Stop::Messages),
                 warmup: run.span.warmup,
                 drain_timeout: run.load.drain_timeout,
-                verify: run.message.verify,
+                verify: run.message.replies.verify,
+                skip_messages: run.message.replies.skip_messages,
                 message: run.message.lower()?,
                 connect,
                 pacing: run.load.pacing.unwrap_or(Pacing::Sleep),
@@ -229,9 +232,8 @@ struct MessageArgs {
     /// Binary frames, the default
     #[arg(long)]
     binary: bool,
-    /// How much of the replies is verified; what was done is in the report
-    #[arg(long, value_name = "WHAT", default_value = "full")]
-    verify: Verify,
+    #[command(flatten)]
+    replies: ReplyArgs,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -3,21 +3,26 @@
 //!
 //! Replies that are what they should be are recognised by one comparison with the corpus where they lie. Anything else
 //! (a compressed, fragmented, wrong or late reply, a control frame) is read frame by frame by a `reader`, until the stream
-//! is regular again.
+//! is regular again; `judge` tells which message in flight it answers, if any.
 
 mod desk;
+mod frames;
+mod judge;
 mod packing;
 mod reader;
 
 use std::collections::VecDeque;
 
+use wire::CloseCode;
 use wire::deflate::Agreed;
 
+use crate::mismatch::{Mismatch, MismatchKind};
 use crate::payload::{Corpus, Encoding, Volume};
 use crate::plan::Deflate;
+use crate::units;
 pub use desk::Desk;
+use frames::Reader;
 use packing::Packing;
-use reader::Reader;
 
 /// When a message was due and when it was sent, in ns of the run's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,8 +31,19 @@ pub struct Stamp {
     pub intended: u64,
     /// When its first byte was handed to the kernel; [`UNSENT`] before that.
     pub sent: u64,
-    /// Whether its reply has come before its turn.
-    pub answered: bool,
+    /// What has come for it before its turn.
+    pub answer: Answer,
+}
+
+/// What has come for a message that is due or in flight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Nothing.
+    Awaited,
+    /// A wrong message, after which the true reply may still come.
+    Doubtful,
+    /// Its reply, right or wrong.
+    Done,
 }
 
 /// Is told what became of the messages.
@@ -36,10 +52,17 @@ pub trait Witness {
     fn verified(&mut self, stamp: Stamp, count: u64);
     /// A reply was right but came after the reply to a later message.
     fn reordered(&mut self, stamp: Stamp);
-    /// A reply is no message of this connection.
-    fn corrupted(&mut self, stamp: Stamp);
+    /// A wrong message came where the reply to this one was awaited. Returns whether it came within the measured phase.
+    fn corrupted(&mut self, stamp: Stamp) -> bool;
+    /// What was told to be the corrupted reply to this message was unexpected: its true reply has come, and is told next.
+    /// `in_window` is what was returned then.
+    fn withdrawn(&mut self, stamp: Stamp, in_window: bool);
     /// A message came that nothing in flight accounts for.
     fn unexpected(&mut self);
+    /// A message that was corrupted or unexpected for good is of this kind; `example` describes it.
+    fn mismatched(&mut self, kind: MismatchKind, example: impl FnOnce() -> Mismatch);
+    /// No reply to this message came, and none will.
+    fn lost(&mut self, stamp: Stamp);
     /// So much has come, whatever it was.
     fn received(&mut self, volume: Volume);
     /// The reply to this message was checked in another way than by comparing all of it as it came.
@@ -66,6 +89,8 @@ pub struct Terms {
     pub deflate: Option<(Deflate, Agreed)>,
     /// Whether the content of replies is checked, or their length only.
     pub content: bool,
+    /// Messages at the beginning that are passed over.
+    pub skip: u32,
 }
 
 /// Why a connection cannot go on.
@@ -77,9 +102,9 @@ pub enum Gone {
     /// The server broke the protocol.
     #[error("protocol violation by the server: {0}")]
     Violation(wire::Violation),
-    /// The server sent a reply that is longer than any message.
-    #[error("protocol violation by the server: {0}")]
-    TooLong(&'static str),
+    /// The server sent a message that is longer than anything that is read.
+    #[error("the server sent a message longer than {} bytes, the most that is read; closed with code 1009", units::count(*.0))]
+    TooLong(u64),
     /// The oldest message's reply does not come, while those to later ones do.
     #[error("a reply is missing, and {MOST_EARLY} later ones have come")]
     Missing,
@@ -102,7 +127,7 @@ pub struct Flight {
     matched: usize,
     /// Reads the replies, while they are not just compared with the corpus.
     reader: Option<Box<Reader>>,
-    /// Messages in the queue that were answered before their turn.
+    /// Messages in the queue for which something has come before their turn.
     early: usize,
     /// Pongs that are owed, ready to be sent.
     pongs: Vec<u8>,
@@ -111,7 +136,18 @@ pub struct Flight {
 impl Stamp {
     /// The stamp of a message that has not been sent.
     pub fn due(intended: u64) -> Self {
-        Self { intended, sent: UNSENT, answered: false }
+        Self { intended, sent: UNSENT, answer: Answer::Awaited }
+    }
+}
+
+impl Gone {
+    /// The code to close the connection with; `None` where that is done already, or nothing that the protocol knows of.
+    pub fn close_code(&self) -> Option<CloseCode> {
+        match self {
+            Gone::Closed(_) | Gone::Missing => None,
+            Gone::Violation(violation) => Some(violation.close_code()),
+            Gone::TooLong(_) => Some(CloseCode::MESSAGE_TOO_BIG),
+        }
     }
 }
 
@@ -140,7 +176,7 @@ impl Flight {
         }
     }
 
-    /// Messages due or in flight.
+    /// Messages due or in flight, but for those whose reply is in doubt.
     #[inline]
     pub fn len(&self) -> usize {
         self.queue.len() - self.early
@@ -150,6 +186,16 @@ impl Flight {
     #[inline]
     pub fn due(&mut self, intended: u64) {
         self.queue.push_back(Stamp::due(intended));
+    }
+
+    /// Whether nothing is due or in flight, and no reply is in doubt.
+    pub fn is_idle(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Whether wrong messages have come that may turn out to be no replies.
+    pub fn in_doubt(&self) -> bool {
+        self.reader.as_ref().is_some_and(|reader| !reader.doubts.is_empty())
     }
 
     /// Whether Pings wait for their Pongs.
@@ -247,11 +293,14 @@ impl Flight {
         if chunk.is_empty() { Ok(()) } else { self.read_frames(corpus, desk, chunk, witness) }
     }
 
-    /// Ends the connection: what is left of its messages, oldest first.
-    pub fn abandon(&mut self) -> impl Iterator<Item = Stamp> + '_ {
-        self.sent = 0;
-        self.early = 0;
-        self.queue.drain(..).filter(|stamp| !stamp.answered)
+    /// Ends the connection: what is left of its messages is lost, and what is in doubt is corrupted.
+    pub fn abandon(&mut self, corpus: &Corpus, witness: &mut impl Witness) {
+        if let Some(mut reader) = self.reader.take() {
+            self.settle(&mut reader.doubts, corpus, self.sent, witness);
+        }
+        (self.sent, self.early) = (0, 0);
+        let left = self.queue.drain(..).filter(|stamp| stamp.answer == Answer::Awaited);
+        left.for_each(|stamp| witness.lost(stamp));
     }
 
     /// The `count` oldest messages have been answered as they should; equal stamps are told of together.

@@ -9,11 +9,13 @@ use std::time::Instant;
 
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
+use wire::CloseCode;
 
 use crate::clock::Clock;
-use crate::flight::Stamp;
+use crate::flight::{Stamp, Witness as _};
 use crate::ledger::{Exchange, Ledger, Phases};
 use crate::lines::{Lines, goodbye};
+use crate::mismatch::Mismatches;
 use crate::payload::Corpus;
 use crate::plan::{Load, Pacing};
 use crate::progress::Live;
@@ -63,6 +65,8 @@ pub struct Outcome {
     pub traffic: Traffic,
     /// How replies were checked, as far as they were not compared as they came.
     pub checks: Checks,
+    /// What was wrong with messages that were not the replies they should be.
+    pub mismatches: Mismatches,
     /// When the measured phase ended, ns of the run's clock.
     pub ended: u64,
     /// When the last reply within it came, likewise.
@@ -96,7 +100,8 @@ struct Lane<'a> {
 }
 
 /// Runs the load of `orders` over `lines`, until the phase's end, an interruption, or the loss of the last connection.
-/// Connections that have lost a message are given up, so that whatever is left can go on with another phase.
+/// Connections that have lost a message, or on which a reply is in doubt, are given up, so that whatever is left can go on
+/// with another phase.
 ///
 /// # Errors
 /// When the kernel refuses to wait.
@@ -143,7 +148,7 @@ impl Lane<'_> {
         self.start(now);
         while self.ledger.turn(now, self.interrupted.load(Ordering::Relaxed)) && self.lines.alive > 0 {
             self.send_due(&mut now);
-            let sent_and_answered = !self.ledger.sending() && self.outstanding == 0;
+            let sent_and_answered = !self.ledger.sending() && self.outstanding == 0 && !self.in_doubt();
             // Every message in flight of a closed loop may be lost; then nothing would ever be sent again.
             let stuck = matches!(self.pace, Pace::Closed(_)) && self.ledger.silent();
             if sent_and_answered || stuck {
@@ -308,17 +313,26 @@ impl Lane<'_> {
             }
             Err(gone) => {
                 self.outstanding -= before - line.flight.len();
+                if let Some(code) = gone.close_code() {
+                    goodbye(line, code);
+                }
                 self.drop_line(index, &gone.to_string());
                 0
             }
         }
     }
 
+    /// Whether wrong messages may still turn out to be no replies, once all is sent and answered.
+    #[cold]
+    fn in_doubt(&mut self) -> bool {
+        self.ledger.waits_for_true_replies() && self.lines.all.iter().flatten().any(|line| line.flight.in_doubt())
+    }
+
     #[cold]
     fn drop_line(&mut self, index: usize, why: &str) {
         let Some(mut line) = self.lines.all[index].take() else { return };
         self.outstanding -= line.flight.len();
-        line.flight.abandon().for_each(|stamp| self.ledger.lost(stamp));
+        line.flight.abandon(self.corpus, &mut self.ledger);
         self.lines.alive -= 1;
         self.dropped += 1;
         *self.failures.entry(why.to_owned()).or_default() += 1;
@@ -340,9 +354,9 @@ impl Lane<'_> {
 
     fn finish(mut self, now: u64) -> Outcome {
         for slot in &mut self.lines.all {
-            let Some(line) = slot.as_mut().filter(|line| line.flight.len() > 0) else { continue };
-            goodbye(line);
-            line.flight.abandon().for_each(|stamp| self.ledger.lost(stamp));
+            let Some(line) = slot.as_mut().filter(|line| !line.flight.is_idle()) else { continue };
+            goodbye(line, CloseCode::NORMAL);
+            line.flight.abandon(self.corpus, &mut self.ledger);
             *slot = None;
             self.lines.alive -= 1;
         }
@@ -353,6 +367,7 @@ impl Lane<'_> {
             reply_bytes_in_window: closed.reply_bytes_in_window,
             traffic: closed.traffic,
             checks: closed.checks,
+            mismatches: closed.mismatches,
             ended: closed.ended,
             last_in_window: closed.last_in_window,
             dropped: self.dropped,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::clock::nanoseconds;
 use crate::flight::{Checked, Stamp, UNSENT, Witness};
+use crate::mismatch::{Mismatch, MismatchKind, Mismatches};
 use crate::payload::Volume;
 use crate::recorder::{Checks, INTERVAL_NS, Interval, Messages, SLICES, Traffic};
 use crate::resources::thread_cpu;
@@ -63,7 +64,10 @@ pub struct Ledger {
     bytes_in_window: u64,
     traffic: Traffic,
     checks: Checks,
+    mismatches: Mismatches,
     last_reply: u64,
+    /// When everything was found to be sent and answered.
+    answered_at: Option<u64>,
     /// Within the measured phase.
     last_in_window: u64,
     cpu_at_begin: Option<Duration>,
@@ -83,6 +87,8 @@ pub struct Closed {
     pub traffic: Traffic,
     /// How replies were checked, as far as they were not compared as they came.
     pub checks: Checks,
+    /// What was wrong with messages that were not the replies they should be.
+    pub mismatches: Mismatches,
     /// The end of the measured phase.
     pub ended: u64,
     /// When the last reply of the measured phase came, or its beginning.
@@ -121,7 +127,9 @@ impl Ledger {
             bytes_in_window: 0,
             traffic: Traffic::default(),
             checks: Checks::default(),
+            mismatches: Mismatches::default(),
             last_reply: phases.begin,
+            answered_at: None,
             last_in_window: phases.begin,
             cpu_at_begin: None,
             cpu_at_end: None,
@@ -162,6 +170,12 @@ impl Ledger {
         self.now < self.end && self.quota > 0
     }
 
+    /// Whether true replies are still waited for where wrong ones came; to be asked once all is sent and answered.
+    pub fn waits_for_true_replies(&mut self) -> bool {
+        let since = *self.answered_at.get_or_insert(self.now);
+        self.now.saturating_sub(since) < LONGEST_DOUBT_NS
+    }
+
     /// Whether a run that ends with its last message has had no reply for as long as replies are waited for.
     #[inline]
     pub fn silent(&self) -> bool {
@@ -183,14 +197,6 @@ impl Ledger {
             }
         }
         true
-    }
-
-    /// A message got no reply and will get none; one that was never sent says so in its stamp. One of the warm-up counts
-    /// too: a connection that waits for its reply in vain is silent in the measured phase.
-    pub fn lost(&mut self, stamp: Stamp) {
-        let (measured, sent) = (stamp.intended >= self.begin, stamp.sent != UNSENT);
-        self.messages.lost += u64::from(measured || sent);
-        self.messages.sent -= u64::from(measured && !sent);
     }
 
     /// A message that is due at `due` and was entered is not sent after all.
@@ -224,6 +230,7 @@ impl Ledger {
             reply_bytes_in_window: self.bytes_in_window,
             traffic: self.traffic,
             checks: self.checks,
+            mismatches: self.mismatches,
             ended,
             last_in_window: self.last_in_window,
             busy,
@@ -260,14 +267,16 @@ impl Ledger {
         };
     }
 
-    /// A message was answered, rightly or not.
+    /// A message was answered, rightly or not. Returns whether that was within the measured phase.
     #[inline]
-    fn answered(&mut self, count: u64) {
-        if self.now >= self.begin && self.now < self.end {
+    fn answered(&mut self, count: u64) -> bool {
+        let in_window = self.now >= self.begin && self.now < self.end;
+        if in_window {
             self.replies_in_window += count;
             self.last_in_window = self.now;
         }
         self.last_reply = self.now;
+        in_window
     }
 }
 
@@ -290,14 +299,33 @@ impl Witness for Ledger {
         self.messages.reordered += 1;
     }
 
-    fn corrupted(&mut self, stamp: Stamp) {
-        self.answered(1);
+    fn corrupted(&mut self, stamp: Stamp) -> bool {
         self.messages.received += u64::from(stamp.intended >= self.begin);
         self.messages.corrupted += 1;
+        self.answered(1)
+    }
+
+    fn withdrawn(&mut self, stamp: Stamp, in_window: bool) {
+        self.messages.received -= u64::from(stamp.intended >= self.begin);
+        self.messages.corrupted -= 1;
+        self.replies_in_window -= u64::from(in_window);
+        self.messages.unexpected += 1;
     }
 
     fn unexpected(&mut self) {
         self.messages.unexpected += 1;
+    }
+
+    fn mismatched(&mut self, kind: MismatchKind, example: impl FnOnce() -> Mismatch) {
+        self.mismatches.count(kind, example);
+    }
+
+    /// One that was never sent says so in its stamp. One of the warm-up counts too: a connection that waits for its reply in
+    /// vain is silent in the measured phase.
+    fn lost(&mut self, stamp: Stamp) {
+        let (measured, sent) = (stamp.intended >= self.begin, stamp.sent != UNSENT);
+        self.messages.lost += u64::from(measured || sent);
+        self.messages.sent -= u64::from(measured && !sent);
     }
 
     #[inline]
@@ -323,77 +351,10 @@ impl Witness for Ledger {
 /// How long replies are waited for after an interruption, in ns: whoever interrupts does not want to wait.
 const INTERRUPTED_DRAIN_NS: u64 = 1_000_000_000;
 
+/// How long true replies are waited for, in ns, once every message has got something: many round trips of a server that
+/// answers at all, and a short time for a run whose every reply is wrong.
+const LONGEST_DOUBT_NS: u64 = 1_000_000_000;
+
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MS: u64 = 1_000_000;
-
-    fn ledger(end: End) -> (Ledger, mpsc::Receiver<Box<Interval>>) {
-        let (full, intervals) = mpsc::channel();
-        let (_, spare) = mpsc::channel();
-        let phases = Phases { begin: 100 * MS, end, drain: 50 * MS };
-        (Ledger::new(phases, Exchange { full, spare }), intervals)
-    }
-
-    fn stamp(intended: u64, sent: u64) -> Stamp {
-        Stamp { sent, ..Stamp::due(intended) }
-    }
-
-    #[test]
-    fn a_message_counts_by_its_intended_time_and_throughput_by_the_reply() {
-        let (mut ledger, intervals) = ledger(End::At(2_100 * MS));
-        assert!(ledger.takes(99 * MS) && ledger.takes(100 * MS));
-        assert!(ledger.turn(101 * MS, false));
-        ledger.verified(stamp(99 * MS, 99 * MS), 1);
-        ledger.verified(stamp(100 * MS, 100 * MS), 1);
-        assert!(ledger.takes(2_099 * MS) && !ledger.takes(2_100 * MS));
-        assert!(ledger.turn(2_110 * MS, false) && !ledger.sending());
-        ledger.verified(stamp(2_099 * MS, 2_100 * MS), 1);
-        assert!(!ledger.turn(2_150 * MS, false), "the drain has a limit");
-        let closed = ledger.close(2_150 * MS);
-        assert_eq!((closed.replies_in_window, closed.ended), (2, 2_100 * MS));
-        assert_eq!(closed.messages, Messages { sent: 2, received: 2, verified: 2, ..Messages::default() });
-        let intervals: Vec<_> = intervals.iter().map(|interval| (interval.index, interval.latency.len())).collect();
-        assert_eq!(intervals, [(0, 1), (1, 1)], "what comes in the drain belongs to the last interval");
-    }
-
-    #[test]
-    fn lost_messages_are_told_from_unsent_ones() {
-        let (mut ledger, _intervals) = ledger(End::At(1_100 * MS));
-        (0..3).for_each(|i| assert!(ledger.takes(200 * MS + i)));
-        ledger.lost(stamp(200 * MS, UNSENT));
-        ledger.lost(stamp(200 * MS, 201 * MS));
-        ledger.lost(stamp(50 * MS, 51 * MS));
-        ledger.lost(stamp(50 * MS, UNSENT));
-        ledger.refused(200 * MS);
-        let messages = ledger.close(1_100 * MS).messages;
-        assert_eq!(messages, Messages { sent: 1, lost: 3, ..Messages::default() }, "one of them in the warm-up");
-    }
-
-    #[test]
-    fn a_quota_of_messages_ends_with_the_last_reply() {
-        let (mut ledger, _intervals) = ledger(End::Messages(2));
-        assert!(ledger.takes(0), "warm-up messages are not counted");
-        assert!(ledger.turn(100 * MS, false));
-        assert!(ledger.takes(100 * MS) && ledger.takes(100 * MS) && !ledger.takes(100 * MS));
-        assert!(!ledger.sending());
-        ledger.received(2, 130 * MS);
-        ledger.verified(stamp(100 * MS, 100 * MS), 2);
-        assert!(
-            ledger.turn(149 * MS, false) && !ledger.turn(150 * MS, false),
-            "the drain begins with the last message"
-        );
-        let closed = ledger.close(150 * MS);
-        assert_eq!((closed.ended, closed.replies_in_window), (130 * MS, 2));
-    }
-
-    #[test]
-    fn an_interruption_ends_the_measured_phase_at_once() {
-        let (mut ledger, _intervals) = ledger(End::At(u64::MAX - 1));
-        assert!(ledger.turn(300 * MS, true));
-        assert!(!ledger.sending());
-        assert!(!ledger.turn(350 * MS, true));
-        assert_eq!(ledger.close(350 * MS).ended, 300 * MS);
-    }
-}
+#[path = "ledger/tests.rs"]
+mod tests;

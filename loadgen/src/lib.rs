@@ -27,6 +27,7 @@ pub mod limits;
 mod lines;
 pub mod measured;
 pub mod metric;
+pub mod mismatch;
 mod opening;
 pub mod output;
 pub mod payload;

@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
+use wire::CloseCode;
 use wire::deflate::Effort;
 
 use crate::connect::Connection;
@@ -58,7 +59,7 @@ impl Lines {
                 Verify::Sample => index % SAMPLED == 0,
                 Verify::Length => false,
             };
-            let terms = Terms { deflate: offered.zip(deflate), content };
+            let terms = Terms { deflate: offered.zip(deflate), content, skip: plan.skip_messages };
             let flight = Flight::new(corpus, first, capacity, &terms);
             all.push(Some(Line { stream, flight, blocked: false }));
             if !read_ahead.is_empty() {
@@ -71,14 +72,16 @@ impl Lines {
 
     /// Says goodbye on every connection and closes it.
     pub fn close(self) {
-        self.all.iter().flatten().for_each(goodbye);
+        self.all.iter().flatten().for_each(|line| goodbye(line, CloseCode::NORMAL));
     }
 }
 
 /// Sends a Close frame where no other frame is under way. A courtesy that nothing depends on: the socket is closed next.
-pub fn goodbye(line: &Line) {
+pub fn goodbye(line: &Line, code: CloseCode) {
     if !line.flight.mid_frame() {
-        let _ = (&line.stream).write(&CLOSE_NORMAL);
+        let [high, low] = code.get().to_be_bytes();
+        // Masked with a key of zeros, since it has nothing to hide from anybody.
+        let _ = (&line.stream).write(&[0x88, 0x82, 0, 0, 0, 0, high, low]);
     }
 }
 
@@ -91,6 +94,3 @@ const SAMPLED: usize = 16;
 
 /// How far apart in the corpus neighbouring connections start; odd, so that all starts occur.
 const STRIDE: usize = 31;
-
-/// A Close frame with code 1000, masked with a key of zeros, since it has nothing to hide from anybody.
-const CLOSE_NORMAL: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use wire::deflate::Agreed;
 
+use crate::mismatch::Mismatches;
 use crate::recorder::{Checks, Messages, Slice, Traffic, histogram};
 use crate::report::Encoded;
 
@@ -50,6 +51,8 @@ pub struct Measured {
     pub traffic: Traffic,
     /// How replies were checked, as far as they were not compared as they came.
     pub checks: Checks,
+    /// What was wrong with messages that were not the replies they should be.
+    pub mismatches: Mismatches,
     /// What was agreed on permessage-deflate.
     pub agreements: Agreements,
     /// What went wrong, and how often.
@@ -88,6 +91,7 @@ impl Measured {
             reply_bytes_in_window: 0,
             traffic: Traffic::default(),
             checks: Checks::default(),
+            mismatches: Mismatches::default(),
             agreements: Agreements::new(),
             failures: BTreeMap::new(),
             over_backlog: 0,

@@ -35,6 +35,9 @@ pub struct Plan {
     pub message: Message,
     /// How much of the replies is verified.
     pub verify: Verify,
+    /// Messages of the server that are passed over at the beginning of each connection, such as a greeting.
+    #[serde(default)]
+    pub skip_messages: u32,
     /// How connections are opened.
     pub connect: Connect,
     /// How a worker waits for the next due message, or for replies.
@@ -309,6 +312,7 @@ pub(crate) mod tests {
             drain_timeout: Duration::from_secs(1),
             message: Message { kind: Kind::Binary, payload: Payload::Random, size: Sizes { min: 64, max: 64 } },
             verify: Verify::Full,
+            skip_messages: 0,
             connect: Connect {
                 rate: None,
                 timeout: Duration::from_secs(1),

@@ -17,13 +17,13 @@ pub struct Messages {
     pub received: u64,
     /// Replies that were what had been sent: length, content, opcode and order.
     pub verified: u64,
-    /// Replies that were no message of that connection.
+    /// Replies that were not what had been sent: a wrong message came, and no right one after it.
     pub corrupted: u64,
     /// Replies to a later message than the one whose turn it was.
     pub reordered: u64,
     /// Messages due that never got a reply.
     pub lost: u64,
-    /// Replies that nothing had asked for.
+    /// Messages that came in addition to the replies.
     pub unexpected: u64,
 }
 

@@ -27,6 +27,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::baseline::Baseline;
 use crate::environment::Environment;
 use crate::measured::{Connections, IntervalLatency, Measured, Usage};
+use crate::mismatch::Mismatches;
 use crate::percentile;
 use crate::plan::{Arrival, Load, seconds};
 use crate::recorder::Messages;
@@ -81,6 +82,9 @@ pub struct Report {
     pub connections: Connections,
     /// What became of the messages.
     pub messages: Messages,
+    /// What was wrong with messages that were not the replies they should be: those corrupted or unexpected.
+    #[serde(default)]
+    pub mismatches: Mismatches,
     /// How the replies were verified.
     pub verification: Verification,
     /// What they and the messages took on the wire.
@@ -245,6 +249,7 @@ impl Report {
             intervals: measured.intervals.iter().map(IntervalReport::from).collect(),
             connections: measured.connections,
             messages: measured.messages,
+            mismatches: measured.mismatches.clone(),
             verification: Verification::of(plan, measured),
             wire: Wire::of(measured),
             permessage_deflate: DeflateReport::of(plan, measured),

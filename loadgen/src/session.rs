@@ -256,6 +256,7 @@ fn merge(measured: &mut Measured, outcome: Outcome) {
     measured.reply_bytes_in_window += outcome.reply_bytes_in_window;
     measured.traffic += outcome.traffic;
     measured.checks += outcome.checks;
+    measured.mismatches.merge(outcome.mismatches);
     measured.connections.dropped += outcome.dropped;
     measured.over_backlog += outcome.over_backlog;
     measured.worker_busy.push(outcome.busy);

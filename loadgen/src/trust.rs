@@ -60,7 +60,7 @@ pub fn judge(plan: &Plan, measured: &Measured) -> Trust {
     findings.connections(measured);
     match plan.load {
         // Without a single reply there is no rate, no latency and no lag to judge.
-        _ if measured.latency.is_empty() => findings.reasons.push("no message was answered".to_owned()),
+        _ if measured.latency.is_empty() => findings.no_latency(measured),
         Load::Open { rate, arrival } => {
             findings.offered_rate(plan, rate.get(), arrival, measured);
             findings.send_lag(measured);
@@ -91,6 +91,14 @@ impl Findings {
             self.reasons
                 .push(format!("{} were lost on the way: the rest carried another load", of(connections.dropped)));
         }
+    }
+
+    /// Without a right reply there is no latency.
+    fn no_latency(&mut self, measured: &Measured) {
+        self.reasons.push(match measured.messages.received {
+            0 => "no message was answered".to_owned(),
+            received => format!("no reply was right: {} came, wrong or out of order", units::count(received)),
+        });
     }
 
     fn offered_rate(&mut self, plan: &Plan, rate: f64, arrival: Arrival, measured: &Measured) {

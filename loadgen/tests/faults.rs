@@ -4,6 +4,7 @@ mod binary;
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -13,24 +14,38 @@ use binary::{Json, loadgen};
 use sha1::{Digest, Sha1};
 use wire::{Header, MAX_HEADER_LEN, OpCode, apply_mask};
 
-/// What a server writes in answer to message number `n` of a connection; `held` is for what it keeps for later.
+/// What a server writes in answer to message number `n` of a connection; `held` is for what it keeps for
+/// later; what is left there it echoes when a Ping of its own is answered.
 type Behaviour = fn(n: usize, payload: Vec<u8>, held: &mut Vec<Vec<u8>>) -> Vec<u8>;
 
 /// Starts a server that behaves so; returns its URL. It ends with the test.
 fn server(behaviour: Behaviour) -> String {
+    greeting_server(Vec::new(), behaviour).0
+}
+
+/// Starts a server that sends this right behind the handshake and then behaves so; returns its URL, and the payloads of the
+/// Close frames that it gets.
+fn greeting_server(greeting: Vec<u8>, behaviour: Behaviour) -> (String, mpsc::Receiver<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let (closed, closes) = mpsc::channel();
     thread::spawn(move || {
         for stream in listener.incoming() {
+            let (greeting, closed) = (greeting.clone(), closed.clone());
             // A connection ends with an error here whenever loadgen closes it first.
-            thread::spawn(move || serve(stream?, behaviour));
+            thread::spawn(move || serve(stream?, &greeting, behaviour, &closed));
         }
         io::Result::Ok(())
     });
-    url
+    (url, closes)
 }
 
-fn serve(mut stream: TcpStream, behaviour: Behaviour) -> io::Result<()> {
+fn serve(
+    mut stream: TcpStream,
+    greeting: &[u8],
+    behaviour: Behaviour,
+    closed: &mpsc::Sender<Vec<u8>>,
+) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {
@@ -51,11 +66,19 @@ fn serve(mut stream: TcpStream, behaviour: Behaviour) -> io::Result<()> {
         stream,
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
     )?;
-    let (mut n, mut held) = (0, Vec::new());
+    stream.write_all(greeting)?;
+    let (mut n, mut held) = (0, Vec::<Vec<u8>>::new());
     loop {
         match read_frame(&mut stream)? {
-            (OpCode::Close, _) => return Ok(()),
-            (OpCode::Pong, answer) => assert_eq!(answer, PING),
+            (OpCode::Close, payload) => {
+                // The test may look for none.
+                let _ = closed.send(payload);
+                return Ok(());
+            }
+            (OpCode::Pong, answer) => {
+                assert_eq!(answer, PING);
+                held.drain(..).try_for_each(|late| stream.write_all(&echo(&late)))?;
+            }
             (_, payload) => {
                 stream.write_all(&behaviour(n, payload, &mut held))?;
                 n += 1;
@@ -96,24 +119,13 @@ fn echo(payload: &[u8]) -> Vec<u8> {
 
 /// Sends 1,000 messages over two connections, four in flight on each, and expects this exit code.
 fn thousand_messages(behaviour: Behaviour, code: i32) -> Json {
-    let url = server(behaviour);
-    let run = loadgen(&[
-        "run",
-        &url,
-        "--connections",
-        "2",
-        "--in-flight",
-        "4",
-        "--messages",
-        "1000",
-        "--warmup",
-        "0s",
-        "--drain-timeout",
-        "1s",
-        "--format",
-        "json",
-    ]);
-    run.json(&[code])
+    thousand_messages_to(&server(behaviour), &["--in-flight", "4", "--drain-timeout", "1s"], code)
+}
+
+/// Sends 1,000 messages over two connections to this server, and expects this exit code.
+fn thousand_messages_to(url: &str, flags: &[&str], code: i32) -> Json {
+    let run = ["run", url, "-c", "2", "--messages", "1000", "--warmup", "0s", "--format", "json"];
+    loadgen(&[&run[..], flags].concat()).json(&[code])
 }
 
 fn counts(report: &Json) -> [f64; 7] {
@@ -181,22 +193,6 @@ fn a_reply_that_never_comes_in_the_warm_up_is_lost_too() {
 }
 
 #[test]
-fn a_message_of_endless_fragments_is_cut_off() {
-    let report = thousand_messages(
-        |_, payload, _| {
-            let fragments = (0..payload.len() + 2).map(|i| {
-                let mut fragment = frame(if i == 0 { OpCode::Binary } else { OpCode::Continuation }, b"x");
-                fragment[0] &= 0x7f;
-                fragment
-            });
-            fragments.collect::<Vec<_>>().concat()
-        },
-        1,
-    );
-    assert_eq!(report.number("/connections/dropped"), 2.0);
-}
-
-#[test]
 fn a_server_that_falls_silent_ends_the_run() {
     let report = thousand_messages(|n, payload, _| if n < 100 { echo(&payload) } else { Vec::new() }, 1);
     assert_eq!(counts(&report), [208.0, 200.0, 200.0, 0.0, 0.0, 8.0, 0.0]);
@@ -250,12 +246,121 @@ fn a_server_that_breaks_the_protocol_is_named() {
     for (behaviour, expected) in [
         ((|_, _, _| vec![0xc2, 0x00]) as Behaviour, "reserved bit"),
         (|_, _, _| vec![0x82, 0x80, 1, 2, 3, 4], "mask"),
-        (|_, _, _| frame(OpCode::Binary, &[0; 1000]), "longer than any"),
+        (|_, _, _| vec![0x80, 0x00], "a continuation without"),
     ] {
         let report = thousand_messages(behaviour, 1);
         let failures = report.0["failures"].to_string();
         assert!(failures.contains(expected), "{failures}, expected {expected}");
     }
+}
+
+/// The kinds of wrong messages that a report names, with their number.
+fn mismatches(report: &Json) -> Vec<(&str, u64)> {
+    let mismatches = report.0["mismatches"].as_array().unwrap().iter();
+    mismatches.map(|mismatch| (mismatch["kind"].as_str().unwrap(), mismatch["times"].as_u64().unwrap())).collect()
+}
+
+#[test]
+fn a_reply_longer_than_any_message_is_wrong_and_no_violation() {
+    for (behaviour, kind) in [
+        ((|_, payload, _| echo(&[&payload[..], b"\n"].concat())) as Behaviour, "length"),
+        (|_, _, _| frame(OpCode::Text, &[b'{'; 1000]), "type"),
+        (|_, _, _| [[0x02, 0x40].to_vec(), vec![b'x'; 64], frame(OpCode::Continuation, b"more")].concat(), "length"),
+    ] {
+        for in_flight in ["1", "4"] {
+            let report = thousand_messages_to(&server(behaviour), &["--in-flight", in_flight], 1);
+            assert_eq!(counts(&report), [1000.0, 1000.0, 0.0, 1000.0, 0.0, 0.0, 0.0]);
+            assert_eq!((report.number("/connections/dropped"), mismatches(&report)), (0.0, vec![(kind, 1000)]));
+        }
+    }
+}
+
+#[test]
+fn a_server_that_is_left_is_told_why() {
+    for (behaviour, failure, code) in [
+        (
+            (|_, _, _| vec![0x82, 127, 0, 0, 0, 0, 1, 0, 0, 1, b'x', b'y', b'z']) as Behaviour,
+            "longer than 16,777,216 bytes",
+            1009u16,
+        ),
+        (|_, _, _| vec![0xc2, 0], "reserved bit", 1002),
+    ] {
+        let (url, closes) = greeting_server(Vec::new(), behaviour);
+        let report = thousand_messages_to(&url, &[], 1);
+        let failures = report.0["failures"].to_string();
+        assert!(failures.contains(failure), "{failures}");
+        assert_eq!(closes.recv_timeout(Duration::from_secs(30)).unwrap(), code.to_be_bytes());
+    }
+}
+
+#[test]
+fn a_push_is_unexpected_and_takes_no_reply_away() {
+    // The true reply comes only once the next message has: a wrong one must not keep it from being sent.
+    let push_then_reply: Behaviour = |n, payload, held| {
+        if n == 7 {
+            held.push(payload);
+            return frame(OpCode::Text, b"news of the day");
+        }
+        let late = held.pop().map(|late| echo(&late)).unwrap_or_default();
+        [late, echo(&payload)].concat()
+    };
+    for in_flight in ["1", "4"] {
+        let report = thousand_messages_to(&server(push_then_reply), &["--in-flight", in_flight], 1);
+        assert_eq!(counts(&report), [1000.0, 1000.0, 1000.0, 0.0, 0.0, 0.0, 2.0], "{in_flight} in flight");
+        assert_eq!(mismatches(&report), [("unasked", 2)]);
+        assert_eq!(report.0["mismatches"][0]["got"]["excerpt"], "news of the day");
+        assert_eq!(report.number("/latency/count"), 1000.0);
+    }
+}
+
+#[test]
+fn the_true_reply_to_the_last_message_is_waited_for() {
+    let late: Behaviour = |n, payload, held| {
+        if n < 4 {
+            return echo(&payload);
+        }
+        held.push(payload);
+        [frame(OpCode::Text, b"news"), frame(OpCode::Ping, PING)].concat()
+    };
+    let url = server(late);
+    let run = ["run", &url, "-c", "1", "--messages", "5", "--warmup", "0s", "--format", "json"];
+    let report = loadgen(&run).json(&[1]);
+    assert_eq!(counts(&report), [5.0, 5.0, 5.0, 0.0, 0.0, 0.0, 1.0]);
+}
+
+#[test]
+fn what_was_wrong_is_shown_in_every_format_to_read() {
+    let url = server(|_, payload, _| frame(OpCode::Text, &payload));
+    let file = concat!(env!("CARGO_TARGET_TMPDIR"), "/wrong-type.json");
+    let run = ["run", &url, "-c", "1", "--messages", "50", "--warmup", "0s", "-q", "-o", file];
+    let text = loadgen(&run).wait();
+    assert_eq!(text.code, Some(1), "{}", text.stderr);
+    assert!(text.stdout.contains("no reply was right: 50 came") && !text.stdout.contains("was answered"));
+    let mut shown = vec![text.stdout];
+    for format in ["markdown", "html", "junit"] {
+        shown.push(loadgen(&["report", file, "--to", format]).wait().stdout);
+    }
+    for shown in shown {
+        assert!(shown.contains("50 times: text instead of binary, 64 bytes, beginning"), "{shown}");
+    }
+}
+
+#[test]
+fn a_greeting_counts_unless_it_is_passed_over() {
+    let greeting = [frame(OpCode::Text, b"hello"), frame(OpCode::Binary, &[7; 70_000])].concat();
+    let (url, _) = greeting_server(greeting, |_, payload, _| echo(&payload));
+    for (skipped, code, unexpected) in [("0", 1, 4.0), ("1", 1, 2.0), ("2", 0, 0.0), ("3", 0, 0.0)] {
+        let report = thousand_messages_to(&url, &["--skip-messages", skipped], code);
+        assert_eq!(counts(&report), [1000.0, 1000.0, 1000.0, 0.0, 0.0, 0.0, unexpected], "{skipped} passed over");
+    }
+    let compare = ["compare", "--a", &url, "--b", &url, "-c", "1", "--restart-every", "1", "--max-time", "1s", "-q"];
+    let finished = loadgen(&compare).wait();
+    assert_eq!(finished.code, Some(1), "{}", finished.stdout);
+    let hello = "a message that nothing had asked for: text, 5 bytes, beginning \"hello\"";
+    assert!(finished.stderr.contains(hello), "{}", finished.stderr);
+    // A busy machine may measure nothing in this time.
+    let finished = loadgen(&[&compare[..], &["--skip-messages", "2"]].concat()).wait();
+    assert!(!finished.stderr.contains("asked for"), "{}", finished.stderr);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report as Suites, TestCase, TestCaseStatus, TestSuite};
 
 use super::Report;
+use crate::mismatch::Mismatches;
 use crate::recorder::Messages;
 use crate::threshold::Outcome;
 use crate::trust::Trust;
@@ -47,7 +48,7 @@ fn suite(run: &Report) -> TestSuite {
     };
     let verified = match run.connections.established {
         0 => unsuccessful(NonSuccessKind::Failure, "failed", "no connection was opened"),
-        _ => verification(&run.messages),
+        _ => verification(&run.messages, &run.mismatches),
     };
     case("every reply verified", verified);
     case("figures to be trusted", trust(&run.trust));
@@ -74,15 +75,16 @@ pub(crate) fn trust(trust: &Trust) -> TestCaseStatus {
 }
 
 /// Whether every message was answered by its own reply.
-pub(crate) fn verification(messages: &Messages) -> TestCaseStatus {
+pub(crate) fn verification(messages: &Messages, mismatches: &Mismatches) -> TestCaseStatus {
     let Messages { sent, verified, corrupted, reordered, lost, unexpected, .. } = messages;
     if corrupted + reordered + lost + unexpected == 0 {
         return TestCaseStatus::success();
     }
-    let what = format!(
+    let mut what = format!(
         "{verified} of {sent} messages verified: {lost} lost, {corrupted} corrupted, {reordered} reordered, {unexpected} \
          unexpected"
     );
+    mismatches.sentences().for_each(|sentence| what += &format!("\n{sentence}"));
     unsuccessful(NonSuccessKind::Failure, "failed", &what)
 }
 

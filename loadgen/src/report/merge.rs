@@ -107,6 +107,7 @@ fn append(all: &mut Report, part: Report, number: usize) -> Result<(), MergeErro
     sum.failed += other.failed;
     sum.dropped += other.dropped;
     all.messages += part.messages;
+    all.mismatches.merge(part.mismatches);
     all.wire += part.wire;
     all.verification += part.verification;
     if let (Some(sum), Some(part)) = (&mut all.permessage_deflate, &part.permessage_deflate) {

@@ -123,6 +123,7 @@ pub(super) fn facts(report: &Report) -> Vec<(&'static str, String)> {
     let mut facts = vec![("connections", opened), ("messages", format!("{sent} sent, {verified} verified replies"))];
     facts.extend(compression::facts(report));
     facts.push(("errors", errors(report)));
+    facts.extend(report.mismatches.sentences().map(|mismatch| ("", mismatch)));
     facts.extend(report.failures.iter().map(|(why, times)| ("", format!("{} times: {why}", units::count(*times)))));
     let resources = &report.resources;
     let busiest = resources.worker_busy.iter().copied().fold(0.0, f64::max);

@@ -20,7 +20,10 @@ pub fn render(sweep: &Sweep) -> Vec<u8> {
     };
     case("figures to be trusted", trust(&sweep.trust));
     for arm in &sweep.arms {
-        case(&format!("every reply verified: {}", words::settings(arm)), verification(&arm.messages));
+        case(
+            &format!("every reply verified: {}", words::settings(arm)),
+            verification(&arm.messages, &Default::default()),
+        );
     }
     let mut suites = Suites::new("loadgen");
     suites.set_time(lasted).add_test_suite(suite);

@@ -48,6 +48,7 @@ pub(super) fn failure(measured: &Measured) -> Option<String> {
     if why.is_empty() {
         return None;
     }
+    why.extend(measured.mismatches.sentences());
     why.extend(measured.failures.iter().map(|(why, times)| format!("{times} times: {why}")));
     Some(why.join(", "))
 }

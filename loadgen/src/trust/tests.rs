@@ -49,6 +49,7 @@ fn fine() -> Measured {
         replies_in_window: 10_000,
         reply_bytes_in_window: 640_000,
         traffic: Default::default(),
+        mismatches: Default::default(),
         checks: Default::default(),
         agreements: Default::default(),
         failures: Default::default(),
@@ -191,6 +192,11 @@ fn silence() {
             m.slices = vec![Slice::default(); 100];
         });
         assert_one(&trust.reasons, "no message was answered");
+        let trust = judged(&plan, |m| {
+            (m.latency, m.service_time, m.send_lag) = (histogram(), histogram(), histogram());
+            m.messages = Messages { sent: 10_000, received: 10_000, corrupted: 10_000, ..Messages::default() };
+        });
+        assert_one(&trust.reasons, "no reply was right: 10,000 came, wrong or out of order");
     }
 }
 

@@ -39,6 +39,7 @@ fn defaults_are_those_of_the_help() {
     assert_eq!([plan.warmup, plan.drain_timeout, plan.connect.timeout].map(|time| time.as_secs()), [2, 10, 10]);
     assert_eq!((plan.message.size.min(), plan.message.size.max(), plan.message.kind), (64, 64, Kind::Binary));
     assert_eq!((plan.message.payload, plan.pacing, plan.connect.tcp_nodelay), (Payload::Random, Pacing::Sleep, true));
+    assert_eq!(plan.skip_messages, 0);
     assert_eq!((server, output.format, output.quiet), (Spec::Embedded(vec![]), Format::Text, false));
 }
 
@@ -65,6 +66,8 @@ fn every_flag_arrives_in_the_plan() {
         "--payload",
         "json",
         "--text",
+        "--skip-messages",
+        "2",
         "--connect-rate",
         "50",
         "--connect-timeout",
@@ -100,6 +103,7 @@ fn every_flag_arrives_in_the_plan() {
     assert_eq!((plan.warmup, plan.drain_timeout), (Duration::ZERO, Duration::from_millis(1_500)));
     assert_eq!((plan.message.size.min(), plan.message.size.max(), plan.message.kind), (64, 4_096, Kind::Text));
     assert_eq!((plan.connections.get(), plan.threads.get(), plan.seed), (7, 2, 9));
+    assert_eq!(plan.skip_messages, 2);
     let connect = plan.connect;
     assert_eq!((connect.rate.map(|rate| rate.get()), connect.timeout.as_secs()), (Some(50.0), 3));
     let headers = [("Host", "echo.example"), ("X-A", "b:c")].map(|(name, value)| (name.to_owned(), value.to_owned()));

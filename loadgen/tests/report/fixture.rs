@@ -8,7 +8,8 @@ use loadgen::baseline::Request;
 use loadgen::cli;
 use loadgen::environment::{CpuCount, Environment};
 use loadgen::measured::{Connections, IntervalLatency, Measured, Usage};
-use loadgen::plan::{Arrival, Load, Plan, Rate};
+use loadgen::mismatch::{Glimpse, Mismatch, MismatchKind};
+use loadgen::plan::{Arrival, Kind, Load, Plan, Rate};
 use loadgen::recorder::{Messages, Slice, histogram};
 use loadgen::report::{Encoded, Report};
 
@@ -25,6 +26,13 @@ pub fn how_late() -> Report {
     measured.messages.lost = 3;
     measured.messages.verified -= 5;
     measured.messages.corrupted = 5;
+    measured.mismatches.count(MismatchKind::Type, || Mismatch {
+        kind: MismatchKind::Type,
+        times: 5,
+        got: Glimpse::new(Kind::Text, Some(12), b"{\"ok\": true}"),
+        expected: Some(Glimpse::new(Kind::Binary, Some(64), &[0xe1; 64])),
+        offset: 0,
+    });
     measured.connections.dropped = 1;
     measured.failures.insert("connection reset by the server".to_owned(), 1);
     Report::new("how late", "echo-server --tcp-nodelay off", &measured, environment(plan))
@@ -124,6 +132,7 @@ pub fn measured(lag: u64) -> Measured {
         reply_bytes_in_window: REPLIES * 64,
         traffic: Default::default(),
         checks: Default::default(),
+        mismatches: Default::default(),
         agreements: Default::default(),
         failures: Default::default(),
         over_backlog: 0,

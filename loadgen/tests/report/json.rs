@@ -4,6 +4,8 @@ use std::num::NonZeroUsize;
 
 use hdrhistogram::Histogram;
 use jsonschema::{Registry, Validator};
+use loadgen::mismatch::{Glimpse, Mismatch, MismatchKind};
+use loadgen::plan::Kind;
 use loadgen::recorder::histogram;
 use loadgen::report::{Report, Runs};
 use loadgen::{cli, environment::Environment, trust::Verdict};
@@ -43,6 +45,13 @@ fn reports_are_what_the_schema_says() {
     let mut bare = measured(0);
     (bare.latency, bare.server, bare.replies_in_window) = (histogram(), None, 0);
     bare.intervals.clear();
+    bare.mismatches.count(MismatchKind::Unasked, || Mismatch {
+        kind: MismatchKind::Unasked,
+        times: 1,
+        got: Glimpse::new(Kind::Text, None, &[0; 100]),
+        expected: None,
+        offset: 0,
+    });
     let here = Environment::collect(&cli::default_plan(NonZeroUsize::MIN), None, None);
     assert_valid(&run, &json!(Report::new("bare", "ws://[::1]:1/", &bare, here)));
 }
@@ -50,7 +59,8 @@ fn reports_are_what_the_schema_says() {
 #[test]
 fn the_schema_is_strict_everywhere() {
     let [run, runs] = validators();
-    let report = json!(gated());
+    let mut report = json!(gated());
+    report["mismatches"] = json!(how_late().mismatches);
     let mut objects = Vec::new();
     paths(&report, String::new(), &mut objects);
     // Within the server's own configuration anything goes, and failures are named by what happened.

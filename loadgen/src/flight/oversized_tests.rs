@@ -1,0 +1,36 @@
+//! Compressed messages that are longer than any reply.
+
+use super::*;
+
+#[test]
+fn a_longer_compressed_message_is_no_reply_and_what_refers_to_it_is_still_read() {
+    let corpus = corpus();
+    let noise: Vec<u8> = (0..30_000u32).flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    for takeover in TAKEOVERS {
+        for content in [true, false] {
+            let mut desk = desk(&corpus);
+            let mut server = Server::new(takeover);
+            let (mut flight, _) = flying(&corpus, &mut desk, &terms(takeover, content), 3);
+            let mut pushes = [server.fragmented(&noise, 9_999), server.reply(&noise)].concat();
+            // Where nothing is inflated, this might be a reply.
+            if content || !takeover.0 {
+                pushes.extend(server.reply(&vec![0; 300_000]));
+            }
+            let replies: Vec<u8> = (3..6).flat_map(|i| server.reply(corpus.payload(i))).collect();
+            let mut told = Told::default();
+            for chunk in [pushes, replies].concat().chunks(1_000) {
+                flight.received(&corpus, &mut desk, chunk, &mut told).unwrap();
+                assert!(flight.reader.as_ref().is_none_or(|r| takeover.0 && content || r.stream.capacity() < 4_000));
+            }
+            flight.abandon(&corpus, &mut told);
+            assert_eq!(told.others.len(), told.mismatches.len());
+            if takeover.0 && !content {
+                // Nothing is inflated: which message is answered cannot be told.
+                assert_eq!(told.verified.len() + told.others.len(), 5);
+                continue;
+            }
+            assert_eq!(told.verified, [1, 2, 3], "{takeover:?} {content}");
+            assert_eq!(told.others, [("unexpected", 0); 3], "{takeover:?} {content}: {:?}", told.mismatches);
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! What was wrong with the messages that were not the replies that were awaited: how often by kind, and the first of each
+//! kind as an example.
+
+use std::fmt::{self, Display, Formatter};
+
+use serde::{Deserialize, Serialize};
+
+use crate::plan::Kind;
+use crate::units;
+
+/// What kinds of wrong messages came, in the order of [`MismatchKind`]; each is there once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Mismatches(Vec<Mismatch>);
+
+/// One kind of wrong messages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mismatch {
+    /// What was wrong.
+    pub kind: MismatchKind,
+    /// How many such messages came.
+    pub times: u64,
+    /// The first of them.
+    pub got: Glimpse,
+    /// The message whose reply was awaited; absent where none was.
+    pub expected: Option<Glimpse>,
+    /// Bytes of payload before both excerpts.
+    pub offset: u64,
+}
+
+/// What is wrong with a message. Where several things are, the first of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MismatchKind {
+    /// Text instead of binary, or the reverse.
+    Type,
+    /// Another length.
+    Length,
+    /// Other bytes.
+    Content,
+    /// It is the reply to a message of this run that was not in flight on its connection.
+    OtherMessage,
+    /// It came in addition to the replies.
+    Unasked,
+}
+
+/// The beginning of a message, or a part of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Glimpse {
+    /// Text or binary.
+    #[serde(rename = "type")]
+    pub kind: Kind,
+    /// Its length in bytes before compression; absent where it came compressed and was not inflated.
+    pub bytes: Option<u64>,
+    /// At most [`EXCERPT_BYTES`] of its payload; what is not printable ASCII is escaped as in Rust: `\n`, `\xff`, `\"`.
+    pub excerpt: String,
+}
+
+impl Mismatches {
+    /// Counts one more of a kind; `example` is asked for one where it is the first.
+    pub fn count(&mut self, kind: MismatchKind, example: impl FnOnce() -> Mismatch) {
+        match self.0.iter_mut().find(|known| known.kind == kind) {
+            Some(known) => known.times += 1,
+            None => self.insert(example()),
+        }
+    }
+
+    /// Adds what another worker saw, or a later run.
+    pub fn merge(&mut self, other: Self) {
+        for mismatch in other.0 {
+            match self.0.iter_mut().find(|known| known.kind == mismatch.kind) {
+                Some(known) => known.times = known.times.saturating_add(mismatch.times),
+                None => self.insert(mismatch),
+            }
+        }
+    }
+
+    fn insert(&mut self, mismatch: Mismatch) {
+        let at = self.0.partition_point(|known| known.kind < mismatch.kind);
+        self.0.insert(at, mismatch);
+    }
+
+    /// Each kind.
+    pub fn iter(&self) -> impl Iterator<Item = &Mismatch> {
+        self.0.iter()
+    }
+
+    /// Each kind in a sentence: how often, and its example.
+    pub fn sentences(&self) -> impl Iterator<Item = String> + '_ {
+        self.0.iter().map(|mismatch| format!("{} times: {mismatch}", units::count(mismatch.times)))
+    }
+}
+
+impl Glimpse {
+    /// A message of this type and length, of which `part` is shown, as far as there is room.
+    pub fn new(kind: Kind, bytes: Option<u64>, part: &[u8]) -> Self {
+        let mut excerpt = String::new();
+        for &byte in part.iter().take(EXCERPT_BYTES) {
+            let escaped = byte.escape_ascii();
+            if excerpt.len() + escaped.len() > EXCERPT_CHARACTERS {
+                break;
+            }
+            excerpt.extend(escaped.map(char::from));
+        }
+        Self { kind, bytes, excerpt }
+    }
+}
+
+/// What was wrong, with the example.
+impl Display for Mismatch {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { kind, got, expected, offset, .. } = self;
+        let alone = |f: &mut Formatter<'_>, what| write!(f, "{what}: {}", got.alone(*offset));
+        let expected = match (kind, expected) {
+            (MismatchKind::OtherMessage, _) => return alone(f, REPEATED),
+            (MismatchKind::Unasked, _) | (_, None) => return alone(f, "a message that nothing had asked for"),
+            (_, Some(expected)) => expected,
+        };
+        if *kind == MismatchKind::Type {
+            write!(f, "{} instead of {}, ", name(got.kind), name(expected.kind))?;
+        }
+        match (got.bytes, expected.bytes) {
+            (Some(bytes), awaited) if Some(bytes) == awaited => write!(f, "{}", length(bytes))?,
+            (Some(bytes), Some(awaited)) => write!(f, "{} instead of {}", length(bytes), units::count(awaited))?,
+            _ if *kind == MismatchKind::Type => return write!(f, "compressed and not inflated"),
+            _ => return write!(f, "compressed and not inflated: too short or too long to be the reply"),
+        }
+        match (got.excerpt == expected.excerpt, *offset) {
+            (true, _) if got.excerpt.is_empty() => Ok(()),
+            (true, _) => write!(f, ", beginning \"{}\" as awaited", got.excerpt),
+            (false, 0) => write!(f, ", beginning \"{}\" instead of \"{}\"", got.excerpt, expected.excerpt),
+            (false, offset) => write!(
+                f,
+                ", of which the first {} are right, then \"{}\" instead of \"{}\"",
+                units::count(offset),
+                got.excerpt,
+                expected.excerpt
+            ),
+        }
+    }
+}
+
+impl Glimpse {
+    /// A message that is held against no other one.
+    fn alone(&self, offset: u64) -> String {
+        let mut text = name(self.kind).to_owned();
+        if let Some(bytes) = self.bytes {
+            text += &format!(", {}", length(bytes));
+        }
+        match (self.excerpt.is_empty(), offset) {
+            (true, _) => {}
+            (false, 0) => text += &format!(", beginning \"{}\"", self.excerpt),
+            (false, offset) => text += &format!(", with \"{}\" after {}", self.excerpt, length(offset)),
+        }
+        text
+    }
+}
+
+fn name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Text => "text",
+        Kind::Binary => "binary",
+    }
+}
+
+fn length(bytes: u64) -> String {
+    if bytes == 1 { "1 byte".to_owned() } else { format!("{} bytes", units::count(bytes)) }
+}
+
+const REPEATED: &str = "the reply to a message that waited for none (repeated, late, or another connection's)";
+
+/// Bytes of a message that are shown: enough for the beginning of a sentence or of a JSON object.
+pub const EXCERPT_BYTES: usize = 32;
+
+/// Characters that they may take once they are escaped: two of them and some words are two lines of a terminal.
+const EXCERPT_CHARACTERS: usize = 48;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mismatch(kind: MismatchKind, got: &[u8], expected: Option<&[u8]>, offset: u64) -> Mismatch {
+        let glimpse = |kind, bytes: &[u8]| Glimpse::new(kind, Some(bytes.len() as u64), &bytes[offset as usize..]);
+        let of = if kind == MismatchKind::Type { Kind::Text } else { Kind::Binary };
+        let expected = expected.map(|bytes| glimpse(Kind::Binary, bytes));
+        Mismatch { kind, times: 1, got: glimpse(of, got), expected, offset }
+    }
+
+    #[test]
+    fn each_kind_is_a_sentence_with_its_example() {
+        use MismatchKind::{Content, Length, OtherMessage, Type, Unasked};
+        for (mismatch, sentence) in [
+            (mismatch(Type, b"ab", Some(b"ab"), 0), r#"text instead of binary, 2 bytes, beginning "ab" as awaited"#),
+            (
+                mismatch(Type, b"{\"ok\"}", Some(b"\xff\n"), 0),
+                r#"text instead of binary, 6 bytes instead of 2, beginning "{\"ok\"}" instead of "\xff\n""#,
+            ),
+            (
+                Mismatch { got: Glimpse::new(Kind::Binary, None, b""), ..mismatch(Length, b"", Some(b"ab"), 0) },
+                "compressed and not inflated: too short or too long to be the reply",
+            ),
+            (mismatch(Length, b"", Some(b"ab"), 0), r#"0 bytes instead of 2, beginning "" instead of "ab""#),
+            (
+                mismatch(Content, b"abXd", Some(b"abcd"), 2),
+                r#"4 bytes, of which the first 2 are right, then "Xd" instead of "cd""#,
+            ),
+            (
+                mismatch(OtherMessage, b"cd", None, 0),
+                "the reply to a message that waited for none (repeated, late, or another connection's): binary, 2 bytes, \
+                 beginning \"cd\"",
+            ),
+            (
+                mismatch(Unasked, b"hello", None, 0),
+                "a message that nothing had asked for: binary, 5 bytes, beginning \"hello\"",
+            ),
+        ] {
+            assert_eq!(mismatch.to_string(), sentence);
+        }
+    }
+
+    #[test]
+    fn an_excerpt_is_bounded_in_bytes_and_once_it_is_escaped() {
+        assert_eq!(Glimpse::new(Kind::Text, None, &[b'x'; 1000]).excerpt, "x".repeat(EXCERPT_BYTES));
+        assert_eq!(Glimpse::new(Kind::Text, None, &[0; 1000]).excerpt, r"\x00".repeat(EXCERPT_CHARACTERS / 4));
+    }
+
+    #[test]
+    fn the_first_example_of_a_kind_stays_and_the_others_are_counted() {
+        use MismatchKind::{Length, Type, Unasked};
+        let mut all = Mismatches::default();
+        all.count(Unasked, || mismatch(Unasked, b"first", None, 0));
+        all.count(Unasked, || unreachable!("one example is enough"));
+        let mut other = Mismatches::default();
+        for kind in [Unasked, Length, Type] {
+            other.count(kind, || mismatch(kind, b"second", Some(b"x"), 0));
+        }
+        all.merge(other);
+        let seen: Vec<_> = all.iter().map(|m| (m.kind, m.times, m.got.excerpt.as_str())).collect();
+        assert_eq!(seen, [(Type, 1, "second"), (Length, 1, "second"), (Unasked, 3, "first")]);
+    }
+}
