@@ -16,6 +16,7 @@ mod connect;
 pub mod conversion;
 pub mod cores;
 pub mod environment;
+mod failures;
 mod flight;
 pub mod gate;
 pub mod interrupt;

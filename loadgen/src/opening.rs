@@ -1,6 +1,5 @@
 //! A worker's connections, opened before its lane starts: at the plan's rate, a bounded number at a time.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -12,6 +11,7 @@ use tokio::task::{JoinSet, LocalSet};
 
 use crate::clock::nanoseconds;
 use crate::connect::{self, ConnectError, Connection};
+use crate::failures::{self, Failures};
 use crate::plan::Connect;
 use crate::progress::Live;
 use crate::recorder::histogram;
@@ -45,9 +45,6 @@ pub struct Opened {
     pub failures: Failures,
 }
 
-/// What went wrong, and how often.
-pub type Failures = BTreeMap<String, u64>;
-
 /// Opens a worker's share. Gives up early when it is interrupted, or when [`HOPELESS`] attempts have failed and none has
 /// succeeded.
 ///
@@ -65,7 +62,7 @@ async fn open_share(share: &Share<'_>, interrupted: &AtomicBool, live: &Live) ->
     let how = Rc::new(share.how.clone());
     let sources = &share.how.source_ips;
     let began = Instant::now();
-    let mut opened = Opened { connections: Vec::new(), connect: histogram(), failures: BTreeMap::new() };
+    let mut opened = Opened { connections: Vec::new(), connect: histogram(), failures: Failures::new() };
     let mut failed = 0;
     let mut attempts = JoinSet::new();
     let mut next = 0;
@@ -93,7 +90,7 @@ async fn open_share(share: &Share<'_>, interrupted: &AtomicBool, live: &Live) ->
                 }
                 Err(error) => {
                     failed += 1;
-                    *opened.failures.entry(error.to_string()).or_default() += 1;
+                    failures::add(&mut opened.failures, &error.to_string(), 1);
                     live.failed.fetch_add(1, Ordering::Relaxed);
                 }
             },

@@ -1,7 +1,6 @@
 //! A session: connections to one server, opened by their workers and kept open over one phase of load or many. This
 //! thread starts each phase for all workers at once, collects what they record and merges it into [`Measured`].
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, Scope, ScopedJoinHandle};
@@ -11,10 +10,10 @@ use hdrhistogram::Histogram;
 
 use crate::clock::{Clock, nanoseconds};
 use crate::collector::add;
+use crate::failures::{self, Failures};
 use crate::lane::Outcome;
 use crate::ledger::{End, Exchange, Phases};
 use crate::measured::{Agreements, Connections, Measured, Usage, agree};
-use crate::opening::Failures;
 use crate::plan::{Plan, Stop};
 use crate::progress::{Live, Phase};
 use crate::recorder::{Interval, histogram};
@@ -188,7 +187,7 @@ fn gather(opened: &mpsc::Receiver<worker::Report>, workers: usize, show: &mut dy
         established: vec![0; workers],
         agreements: Agreements::new(),
         connect: histogram(),
-        failures: BTreeMap::new(),
+        failures: Failures::new(),
     };
     loop {
         match opened.recv_timeout(SHOW_EVERY) {
@@ -197,7 +196,7 @@ fn gather(opened: &mpsc::Receiver<worker::Report>, workers: usize, show: &mut dy
                 report.agreements.iter().for_each(|&(agreed, count)| agree(&mut all.agreements, agreed, count));
                 add(&mut all.connect, &report.connect);
                 for (why, times) in report.failures {
-                    *all.failures.entry(why).or_default() += times;
+                    failures::add(&mut all.failures, &why, times);
                 }
             }
             Err(RecvTimeoutError::Timeout) => show(Phase::Connecting),
@@ -251,7 +250,7 @@ fn merge(measured: &mut Measured, outcome: Outcome) {
     measured.over_backlog += outcome.over_backlog;
     measured.worker_busy.push(outcome.busy);
     for (why, times) in outcome.failures {
-        *measured.failures.entry(why).or_default() += times;
+        failures::add(&mut measured.failures, &why, times);
     }
 }
 

@@ -12,11 +12,12 @@ use rustix::thread::set_current_timer_slack;
 
 use crate::clock::Clock;
 use crate::cores::Cores;
+use crate::failures::Failures;
 use crate::lane::{self, Orders, Outcome, Pace};
 use crate::ledger::{Exchange, Phases};
 use crate::lines::Lines;
 use crate::measured::{Agreements, agree};
-use crate::opening::{self, Failures, Opened, Share};
+use crate::opening::{self, Opened, Share};
 use crate::payload::Corpus;
 use crate::plan::{Load, Plan, Rate};
 use crate::progress::Live;
