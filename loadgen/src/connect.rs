@@ -1,7 +1,6 @@
 //! Opening connections: TCP by tokio, the WebSocket handshake by hyper, checked as RFC 6455, 4.1 asks of a client.
 
-use std::io;
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -12,9 +11,10 @@ use hyper::header::{self, HeaderMap, HeaderName};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use sha1::{Digest, Sha1};
-use tokio::net::TcpSocket;
+use tokio::time::timeout_at;
 use wire::deflate::Agreed;
 
+use crate::addresses::{Addresses, NoAddress, deadline_after};
 use crate::plan::{Connect, Demand};
 use crate::url::Url;
 
@@ -22,21 +22,8 @@ use crate::url::Url;
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// TCP.
-    #[error("cannot connect to {address}: {source}")]
-    Tcp {
-        /// The server's address.
-        address: SocketAddr,
-        /// The cause.
-        source: io::Error,
-    },
-    /// The address that was to be connected from.
-    #[error("--source-ip {ip}: {source}")]
-    SourceIp {
-        /// The local address.
-        ip: IpAddr,
-        /// The cause.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Tcp(#[from] NoAddress),
     /// HTTP.
     #[error("the WebSocket handshake failed: {0}")]
     Http(#[from] hyper::Error),
@@ -64,45 +51,31 @@ pub enum ConnectError {
 pub struct Connection {
     /// Its socket.
     pub stream: TcpStream,
+    /// Which of the server's addresses it goes to.
+    pub address: SocketAddr,
     /// The bytes that came right behind the handshake.
     pub read_ahead: Vec<u8>,
     /// What was agreed on permessage-deflate, if it was.
     pub deflate: Option<Agreed>,
 }
 
-/// Opens one connection.
+/// Opens the connection of this `number` within `how.timeout`.
 ///
 /// # Errors
 /// Says what went wrong, and with which address.
-pub async fn open(
-    url: &Url,
+pub async fn open(url: &Url, addresses: &Addresses, number: usize, how: &Connect) -> Result<Connection, ConnectError> {
+    let deadline = deadline_after(how.timeout);
+    let (stream, address) = addresses.connect(number, how.timeout).await?;
+    let answered = timeout_at(deadline, handshake(stream, address, url, how)).await;
+    answered.map_err(|_| ConnectError::Timeout(how.timeout))?
+}
+
+async fn handshake(
+    stream: tokio::net::TcpStream,
     address: SocketAddr,
-    source_ip: Option<IpAddr>,
+    url: &Url,
     how: &Connect,
 ) -> Result<Connection, ConnectError> {
-    tokio::time::timeout(how.timeout, async {
-        let stream = connect(address, source_ip, how).await?;
-        handshake(stream, url, how).await
-    })
-    .await
-    .map_err(|_| ConnectError::Timeout(how.timeout))?
-}
-
-async fn connect(
-    address: SocketAddr,
-    source_ip: Option<IpAddr>,
-    how: &Connect,
-) -> Result<tokio::net::TcpStream, ConnectError> {
-    let tcp = |source| ConnectError::Tcp { address, source };
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.map_err(tcp)?;
-    if let Some(ip) = source_ip {
-        socket.bind(SocketAddr::new(ip, 0)).map_err(|source| ConnectError::SourceIp { ip, source })?;
-    }
-    socket.set_nodelay(how.tcp_nodelay).map_err(tcp)?;
-    socket.connect(address).await.map_err(tcp)
-}
-
-async fn handshake(stream: tokio::net::TcpStream, url: &Url, how: &Connect) -> Result<Connection, ConnectError> {
     let key = fastwebsockets::handshake::generate_key();
     // fastwebsockets' own client handshake prints to stderr when a connection fails, and it does not check the key.
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
@@ -124,12 +97,8 @@ async fn handshake(stream: tokio::net::TcpStream, url: &Url, how: &Connect) -> R
         .downcast::<TokioIo<tokio::net::TcpStream>>()
         .map_err(|_| ConnectError::Handshake("the upgraded connection is not the TCP stream it began as".into()))?;
     let stream = parts.io.into_inner();
-    let address = stream.peer_addr();
-    let stream = stream.into_std().map_err(|source| match address {
-        Ok(address) => ConnectError::Tcp { address, source },
-        Err(_) => ConnectError::Handshake(source.to_string()),
-    })?;
-    Ok(Connection { stream, read_ahead: parts.read_buf.to_vec(), deflate })
+    let stream = stream.into_std().map_err(|error| ConnectError::Handshake(error.to_string()))?;
+    Ok(Connection { stream, address, read_ahead: parts.read_buf.to_vec(), deflate })
 }
 
 fn request(url: &Url, how: &Connect, key: &str) -> Request<Empty<Bytes>> {

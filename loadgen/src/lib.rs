@@ -5,6 +5,7 @@
 //! messages of every connection in a `flight` and its books in a `ledger`; [`run::measure`] merges what they record into
 //! [`measured::Measured`].
 
+pub mod addresses;
 pub mod app;
 pub mod baseline;
 pub mod cli;

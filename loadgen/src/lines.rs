@@ -48,7 +48,7 @@ impl Lines {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let mut early = Vec::new();
         let mut all = Vec::with_capacity(connections.len());
-        for (index, Connection { stream, read_ahead, deflate }) in connections.into_iter().enumerate() {
+        for (index, Connection { stream, read_ahead, deflate, .. }) in connections.into_iter().enumerate() {
             stream.set_nonblocking(true)?;
             epoll::add(&epoll, &stream, EventData::new_u64(index as u64), EventFlags::IN)?;
             // Each connection starts elsewhere in the cycle, so that a reply sent to the wrong connection shows.

@@ -1,6 +1,7 @@
 //! What a run measured, merged over its workers and before any judgement: the one input of [`crate::report`].
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use hdrhistogram::Histogram;
@@ -52,6 +53,8 @@ pub struct Measured {
     pub checks: Checks,
     /// What was agreed on permessage-deflate.
     pub agreements: Agreements,
+    /// The server's addresses, and how many connections each took.
+    pub addresses: BTreeMap<SocketAddr, u64>,
     /// What went wrong, and how often.
     pub failures: BTreeMap<String, u64>,
     /// Messages that an open loop's backlog bound refused.
@@ -87,6 +90,7 @@ impl Measured {
             traffic: Traffic::default(),
             checks: Checks::default(),
             agreements: Agreements::new(),
+            addresses: BTreeMap::new(),
             failures: BTreeMap::new(),
             over_backlog: 0,
             worker_busy: Vec::new(),

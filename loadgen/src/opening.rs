@@ -1,7 +1,6 @@
 //! A worker's connections, opened before its lane starts: at the plan's rate, a bounded number at a time.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -9,6 +8,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use tokio::task::{JoinSet, LocalSet};
 
+use crate::addresses::Addresses;
 use crate::clock::nanoseconds;
 use crate::connect::{self, ConnectError, Connection};
 use crate::failures::{self, Failures};
@@ -22,8 +22,8 @@ use crate::url::Url;
 pub struct Share<'a> {
     /// Where to.
     pub url: &'a Url,
-    /// The addresses of its host, tried in this order.
-    pub addresses: &'a [SocketAddr],
+    /// The addresses of its host.
+    pub addresses: &'a Addresses,
     /// How.
     pub how: &'a Connect,
     /// How many.
@@ -58,9 +58,7 @@ pub fn open_all(share: &Share<'_>, interrupted: &AtomicBool, live: &Live) -> io:
 
 async fn open_share(share: &Share<'_>, interrupted: &AtomicBool, live: &Live) -> Opened {
     let url = Rc::new(share.url.clone());
-    let addresses: Rc<[SocketAddr]> = share.addresses.into();
     let how = Rc::new(share.how.clone());
-    let sources = &share.how.source_ips;
     let began = Instant::now();
     let mut opened = Opened { connections: Vec::new(), connect: histogram(), failures: Failures::new() };
     let mut failed = 0;
@@ -74,9 +72,11 @@ async fn open_share(share: &Share<'_>, interrupted: &AtomicBool, live: &Live) ->
         }
         let due = share.rate.map(|rate| began + Duration::from_secs_f64((f64::from(next) / rate).min(NEVER_S)));
         let ready = due.is_none_or(|due| Instant::now() >= due);
-        if more && ready && attempts.len() < AT_ONCE {
-            let source = (!sources.is_empty()).then(|| sources[(share.first + next) as usize % sources.len()]);
-            attempts.spawn_local(attempt(url.clone(), addresses.clone(), source, how.clone()));
+        // Of several addresses the first attempt finds one that answers, so that the others need not.
+        let finding = opened.connections.is_empty() && failed == 0 && share.addresses.undecided();
+        if more && ready && attempts.len() < if finding { 1 } else { AT_ONCE } {
+            let number = (share.first + next) as usize;
+            attempts.spawn_local(attempt(url.clone(), share.addresses.clone(), number, how.clone()));
             next += 1;
             continue;
         }
@@ -99,22 +99,16 @@ async fn open_share(share: &Share<'_>, interrupted: &AtomicBool, live: &Live) ->
     }
 }
 
-/// Opens one connection to the first address that takes it.
+/// Opens one connection.
 async fn attempt(
     url: Rc<Url>,
-    addresses: Rc<[SocketAddr]>,
-    source: Option<IpAddr>,
+    addresses: Addresses,
+    number: usize,
     how: Rc<Connect>,
 ) -> Result<(Connection, Duration), ConnectError> {
     let began = Instant::now();
-    let mut result = Err(ConnectError::Handshake("the host has no address".into()));
-    for &address in addresses.iter() {
-        result = connect::open(&url, address, source, &how).await;
-        if !matches!(result, Err(ConnectError::Tcp { .. })) {
-            break;
-        }
-    }
-    result.map(|connection| (connection, began.elapsed()))
+    let connection = connect::open(&url, &addresses, number, &how).await?;
+    Ok((connection, began.elapsed()))
 }
 
 /// Handshakes that a worker has under way at once: enough to keep a server busy, well under the 1,024 that a listener's

@@ -77,6 +77,9 @@ pub struct Report {
     pub intervals: Vec<IntervalReport>,
     /// What became of the connections.
     pub connections: Connections,
+    /// The server's addresses, and how many connections each took.
+    #[serde(default)]
+    pub addresses: BTreeMap<String, u64>,
     /// What became of the messages.
     pub messages: Messages,
     /// How the replies were verified.
@@ -242,6 +245,7 @@ impl Report {
             saturated: measured.saturated,
             intervals: measured.intervals.iter().map(IntervalReport::from).collect(),
             connections: measured.connections,
+            addresses: measured.addresses.iter().map(|(address, count)| (address.to_string(), *count)).collect(),
             messages: measured.messages,
             verification: Verification::of(plan, measured),
             wire: Wire::of(measured),

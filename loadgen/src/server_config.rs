@@ -1,6 +1,5 @@
 //! What a server says of its own configuration: the JSON at `/config`, if it serves any, goes into the report.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,18 +7,18 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper::header::HOST;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
+use crate::addresses::Addresses;
 use crate::url::Url;
 
 /// The server's configuration; `None` where it serves none, or none in time.
-pub fn fetch(url: &Url, addresses: &[SocketAddr]) -> Option<serde_json::Value> {
+pub fn fetch(url: &Url, addresses: &Addresses) -> Option<serde_json::Value> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     runtime.block_on(async { tokio::time::timeout(TIMEOUT, get(url, addresses)).await.ok().flatten() })
 }
 
-async fn get(url: &Url, addresses: &[SocketAddr]) -> Option<serde_json::Value> {
-    let stream = TcpStream::connect(addresses).await.ok()?;
+async fn get(url: &Url, addresses: &Addresses) -> Option<serde_json::Value> {
+    let (stream, _) = addresses.connect(0, TIMEOUT).await.ok()?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
     let request = Request::get("/config").header(HOST, url.authority()).body(Empty::<Bytes>::new()).ok()?;
     let answer = async {

@@ -1,6 +1,8 @@
 //! A session: connections to one server, opened by their workers and kept open over one phase of load or many. This
 //! thread starts each phase for all workers at once, collects what they record and merges it into [`Measured`].
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, Scope, ScopedJoinHandle};
@@ -67,6 +69,7 @@ struct Opened {
     agreements: Agreements,
     connect: Histogram<u64>,
     failures: Failures,
+    addresses: BTreeMap<SocketAddr, u64>,
 }
 
 impl<'a, 'scope> Session<'a, 'scope> {
@@ -152,6 +155,7 @@ impl<'a, 'scope> Session<'a, 'scope> {
         measured.interrupted = self.interrupted.load(Ordering::Relaxed);
         measured.failures.clone_from(&self.opened.failures);
         measured.agreements.clone_from(&self.opened.agreements);
+        measured.addresses.clone_from(&self.opened.addresses);
         measured.server = server;
         let last = outcomes.iter().map(|outcome| outcome.last_in_window).max().unwrap_or(begin);
         measured.last_reply_after = Duration::from_nanos(last.saturating_sub(begin));
@@ -188,6 +192,7 @@ fn gather(opened: &mpsc::Receiver<worker::Report>, workers: usize, show: &mut dy
         agreements: Agreements::new(),
         connect: histogram(),
         failures: Failures::new(),
+        addresses: BTreeMap::new(),
     };
     loop {
         match opened.recv_timeout(SHOW_EVERY) {
@@ -195,6 +200,9 @@ fn gather(opened: &mpsc::Receiver<worker::Report>, workers: usize, show: &mut dy
                 all.established[report.worker] = report.established;
                 report.agreements.iter().for_each(|&(agreed, count)| agree(&mut all.agreements, agreed, count));
                 add(&mut all.connect, &report.connect);
+                for (address, connections) in report.addresses {
+                    *all.addresses.entry(address).or_default() += connections;
+                }
                 for (why, times) in report.failures {
                     failures::add(&mut all.failures, &why, times);
                 }

@@ -107,6 +107,9 @@ fn append(all: &mut Report, part: Report, number: usize) -> Result<(), MergeErro
     sum.established += other.established;
     sum.failed += other.failed;
     sum.dropped += other.dropped;
+    for (address, connections) in part.addresses {
+        *all.addresses.entry(address).or_default() += connections;
+    }
     all.messages += part.messages;
     all.wire += part.wire;
     all.verification += part.verification;

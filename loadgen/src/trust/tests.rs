@@ -51,6 +51,7 @@ fn fine() -> Measured {
         traffic: Default::default(),
         checks: Default::default(),
         agreements: Default::default(),
+        addresses: Default::default(),
         failures: Default::default(),
         over_backlog: 0,
         worker_busy: vec![0.3, 0.4],
