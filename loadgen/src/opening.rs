@@ -123,3 +123,39 @@ const NEVER_S: f64 = 1e9;
 
 /// How often an interruption is looked for.
 const INTERRUPTION_POLL: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::addresses::race::tests::{addresses, deaf};
+    use crate::connect::tests::{RIGHT, answer_all};
+    use crate::plan::tests::plan;
+
+    #[test]
+    fn only_the_first_connection_waits_for_an_address_that_keeps_quiet() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let _deaf = deaf("127.0.0.2", address.port());
+        answer_all(listener, RIGHT);
+        let mut how = plan().connect;
+        how.timeout = Duration::from_secs(60);
+        let share = Share {
+            url: &Url::at(address),
+            addresses: &addresses(&["127.0.0.2", "127.0.0.1"], address.port()),
+            how: &how,
+            connections: 20,
+            first: 0,
+            rate: None,
+        };
+        let opened = open_all(&share, &AtomicBool::new(false), &Live::default()).unwrap();
+        assert_eq!((opened.connections.len(), opened.failures), (20, Failures::new()));
+        assert!(opened.connections.iter().all(|connection| connection.address == address));
+        // Had they all begun at once, each would have waited for the quiet one as long as an address may take.
+        let first = Duration::from_nanos(opened.connect.max());
+        assert!(first >= Duration::from_millis(250), "{first:?}");
+        let quickest = Duration::from_nanos(opened.connect.min());
+        assert!(quickest < Duration::from_millis(250), "{quickest:?}");
+    }
+}
