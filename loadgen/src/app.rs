@@ -12,6 +12,7 @@ use std::{fs, str};
 
 use anyhow::{Context as _, bail};
 
+use crate::addresses::Addresses;
 use crate::baseline::{BaselineError, Request};
 use crate::cli::{self, Invocation};
 use crate::compare::CompareError;
@@ -135,6 +136,7 @@ fn round(rate: f64) -> f64 {
 /// A server that is ready, and what it takes to measure it.
 struct Bench {
     server: Server,
+    addresses: Addresses,
     /// What the report calls it.
     target: String,
     server_pids: Vec<i32>,
@@ -153,7 +155,7 @@ impl Bench {
         let (server_cores, worker_cores) = cores.split();
         let server = Server::start(spec, &server_cores, interrupt.flag())?;
         interrupt.stops_with_it(server.pid().into_iter().collect());
-        let addresses = server.url().resolve().unwrap_or_default();
+        let addresses = Addresses::find(server.url(), &plan.connect, interrupt.flag()).map_err(RunError::from)?;
         let target = match spec {
             Spec::Url(url) => url.to_string(),
             Spec::Embedded(_) | Spec::Command(_) => format!("{spec} at {}", server.url()),
@@ -161,7 +163,7 @@ impl Bench {
         let server_pids = resources::of_server(server.pid(), &addresses);
         let apart = !matches!(spec, Spec::Url(_)) && cores.count() > 1;
         let worker_cores = apart.then_some(worker_cores);
-        Ok(Self { server, target, server_pids, corpus, worker_cores, interrupt })
+        Ok(Self { server, addresses, target, server_pids, corpus, worker_cores, interrupt })
     }
 
     fn run(&self, name: &str, plan: &Plan, abort_on: &[Threshold], quiet: bool) -> Result<Report, RunError> {
@@ -169,6 +171,7 @@ impl Bench {
         let mut progress = Progress::new(plan, quiet);
         let world = World {
             url: self.server.url(),
+            addresses: &self.addresses,
             server_pids: &self.server_pids,
             corpus: &self.corpus,
             cores: self.worker_cores.as_ref(),
@@ -186,7 +189,7 @@ impl Bench {
     }
 
     fn server_config(&self, plan: &Plan) -> Option<serde_json::Value> {
-        server_config::fetch(self.server.url(), &self.server.url().resolve().ok()?, &plan.connect)
+        server_config::fetch(self.server.url(), &self.addresses, &plan.connect)
     }
 
     fn environment(&self, plan: &Plan, server_config: Option<serde_json::Value>) -> Environment {

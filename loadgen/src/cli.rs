@@ -242,7 +242,7 @@ struct ConnectArgs {
     /// Connections opened per second over all threads [default: as fast as they go]
     #[arg(long, value_name = "R")]
     connect_rate: Option<Rate>,
-    /// The longest one connection may take to open, handshake included
+    /// The longest one connection may take to open, handshake included; also the longest to resolve the host's name
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = values::positive_duration)]
     connect_timeout: Duration,
     /// An additional header of the handshake; repeatable. Host replaces the URL's. Values are kept out of reports
@@ -254,7 +254,8 @@ struct ConnectArgs {
     /// TCP_NODELAY on the connections
     #[arg(long, value_name = "ON|OFF", default_value = "on")]
     tcp_nodelay: Switch,
-    /// A local address to connect from; repeatable, taken in turn, since one has 64k ports at most
+    /// A local address to connect from, to the server's addresses of its family; repeatable, taken in turn, since one has
+    /// 64k ports at most
     #[arg(long = "source-ip", value_name = "IP")]
     source_ips: Vec<IpAddr>,
     #[command(flatten)]

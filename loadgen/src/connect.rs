@@ -1,53 +1,96 @@
 //! Opening connections: TCP by tokio, the WebSocket handshake by hyper, checked as RFC 6455, 4.1 asks of a client.
 
-use std::io;
-use std::net::{IpAddr, SocketAddr, TcpStream};
+mod came;
+mod refusal;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::error::Error as _;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::Empty;
+use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName};
+use hyper::upgrade::Upgraded;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use sha1::{Digest, Sha1};
-use tokio::net::TcpSocket;
+use tokio::time::{Instant, timeout_at};
 use wire::deflate::Agreed;
 
+use crate::addresses::{Addresses, NoAddress, deadline_after};
 use crate::plan::{Connect, Demand};
 use crate::server_config;
 use crate::url::Url;
+use came::{Came, Tap};
+use refusal::Query;
 
-/// Why a connection could not be opened.
+/// Why a connection could not be opened. What stands behind the first `": "` is a detail (see [`crate::failures`]).
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// TCP.
-    #[error("cannot connect to {address}: {source}")]
-    Tcp {
-        /// The server's address.
-        address: SocketAddr,
-        /// The cause.
-        source: io::Error,
-    },
-    /// The address that was to be connected from.
-    #[error("--source-ip {ip}: {source}")]
-    SourceIp {
-        /// The local address.
-        ip: IpAddr,
-        /// The cause.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Tcp(#[from] NoAddress),
     /// HTTP.
-    #[error("the WebSocket handshake failed: {0}")]
-    Http(#[from] hyper::Error),
+    #[error("the WebSocket handshake failed: {}", chain(.0))]
+    Http(hyper::Error),
+    /// Nothing came.
+    #[error(
+        "the server took the connection and sent nothing within {}: \
+         it is too busy (--connect-rate, --connect-timeout), or its port is not for HTTP",
+        humantime::format_duration(*.0)
+    )]
+    Silent(Duration),
+    /// Not all of an answer came.
+    #[error("the server's answer did not come whole within {}: it began with {began}", humantime::format_duration(*.after))]
+    Unfinished {
+        /// The limit.
+        after: Duration,
+        /// How it began.
+        began: String,
+    },
+    /// The server ended the connection before it sent anything.
+    #[error(
+        "the server {how} the connection without an answer to the handshake: its port may be for TLS (wss://), or not for HTTP"
+    )]
+    Ended {
+        /// Closed or reset.
+        how: &'static str,
+    },
+    /// It ended it in the middle.
+    #[error("the server ended the connection in the middle of its answer to the handshake: it began with {began}")]
+    CutShort {
+        /// How it began.
+        began: String,
+    },
+    /// The answer is no HTTP/1.
+    #[error("the server did not answer in HTTP/1.1: it sent {what}")]
+    Foreign {
+        /// What it is instead.
+        what: String,
+    },
+    /// The answer is HTTP/1, but wrong.
+    #[error("the server's answer is no valid HTTP: {}; it began with {began}", chain(.source))]
+    Malformed {
+        /// The cause.
+        source: hyper::Error,
+        /// How it began.
+        began: String,
+    },
+    /// Its head is too large.
+    #[error("the head of the server's answer is too large: over {MOST_HEAD_BYTES} bytes or 100 headers")]
+    TooLarge,
     /// An answer other than 101.
-    #[error("the server answered {status} to the WebSocket handshake{}", if body.is_empty() { String::new() } else { format!(": {body}") })]
+    #[error("the server answered {status} to the WebSocket handshake{words}")]
     Refused {
         /// The HTTP status.
         status: StatusCode,
-        /// The beginning of the answer's body.
-        body: String,
+        /// What else it says.
+        words: String,
     },
     /// A 101 without permessage-deflate.
     #[error("the server declined permessage-deflate; --permessage-deflate=prefer goes on without it")]
@@ -55,9 +98,6 @@ pub enum ConnectError {
     /// A 101 that is no WebSocket handshake.
     #[error("the server's handshake is wrong: {0}")]
     Handshake(String),
-    /// It took too long.
-    #[error("no connection within {}", humantime::format_duration(*.0))]
-    Timeout(Duration),
 }
 
 /// An open connection.
@@ -65,6 +105,8 @@ pub enum ConnectError {
 pub struct Connection {
     /// Its socket.
     pub stream: TcpStream,
+    /// Which of the server's addresses it goes to.
+    pub address: SocketAddr,
     /// The bytes that came right behind the handshake.
     pub read_ahead: Vec<u8>,
     /// What was agreed on permessage-deflate, if it was.
@@ -73,67 +115,78 @@ pub struct Connection {
     pub is_fathom: bool,
 }
 
-/// Opens one connection.
+/// Opens the connection of this `number` within `how.timeout`.
 ///
 /// # Errors
 /// Says what went wrong, and with which address.
-pub async fn open(
-    url: &Url,
-    address: SocketAddr,
-    source_ip: Option<IpAddr>,
-    how: &Connect,
-) -> Result<Connection, ConnectError> {
-    tokio::time::timeout(how.timeout, async {
-        let stream = connect(address, source_ip, how).await?;
-        handshake(stream, url, how).await
-    })
-    .await
-    .map_err(|_| ConnectError::Timeout(how.timeout))?
+pub async fn open(url: &Url, addresses: &Addresses, number: usize, how: &Connect) -> Result<Connection, ConnectError> {
+    let deadline = deadline_after(how.timeout);
+    let (stream, address) = addresses.connect(number, how.timeout).await?;
+    let (stream, came) = Tap::new(stream);
+    let query = Query::of(url);
+    let (upgraded, deflate, is_fathom) = handshake(stream, url, how, deadline).await.map_err(|failed| {
+        let came = Came::by_now(&came);
+        match failed {
+            Failed::Known(error) => error,
+            Failed::Http(error) => came.explain(error, &query),
+            Failed::Late if came.is_empty() => ConnectError::Silent(how.timeout),
+            Failed::Late => ConnectError::Unfinished { after: how.timeout, began: came.words(&query) },
+        }
+    })?;
+    let parts = upgraded
+        .downcast::<TokioIo<Tap>>()
+        .map_err(|_| ConnectError::Handshake("the upgraded connection is not the TCP stream it began as".into()))?;
+    let stream = parts.io.into_inner().into_stream().into_std();
+    let stream = stream.map_err(|error| ConnectError::Handshake(error.to_string()))?;
+    Ok(Connection { stream, address, read_ahead: parts.read_buf.to_vec(), deflate, is_fathom })
 }
 
-async fn connect(
-    address: SocketAddr,
-    source_ip: Option<IpAddr>,
-    how: &Connect,
-) -> Result<tokio::net::TcpStream, ConnectError> {
-    let tcp = |source| ConnectError::Tcp { address, source };
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.map_err(tcp)?;
-    if let Some(ip) = source_ip {
-        socket.bind(SocketAddr::new(ip, 0)).map_err(|source| ConnectError::SourceIp { ip, source })?;
+/// Why there is no handshake, as far as the exchange itself can tell.
+enum Failed {
+    Known(ConnectError),
+    Http(hyper::Error),
+    Late,
+}
+
+impl From<ConnectError> for Failed {
+    fn from(error: ConnectError) -> Self {
+        Self::Known(error)
     }
-    socket.set_nodelay(how.tcp_nodelay).map_err(tcp)?;
-    socket.connect(address).await.map_err(tcp)
 }
 
-async fn handshake(stream: tokio::net::TcpStream, url: &Url, how: &Connect) -> Result<Connection, ConnectError> {
+async fn handshake(
+    stream: Tap,
+    url: &Url,
+    how: &Connect,
+    deadline: Instant,
+) -> Result<(Upgraded, Option<Agreed>, bool), Failed> {
     let key = fastwebsockets::handshake::generate_key();
     // fastwebsockets' own client handshake prints to stderr when a connection fails, and it does not check the key.
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let mut client = hyper::client::conn::http1::Builder::new();
+    let client = client.max_buf_size(MOST_HEAD_BYTES).handshake(TokioIo::new(stream));
+    let (mut sender, connection) = client.await.map_err(Failed::Http)?;
     let connection = connection.with_upgrades();
     let exchange = async {
-        let response = sender.send_request(request(url, how, &key)).await?;
-        let is_fathom = server_config::is_fathom(response.headers());
-        accept(response, how, &key).await.map(|(upgraded, deflate)| (upgraded, deflate, is_fathom))
+        // An answer that has begun is not given up for the sake of its body.
+        let answer = timeout_at(deadline, sender.send_request(request(url, how, &key))).await;
+        let answer = answer.map_err(|_| Failed::Late)?.map_err(Failed::Http)?;
+        let is_fathom = server_config::is_fathom(answer.headers());
+        accept(answer, url, how, &key).await.map(|(upgraded, deflate)| (upgraded, deflate, is_fathom))
     };
     tokio::pin!(connection, exchange);
-    let mut open = true;
-    let (upgraded, deflate, is_fathom) = loop {
+    let mut ended = None;
+    let result = loop {
         tokio::select! {
-            upgraded = &mut exchange => break upgraded?,
-            // Its error, if any, reaches the exchange too.
-            _ = &mut connection, if open => open = false,
+            biased;
+            end = &mut connection, if ended.is_none() => ended = Some(end),
+            result = &mut exchange => break result,
         }
     };
-    let parts = upgraded
-        .downcast::<TokioIo<tokio::net::TcpStream>>()
-        .map_err(|_| ConnectError::Handshake("the upgraded connection is not the TCP stream it began as".into()))?;
-    let stream = parts.io.into_inner();
-    let address = stream.peer_addr();
-    let stream = stream.into_std().map_err(|source| match address {
-        Ok(address) => ConnectError::Tcp { address, source },
-        Err(_) => ConnectError::Handshake(source.to_string()),
-    })?;
-    Ok(Connection { stream, read_ahead: parts.read_buf.to_vec(), deflate, is_fathom })
+    match (result, ended) {
+        // The exchange knows only that it was given up.
+        (Err(Failed::Http(error)), Some(Err(cause))) if error.is_canceled() => Err(Failed::Http(cause)),
+        (result, _) => result,
+    }
 }
 
 fn request(url: &Url, how: &Connect, key: &str) -> Request<Empty<Bytes>> {
@@ -160,16 +213,18 @@ fn request(url: &Url, how: &Connect, key: &str) -> Request<Empty<Bytes>> {
 
 /// Checks the server's answer (RFC 6455, 4.1) and takes the connection over.
 async fn accept(
-    mut response: Response<hyper::body::Incoming>,
+    mut response: Response<Incoming>,
+    url: &Url,
     how: &Connect,
     key: &str,
-) -> Result<(hyper::upgrade::Upgraded, Option<Agreed>), ConnectError> {
-    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        let status = response.status();
-        return Err(ConnectError::Refused { status, body: beginning(response).await });
+) -> Result<(Upgraded, Option<Agreed>), Failed> {
+    let status = response.status();
+    if status != StatusCode::SWITCHING_PROTOCOLS {
+        let words = refusal::words(response, &Query::of(url)).await;
+        return Err(ConnectError::Refused { status, words }.into());
     }
     let headers = response.headers();
-    let wrong = |what: String| Err(ConnectError::Handshake(what));
+    let wrong = |what: String| Err(ConnectError::Handshake(what).into());
     if !lists(headers, header::UPGRADE, "websocket") {
         return wrong("no 'Upgrade: websocket'".into());
     }
@@ -177,9 +232,11 @@ async fn accept(
         return wrong("no 'Connection: Upgrade'".into());
     }
     let digest = Sha1::new().chain_update(key).chain_update(ACCEPT_GUID).finalize();
-    if headers.get(header::SEC_WEBSOCKET_ACCEPT).map(|value| value.as_bytes()) != Some(BASE64.encode(digest).as_bytes())
-    {
-        return wrong("Sec-WebSocket-Accept does not answer the key".into());
+    let Some(accept) = headers.get(header::SEC_WEBSOCKET_ACCEPT) else {
+        return wrong("no Sec-WebSocket-Accept, so it is no WebSocket server's".into());
+    };
+    if accept.as_bytes() != BASE64.encode(digest).as_bytes() {
+        return wrong("its Sec-WebSocket-Accept is not the one for the key that was sent".into());
     }
     let deflate = extensions(headers, how)?;
     if let Some(chosen) = headers.get(header::SEC_WEBSOCKET_PROTOCOL) {
@@ -189,7 +246,7 @@ async fn accept(
     } else if !how.subprotocols.is_empty() {
         return wrong(format!("it chose none of the subprotocols {:?}", how.subprotocols));
     }
-    Ok((hyper::upgrade::on(&mut response).await?, deflate))
+    Ok((hyper::upgrade::on(&mut response).await.map_err(Failed::Http)?, deflate))
 }
 
 /// What the server made of the offer (RFC 6455, 9.1).
@@ -222,15 +279,20 @@ fn lists(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
         .any(|value| value.trim().eq_ignore_ascii_case(token))
 }
 
-/// The first line of a short answer's body, for the error message.
-async fn beginning(response: Response<hyper::body::Incoming>) -> String {
-    let body = http_body_util::Limited::new(response.into_body(), REFUSAL_BYTES);
-    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    String::from_utf8_lossy(&body).lines().next().unwrap_or_default().trim().to_owned()
+/// The error and its causes, since hyper's own names the step only.
+fn chain(error: &hyper::Error) -> String {
+    let mut words = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        words += &format!(", {cause}");
+        next = cause.source();
+    }
+    words
 }
 
 /// What a server appends to the key (RFC 6455, 1.3).
 const ACCEPT_GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// How much of a refusal's body is read, in bytes: a line of explanation, not a page.
-const REFUSAL_BYTES: usize = 4096;
+/// The longest head of an answer in bytes: several times what servers and proxies send, and a bound on what one that never
+/// ends costs.
+const MOST_HEAD_BYTES: usize = 64 << 10;

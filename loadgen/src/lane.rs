@@ -1,7 +1,6 @@
 //! One phase of one worker: a loop over one epoll set that sends what is due, takes what has come, and records the
 //! difference. Frames are prebuilt, replies are compared where they lie, and once warm it allocates nothing.
 
-use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -12,6 +11,7 @@ use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use wire::CloseCode;
 
 use crate::clock::Clock;
+use crate::failures::{self, Failures};
 use crate::flight::{Stamp, Witness as _};
 use crate::ledger::{Exchange, Ledger, Phases};
 use crate::lines::{Lines, goodbye};
@@ -76,7 +76,7 @@ pub struct Outcome {
     /// Messages that the backlog bound refused.
     pub over_backlog: u64,
     /// Why connections were lost, and how often.
-    pub failures: BTreeMap<String, u64>,
+    pub failures: Failures,
     /// The worker's CPU time in the measured phase over its length.
     pub busy: f64,
 }
@@ -92,7 +92,7 @@ struct Lane<'a> {
     /// Messages due or in flight, over all lines.
     outstanding: usize,
     ledger: Ledger,
-    failures: BTreeMap<String, u64>,
+    failures: Failures,
     dropped: u64,
     over_backlog: u64,
     /// Replies since the progress display was last told.
@@ -118,7 +118,7 @@ pub fn run(orders: Orders<'_>, lines: &mut Lines) -> io::Result<Outcome> {
         lines,
         outstanding: 0,
         ledger: Ledger::new(phases, exchange),
-        failures: BTreeMap::new(),
+        failures: Failures::new(),
         dropped: 0,
         over_backlog: 0,
         untold: 0,
@@ -335,7 +335,7 @@ impl Lane<'_> {
         line.flight.abandon(self.corpus, &mut self.ledger);
         self.lines.alive -= 1;
         self.dropped += 1;
-        *self.failures.entry(why.to_owned()).or_default() += 1;
+        failures::add(&mut self.failures, why, 1);
     }
 
     /// How long the kernel may let the worker sleep.

@@ -7,6 +7,7 @@
 // They panic where the stream cannot be written, which is nothing to end for.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod addresses;
 pub mod app;
 pub mod baseline;
 pub mod cli;
@@ -18,6 +19,7 @@ mod connect;
 pub mod conversion;
 pub mod cores;
 pub mod environment;
+mod failures;
 mod flight;
 pub mod gate;
 pub mod interrupt;

@@ -1,6 +1,7 @@
 //! What a run measured, merged over its workers and before any judgement: the one input of [`crate::report`].
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use hdrhistogram::Histogram;
@@ -55,6 +56,8 @@ pub struct Measured {
     pub mismatches: Mismatches,
     /// What was agreed on permessage-deflate.
     pub agreements: Agreements,
+    /// The server's addresses, and how many connections each took.
+    pub addresses: BTreeMap<SocketAddr, u64>,
     /// What went wrong, and how often.
     pub failures: BTreeMap<String, u64>,
     /// Messages that an open loop's backlog bound refused.
@@ -93,6 +96,7 @@ impl Measured {
             checks: Checks::default(),
             mismatches: Mismatches::default(),
             agreements: Agreements::new(),
+            addresses: BTreeMap::new(),
             failures: BTreeMap::new(),
             over_backlog: 0,
             worker_busy: Vec::new(),

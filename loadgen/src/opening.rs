@@ -1,8 +1,6 @@
 //! A worker's connections, opened before its lane starts: at the plan's rate, a bounded number at a time.
 
-use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -10,8 +8,10 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use tokio::task::{JoinSet, LocalSet};
 
+use crate::addresses::Addresses;
 use crate::clock::nanoseconds;
 use crate::connect::{self, ConnectError, Connection};
+use crate::failures::{self, Failures};
 use crate::plan::Connect;
 use crate::progress::Live;
 use crate::recorder::histogram;
@@ -22,8 +22,8 @@ use crate::url::Url;
 pub struct Share<'a> {
     /// Where to.
     pub url: &'a Url,
-    /// The addresses of its host, tried in this order.
-    pub addresses: &'a [SocketAddr],
+    /// The addresses of its host.
+    pub addresses: &'a Addresses,
     /// How.
     pub how: &'a Connect,
     /// How many.
@@ -45,9 +45,6 @@ pub struct Opened {
     pub failures: Failures,
 }
 
-/// What went wrong, and how often.
-pub type Failures = BTreeMap<String, u64>;
-
 /// Opens a worker's share. Gives up early when it is interrupted, or when [`HOPELESS`] attempts have failed and none has
 /// succeeded.
 ///
@@ -61,11 +58,9 @@ pub fn open_all(share: &Share<'_>, interrupted: &AtomicBool, live: &Live) -> io:
 
 async fn open_share(share: &Share<'_>, interrupted: &AtomicBool, live: &Live) -> Opened {
     let url = Rc::new(share.url.clone());
-    let addresses: Rc<[SocketAddr]> = share.addresses.into();
     let how = Rc::new(share.how.clone());
-    let sources = &share.how.source_ips;
     let began = Instant::now();
-    let mut opened = Opened { connections: Vec::new(), connect: histogram(), failures: BTreeMap::new() };
+    let mut opened = Opened { connections: Vec::new(), connect: histogram(), failures: Failures::new() };
     let mut failed = 0;
     let mut attempts = JoinSet::new();
     let mut next = 0;
@@ -77,9 +72,11 @@ async fn open_share(share: &Share<'_>, interrupted: &AtomicBool, live: &Live) ->
         }
         let due = share.rate.map(|rate| began + Duration::from_secs_f64((f64::from(next) / rate).min(NEVER_S)));
         let ready = due.is_none_or(|due| Instant::now() >= due);
-        if more && ready && attempts.len() < AT_ONCE {
-            let source = (!sources.is_empty()).then(|| sources[(share.first + next) as usize % sources.len()]);
-            attempts.spawn_local(attempt(url.clone(), addresses.clone(), source, how.clone()));
+        // Of several addresses the first attempt finds one that answers, so that the others need not.
+        let finding = opened.connections.is_empty() && failed == 0 && share.addresses.undecided();
+        if more && ready && attempts.len() < if finding { 1 } else { AT_ONCE } {
+            let number = (share.first + next) as usize;
+            attempts.spawn_local(attempt(url.clone(), share.addresses.clone(), number, how.clone()));
             next += 1;
             continue;
         }
@@ -93,7 +90,7 @@ async fn open_share(share: &Share<'_>, interrupted: &AtomicBool, live: &Live) ->
                 }
                 Err(error) => {
                     failed += 1;
-                    *opened.failures.entry(error.to_string()).or_default() += 1;
+                    failures::add(&mut opened.failures, &error.to_string(), 1);
                     live.failed.fetch_add(1, Ordering::Relaxed);
                 }
             },
@@ -102,22 +99,16 @@ async fn open_share(share: &Share<'_>, interrupted: &AtomicBool, live: &Live) ->
     }
 }
 
-/// Opens one connection to the first address that takes it.
+/// Opens one connection.
 async fn attempt(
     url: Rc<Url>,
-    addresses: Rc<[SocketAddr]>,
-    source: Option<IpAddr>,
+    addresses: Addresses,
+    number: usize,
     how: Rc<Connect>,
 ) -> Result<(Connection, Duration), ConnectError> {
     let began = Instant::now();
-    let mut result = Err(ConnectError::Handshake("the host has no address".into()));
-    for &address in addresses.iter() {
-        result = connect::open(&url, address, source, &how).await;
-        if !matches!(result, Err(ConnectError::Tcp { .. })) {
-            break;
-        }
-    }
-    result.map(|connection| (connection, began.elapsed()))
+    let connection = connect::open(&url, &addresses, number, &how).await?;
+    Ok((connection, began.elapsed()))
 }
 
 /// Handshakes that a worker has under way at once: enough to keep a server busy, well under the 1,024 that a listener's
@@ -132,3 +123,39 @@ const NEVER_S: f64 = 1e9;
 
 /// How often an interruption is looked for.
 const INTERRUPTION_POLL: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::addresses::race::tests::{addresses, deaf};
+    use crate::connect::tests::{RIGHT, answer_all};
+    use crate::plan::tests::plan;
+
+    #[test]
+    fn only_the_first_connection_waits_for_an_address_that_keeps_quiet() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let _deaf = deaf("127.0.0.2", address.port());
+        answer_all(listener, RIGHT);
+        let mut how = plan().connect;
+        how.timeout = Duration::from_secs(60);
+        let share = Share {
+            url: &Url::at(address),
+            addresses: &addresses(&["127.0.0.2", "127.0.0.1"], address.port()),
+            how: &how,
+            connections: 20,
+            first: 0,
+            rate: None,
+        };
+        let opened = open_all(&share, &AtomicBool::new(false), &Live::default()).unwrap();
+        assert_eq!((opened.connections.len(), opened.failures), (20, Failures::new()));
+        assert!(opened.connections.iter().all(|connection| connection.address == address));
+        // Had they all begun at once, each would have waited for the quiet one as long as an address may take.
+        let first = Duration::from_nanos(opened.connect.max());
+        assert!(first >= Duration::from_millis(250), "{first:?}");
+        let quickest = Duration::from_nanos(opened.connect.min());
+        assert!(quickest < Duration::from_millis(250), "{quickest:?}");
+    }
+}

@@ -80,6 +80,9 @@ pub struct Report {
     pub intervals: Vec<IntervalReport>,
     /// What became of the connections.
     pub connections: Connections,
+    /// The server's addresses, and how many connections each took.
+    #[serde(default)]
+    pub addresses: BTreeMap<String, u64>,
     /// What became of the messages.
     pub messages: Messages,
     /// What was wrong with messages that were not the replies they should be: those corrupted or unexpected.
@@ -248,6 +251,7 @@ impl Report {
             saturated: measured.saturated,
             intervals: measured.intervals.iter().map(IntervalReport::from).collect(),
             connections: measured.connections,
+            addresses: measured.addresses.iter().map(|(address, count)| (address.to_string(), *count)).collect(),
             messages: measured.messages,
             mismatches: measured.mismatches.clone(),
             verification: Verification::of(plan, measured),

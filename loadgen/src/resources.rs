@@ -9,6 +9,7 @@ use nix::unistd::Pid;
 use procfs::net::{TcpNetEntry, TcpState};
 use procfs::process::{FDTarget, Process, all_processes};
 
+use crate::addresses::Addresses;
 use crate::measured::Usage;
 
 /// Measures what some processes use between its start and its end, taken together.
@@ -75,7 +76,10 @@ pub fn listeners(address: SocketAddr) -> Vec<i32> {
         listening.iter().filter(|entry| matches(entry.local_address.ip())).map(|entry| entry.inode).collect()
     };
     let exact = bound_to(&|ip| ip.to_canonical() == address.ip().to_canonical());
-    let inodes = if exact.is_empty() { bound_to(&|ip| ip.is_unspecified()) } else { exact };
+    let any = |ip: IpAddr| ip.is_unspecified() && ip.is_ipv4() == address.is_ipv4();
+    // A listener on all IPv6 addresses takes what comes for IPv4 ones, where no other does.
+    let inodes = [exact, bound_to(&any), bound_to(&|ip| ip.is_unspecified() && ip.is_ipv6())];
+    let inodes = inodes.into_iter().find(|inodes| !inodes.is_empty()).unwrap_or_default();
     if inodes.is_empty() {
         return Vec::new();
     }
@@ -92,14 +96,25 @@ pub fn listeners(address: SocketAddr) -> Vec<i32> {
 
 /// The processes whose use of the machine is a server's: `started`, if it was started here, and whoever listens on this
 /// machine, since what was started may be a shell that waits for the server. This process is not among them.
-pub fn of_server(started: Option<i32>, addresses: &[SocketAddr]) -> Vec<i32> {
-    let local = addresses.iter().find(|address| address.ip().is_loopback());
-    let mut pids: Vec<i32> = local.map_or_else(Vec::new, |&address| listeners(address));
+pub fn of_server(started: Option<i32>, addresses: &Addresses) -> Vec<i32> {
+    let mut found = listeners_of(addresses);
+    if addresses.undecided() && found.iter().any(|pids| *pids != found[0]) {
+        // A name whose addresses are of different servers: which of them is measured shows by connecting only.
+        addresses.settle();
+        found = listeners_of(addresses);
+    }
+    let mut pids = found.concat();
     pids.extend(started);
     pids.sort_unstable();
     pids.dedup();
     pids.retain(|pid| u32::try_from(*pid) != Ok(process::id()));
     pids
+}
+
+/// The listeners of each address of this machine that is in use and has some.
+fn listeners_of(addresses: &Addresses) -> Vec<Vec<i32>> {
+    let local = addresses.in_use().into_iter().filter(|address| address.ip().is_loopback());
+    local.map(listeners).filter(|pids| !pids.is_empty()).collect()
 }
 
 /// What these processes have resident now, in bytes; `None` where there are none, or one cannot be looked at.
@@ -122,10 +137,12 @@ fn now(clock: ClockId) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
+    use std::os::fd::OwnedFd;
     use std::process::{Command, Stdio};
     use std::time::Instant;
 
     use super::*;
+    use crate::addresses::race::tests::{addresses, deaf};
 
     /// Burns at least `cpu` of this thread's CPU time.
     fn burn(cpu: Duration) {
@@ -170,6 +187,58 @@ mod tests {
         for pids in [&[][..], &[0], &[-1], &[4_194_305]] {
             assert!(Sampler::of(pids).is_none(), "{pids:?}");
         }
+    }
+
+    /// A process that does nothing but hold a listener; killed when dropped.
+    struct Holder(std::process::Child);
+
+    impl Holder {
+        fn of(listener: impl Into<OwnedFd>) -> Self {
+            Self(Command::new("sleep").arg("60").stdin(Stdio::from(listener.into())).spawn().unwrap())
+        }
+
+        fn pid(&self) -> i32 {
+            self.0.id() as i32
+        }
+    }
+
+    impl Drop for Holder {
+        fn drop(&mut self) {
+            self.0.kill().unwrap();
+            self.0.wait().unwrap();
+        }
+    }
+
+    #[test]
+    fn of_a_name_s_addresses_the_one_that_answers_says_who_the_server_is() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut deaf = deaf("127.0.0.2", port);
+        let (other, server) = (Holder::of(deaf.pop().unwrap()), Holder::of(listener));
+        let name = addresses(&["127.0.0.2", "127.0.0.1"], port);
+        assert_eq!(listeners_of(&name), [[other.pid()], [server.pid()]]);
+        assert_eq!(of_server(None, &name), [server.pid()]);
+        assert_eq!(of_server(Some(1), &name), [1, server.pid()]);
+        // Where there is only one, nobody has to be connected to.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = Holder::of(listener);
+        let name = addresses(&["127.0.0.2", "127.0.0.1"], port);
+        assert_eq!((of_server(None, &name), name.undecided()), (vec![server.pid()], true));
+    }
+
+    #[test]
+    fn a_listener_of_all_addresses_is_found_by_its_family() {
+        let Ok(six) = socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::STREAM, None) else { return };
+        six.set_only_v6(true).unwrap();
+        if six.bind(&"[::]:0".parse::<SocketAddr>().unwrap().into()).and_then(|()| six.listen(1)).is_err() {
+            return;
+        }
+        let port = six.local_addr().unwrap().as_socket().unwrap().port();
+        let four = Holder::of(TcpListener::bind(("0.0.0.0", port)).unwrap());
+        let six = Holder::of(six);
+        let of = |address: &str| listeners(SocketAddr::new(address.parse().unwrap(), port));
+        assert_eq!((of("127.0.0.1"), of("::1")), (vec![four.pid()], vec![six.pid()]));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{io, thread};
 
+use crate::addresses::{AddressError, Addresses};
 use crate::collector::Collector;
 use crate::cores::Cores;
 use crate::measured::Measured;
@@ -20,6 +21,8 @@ use crate::worker::Common;
 pub struct World<'a> {
     /// Where the server listens.
     pub url: &'a Url,
+    /// The addresses of its host.
+    pub addresses: &'a Addresses,
     /// The server's processes, where they run on this machine and are known.
     pub server_pids: &'a [i32],
     /// The messages.
@@ -39,14 +42,9 @@ pub struct World<'a> {
 /// Why a run measured nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The server's name has no address.
-    #[error("cannot resolve the host of {url}")]
-    Resolve {
-        /// The URL.
-        url: Url,
-        /// The cause.
-        source: io::Error,
-    },
+    /// The server has no address to connect to.
+    #[error(transparent)]
+    Addresses(AddressError),
     /// No connection could be opened.
     #[error("none of {requested} connections to {url} could be opened: {why}")]
     NoConnection {
@@ -65,15 +63,23 @@ pub enum RunError {
     Worker(#[from] io::Error),
 }
 
+impl From<AddressError> for RunError {
+    fn from(error: AddressError) -> Self {
+        match error {
+            AddressError::Interrupted { .. } => Self::Interrupted,
+            error => Self::Addresses(error),
+        }
+    }
+}
+
 /// Runs the plan.
 ///
 /// # Errors
 /// When nothing could be measured. Connections and messages that fail are part of [`Measured`].
 pub fn measure(plan: &Plan, world: World<'_>) -> Result<Measured, RunError> {
-    let World { url, server_pids, corpus, cores, interrupted, abort_on, live, show } = world;
-    let addresses = url.resolve().map_err(|source| RunError::Resolve { url: url.clone(), source })?;
+    let World { url, addresses, server_pids, corpus, cores, interrupted, abort_on, live, show } = world;
     let workers = plan.workers();
-    let common = Common { plan, url, addresses: &addresses, corpus, cores, interrupted, live, workers };
+    let common = Common { plan, url, addresses, corpus, cores, interrupted, live, workers };
     thread::scope(|scope| {
         let mut session = Session::open(scope, common, show)?;
         let span = Span { warmup: plan.warmup, stop: plan.stop, seed: plan.seed, delay: START_DELAY, server_pids };

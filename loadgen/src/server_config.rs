@@ -1,7 +1,6 @@
 //! What a Fathom server says of its own configuration: the JSON at its `/config` goes into the report. Other servers are not
 //! asked: what they have there is not for a report, and a look-up costs them a connection.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,8 +9,8 @@ use hyper::header::{HOST, HeaderMap, SERVER};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::TcpStream;
 
+use crate::addresses::Addresses;
 use crate::plan::Connect;
 use crate::url::Url;
 
@@ -22,7 +21,7 @@ pub fn is_fathom(headers: &HeaderMap) -> bool {
 
 /// The configuration of a server that has named itself in a handshake as `how` says; `None` where it does not serve it in
 /// time.
-pub fn fetch(url: &Url, addresses: &[SocketAddr], how: &Connect) -> Option<Value> {
+pub fn fetch(url: &Url, addresses: &Addresses, how: &Connect) -> Option<Value> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     let given = how.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(HOST.as_str()));
     let host = given.map_or_else(|| url.authority(), |(_, value)| value.clone());
@@ -37,8 +36,8 @@ fn sections(mut config: Value) -> Option<Value> {
     TOLD_BY.iter().all(|section| object.contains_key(*section)).then_some(config)
 }
 
-async fn get(host: String, addresses: &[SocketAddr]) -> Option<Value> {
-    let stream = TcpStream::connect(addresses).await.ok()?;
+async fn get(host: String, addresses: &Addresses) -> Option<Value> {
+    let (stream, _) = addresses.connect(0, TIMEOUT).await.ok()?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
     let request = Request::get("/config").header(HOST, host).body(Empty::<Bytes>::new()).ok()?;
     let answer = async {

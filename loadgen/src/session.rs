@@ -2,6 +2,7 @@
 //! thread starts each phase for all workers at once, collects what they record and merges it into [`Measured`].
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, Scope, ScopedJoinHandle};
@@ -11,10 +12,10 @@ use hdrhistogram::Histogram;
 
 use crate::clock::{Clock, nanoseconds};
 use crate::collector::add;
+use crate::failures::{self, Failures};
 use crate::lane::Outcome;
 use crate::ledger::{End, Exchange, Phases};
 use crate::measured::{Agreements, Connections, Measured, Usage, agree};
-use crate::opening::Failures;
 use crate::percentile;
 use crate::plan::{Plan, Stop};
 use crate::progress::{Live, Phase};
@@ -70,6 +71,7 @@ struct Opened {
     connect: Histogram<u64>,
     failures: Failures,
     is_fathom: bool,
+    addresses: BTreeMap<SocketAddr, u64>,
 }
 
 impl<'a, 'scope> Session<'a, 'scope> {
@@ -155,6 +157,7 @@ impl<'a, 'scope> Session<'a, 'scope> {
         measured.interrupted = self.interrupted.load(Ordering::Relaxed);
         measured.failures.clone_from(&self.opened.failures);
         measured.agreements.clone_from(&self.opened.agreements);
+        measured.addresses.clone_from(&self.opened.addresses);
         measured.server = server;
         let last = outcomes.iter().map(|outcome| outcome.last_in_window).max().unwrap_or(begin);
         measured.last_reply_after = Duration::from_nanos(last.saturating_sub(begin));
@@ -195,7 +198,8 @@ fn gather(opened: &mpsc::Receiver<worker::Report>, workers: usize, show: &mut dy
         established: vec![0; workers],
         agreements: Agreements::new(),
         connect: histogram(),
-        failures: BTreeMap::new(),
+        failures: Failures::new(),
+        addresses: BTreeMap::new(),
         is_fathom: false,
     };
     loop {
@@ -205,8 +209,11 @@ fn gather(opened: &mpsc::Receiver<worker::Report>, workers: usize, show: &mut dy
                 report.agreements.iter().for_each(|&(agreed, count)| agree(&mut all.agreements, agreed, count));
                 add(&mut all.connect, &report.connect);
                 all.is_fathom |= report.is_fathom;
+                for (address, connections) in report.addresses {
+                    *all.addresses.entry(address).or_default() += connections;
+                }
                 for (why, times) in report.failures {
-                    *all.failures.entry(why).or_default() += times;
+                    failures::add(&mut all.failures, &why, times);
                 }
             }
             Err(RecvTimeoutError::Timeout) => show(Phase::Connecting),
@@ -261,7 +268,7 @@ fn merge(measured: &mut Measured, outcome: Outcome) {
     measured.over_backlog += outcome.over_backlog;
     measured.worker_busy.push(outcome.busy);
     for (why, times) in outcome.failures {
-        *measured.failures.entry(why).or_default() += times;
+        failures::add(&mut measured.failures, &why, times);
     }
 }
 

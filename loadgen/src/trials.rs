@@ -4,7 +4,6 @@
 
 mod failure;
 
-use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,6 +13,7 @@ use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt as _, SeedableRng as _};
 
+use crate::addresses::Addresses;
 use crate::collector::add;
 use crate::comparison::{Figures, Metric};
 use crate::cores::Cores;
@@ -150,7 +150,7 @@ struct Tally {
 /// A server that is up.
 struct Started {
     server: Server,
-    addresses: Vec<SocketAddr>,
+    addresses: Addresses,
     pids: Vec<i32>,
     resident: Option<u64>,
 }
@@ -268,7 +268,7 @@ impl<'a> Course<'a> {
     fn start_server(&self, arm: &Arm) -> Result<Started, TrialError> {
         let server = Server::start(&arm.spec, &self.server_cores, self.interrupt.flag())?;
         let addresses =
-            server.url().resolve().map_err(|source| RunError::Resolve { url: server.url().clone(), source })?;
+            Addresses::find(server.url(), &arm.plan.connect, self.interrupt.flag()).map_err(RunError::from)?;
         let pids = match arm.spec {
             // The process that was started is the server, and there is no need to look for it.
             Spec::Embedded(_) => server.pid().into_iter().collect(),

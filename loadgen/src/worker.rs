@@ -1,6 +1,7 @@
 //! The life of one worker thread: it opens its share of the connections, says so, waits for the common start of each
 //! phase, and runs its lane for it.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
@@ -10,13 +11,15 @@ use std::sync::mpsc;
 use hdrhistogram::Histogram;
 use rustix::thread::set_current_timer_slack;
 
+use crate::addresses::Addresses;
 use crate::clock::Clock;
 use crate::cores::Cores;
+use crate::failures::Failures;
 use crate::lane::{self, Orders, Outcome, Pace};
 use crate::ledger::{Exchange, Phases};
 use crate::lines::Lines;
 use crate::measured::{Agreements, agree};
-use crate::opening::{self, Failures, Opened, Share};
+use crate::opening::{self, Opened, Share};
 use crate::payload::Corpus;
 use crate::plan::{Load, Plan, Rate};
 use crate::progress::Live;
@@ -31,7 +34,7 @@ pub struct Common<'a> {
     /// Where to connect.
     pub url: &'a Url,
     /// The addresses of its host.
-    pub addresses: &'a [SocketAddr],
+    pub addresses: &'a Addresses,
     /// The messages.
     pub corpus: &'a Corpus,
     /// The cores for the workers, each pinned to one of them; `None` leaves them to the scheduler.
@@ -53,6 +56,8 @@ pub struct Report {
     pub established: u64,
     /// What was agreed on permessage-deflate, and on how many of them.
     pub agreements: Agreements,
+    /// The server's addresses, and how many of them each took.
+    pub addresses: BTreeMap<SocketAddr, u64>,
     /// How long each took, ns.
     pub connect: Histogram<u64>,
     /// Why others were not opened, and how often.
@@ -99,10 +104,20 @@ pub fn run(
     let mut agreements = Vec::new();
     connections.iter().for_each(|connection| agree(&mut agreements, connection.deflate, 1));
     let is_fathom = connections.iter().any(|connection| connection.is_fathom);
+    let mut addresses = BTreeMap::new();
+    connections.iter().for_each(|connection| *addresses.entry(connection.address).or_default() += 1);
     // Before the others are told: it may compress the corpus, for which the common start is to wait.
     let mut lines = Lines::new(connections, common.plan, corpus, Pace::capacity(&common.plan.load))?;
     // Nobody listens only when the run is being given up; then there is no start either.
-    let _ = opened.send(Report { worker, established: established as u64, agreements, connect, failures, is_fathom });
+    let _ = opened.send(Report {
+        worker,
+        established: established as u64,
+        agreements,
+        addresses,
+        connect,
+        failures,
+        is_fathom,
+    });
     drop(opened);
     if established == 0 {
         return Ok(());
@@ -155,12 +170,14 @@ mod tests {
         plan.connections = 10.try_into().unwrap();
         plan.connect.rate = Some(Rate::try_from(100.0).unwrap());
         let url = "ws://127.0.0.1:1/".parse().unwrap();
+        let addresses = Addresses::find(&url, &plan.connect, &AtomicBool::new(false)).unwrap();
         let corpus = Corpus::new(&plan, None);
         let (interrupted, live) = (AtomicBool::new(false), Live::default());
         let shares: Vec<_> = (0..4)
             .map(|worker| {
-                let (plan, url, corpus, interrupted, live) = (&plan, &url, &corpus, &interrupted, &live);
-                let common = Common { plan, url, addresses: &[], corpus, cores: None, interrupted, live, workers: 4 };
+                let (plan, url, addresses, corpus) = (&plan, &url, &addresses, &corpus);
+                let (interrupted, live) = (&interrupted, &live);
+                let common = Common { plan, url, addresses, corpus, cores: None, interrupted, live, workers: 4 };
                 let share = share(worker, common);
                 (share.first, share.connections, share.rate)
             })

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use binary::EmbeddedServer;
+use loadgen::addresses::Addresses;
 use loadgen::cli::{Invocation, parse};
 use loadgen::payload::Corpus;
 use loadgen::progress::{Live, Phase};
@@ -81,6 +82,7 @@ fn allocations(server: &[&str], load: &[&str]) -> (u64, u64) {
     };
     let world = World {
         url: &url,
+        addresses: &Addresses::find(&url, &plan.connect, &AtomicBool::new(false)).unwrap(),
         server_pids: &[],
         corpus: &Corpus::new(&plan, None),
         cores: None,

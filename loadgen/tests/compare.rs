@@ -145,7 +145,7 @@ fn a_server_that_does_not_answer_is_not_compared() {
     let url = format!("ws://{}/", mute.local_addr().unwrap());
     for (b, words) in [
         ("ws://127.0.0.1:1/", "none of 4 connections to ws://127.0.0.1:1/"),
-        (url.as_str(), "no connection within 200ms"),
+        (url.as_str(), "sent nothing within 200ms"),
         ("sh -c 'exit 3' {port}", "ended before it was ready"),
         ("/no/such/program {port}", "No such file"),
     ] {

@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::differences::{Difference, Differences};
 use super::{DecodeError, IntervalReport, ProcessCost, Report, Stats};
 use crate::collector::add;
+use crate::failures;
 use crate::recorder::histogram;
 use crate::trust::Trust;
 use crate::units;
@@ -106,6 +107,9 @@ fn append(all: &mut Report, part: Report, number: usize) -> Result<(), MergeErro
     sum.established += other.established;
     sum.failed += other.failed;
     sum.dropped += other.dropped;
+    for (address, connections) in part.addresses {
+        *all.addresses.entry(address).or_default() += connections;
+    }
     all.messages += part.messages;
     all.mismatches.merge(part.mismatches);
     all.wire += part.wire;
@@ -114,7 +118,7 @@ fn append(all: &mut Report, part: Report, number: usize) -> Result<(), MergeErro
         *sum += part;
     }
     for (why, times) in part.failures {
-        *all.failures.entry(why).or_default() += times;
+        failures::add(&mut all.failures, &why, times);
     }
     all.resources.loadgen = cost(all.resources.loadgen, part.resources.loadgen, replies);
     all.resources.server = all.resources.server.zip(part.resources.server).map(|(a, b)| cost(a, b, replies));

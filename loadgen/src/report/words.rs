@@ -120,7 +120,9 @@ pub(super) fn facts(report: &Report) -> Vec<(&'static str, String)> {
         (_, None) => String::new(),
     };
     let [sent, verified] = [messages.sent, messages.verified].map(units::count);
-    let mut facts = vec![("connections", opened), ("messages", format!("{sent} sent, {verified} verified replies"))];
+    let mut facts = vec![("connections", opened)];
+    facts.extend(addresses(report));
+    facts.push(("messages", format!("{sent} sent, {verified} verified replies")));
     facts.extend(compression::facts(report));
     facts.push(("errors", errors(report)));
     facts.extend(report.mismatches.sentences().map(|mismatch| ("", mismatch)));
@@ -136,6 +138,19 @@ pub(super) fn facts(report: &Report) -> Vec<(&'static str, String)> {
     facts.push(("machine", machine));
     facts
 }
+
+/// Where the connections went, unless the target says it: a name may have several addresses.
+fn addresses(report: &Report) -> Vec<(&'static str, String)> {
+    let elsewhere = report.addresses.iter().filter(|(address, _)| !report.target.contains(*address));
+    let words = |(address, connections): (&String, &u64)| format!("{} to {address}", units::count(*connections));
+    let mut facts: Vec<_> = elsewhere.clone().take(MOST_ADDRESSES).map(|address| ("", words(address))).collect();
+    let more = elsewhere.count() - facts.len();
+    facts.extend((more > 0).then(|| ("", format!("and more to {} other addresses", units::count(more as u64)))));
+    facts
+}
+
+/// Addresses that are listed.
+const MOST_ADDRESSES: usize = 8;
 
 fn errors(report: &Report) -> String {
     let (connections, messages) = (&report.connections, &report.messages);

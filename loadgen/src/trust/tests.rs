@@ -52,6 +52,7 @@ fn fine() -> Measured {
         mismatches: Default::default(),
         checks: Default::default(),
         agreements: Default::default(),
+        addresses: Default::default(),
         failures: Default::default(),
         over_backlog: 0,
         worker_busy: vec![0.3, 0.4],

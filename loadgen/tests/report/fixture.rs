@@ -34,6 +34,7 @@ pub fn how_late() -> Report {
         offset: 0,
     });
     measured.connections.dropped = 1;
+    measured.addresses.insert("[::1]:8181".parse().unwrap(), 100);
     measured.failures.insert("connection reset by the server".to_owned(), 1);
     Report::new("how late", "echo-server --tcp-nodelay off", &measured, environment(plan))
 }
@@ -134,6 +135,7 @@ pub fn measured(lag: u64) -> Measured {
         checks: Default::default(),
         mismatches: Default::default(),
         agreements: Default::default(),
+        addresses: Default::default(),
         failures: Default::default(),
         over_backlog: 0,
         worker_busy: vec![0.413],

@@ -33,7 +33,9 @@ fn halves() -> ([Report; 2], Report) {
 
 #[test]
 fn histograms_add_up_bucket_for_bucket_and_intervals_follow_each_other() {
-    let ([first, last], whole) = halves();
+    let ([mut first, mut last], whole) = halves();
+    first.addresses.insert("127.0.0.1:1".to_owned(), 50);
+    last.addresses = [("127.0.0.1:1".to_owned(), 50), ("[::1]:1".to_owned(), 50)].into();
     // In whatever order they are given.
     let merged = merge(vec![last, first], false).unwrap();
     assert_eq!(merged.latency, whole.latency);
@@ -43,6 +45,8 @@ fn histograms_add_up_bucket_for_bucket_and_intervals_follow_each_other() {
     assert_eq!(merged.throughput.messages_per_second, whole.throughput.messages_per_second);
     assert_eq!(merged.messages.sent, 2 * whole.messages.sent);
     assert_eq!(merged.service_time.count, 2 * whole.service_time.count);
+    let addresses = [("127.0.0.1:1".to_owned(), 100), ("[::1]:1".to_owned(), 50)];
+    assert_eq!(merged.addresses, addresses.into());
     let cost = merged.resources.server.unwrap();
     assert_eq!(cost.cpu_seconds, 2.0 * whole.resources.server.unwrap().cpu_seconds);
     assert!(merged.trust.notes[0].starts_with("2 runs of one plan"), "{:?}", merged.trust.notes);
