@@ -13,7 +13,7 @@ use clap::{Arg, Command, CommandFactory, FromArgMatches};
 use self::args::Args;
 use crate::config::{Config, Effective};
 use crate::drain::ShutdownSignals;
-use crate::{Error, huge_pages, logging};
+use crate::{Error, allocator, huge_pages, logging};
 
 /// Runs the server as a program named `program` with `args` (without the program's name) until a signal ends it.
 ///
@@ -85,8 +85,7 @@ fn print_effective(config: &Config) -> Result<ExitCode, Error> {
 
 fn serve(config: Config) -> Result<ExitCode, Error> {
     raise_descriptor_limit();
-    #[cfg(feature = "mimalloc")]
-    crate::allocator::return_memory_soon();
+    allocator::return_memory_soon();
     if let Err(error) = huge_pages::disable() {
         tracing::debug!("no huge pages to disable: {error}");
     }

@@ -15,11 +15,10 @@ use wire::{CloseCode, Cursor, Limits, Peer, Violation};
 use crate::allocator;
 use crate::budget::{Charge, Holding};
 use crate::closing::{append_close, close};
-use crate::config::Runtime;
 use crate::deflate;
-use crate::engine::{Cause, Ended, Engine, Manner, POOLED_BYTES, POOLED_BYTES_STEALING};
+use crate::engine::{Cause, Ended, Engine, Manner};
 use crate::link::{Link, Standing};
-use crate::worker::Admission;
+use crate::worker::{Admission, Worker};
 
 /// Starts echoing on an upgraded connection, of which `read_ahead` has been read already.
 pub(crate) fn start(
@@ -82,21 +81,9 @@ fn finish(admission: Admission, stream: std::net::TcpStream, unsent: Vec<u8>) {
 async fn run(admission: Admission, stream: TcpStream, read_ahead: Bytes, codec: deflate::Connection) {
     let worker = &admission.worker;
     let config = &worker.config;
-    let manner = Manner {
-        write: config.echo.write,
-        read_buffer: config.echo.read_buffer,
-        quickack: config.socket.tcp_quickack,
-        log_messages: config.echo.log_messages,
-        inject_cost: config.echo.inject_cost,
-        deflate: deflate::Manner::new(config),
-        pooled_bytes: match config.workers.runtime {
-            Runtime::Sharded => POOLED_BYTES,
-            Runtime::WorkStealing => POOLED_BYTES_STEALING,
-        },
-    };
     let limits =
         Limits { max_message_size: config.limits.max_message_size, max_fragments: config.limits.max_fragments };
-    let mut conversation = Conversation::new(stream, read_ahead, limits, manner, codec);
+    let mut conversation = Conversation::new(stream, read_ahead, limits, Manner::new(config), codec);
     let mut draining = pin!(worker.drain.wait());
     let mut registered = false;
     let mut holding = Holding::new(&worker.share);
@@ -106,29 +93,7 @@ async fn run(admission: Admission, stream: TcpStream, read_ahead: Bytes, codec: 
             registered = true;
             let _ = draining.as_mut().poll(cx);
         }
-        if holding.evicted() {
-            return Poll::Ready(Next::Evicted);
-        }
-        if worker.share.is_leaving() {
-            // Those that are, run before this does again.
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        let stopping = worker.drain.started();
-        let step = conversation.poll(cx, stopping);
-        worker.share.freed(conversation.take_worked());
-        if !holding.set(conversation.held(), cx.waker()) {
-            worker.relieve();
-            if holding.evicted() && !matches!(step, Step::Ended(_)) {
-                return Poll::Ready(Next::Evicted);
-            }
-        }
-        match step {
-            Step::Ended(ended) => Poll::Ready(Next::Ended(ended)),
-            Step::Idle | Step::Reading if stopping => Poll::Ready(Next::Drained),
-            Step::Idle if worker.lane.is_some() => Poll::Ready(Next::Rests),
-            Step::Idle | Step::Reading | Step::Writing => Poll::Pending,
-        }
+        go_on(worker, &mut conversation, &mut holding, cx)
     })
     .await;
     let (cause, unsent) = match next {
@@ -147,7 +112,6 @@ async fn run(admission: Admission, stream: TcpStream, read_ahead: Bytes, codec: 
         Next::Evicted => {
             let mut unsent = Vec::new();
             append_close(&mut unsent, CloseCode::TRY_AGAIN_LATER, EVICTED);
-            tracing::debug!("connection closing: {EVICTED}");
             (None, unsent)
         }
         Next::Rests => {
@@ -158,7 +122,7 @@ async fn run(admission: Admission, stream: TcpStream, read_ahead: Bytes, codec: 
     };
     match &cause {
         Some(cause) => tracing::debug!("connection closing: {cause}"),
-        None => tracing::debug!("connection closing: the server's decision"),
+        None => tracing::debug!("connection closing: the server drains or needs the room"),
     }
     if !matches!(cause, Some(Cause::Eof | Cause::Io(_))) {
         let stream = conversation.into_parts().0;
@@ -170,6 +134,33 @@ async fn run(admission: Admission, stream: TcpStream, read_ahead: Bytes, codec: 
         charge.set(unsent.capacity());
         // Boxed, as it would otherwise make every open connection's task as large as a closing one's.
         Box::pin(close(stream, unsent, config.limits.close_timeout)).await;
+    }
+}
+
+/// Goes on with a conversation as far as the socket, `--max-buffered` and the other connections let it.
+fn go_on(worker: &Worker, conversation: &mut Conversation, holding: &mut Holding, cx: &mut Context<'_>) -> Poll<Next> {
+    if holding.evicted() {
+        return Poll::Ready(Next::Evicted);
+    }
+    if worker.share.is_leaving() {
+        // Those that are, run before this does again.
+        cx.waker().wake_by_ref();
+        return Poll::Pending;
+    }
+    let stopping = worker.drain.started();
+    let step = conversation.poll(cx, stopping);
+    worker.share.freed(conversation.take_worked());
+    if !holding.set(conversation.held(), cx.waker()) {
+        worker.relieve();
+        if holding.evicted() && !matches!(step, Step::Ended(_)) {
+            return Poll::Ready(Next::Evicted);
+        }
+    }
+    match step {
+        Step::Ended(ended) => Poll::Ready(Next::Ended(ended)),
+        Step::Idle | Step::Reading if stopping => Poll::Ready(Next::Drained),
+        Step::Idle if worker.lane.is_some() => Poll::Ready(Next::Rests),
+        Step::Idle | Step::Reading | Step::Writing => Poll::Pending,
     }
 }
 

@@ -14,7 +14,7 @@ use wire::deflate::Uncompressed;
 use wire::{CloseCode, Violation};
 
 use crate::closing::append_close;
-use crate::config::WriteMode;
+use crate::config::{Config, Runtime, WriteMode};
 use crate::cork::Cork;
 use crate::cost;
 use crate::deflate;
@@ -24,15 +24,33 @@ use crate::message::Assembly;
 /// How engines read and write: those of one thread are all made for the same way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Manner {
-    pub(crate) write: WriteMode,
-    pub(crate) read_buffer: Option<usize>,
-    pub(crate) quickack: bool,
-    pub(crate) log_messages: bool,
+    write: WriteMode,
+    read_buffer: Option<usize>,
+    quickack: bool,
+    log_messages: bool,
     /// Nanoseconds burnt for every message.
-    pub(crate) inject_cost: u32,
-    pub(crate) deflate: Option<deflate::Manner>,
+    inject_cost: u32,
+    deflate: Option<deflate::Manner>,
     /// Bytes of buffers that resting engines may keep, per thread.
-    pub(crate) pooled_bytes: usize,
+    pooled_bytes: usize,
+}
+
+impl Manner {
+    /// What the configuration says.
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            write: config.echo.write,
+            read_buffer: config.echo.read_buffer,
+            quickack: config.socket.tcp_quickack,
+            log_messages: config.echo.log_messages,
+            inject_cost: config.echo.inject_cost,
+            deflate: deflate::Manner::new(config),
+            pooled_bytes: match config.workers.runtime {
+                Runtime::Sharded => POOLED_BYTES,
+                Runtime::WorkStealing => POOLED_BYTES_STEALING,
+            },
+        }
+    }
 }
 
 /// How an engine's conversation ended.
@@ -272,10 +290,10 @@ const POOLED_ENGINES: usize = 64;
 
 /// Bytes of buffers kept per thread: a few engines for large messages, not the remains of a burst of them. What is not
 /// used is given up by [`tidy`].
-pub(crate) const POOLED_BYTES: usize = 8 << 20;
+const POOLED_BYTES: usize = 8 << 20;
 
 /// Bytes kept per thread of the work-stealing runtime, whose threads cannot be told to tidy up while they sleep.
-pub(crate) const POOLED_BYTES_STEALING: usize = 512 << 10;
+const POOLED_BYTES_STEALING: usize = 512 << 10;
 
 /// Bytes of buffers that any engine may keep: twice the library's first one.
 const SMALL_ENGINE: usize = 16 << 10;

@@ -59,6 +59,30 @@ fn replies_that_nobody_reads() {
 }
 
 #[test]
+fn who_holds_much_makes_room_for_many_who_hold_little() {
+    let large = frame(Binary, &payload(512 << 10));
+    let payload = payload(100_000);
+    let message = frame(Binary, &payload);
+    for lane in LANES {
+        let server = Server::start(&["--max-buffered", "8MiB", "--threads", "1", "--lane", lane]);
+        // They fit, and never go on.
+        let mut holding: Vec<_> = (0..14).map(|_| server.connect()).collect();
+        holding.iter_mut().for_each(|client| client.send(&large[..500_000]));
+        // What comes after it on the same worker is served when all of that has been read.
+        serve(&mut server.connect());
+        let mut others: Vec<_> = (0..40).map(|_| server.connect()).collect();
+        others.iter_mut().for_each(|client| client.send(&message[..90_000]));
+        others.iter_mut().for_each(|client| client.send(&message[90_000..]));
+        for client in &mut others {
+            assert!(client.frame() == (0x82, payload.clone()), "lane {lane}: not the echo");
+        }
+        holding.iter().for_each(|client| client.finish());
+        let closed = holding.into_iter().map(code).collect::<Vec<_>>();
+        assert!(closed.contains(&Some(1013)), "lane {lane}: there was room for all: {closed:?}");
+    }
+}
+
+#[test]
 fn requests_that_are_not_completed() {
     let server = Server::start(&["--max-buffered", "1MiB", "--threads", "1"]);
     let head = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(10_000));
