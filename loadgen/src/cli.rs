@@ -171,8 +171,7 @@ struct RunArgs {
 
 #[derive(Debug, Args)]
 struct ServerArgs {
-    /// The server's URL, ws://HOST:PORT/PATH, port 80 where it names none [default: an embedded server]; reports and
-    /// messages show its query as ?***, since tokens are sent in it
+    /// The server's URL, ws://HOST:PORT/PATH; its query is shown as ?*** everywhere [default: an embedded server]
     #[arg(value_name = "URL", conflicts_with = "server")]
     url: Option<Url>,
     /// A URL, flags of echo-server for an embedded one ('--tcp-nodelay off'), or a command holding {port} to start
@@ -340,14 +339,7 @@ impl MessageArgs {
 
 impl ConnectArgs {
     fn lower(self) -> Result<Connect, clap::Error> {
-        for (i, name) in self.subprotocols.iter().enumerate() {
-            if self.subprotocols[..i].contains(name) {
-                return Err(refusal(&format!("--subprotocol {name} is given twice; each may be offered once")));
-            }
-        }
-        if self.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("host")).count() > 1 {
-            return Err(refusal("--header Host is given twice; a request has one"));
-        }
+        values::given_once(&self.subprotocols, &self.headers).map_err(|why| refusal(&why))?;
         Ok(Connect {
             rate: self.connect_rate,
             timeout: self.connect_timeout,

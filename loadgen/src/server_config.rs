@@ -63,8 +63,8 @@ const PRODUCT: &[u8] = b"Fathom/";
 /// The sections that every version of its configuration has had.
 const TOLD_BY: [&str; 5] = ["version", "listen", "workers", "echo", "limits"];
 
-/// How long a server may take: the report must not wait for one that has stopped answering.
-const TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a Fathom server may take on a busy machine: the report must not wait longer for one that has stopped answering.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest configuration in bytes: a page of settings, many times over.
 const MAX_BYTES: usize = 64 << 10;

@@ -251,10 +251,10 @@ impl<'a> Course<'a> {
             };
             ups.into_iter().zip(memory).map(close).collect::<Result<Vec<_>, TrialError>>()
         })?;
-        let first = self.starts == 0;
+        let config = |up: &Started, arm: &Arm| server_config::fetch(up.server.url(), &up.addresses, &arm.plan.connect);
         let life = |((started, end), arm): ((Started, End), &Arm)| Life {
             target: arm.spec.to_string(),
-            config: (first && end.is_fathom).then(|| started.config(arm)).flatten(),
+            config: (self.starts == 0 && end.is_fathom).then(|| config(&started, arm)).flatten(),
             figures: end.figures,
             messages: end.messages,
         };
@@ -375,11 +375,6 @@ impl Default for Tally {
 }
 
 impl Started {
-    /// What it says of its configuration.
-    fn config(&self, arm: &Arm) -> Option<serde_json::Value> {
-        server_config::fetch(self.server.url(), &self.addresses, &arm.plan.connect)
-    }
-
     /// What its memory has come to.
     fn memory(&self, arm: &Arm) -> Figures {
         let mut figures = Figures::new();

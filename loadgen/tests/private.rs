@@ -97,7 +97,8 @@ fn only_a_server_that_names_itself_as_fathom_is_asked_for_its_configuration() {
         let hosts = |head: &String| head.to_lowercase().matches("\r\nhost: virtual\r\n").count();
         assert!(heads.iter().all(|head| hosts(head) == 1), "{heads:?}");
 
-        let flags = ["compare", "--aa", "--a", &url, "-c", "2", "--max-time", "1s", "--format", "json"];
+        let flags =
+            ["compare", "--aa", "--a", &url, "-c", "2", "--trial", "500ms", "--max-time", "3s", "--format", "json"];
         let report = loadgen(&flags).json(&[0, 98]);
         assert_eq!(report.0["a"]["server_config"].is_object(), named, "{}", report.0["a"]);
         let heads = relay.heads();
@@ -155,7 +156,7 @@ fn queries_and_header_values_are_in_no_report() {
         &["compare", "--aa", "--a", &url][..],
         &["sweep", "--server", &url, "--vary-load", "in-flight=1,2", "--one-at-a-time"],
     ] {
-        let flags = ["-c", "2", "--max-time", "2s", "-H", "Authorization: SECRET", "-o", name];
+        let flags = ["-c", "2", "--trial", "500ms", "--max-time", "4s", "-H", "Authorization: SECRET", "-o", name];
         let finished = loadgen(&[experiment, &flags].concat()).wait();
         assert!(matches!(finished.code, Some(0 | 98)), "{experiment:?}: {}", finished.stderr);
         documents.push((experiment[0], finished.stdout + &finished.stderr));

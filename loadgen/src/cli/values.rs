@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
     SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use server::numbers;
@@ -117,6 +117,19 @@ pub(super) fn subprotocol(text: &str) -> Result<String, String> {
         Ok(_) => Ok(text.to_owned()),
         Err(_) => Err("expected a token, without spaces, commas or other separators (RFC 6455, 4.1)".to_owned()),
     }
+}
+
+/// Refuses what may be given once only and is given twice: a subprotocol, and the Host header.
+pub(super) fn given_once(subprotocols: &[String], headers: &[(String, String)]) -> Result<(), String> {
+    for (i, name) in subprotocols.iter().enumerate() {
+        if subprotocols[..i].contains(name) {
+            return Err(format!("--subprotocol {name} is given twice; each may be offered once"));
+        }
+    }
+    if headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(HOST.as_str())).count() > 1 {
+        return Err("--header Host is given twice; a request has one".to_owned());
+    }
+    Ok(())
 }
 
 /// What a user may not set, since the handshake or the message's framing stands on it. Host is not among them: virtual
