@@ -172,7 +172,9 @@ impl Bench {
         };
         let measured = run::measure(plan, world);
         progress.clear();
-        Ok(Report::new(name, &self.target, &measured?, self.environment(plan)))
+        let mut measured = measured.map_err(|error| error.with_end_of(&self.server))?;
+        run::note_end_of(&self.server, &mut measured);
+        Ok(Report::new(name, &self.target, &measured, self.environment(plan)))
     }
 
     fn environment(&self, plan: &Plan) -> Environment {

@@ -88,8 +88,15 @@ impl Collector {
 
     /// Writes the totals into `measured`, whose window is known: the histograms, the latencies by interval, and the
     /// slices that lie in the window whole.
-    pub fn finish(self, measured: &mut Measured) {
+    pub fn finish(mut self, measured: &mut Measured) {
         let window = measured.window;
+        let nothing = Encoded::from(&histogram());
+        // Where the last connection is lost, the intervals from then on are not handed over: nothing came in them.
+        let count = window.as_nanos().div_ceil(u128::from(INTERVAL_NS)) as u64;
+        for index in 0..count {
+            let empty = || Merged { latency: Latency::Packed(nothing.clone()), slices: Default::default() };
+            self.by_interval.entry(index).or_insert_with(empty);
+        }
         let whole = (window.as_nanos() * SLICES as u128 / u128::from(INTERVAL_NS)) as usize;
         let slices = self.by_interval.values().flat_map(|merged| merged.slices);
         measured.slices = slices.take(whole).collect();
@@ -144,5 +151,21 @@ mod tests {
         assert_eq!(measured.intervals[2].length, Duration::from_millis(990));
         assert_eq!(measured.slices.len(), 29);
         assert_eq!(measured.slices[9], Slice { messages: 4, latency_ns: 60 });
+    }
+
+    #[test]
+    fn intervals_that_nobody_handed_over_are_empty() {
+        let mut collector = Collector::new();
+        let mut interval = Interval::new(0);
+        interval.record(0, 100, 101, 110, 2);
+        collector.take(&interval);
+        let window = Duration::from_millis(2500);
+        let mut measured = Measured::new(SystemTime::UNIX_EPOCH, window, Connections::default(), Usage::default());
+        collector.finish(&mut measured);
+        let intervals: Vec<_> =
+            measured.intervals.iter().map(|i| (i.start.as_secs(), i.latency.decode().unwrap().len())).collect();
+        assert_eq!(intervals, [(0, 2), (1, 0), (2, 0)]);
+        assert_eq!(measured.intervals[2].length, Duration::from_millis(500));
+        assert_eq!(measured.slices.len(), 25);
     }
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use crate::clock::nanoseconds;
 use crate::flight::{Checked, Stamp, UNSENT, Witness};
 use crate::payload::Volume;
-use crate::recorder::{Checks, INTERVAL_NS, Interval, Messages, SLICES, Traffic};
+use crate::recorder::{Checks, Counts, INTERVAL_NS, Interval, Messages, SLICES, Traffic};
 use crate::resources::thread_cpu;
+use crate::schedule::Schedule;
 
 /// When a worker warms up, measures, stops sending and gives up, in ns of the run's clock.
 #[derive(Debug, Clone, Copy)]
@@ -59,11 +60,17 @@ pub struct Ledger {
     interval_end: u64,
     exchange: Exchange,
     messages: Messages,
+    refused: u64,
+    dropped: u64,
+    /// The counts when the last interval was handed over.
+    handed_over: Counts,
     replies_in_window: u64,
     bytes_in_window: u64,
     traffic: Traffic,
     checks: Checks,
     last_reply: u64,
+    /// When the last message that was lost was due.
+    last_lost: u64,
     /// Within the measured phase.
     last_in_window: u64,
     cpu_at_begin: Option<Duration>,
@@ -75,6 +82,10 @@ pub struct Ledger {
 pub struct Closed {
     /// What became of the measured messages.
     pub messages: Messages,
+    /// Messages that the backlog's bound refused.
+    pub refused: u64,
+    /// Connections lost.
+    pub dropped: u64,
     /// Replies that came within the measured phase.
     pub replies_in_window: u64,
     /// Bytes received within it, frame headers included.
@@ -117,11 +128,15 @@ impl Ledger {
             interval_end: phases.begin + INTERVAL_NS,
             exchange,
             messages: Messages::default(),
+            refused: 0,
+            dropped: 0,
+            handed_over: Counts::default(),
             replies_in_window: 0,
             bytes_in_window: 0,
             traffic: Traffic::default(),
             checks: Checks::default(),
             last_reply: phases.begin,
+            last_lost: phases.begin,
             last_in_window: phases.begin,
             cpu_at_begin: None,
             cpu_at_end: None,
@@ -191,11 +206,38 @@ impl Ledger {
         let (measured, sent) = (stamp.intended >= self.begin, stamp.sent != UNSENT);
         self.messages.lost += u64::from(measured || sent);
         self.messages.sent -= u64::from(measured && !sent);
+        self.last_lost = self.last_lost.max(stamp.intended);
+    }
+
+    /// A connection is lost.
+    pub fn dropped(&mut self) {
+        self.dropped += 1;
+    }
+
+    /// No connection is left to send a count of messages: those of it that have not been sent are lost.
+    pub fn lose_quota(&mut self) {
+        if self.end == u64::MAX {
+            self.messages.lost += self.quota;
+            self.quota = 0;
+        }
+    }
+
+    /// No connection is left to send what is still due by this schedule: it is lost.
+    pub fn lose_the_rest(&mut self, schedule: &Schedule) {
+        let warming_up = schedule.due_before(self.begin);
+        let until_the_end = || schedule.due_before(self.end).saturating_sub(warming_up);
+        let rest = if self.end == u64::MAX { self.quota } else { until_the_end() };
+        if rest > 0 {
+            self.messages.lost += rest;
+            self.last_lost = self.last_lost.max(schedule.due_at(warming_up + rest - 1));
+        }
+        self.quota = 0;
     }
 
     /// A message that is due at `due` and was entered is not sent after all.
     pub fn refused(&mut self, due: u64) {
         self.messages.sent -= u64::from(due >= self.begin);
+        self.refused += 1;
     }
 
     /// The next time at which [`Ledger::turn`] has something to do.
@@ -204,12 +246,22 @@ impl Ledger {
         self.mark
     }
 
+    /// Closes the books before the end of the measured phase, when nothing can come any more: it ends when it was to end
+    /// all the same. The intervals until then are not handed over one by one.
+    pub fn close_ahead(mut self, now: u64) -> Closed {
+        self.interval_end = u64::MAX;
+        let end = if self.end == u64::MAX { now } else { self.end.max(now) };
+        self.close(end)
+    }
+
     /// Closes the books at `now`.
     pub fn close(mut self, now: u64) -> Closed {
-        self.now = now;
-        let ended = if self.end == u64::MAX { self.last_reply.max(self.begin) } else { self.end.min(now) };
-        self.end = ended;
+        // A count of messages is through with the last reply, or when the last one was due that got none.
+        let last = self.last_reply.max(self.last_lost).max(self.begin);
+        let ended = if self.end == u64::MAX { last } else { self.end.min(now) };
+        (self.now, self.end) = (now.max(ended), ended);
         self.pass_marks(false);
+        self.interval.counts = self.counts().since(self.handed_over);
         // The collector is gone only when the run is being given up.
         let _ = self.exchange.full.send(self.interval);
         let cpu = match (self.cpu_at_begin, self.cpu_at_end) {
@@ -220,6 +272,8 @@ impl Ledger {
         let busy = if window == 0 { 0.0 } else { nanoseconds(cpu) as f64 / window as f64 };
         Closed {
             messages: self.messages,
+            refused: self.refused,
+            dropped: self.dropped,
             replies_in_window: self.replies_in_window,
             reply_bytes_in_window: self.bytes_in_window,
             traffic: self.traffic,
@@ -246,6 +300,9 @@ impl Ledger {
                 spare
             });
             let next = next.unwrap_or_else(|_| Box::new(Interval::new(index)));
+            let counts = self.counts();
+            self.interval.counts = counts.since(self.handed_over);
+            self.handed_over = counts;
             let _ = self.exchange.full.send(std::mem::replace(&mut self.interval, next));
             self.interval_begin = self.interval_end;
             self.interval_end += INTERVAL_NS;
@@ -258,6 +315,16 @@ impl Ledger {
             now if now < self.end => self.interval_end.min(self.end).min(self.give_up),
             _ => self.give_up,
         };
+    }
+
+    fn counts(&self) -> Counts {
+        Counts {
+            verified: self.messages.verified,
+            wrong: self.messages.wrong(),
+            refused: self.refused,
+            dropped: self.dropped,
+            bytes: self.bytes_in_window,
+        }
     }
 
     /// A message was answered, rightly or not.
@@ -324,76 +391,5 @@ impl Witness for Ledger {
 const INTERRUPTED_DRAIN_NS: u64 = 1_000_000_000;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MS: u64 = 1_000_000;
-
-    fn ledger(end: End) -> (Ledger, mpsc::Receiver<Box<Interval>>) {
-        let (full, intervals) = mpsc::channel();
-        let (_, spare) = mpsc::channel();
-        let phases = Phases { begin: 100 * MS, end, drain: 50 * MS };
-        (Ledger::new(phases, Exchange { full, spare }), intervals)
-    }
-
-    fn stamp(intended: u64, sent: u64) -> Stamp {
-        Stamp { sent, ..Stamp::due(intended) }
-    }
-
-    #[test]
-    fn a_message_counts_by_its_intended_time_and_throughput_by_the_reply() {
-        let (mut ledger, intervals) = ledger(End::At(2_100 * MS));
-        assert!(ledger.takes(99 * MS) && ledger.takes(100 * MS));
-        assert!(ledger.turn(101 * MS, false));
-        ledger.verified(stamp(99 * MS, 99 * MS), 1);
-        ledger.verified(stamp(100 * MS, 100 * MS), 1);
-        assert!(ledger.takes(2_099 * MS) && !ledger.takes(2_100 * MS));
-        assert!(ledger.turn(2_110 * MS, false) && !ledger.sending());
-        ledger.verified(stamp(2_099 * MS, 2_100 * MS), 1);
-        assert!(!ledger.turn(2_150 * MS, false), "the drain has a limit");
-        let closed = ledger.close(2_150 * MS);
-        assert_eq!((closed.replies_in_window, closed.ended), (2, 2_100 * MS));
-        assert_eq!(closed.messages, Messages { sent: 2, received: 2, verified: 2, ..Messages::default() });
-        let intervals: Vec<_> = intervals.iter().map(|interval| (interval.index, interval.latency.len())).collect();
-        assert_eq!(intervals, [(0, 1), (1, 1)], "what comes in the drain belongs to the last interval");
-    }
-
-    #[test]
-    fn lost_messages_are_told_from_unsent_ones() {
-        let (mut ledger, _intervals) = ledger(End::At(1_100 * MS));
-        (0..3).for_each(|i| assert!(ledger.takes(200 * MS + i)));
-        ledger.lost(stamp(200 * MS, UNSENT));
-        ledger.lost(stamp(200 * MS, 201 * MS));
-        ledger.lost(stamp(50 * MS, 51 * MS));
-        ledger.lost(stamp(50 * MS, UNSENT));
-        ledger.refused(200 * MS);
-        let messages = ledger.close(1_100 * MS).messages;
-        assert_eq!(messages, Messages { sent: 1, lost: 3, ..Messages::default() }, "one of them in the warm-up");
-    }
-
-    #[test]
-    fn a_quota_of_messages_ends_with_the_last_reply() {
-        let (mut ledger, _intervals) = ledger(End::Messages(2));
-        assert!(ledger.takes(0), "warm-up messages are not counted");
-        assert!(ledger.turn(100 * MS, false));
-        assert!(ledger.takes(100 * MS) && ledger.takes(100 * MS) && !ledger.takes(100 * MS));
-        assert!(!ledger.sending());
-        ledger.received(2, 130 * MS);
-        ledger.verified(stamp(100 * MS, 100 * MS), 2);
-        assert!(
-            ledger.turn(149 * MS, false) && !ledger.turn(150 * MS, false),
-            "the drain begins with the last message"
-        );
-        let closed = ledger.close(150 * MS);
-        assert_eq!((closed.ended, closed.replies_in_window), (130 * MS, 2));
-    }
-
-    #[test]
-    fn an_interruption_ends_the_measured_phase_at_once() {
-        let (mut ledger, _intervals) = ledger(End::At(u64::MAX - 1));
-        assert!(ledger.turn(300 * MS, true));
-        assert!(!ledger.sending());
-        assert!(!ledger.turn(350 * MS, true));
-        assert_eq!(ledger.close(350 * MS).ended, 300 * MS);
-    }
-}
+#[path = "ledger/tests.rs"]
+mod tests;

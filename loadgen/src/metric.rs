@@ -127,20 +127,25 @@ impl Metric {
         }
     }
 
+    /// Whether it counts errors.
+    pub fn is_of_errors(self) -> bool {
+        matches!(self, Self::Errors | Self::ErrorRate)
+    }
+
     /// Its value in a report; `None` where the report has none.
     ///
     /// # Errors
     /// When the report's histograms cannot be read.
     pub fn of(self, report: &Report) -> Result<Option<f64>, DecodeError> {
         let (messages, connections) = (&report.messages, &report.connections);
-        let wrong = messages.lost + messages.corrupted + messages.reordered + messages.unexpected + report.over_backlog;
+        let wrong = messages.wrong() + report.over_backlog;
         let cpu = |cost: &crate::report::ProcessCost| cost.cpu_us_per_message.map(|us| us * 1e3);
         let server = report.resources.server.as_ref();
         Ok(match self {
             Self::Time(distribution, statistic) => statistic.of(distribution.of(report))?,
             Self::Throughput => Some(report.throughput.messages_per_second),
             Self::ByteRate => Some(report.throughput.bytes_per_second),
-            Self::Achieved => report.load.offered_rate.map(|offered| report.load.achieved_rate / offered),
+            Self::Achieved => report.achieved_share(),
             Self::ServerCpu => server.and_then(cpu),
             Self::ServerMemory => server.map(|cost| cost.max_rss_bytes as f64),
             Self::LoadgenCpu => cpu(&report.resources.loadgen),

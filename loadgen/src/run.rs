@@ -12,6 +12,7 @@ use crate::plan::{Plan, Stop};
 use crate::progress::{Live, Phase};
 use crate::recorder::Interval;
 use crate::session::{Passed, Session, Span};
+use crate::target::{END_TIMEOUT, Server};
 use crate::threshold::Threshold;
 use crate::url::Url;
 use crate::worker::Common;
@@ -63,6 +64,26 @@ pub enum RunError {
     /// The kernel refused a thread or an epoll set.
     #[error("cannot run a worker")]
     Worker(#[from] io::Error),
+}
+
+impl RunError {
+    /// The same, with how `server` ended where that is why there was no connection.
+    pub fn with_end_of(mut self, server: &Server) -> Self {
+        if let Self::NoConnection { why, .. } = &mut self
+            && let Some(status) = server.ended(END_TIMEOUT)
+        {
+            *why += &format!("; the server's process has ended: {status}");
+        }
+        self
+    }
+}
+
+/// Notes how `server` ended, if it did and connections failed: a command that leaves its server behind ends too.
+pub fn note_end_of(server: &Server, measured: &mut Measured) {
+    let patience = if measured.all_lost.is_some() { END_TIMEOUT } else { Duration::ZERO };
+    if measured.connections.failed + measured.connections.dropped > 0 {
+        measured.server_ended = server.ended(patience).map(|status| status.to_string());
+    }
 }
 
 /// Runs the plan.

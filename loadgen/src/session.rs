@@ -2,7 +2,8 @@
 //! thread starts each phase for all workers at once, collects what they record and merges it into [`Measured`].
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant, SystemTime};
@@ -13,7 +14,7 @@ use crate::clock::{Clock, nanoseconds};
 use crate::collector::add;
 use crate::lane::Outcome;
 use crate::ledger::{End, Exchange, Phases};
-use crate::measured::{Agreements, Connections, Measured, Usage, agree};
+use crate::measured::{Agreements, AllLost, Connections, Measured, Usage, agree};
 use crate::opening::Failures;
 use crate::plan::{Plan, Stop};
 use crate::progress::{Live, Phase};
@@ -130,6 +131,8 @@ impl<'a, 'scope> Session<'a, 'scope> {
         let began_at = SystemTime::now() + span.delay + span.warmup;
         let begin = nanoseconds(span.warmup);
         let mut spares = Vec::new();
+        let taking_part = self.opened.established.iter().filter(|established| **established > 0).count();
+        let connected = Arc::new(AtomicUsize::new(taking_part));
         for (start, end) in self.starts.iter().zip(ends(span.stop, begin, &self.opened.established)) {
             let phases = Phases { begin, end, drain: nanoseconds(self.plan.drain_timeout) };
             let (spare, spare_of) = mpsc::channel();
@@ -137,16 +140,16 @@ impl<'a, 'scope> Session<'a, 'scope> {
             let _ = self.intervals.pop().map(|interval| spare.send(interval));
             spares.push(spare);
             let exchange = Exchange { full: full.clone(), spare: spare_of };
-            let (seed, outcomes) = (span.seed, outcomes_to.clone());
+            let (seed, outcomes, connected) = (span.seed, outcomes_to.clone(), connected.clone());
             // A worker without connections is gone; one that has failed says so when it is joined.
-            let _ = start.send(Start { clock, phases, seed, exchange, outcomes });
+            let _ = start.send(Start { clock, phases, seed, exchange, connected, outcomes });
         }
         drop((full, outcomes_to));
         let pool = &mut self.intervals;
         let watch = Watch { intervals, spares, turn: 0, pool, take, live: self.live, show };
         let (loadgen, server) = watch.until_done(span.stop, clock.instant(begin), span.server_pids);
         let outcomes: Vec<Outcome> = outcomes.iter().collect();
-        if outcomes.len() < self.opened.established.iter().filter(|established| **established > 0).count() {
+        if outcomes.len() < taking_part {
             self.join()?;
         }
         let mut measured = Measured::new(began_at, window(&outcomes, begin), self.connections(), loadgen);
@@ -156,6 +159,7 @@ impl<'a, 'scope> Session<'a, 'scope> {
         measured.server = server;
         let last = outcomes.iter().map(|outcome| outcome.last_in_window).max().unwrap_or(begin);
         measured.last_reply_after = Duration::from_nanos(last.saturating_sub(begin));
+        measured.all_lost = all_lost(&outcomes);
         outcomes.into_iter().for_each(|outcome| merge(&mut measured, outcome));
         Ok(measured)
     }
@@ -239,6 +243,17 @@ fn ends(stop: Stop, begin: u64, established: &[u64]) -> Vec<End> {
 fn window(outcomes: &[Outcome], begin: u64) -> Duration {
     let ended = outcomes.iter().map(|outcome| outcome.ended).max().unwrap_or(begin);
     Duration::from_nanos(ended.saturating_sub(begin))
+}
+
+/// When and why the last connection was lost, if every worker has lost all of its own.
+fn all_lost(outcomes: &[Outcome]) -> Option<AllLost> {
+    let times: Option<Vec<u64>> = outcomes.iter().map(|outcome| outcome.all_lost_at).collect();
+    let after = Duration::from_nanos(times?.into_iter().max()?);
+    let mut why = Failures::new();
+    for (cause, times) in outcomes.iter().flat_map(|outcome| &outcome.failures) {
+        *why.entry(cause.clone()).or_default() += times;
+    }
+    Some(AllLost { after, why })
 }
 
 fn merge(measured: &mut Measured, outcome: Outcome) {

@@ -103,6 +103,11 @@ impl Threshold {
 }
 
 impl Judged {
+    /// Whether the limit is one on errors.
+    pub fn is_of_errors(&self) -> bool {
+        self.metric.parse().is_ok_and(Metric::is_of_errors)
+    }
+
     /// The threshold, limit and value for people.
     pub fn show(&self) -> (String, String) {
         let unit = self.threshold.parse::<Threshold>().map(|threshold| threshold.metric.unit());

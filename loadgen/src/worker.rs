@@ -4,8 +4,8 @@
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
-use std::sync::atomic::AtomicBool;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, mpsc};
 
 use hdrhistogram::Histogram;
 use rustix::thread::set_current_timer_slack;
@@ -70,6 +70,8 @@ pub struct Start {
     pub seed: u64,
     /// Where full intervals go.
     pub exchange: Exchange,
+    /// How many workers of the phase still have a connection.
+    pub connected: Arc<AtomicUsize>,
     /// Where the outcome goes.
     pub outcomes: mpsc::Sender<Outcome>,
 }
@@ -104,11 +106,11 @@ pub fn run(
     if established == 0 {
         return Ok(());
     }
-    for Start { clock, phases, seed, exchange, outcomes } in starts {
+    for Start { clock, phases, seed, exchange, connected, outcomes } in starts {
         let pace = pace(worker, common, established, share.connections, seed);
         let pacing = common.plan.pacing;
-        let outcome =
-            lane::run(Orders { corpus, pace, pacing, phases, clock, interrupted, live, exchange }, &mut lines)?;
+        let orders = Orders { corpus, pace, pacing, phases, clock, interrupted, live, exchange, connected };
+        let outcome = lane::run(orders, &mut lines)?;
         // As above.
         let _ = outcomes.send(outcome);
     }

@@ -72,6 +72,14 @@ fn a_run_ends_when_a_limit_is_crossed_if_asked_to() {
 }
 
 #[test]
+fn a_rate_below_one_message_in_the_time_is_achieved_by_its_first() {
+    let run = ["run", "-c", "1", "--rate", "0.1", "-d", "1s", "--warmup", "0s", "-q", "--threshold", "achieved==100%"];
+    let finished = loadgen(&run).wait();
+    assert!(finished.stdout.contains("(100.0% of the offered rate)"), "{}", finished.stdout);
+    assert!(finished.stdout.contains("met      achieved == "), "{}", finished.stdout);
+}
+
+#[test]
 fn wrong_limits_are_usage() {
     for (flags, words) in [
         (&["--threshold", "latency.p99<5"][..], ["--threshold", "a time with its unit"]),
