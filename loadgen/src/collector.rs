@@ -8,8 +8,9 @@ use hdrhistogram::Histogram;
 
 use crate::measured::{IntervalLatency, Measured};
 use crate::metric::SoFar;
-use crate::recorder::{INTERVAL_NS, Interval, SLICES, Slice, histogram};
+use crate::recorder::{Counts, INTERVAL_NS, Interval, SLICES, Slice, histogram};
 use crate::report::Encoded;
+use crate::resources::Sampler;
 use crate::session::Passed;
 use crate::threshold::Threshold;
 
@@ -20,7 +21,17 @@ pub struct Collector {
     service_time: Histogram<u64>,
     send_lag: Histogram<u64>,
     saturated: u64,
+    counts: Counts,
     by_interval: BTreeMap<u64, Merged>,
+}
+
+/// What came of opening the connections, which is known before the load begins.
+#[derive(Debug)]
+pub struct Opened {
+    /// How long each took, ns.
+    pub connect: Histogram<u64>,
+    /// Connections that could not be opened.
+    pub failed: u64,
 }
 
 /// What the workers saw in one interval, taken together.
@@ -46,6 +57,7 @@ impl Collector {
             service_time: histogram(),
             send_lag: histogram(),
             saturated: 0,
+            counts: Counts::default(),
             by_interval: BTreeMap::new(),
         }
     }
@@ -56,6 +68,7 @@ impl Collector {
         add(&mut self.service_time, &interval.service_time);
         add(&mut self.send_lag, &interval.send_lag);
         self.saturated += interval.saturated;
+        self.counts += interval.counts;
         let open = || Merged { latency: Latency::Open(histogram()), slices: Default::default() };
         let merged = self.by_interval.entry(interval.index).or_insert_with(open);
         match &mut merged.latency {
@@ -79,10 +92,30 @@ impl Collector {
     }
 
     /// Whether what was collected of the measured phase, as far as it has passed, crosses a threshold.
-    pub fn crosses(&self, thresholds: &[Threshold], passed: Passed, offered_rate: Option<f64>) -> bool {
-        let Self { latency, service_time, send_lag, .. } = self;
-        let (replies, seconds) = (passed.replies, passed.elapsed.as_secs_f64());
-        let so_far = SoFar { latency, service_time, send_lag, replies, seconds, offered_rate };
+    pub fn crosses(
+        &self,
+        thresholds: &[Threshold],
+        passed: Passed<'_>,
+        opened: &Opened,
+        offered_rate: Option<f64>,
+    ) -> bool {
+        let Self { latency, service_time, send_lag, counts, .. } = self;
+        if thresholds.is_empty() {
+            return false;
+        }
+        let so_far = SoFar {
+            latency,
+            service_time,
+            send_lag,
+            connect: &opened.connect,
+            replies: passed.replies,
+            seconds: passed.elapsed.as_secs_f64(),
+            offered_rate,
+            counts: *counts,
+            failed: opened.failed,
+            loadgen: passed.loadgen.so_far(),
+            server: passed.server.and_then(Sampler::so_far),
+        };
         thresholds.iter().any(|threshold| threshold.crossed_by(so_far))
     }
 

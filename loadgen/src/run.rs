@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{io, thread};
 
-use crate::collector::Collector;
+use crate::collector::{Collector, Opened};
 use crate::cores::Cores;
 use crate::measured::Measured;
 use crate::payload::Corpus;
@@ -100,13 +100,15 @@ pub fn measure(plan: &Plan, world: World<'_>) -> Result<Measured, RunError> {
         let span = Span { warmup: plan.warmup, stop: plan.stop, seed: plan.seed, delay: START_DELAY, server_pids };
         let mut collector = Collector::new();
         let mut crossed = false;
-        let take = &mut |interval: &Interval, passed: Option<Passed>| {
+        let opened = Opened { connect: session.connect().clone(), failed: session.connections().failed };
+        let take = &mut |interval: &Interval, passed: Option<Passed<'_>>| {
             collector.take(interval);
             // An interval that the user cut short tells nothing.
             let cut = interrupted.load(Ordering::Relaxed);
-            if !cut && passed.is_some_and(|passed| collector.crosses(abort_on, passed, plan.offered_rate())) {
+            let offered_rate = plan.offered_rate();
+            if !cut && passed.is_some_and(|passed| collector.crosses(abort_on, passed, &opened, offered_rate)) {
                 crossed = true;
-                interrupted.store(true, Ordering::Relaxed);
+                interrupted.store(true, Ordering::Release);
             }
         };
         let mut measured = session.phase(span, take, show)?;

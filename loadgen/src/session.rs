@@ -54,11 +54,25 @@ pub struct Span<'a> {
 
 /// How much of a measured phase has passed.
 #[derive(Debug, Clone, Copy)]
-pub struct Passed {
+pub struct Passed<'a> {
     /// Since its beginning.
     pub elapsed: Duration,
     /// Replies that came in that time.
     pub replies: u64,
+    /// What this process uses.
+    pub loadgen: &'a Sampler,
+    /// What the server's processes use, where they are known.
+    pub server: Option<&'a Sampler>,
+}
+
+/// The beginning of a measured phase.
+#[derive(Clone, Copy)]
+struct Began<'a> {
+    at: Instant,
+    /// Replies that had come by then.
+    replies: u64,
+    loadgen: &'a Sampler,
+    server: Option<&'a Sampler>,
 }
 
 /// What came of opening the connections.
@@ -122,7 +136,7 @@ impl<'a, 'scope> Session<'a, 'scope> {
     pub fn phase(
         &mut self,
         span: Span<'_>,
-        take: &mut dyn FnMut(&Interval, Option<Passed>),
+        take: &mut dyn FnMut(&Interval, Option<Passed<'_>>),
         show: &mut dyn FnMut(Phase),
     ) -> Result<Measured, RunError> {
         let (full, intervals) = mpsc::channel();
@@ -279,7 +293,7 @@ struct Watch<'a> {
     /// Where they go once the workers are done.
     #[expect(clippy::vec_box, reason = "as above")]
     pool: &'a mut Vec<Box<Interval>>,
-    take: &'a mut dyn FnMut(&Interval, Option<Passed>),
+    take: &'a mut dyn FnMut(&Interval, Option<Passed<'_>>),
     live: &'a Live,
     show: &'a mut dyn FnMut(Phase),
 }
@@ -294,16 +308,17 @@ impl Watch<'_> {
         };
         self.until(begin, Phase::WarmingUp, None);
         let before = self.live.replies.load(Ordering::Relaxed);
-        let samplers = (Sampler::own(), Sampler::of(server_pids));
-        self.until(end, Phase::Measuring, Some((begin, before)));
-        let own = samplers.0.finish().expect("this process lives, and /proc tells of it");
-        let usage = (own, samplers.1.and_then(Sampler::finish));
+        let (loadgen, server) = (Sampler::own(), Sampler::of(server_pids));
+        let began = Began { at: begin, replies: before, loadgen: &loadgen, server: server.as_ref() };
+        self.until(end, Phase::Measuring, Some(began));
+        let own = loadgen.finish().expect("this process lives, and /proc tells of it");
+        let usage = (own, server.and_then(Sampler::finish));
         self.until(end + FOREVER, Phase::Draining, None);
         usage
     }
 
-    /// Collects until then, or until the last worker is done; what is `measured` began then, after so many replies.
-    fn until(&mut self, then: Instant, phase: Phase, measured: Option<(Instant, u64)>) {
+    /// Collects until then, or until the last worker is done; what is measured has `began` so.
+    fn until(&mut self, then: Instant, phase: Phase, began: Option<Began<'_>>) {
         loop {
             let now = Instant::now();
             if now >= then {
@@ -312,9 +327,11 @@ impl Watch<'_> {
             match self.intervals.recv_timeout((then - now).min(SHOW_EVERY)) {
                 Ok(interval) => {
                     self.live.p99_ns.store(interval.latency.value_at_quantile(0.99), Ordering::Relaxed);
-                    let passed = measured.map(|(begin, before)| Passed {
-                        elapsed: begin.elapsed(),
-                        replies: self.live.replies.load(Ordering::Relaxed).saturating_sub(before),
+                    let passed = began.map(|Began { at, replies, loadgen, server }| Passed {
+                        elapsed: at.elapsed(),
+                        replies: self.live.replies.load(Ordering::Relaxed).saturating_sub(replies),
+                        loadgen,
+                        server,
                     });
                     (self.take)(&interval, passed);
                     self.turn = (self.turn + 1) % self.spares.len();

@@ -338,7 +338,7 @@ impl Up<'_, '_> {
         &mut self,
         length: Duration,
         seed: u64,
-        take: &mut dyn FnMut(&Interval, Option<Passed>),
+        take: &mut dyn FnMut(&Interval, Option<Passed<'_>>),
         show: &mut dyn FnMut(Phase),
     ) -> Result<Measured, TrialError> {
         // The sampler of a phase looks at a busy process, whose clock lags by up to a tick of the kernel's (4 ms): here

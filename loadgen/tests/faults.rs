@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -331,6 +331,19 @@ fn an_open_loop_that_loses_as_many_as_it_may_is_no_queue_that_grows() {
     assert!(trust["notes"].to_string().contains("10 messages were lost"), "{trust}");
     assert!(!trust["reasons"].to_string().contains("queue"), "{trust}");
     run(&[], &[1]);
+}
+
+#[test]
+fn a_limit_on_errors_or_connect_times_ends_the_run_early_if_asked_to() {
+    let url = server(|_, payload, _| frame(OpCode::Text, &payload));
+    for limit in ["errors==0", "errors.rate<1%", "rate<0.01", "connect.p99<1ns"] {
+        let started = Instant::now();
+        let flags = ["run", &url, "-c", "2", "--rate", "100", "-d", "60s", "--warmup", "0s", "--format", "json"];
+        let run = loadgen(&[&flags[..], &["--threshold", limit, "--abort-on-fail"]].concat());
+        let report = run.json(&[if limit.starts_with("connect") { 1 } else { 99 }]);
+        assert_eq!(report.0["aborted"], true, "{limit}");
+        assert!(started.elapsed() < Duration::from_secs(40), "{limit}: {:?}", started.elapsed());
+    }
 }
 
 #[test]
