@@ -147,6 +147,7 @@ impl<'a, 'scope> Session<'a, 'scope> {
         let mut spares = Vec::new();
         let taking_part = self.opened.established.iter().filter(|established| **established > 0).count();
         let connected = Arc::new(AtomicUsize::new(taking_part));
+        let all_established = self.opened.established.iter().sum();
         for (start, end) in self.starts.iter().zip(ends(span.stop, begin, &self.opened.established)) {
             let phases = Phases { begin, end, drain: nanoseconds(self.plan.drain_timeout) };
             let (spare, spare_of) = mpsc::channel();
@@ -156,7 +157,7 @@ impl<'a, 'scope> Session<'a, 'scope> {
             let exchange = Exchange { full: full.clone(), spare: spare_of };
             let (seed, outcomes, connected) = (span.seed, outcomes_to.clone(), connected.clone());
             // A worker without connections is gone; one that has failed says so when it is joined.
-            let _ = start.send(Start { clock, phases, seed, exchange, connected, outcomes });
+            let _ = start.send(Start { clock, phases, seed, all_established, exchange, connected, outcomes });
         }
         drop((full, outcomes_to));
         let pool = &mut self.intervals;

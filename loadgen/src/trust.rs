@@ -119,7 +119,8 @@ impl Findings {
         let achieved = measured.replies_in_window as f64;
         let allowance = if counts_to_the_end { under_way } else { under_way.max(1.0) };
         let least = MIN_ACHIEVED * offered;
-        if achieved + allowance < least {
+        // Without a connection there is no queue either; that none was left is a reason of its own.
+        if measured.all_lost.is_none() && achieved + allowance < least {
             let figures = format!(
                 "{} messages/s achieved of {} offered, under {:.0}%",
                 units::number(achieved / seconds),

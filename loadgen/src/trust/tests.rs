@@ -115,7 +115,7 @@ fn connections_that_all_ended_are_told_of_with_time_and_cause() {
     let lost = |plan: &Plan, after: u64, causes: &[(&str, u64)]| {
         judged(plan, |m| {
             m.connections.dropped = 100;
-            m.messages.received = 9_000;
+            (m.messages.received, m.replies_in_window) = (9_000, 3_000);
             let why = causes.iter().map(|(why, times)| ((*why).to_owned(), *times)).collect();
             m.all_lost = Some(AllLost { after: Duration::from_millis(after), why });
         })
@@ -134,6 +134,7 @@ fn connections_that_all_ended_are_told_of_with_time_and_cause() {
     let counted = Plan { stop: Stop::Messages(10_000.try_into().unwrap()), ..plan.clone() };
     let trust = lost(&counted, 3_300, &reset);
     assert_one(&trust.reasons, "1.30 s into the measured phase, with 9,000 of 10,000 messages answered: ");
+    assert_one(&lost(&Plan { warmup: plan.warmup, ..open() }, 3_300, &reset).reasons, causes);
     let many = [("a", 1), ("b", 2), ("c", 3), ("d", 4), ("e", 5)];
     assert_one(&lost(&plan, 3_300, &many).reasons, "e, 5 times; d, 4 times; c, 3 times; 2 other causes");
     let ended = judged(&plan, |m| m.server_ended = Some("exit status: 3".to_owned()));
