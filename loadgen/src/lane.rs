@@ -123,7 +123,7 @@ impl Lane<'_> {
         loop {
             // In this order: what ends the run because of lost connections comes after they were counted here.
             let interrupted = self.interrupted.load(Ordering::Acquire);
-            if self.lines.alive == 0 && self.without_connections(now) {
+            if self.lines.alive == 0 && self.ledger.sending() && self.without_connections(now) {
                 return Ok(self.finish_ahead(now));
             }
             if !self.ledger.turn(now, interrupted) {
@@ -346,7 +346,8 @@ impl Lane<'_> {
     }
 
     fn finish(mut self, now: u64) -> Outcome {
-        if self.lines.alive == 0 {
+        // A server that closes what has nothing left to do loses nothing.
+        if self.lines.alive == 0 && self.ledger.has_lost() {
             self.all_lost_at.get_or_insert(now);
         }
         for slot in &mut self.lines.all {

@@ -209,6 +209,11 @@ impl Ledger {
         self.last_lost = self.last_lost.max(stamp.intended);
     }
 
+    /// Whether a message got no reply and will get none.
+    pub fn has_lost(&self) -> bool {
+        self.messages.lost > 0
+    }
+
     /// A connection is lost.
     pub fn dropped(&mut self) {
         self.dropped += 1;

@@ -347,6 +347,19 @@ fn a_limit_on_errors_or_connect_times_ends_the_run_early_if_asked_to() {
 }
 
 #[test]
+fn connections_that_the_server_closes_behind_the_last_reply_lose_nothing() {
+    let url = server(|n, payload, _| {
+        let close = frame(OpCode::Close, &1000u16.to_be_bytes());
+        if n == 9 { [echo(&payload), close].concat() } else { echo(&payload) }
+    });
+    let report = loadgen(&["run", &url, "-c", "1", "--messages", "10", "--warmup", "0s", "--format", "json"]);
+    // Whether the Close frame is read depends on when it comes.
+    let report = report.json(&[0, 98]);
+    assert_eq!(counts(&report)[..3], [10.0; 3]);
+    assert_eq!(report.0["all_lost_after_seconds"], serde_json::Value::Null);
+}
+
+#[test]
 fn what_a_worker_without_connections_had_to_send_is_lost() {
     static CLOSED: AtomicBool = AtomicBool::new(false);
     let url = server(|n, payload, _| match n == 10 && !CLOSED.swap(true, Ordering::Relaxed) {
