@@ -182,7 +182,8 @@ impl Bench {
         };
         let measured = run::measure(plan, world);
         progress.clear();
-        let measured = measured?;
+        let mut measured = measured.map_err(|error| error.with_end_of(&self.server))?;
+        run::note_end_of(&self.server, &mut measured);
         // Only now, when its connections are closed: it disturbs nothing, and a place is free for it.
         let config = measured.is_fathom.then(|| self.server_config(plan)).flatten();
         Ok(Report::new(name, &self.target, &measured, self.environment(plan, config)))

@@ -392,8 +392,8 @@ fn refusal(message: &str) -> clap::Error {
     Cli::command().error(ErrorKind::ArgumentConflict, message)
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 measured; 1 the run failed (no connection; messages lost, corrupted, reordered \
-    or unexpected); 2 usage; 98 measured, but not to be trusted (the report says why); 99 a threshold was crossed; 130 \
+const EXIT_CODES: &str = "Exit codes: 0 measured; 1 the run failed (no connection, or none left at the end; messages lost, \
+    corrupted, reordered or unexpected, unless a --threshold on errors allows them); 2 usage; 98 measured, but not to be trusted (the report says why); 99 a threshold was crossed; 130 \
     interrupted.";
 
 /// 64 B, as small as a chat line or a tick: what shows is the cost per message, not that per byte.

@@ -8,8 +8,9 @@ use hdrhistogram::Histogram;
 
 use crate::measured::{IntervalLatency, Measured};
 use crate::metric::SoFar;
-use crate::recorder::{INTERVAL_NS, Interval, SLICES, Slice, histogram};
+use crate::recorder::{Counts, INTERVAL_NS, Interval, SLICES, Slice, histogram};
 use crate::report::Encoded;
+use crate::resources::Sampler;
 use crate::session::Passed;
 use crate::threshold::Threshold;
 
@@ -20,7 +21,17 @@ pub struct Collector {
     service_time: Histogram<u64>,
     send_lag: Histogram<u64>,
     saturated: u64,
+    counts: Counts,
     by_interval: BTreeMap<u64, Merged>,
+}
+
+/// What came of opening the connections, which is known before the load begins.
+#[derive(Debug)]
+pub struct Opened {
+    /// How long each took, ns.
+    pub connect: Histogram<u64>,
+    /// Connections that could not be opened.
+    pub failed: u64,
 }
 
 /// What the workers saw in one interval, taken together.
@@ -46,6 +57,7 @@ impl Collector {
             service_time: histogram(),
             send_lag: histogram(),
             saturated: 0,
+            counts: Counts::default(),
             by_interval: BTreeMap::new(),
         }
     }
@@ -56,6 +68,7 @@ impl Collector {
         add(&mut self.service_time, &interval.service_time);
         add(&mut self.send_lag, &interval.send_lag);
         self.saturated += interval.saturated;
+        self.counts += interval.counts;
         let open = || Merged { latency: Latency::Open(histogram()), slices: Default::default() };
         let merged = self.by_interval.entry(interval.index).or_insert_with(open);
         match &mut merged.latency {
@@ -79,17 +92,44 @@ impl Collector {
     }
 
     /// Whether what was collected of the measured phase, as far as it has passed, crosses a threshold.
-    pub fn crosses(&self, thresholds: &[Threshold], passed: Passed, offered_rate: Option<f64>) -> bool {
-        let Self { latency, service_time, send_lag, .. } = self;
-        let (replies, seconds) = (passed.replies, passed.elapsed.as_secs_f64());
-        let so_far = SoFar { latency, service_time, send_lag, replies, seconds, offered_rate };
+    pub fn crosses(
+        &self,
+        thresholds: &[Threshold],
+        passed: Passed<'_>,
+        opened: &Opened,
+        offered_rate: Option<f64>,
+    ) -> bool {
+        let Self { latency, service_time, send_lag, counts, .. } = self;
+        if thresholds.is_empty() {
+            return false;
+        }
+        let so_far = SoFar {
+            latency,
+            service_time,
+            send_lag,
+            connect: &opened.connect,
+            replies: passed.replies,
+            seconds: passed.elapsed.as_secs_f64(),
+            offered_rate,
+            counts: *counts,
+            failed: opened.failed,
+            loadgen: passed.loadgen.so_far(),
+            server: passed.server.and_then(Sampler::so_far),
+        };
         thresholds.iter().any(|threshold| threshold.crossed_by(so_far))
     }
 
     /// Writes the totals into `measured`, whose window is known: the histograms, the latencies by interval, and the
     /// slices that lie in the window whole.
-    pub fn finish(self, measured: &mut Measured) {
+    pub fn finish(mut self, measured: &mut Measured) {
         let window = measured.window;
+        let nothing = Encoded::from(&histogram());
+        // Where the last connection is lost, the intervals from then on are not handed over: nothing came in them.
+        let count = window.as_nanos().div_ceil(u128::from(INTERVAL_NS)) as u64;
+        for index in 0..count {
+            let empty = || Merged { latency: Latency::Packed(nothing.clone()), slices: Default::default() };
+            self.by_interval.entry(index).or_insert_with(empty);
+        }
         let whole = (window.as_nanos() * SLICES as u128 / u128::from(INTERVAL_NS)) as usize;
         let slices = self.by_interval.values().flat_map(|merged| merged.slices);
         measured.slices = slices.take(whole).collect();
@@ -144,5 +184,21 @@ mod tests {
         assert_eq!(measured.intervals[2].length, Duration::from_millis(990));
         assert_eq!(measured.slices.len(), 29);
         assert_eq!(measured.slices[9], Slice { messages: 4, latency_ns: 60 });
+    }
+
+    #[test]
+    fn intervals_that_nobody_handed_over_are_empty() {
+        let mut collector = Collector::new();
+        let mut interval = Interval::new(0);
+        interval.record(0, 100, 101, 110, 2);
+        collector.take(&interval);
+        let window = Duration::from_millis(2500);
+        let mut measured = Measured::new(SystemTime::UNIX_EPOCH, window, Connections::default(), Usage::default());
+        collector.finish(&mut measured);
+        let intervals: Vec<_> =
+            measured.intervals.iter().map(|i| (i.start.as_secs(), i.latency.decode().unwrap().len())).collect();
+        assert_eq!(intervals, [(0, 2), (1, 0), (2, 0)]);
+        assert_eq!(measured.intervals[2].length, Duration::from_millis(500));
+        assert_eq!(measured.slices.len(), 25);
     }
 }

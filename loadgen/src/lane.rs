@@ -1,8 +1,11 @@
 //! One phase of one worker: a loop over one epoll set that sends what is due, takes what has come, and records the
 //! difference. Frames are prebuilt, replies are compared where they lie, and once warm it allocates nothing.
 
+mod outcome;
+
 use std::io::{self, ErrorKind, Read, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -15,12 +18,11 @@ use crate::failures::{self, Failures};
 use crate::flight::{Stamp, Witness as _};
 use crate::ledger::{Exchange, Ledger, Phases};
 use crate::lines::{Lines, goodbye};
-use crate::mismatch::Mismatches;
 use crate::payload::Corpus;
 use crate::plan::{Load, Pacing};
 use crate::progress::Live;
-use crate::recorder::{Checks, Messages, Traffic};
 use crate::schedule::Schedule;
+pub use outcome::Outcome;
 
 /// What a lane is given.
 #[derive(Debug)]
@@ -41,6 +43,8 @@ pub struct Orders<'a> {
     pub live: &'a Live,
     /// Where full intervals go.
     pub exchange: Exchange,
+    /// How many workers of the phase still have a connection.
+    pub connected: Arc<AtomicUsize>,
 }
 
 /// What keeps a worker's messages coming.
@@ -50,35 +54,6 @@ pub enum Pace {
     Closed(usize),
     /// The clock.
     Open(Schedule),
-}
-
-/// What a worker reports once all is sent and answered, or given up.
-#[derive(Debug)]
-pub struct Outcome {
-    /// What became of the measured messages.
-    pub messages: Messages,
-    /// Replies that came within the measured phase.
-    pub replies_in_window: u64,
-    /// Bytes received within it, frame headers included.
-    pub reply_bytes_in_window: u64,
-    /// Messages and replies that were sent and that came within it.
-    pub traffic: Traffic,
-    /// How replies were checked, as far as they were not compared as they came.
-    pub checks: Checks,
-    /// What was wrong with messages that were not the replies they should be.
-    pub mismatches: Mismatches,
-    /// When the measured phase ended, ns of the run's clock.
-    pub ended: u64,
-    /// When the last reply within it came, likewise.
-    pub last_in_window: u64,
-    /// Connections lost.
-    pub dropped: u64,
-    /// Messages that the backlog bound refused.
-    pub over_backlog: u64,
-    /// Why connections were lost, and how often.
-    pub failures: Failures,
-    /// The worker's CPU time in the measured phase over its length.
-    pub busy: f64,
 }
 
 struct Lane<'a> {
@@ -93,20 +68,20 @@ struct Lane<'a> {
     outstanding: usize,
     ledger: Ledger,
     failures: Failures,
-    dropped: u64,
-    over_backlog: u64,
+    connected: Arc<AtomicUsize>,
+    all_lost_at: Option<u64>,
     /// Replies since the progress display was last told.
     untold: u64,
 }
 
-/// Runs the load of `orders` over `lines`, until the phase's end, an interruption, or the loss of the last connection.
-/// Connections that have lost a message, or on which a reply is in doubt, are given up, so that whatever is left can go on
-/// with another phase.
+/// Runs the load of `orders` over `lines`, until the phase's end, an interruption, or the loss of the last connection of
+/// all workers; what is due from then on is lost, and the phase counts in its full length. Connections that have lost a
+/// message, or on which a reply is in doubt, are given up, so that whatever is left can go on with another phase.
 ///
 /// # Errors
 /// When the kernel refuses to wait.
 pub fn run(orders: Orders<'_>, lines: &mut Lines) -> io::Result<Outcome> {
-    let Orders { corpus, pace, pacing, phases, clock, interrupted, live, exchange } = orders;
+    let Orders { corpus, pace, pacing, phases, clock, interrupted, live, exchange, connected } = orders;
     let early = std::mem::take(&mut lines.early);
     let mut lane = Lane {
         corpus,
@@ -119,8 +94,8 @@ pub fn run(orders: Orders<'_>, lines: &mut Lines) -> io::Result<Outcome> {
         outstanding: 0,
         ledger: Ledger::new(phases, exchange),
         failures: Failures::new(),
-        dropped: 0,
-        over_backlog: 0,
+        connected,
+        all_lost_at: None,
         untold: 0,
     };
     for (index, bytes) in early {
@@ -146,7 +121,15 @@ impl Lane<'_> {
         let mut events = Vec::with_capacity(EVENTS);
         let mut now = self.clock.now();
         self.start(now);
-        while self.ledger.turn(now, self.interrupted.load(Ordering::Relaxed)) && self.lines.alive > 0 {
+        loop {
+            // In this order: what ends the run because of lost connections comes after they were counted here.
+            let interrupted = self.interrupted.load(Ordering::Acquire);
+            if self.lines.alive == 0 && self.ledger.sending() && self.without_connections(now) {
+                return Ok(self.finish_ahead(now));
+            }
+            if !self.ledger.turn(now, interrupted) {
+                break;
+            }
             self.send_due(&mut now);
             let sent_and_answered = !self.ledger.sending() && self.outstanding == 0 && !self.in_doubt();
             // Every message in flight of a closed loop may be lost; then nothing would ever be sent again.
@@ -201,10 +184,7 @@ impl Lane<'_> {
                         self.flush(due.connection, *now);
                     }
                 }
-                Some(_) => {
-                    self.over_backlog += 1;
-                    self.ledger.refused(due.at);
-                }
+                Some(_) => self.ledger.refused(due.at),
                 None => self.ledger.lost(Stamp::due(due.at)),
             }
             *now = self.clock.now();
@@ -334,7 +314,7 @@ impl Lane<'_> {
         self.outstanding -= line.flight.len();
         line.flight.abandon(self.corpus, &mut self.ledger);
         self.lines.alive -= 1;
-        self.dropped += 1;
+        self.ledger.dropped();
         failures::add(&mut self.failures, why, 1);
     }
 
@@ -344,15 +324,42 @@ impl Lane<'_> {
         let longest = self.ledger.next_mark().min(now + LONGEST_SLEEP_NS);
         let until = match (&self.pace, self.pacing) {
             _ if !self.ledger.sending() => longest,
-            (_, Pacing::Spin) => now,
-            (Pace::Open(schedule), Pacing::Sleep) => longest.min(schedule.next_at()),
-            (Pace::Closed(_), Pacing::Sleep) => longest,
+            (_, Pacing::Spin) if self.lines.alive > 0 => now,
+            (Pace::Open(schedule), _) => longest.min(schedule.next_at()),
+            (Pace::Closed(_), _) => longest,
         };
         let ns = until.saturating_sub(now);
         Timespec { tv_sec: (ns / 1_000_000_000) as i64, tv_nsec: (ns % 1_000_000_000) as i64 }
     }
 
+    /// This worker has no connection left. Returns whether no other has one either; else what is due is lost as it
+    /// becomes due, since the others may yet be interrupted.
+    #[cold]
+    fn without_connections(&mut self, now: u64) -> bool {
+        if self.all_lost_at.is_none() {
+            self.all_lost_at = Some(now);
+            self.connected.fetch_sub(1, Ordering::AcqRel);
+            if let Pace::Closed(_) = self.pace {
+                self.ledger.lose_quota();
+            }
+        }
+        self.connected.load(Ordering::Acquire) == 0
+    }
+
+    /// Ends the phase before its time, since nothing can come any more.
+    fn finish_ahead(mut self, now: u64) -> Outcome {
+        if let Pace::Open(schedule) = &self.pace {
+            self.ledger.lose_the_rest(schedule);
+        }
+        let Self { ledger, all_lost_at, failures, .. } = self;
+        Outcome::new(ledger.close_ahead(now), all_lost_at, failures)
+    }
+
     fn finish(mut self, now: u64) -> Outcome {
+        // A server that closes what has nothing left to do loses nothing.
+        if self.lines.alive == 0 && self.ledger.has_lost() {
+            self.all_lost_at.get_or_insert(now);
+        }
         for slot in &mut self.lines.all {
             let Some(line) = slot.as_mut().filter(|line| !line.flight.is_idle()) else { continue };
             goodbye(line, CloseCode::NORMAL);
@@ -360,21 +367,7 @@ impl Lane<'_> {
             *slot = None;
             self.lines.alive -= 1;
         }
-        let closed = self.ledger.close(now);
-        Outcome {
-            messages: closed.messages,
-            replies_in_window: closed.replies_in_window,
-            reply_bytes_in_window: closed.reply_bytes_in_window,
-            traffic: closed.traffic,
-            checks: closed.checks,
-            mismatches: closed.mismatches,
-            ended: closed.ended,
-            last_in_window: closed.last_in_window,
-            dropped: self.dropped,
-            over_backlog: self.over_backlog,
-            failures: self.failures,
-            busy: closed.busy,
-        }
+        Outcome::new(self.ledger.close(now), self.all_lost_at, self.failures)
     }
 }
 

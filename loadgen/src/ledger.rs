@@ -8,8 +8,9 @@ use crate::clock::nanoseconds;
 use crate::flight::{Checked, Stamp, UNSENT, Witness};
 use crate::mismatch::{Mismatch, MismatchKind, Mismatches};
 use crate::payload::Volume;
-use crate::recorder::{Checks, INTERVAL_NS, Interval, Messages, SLICES, Traffic};
+use crate::recorder::{Checks, Counts, INTERVAL_NS, Interval, Messages, SLICES, Traffic};
 use crate::resources::thread_cpu;
+use crate::schedule::Schedule;
 
 /// When a worker warms up, measures, stops sending and gives up, in ns of the run's clock.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +61,10 @@ pub struct Ledger {
     interval_end: u64,
     exchange: Exchange,
     messages: Messages,
+    refused: u64,
+    dropped: u64,
+    /// The counts when the last interval was handed over.
+    handed_over: Counts,
     replies_in_window: u64,
     bytes_in_window: u64,
     traffic: Traffic,
@@ -68,6 +73,8 @@ pub struct Ledger {
     last_reply: u64,
     /// When everything was found to be sent and answered.
     answered_at: Option<u64>,
+    /// When the last message that was lost was due.
+    last_lost: u64,
     /// Within the measured phase.
     last_in_window: u64,
     cpu_at_begin: Option<Duration>,
@@ -79,6 +86,10 @@ pub struct Ledger {
 pub struct Closed {
     /// What became of the measured messages.
     pub messages: Messages,
+    /// Messages that the backlog's bound refused.
+    pub refused: u64,
+    /// Connections lost.
+    pub dropped: u64,
     /// Replies that came within the measured phase.
     pub replies_in_window: u64,
     /// Bytes received within it, frame headers included.
@@ -123,6 +134,9 @@ impl Ledger {
             interval_end: phases.begin + INTERVAL_NS,
             exchange,
             messages: Messages::default(),
+            refused: 0,
+            dropped: 0,
+            handed_over: Counts::default(),
             replies_in_window: 0,
             bytes_in_window: 0,
             traffic: Traffic::default(),
@@ -130,6 +144,7 @@ impl Ledger {
             mismatches: Mismatches::default(),
             last_reply: phases.begin,
             answered_at: None,
+            last_lost: phases.begin,
             last_in_window: phases.begin,
             cpu_at_begin: None,
             cpu_at_end: None,
@@ -199,9 +214,40 @@ impl Ledger {
         true
     }
 
+    /// Whether a message got no reply and will get none.
+    pub fn has_lost(&self) -> bool {
+        self.messages.lost > 0
+    }
+
+    /// A connection is lost.
+    pub fn dropped(&mut self) {
+        self.dropped += 1;
+    }
+
+    /// No connection is left to send a count of messages: those of it that have not been sent are lost.
+    pub fn lose_quota(&mut self) {
+        if self.end == u64::MAX {
+            self.messages.lost += self.quota;
+            self.quota = 0;
+        }
+    }
+
+    /// No connection is left to send what is still due by this schedule: it is lost.
+    pub fn lose_the_rest(&mut self, schedule: &Schedule) {
+        let warming_up = schedule.due_before(self.begin);
+        let until_the_end = || schedule.due_before(self.end).saturating_sub(warming_up);
+        let rest = if self.end == u64::MAX { self.quota } else { until_the_end() };
+        if rest > 0 {
+            self.messages.lost += rest;
+            self.last_lost = self.last_lost.max(schedule.due_at(warming_up + rest - 1));
+        }
+        self.quota = 0;
+    }
+
     /// A message that is due at `due` and was entered is not sent after all.
     pub fn refused(&mut self, due: u64) {
         self.messages.sent -= u64::from(due >= self.begin);
+        self.refused += 1;
     }
 
     /// The next time at which [`Ledger::turn`] has something to do.
@@ -210,12 +256,22 @@ impl Ledger {
         self.mark
     }
 
+    /// Closes the books before the end of the measured phase, when nothing can come any more: it ends when it was to end
+    /// all the same. The intervals until then are not handed over one by one.
+    pub fn close_ahead(mut self, now: u64) -> Closed {
+        self.interval_end = u64::MAX;
+        let end = if self.end == u64::MAX { now } else { self.end.max(now) };
+        self.close(end)
+    }
+
     /// Closes the books at `now`.
     pub fn close(mut self, now: u64) -> Closed {
-        self.now = now;
-        let ended = if self.end == u64::MAX { self.last_reply.max(self.begin) } else { self.end.min(now) };
-        self.end = ended;
+        // A count of messages is through with the last reply, or when the last one was due that got none.
+        let last = self.last_reply.max(self.last_lost).max(self.begin);
+        let ended = if self.end == u64::MAX { last } else { self.end.min(now) };
+        (self.now, self.end) = (now.max(ended), ended);
         self.pass_marks(false);
+        self.interval.counts = self.counts().since(self.handed_over);
         // The collector is gone only when the run is being given up.
         let _ = self.exchange.full.send(self.interval);
         let cpu = match (self.cpu_at_begin, self.cpu_at_end) {
@@ -226,6 +282,8 @@ impl Ledger {
         let busy = if window == 0 { 0.0 } else { nanoseconds(cpu) as f64 / window as f64 };
         Closed {
             messages: self.messages,
+            refused: self.refused,
+            dropped: self.dropped,
             replies_in_window: self.replies_in_window,
             reply_bytes_in_window: self.bytes_in_window,
             traffic: self.traffic,
@@ -253,6 +311,9 @@ impl Ledger {
                 spare
             });
             let next = next.unwrap_or_else(|_| Box::new(Interval::new(index)));
+            let counts = self.counts();
+            self.interval.counts = counts.since(self.handed_over);
+            self.handed_over = counts;
             let _ = self.exchange.full.send(std::mem::replace(&mut self.interval, next));
             self.interval_begin = self.interval_end;
             self.interval_end += INTERVAL_NS;
@@ -265,6 +326,16 @@ impl Ledger {
             now if now < self.end => self.interval_end.min(self.end).min(self.give_up),
             _ => self.give_up,
         };
+    }
+
+    fn counts(&self) -> Counts {
+        Counts {
+            verified: self.messages.verified,
+            wrong: self.messages.wrong(),
+            refused: self.refused,
+            dropped: self.dropped,
+            bytes: self.bytes_in_window,
+        }
     }
 
     /// A message was answered, rightly or not. Returns whether that was within the measured phase.
@@ -326,6 +397,7 @@ impl Witness for Ledger {
         let (measured, sent) = (stamp.intended >= self.begin, stamp.sent != UNSENT);
         self.messages.lost += u64::from(measured || sent);
         self.messages.sent -= u64::from(measured && !sent);
+        self.last_lost = self.last_lost.max(stamp.intended);
     }
 
     #[inline]

@@ -42,6 +42,10 @@ pub struct Measured {
     pub slices: Vec<Slice>,
     /// What became of the connections.
     pub connections: Connections,
+    /// The loss of the last connection, where none was left at the end.
+    pub all_lost: Option<AllLost>,
+    /// How the server's process ended during the run, where it was started here and some connection failed.
+    pub server_ended: Option<String>,
     /// What became of the messages.
     pub messages: Messages,
     /// Replies that came within the window, whenever their message was due: what throughput counts.
@@ -88,6 +92,8 @@ impl Measured {
             intervals: Vec::new(),
             slices: Vec::new(),
             connections,
+            all_lost: None,
+            server_ended: None,
             messages: Messages::default(),
             last_reply_after: Duration::ZERO,
             replies_in_window: 0,
@@ -134,6 +140,15 @@ pub struct Connections {
     pub failed: u64,
     /// Lost after they were opened.
     pub dropped: u64,
+}
+
+/// The loss of the last connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllLost {
+    /// Since the load began, the warm-up included.
+    pub after: Duration,
+    /// Why connections were lost, and how often.
+    pub why: BTreeMap<String, u64>,
 }
 
 /// The latency of one interval.

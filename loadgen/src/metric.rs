@@ -6,7 +6,9 @@ mod names;
 use hdrhistogram::Histogram;
 use server::numbers::{self, Decimal};
 
+use crate::measured::Usage;
 use crate::percentile;
+use crate::recorder::Counts;
 use crate::report::{DecodeError, Report, Stats};
 use crate::units;
 use crate::verdict::Better;
@@ -91,12 +93,22 @@ pub struct SoFar<'a> {
     pub service_time: &'a Histogram<u64>,
     /// From the intended to the actual send, ns.
     pub send_lag: &'a Histogram<u64>,
+    /// From the start of connecting to the end of the handshake, ns.
+    pub connect: &'a Histogram<u64>,
     /// Replies that came within the measured phase.
     pub replies: u64,
     /// Seconds of it that have passed.
     pub seconds: f64,
     /// Messages per second that the plan asks for; open loop only.
     pub offered_rate: Option<f64>,
+    /// What was counted.
+    pub counts: Counts,
+    /// Connections that could not be opened.
+    pub failed: u64,
+    /// What the generator has used of the machine.
+    pub loadgen: Option<Usage>,
+    /// What the server has, where it runs on this machine.
+    pub server: Option<Usage>,
 }
 
 impl Metric {
@@ -129,29 +141,31 @@ impl Metric {
         }
     }
 
+    /// Whether it counts errors.
+    pub fn is_of_errors(self) -> bool {
+        matches!(self, Self::Errors | Self::ErrorRate)
+    }
+
     /// Its value in a report; `None` where the report has none.
     ///
     /// # Errors
     /// When the report's histograms cannot be read.
     pub fn of(self, report: &Report) -> Result<Option<f64>, DecodeError> {
         let (messages, connections) = (&report.messages, &report.connections);
-        let wrong = messages.lost + messages.corrupted + messages.reordered + messages.unexpected + report.over_backlog;
+        let wrong = messages.wrong() + report.over_backlog;
         let cpu = |cost: &crate::report::ProcessCost| cost.cpu_us_per_message.map(|us| us * 1e3);
         let server = report.resources.server.as_ref();
         Ok(match self {
             Self::Time(distribution, statistic) => statistic.of(distribution.of(report))?,
             Self::Throughput => Some(report.throughput.messages_per_second),
             Self::ByteRate => Some(report.throughput.bytes_per_second),
-            Self::Achieved => report.load.offered_rate.map(|offered| report.load.achieved_rate / offered),
+            Self::Achieved => report.achieved_share(),
             Self::ServerCpu => server.and_then(cpu),
             Self::ServerMemory => server.map(|cost| cost.max_rss_bytes as f64),
             Self::LoadgenCpu => cpu(&report.resources.loadgen),
             Self::LoadgenMemory => Some(report.resources.loadgen.max_rss_bytes as f64),
             Self::Errors => Some((wrong + connections.failed + connections.dropped) as f64),
-            Self::ErrorRate => {
-                let due = messages.verified + wrong;
-                (due > 0).then(|| wrong as f64 / due as f64)
-            }
+            Self::ErrorRate => error_rate(wrong, messages.verified),
         })
     }
 
@@ -176,18 +190,44 @@ impl Metric {
         }
     }
 
-    /// Its value in what a run has measured so far; `None` where only the end will tell.
+    /// Its value in what a run has measured so far; `None` where there is none yet. What is still on its way when the run
+    /// ends is lost then, and no error before.
     pub fn so_far(self, so_far: SoFar<'_>) -> Option<f64> {
-        let rate = || (so_far.seconds > 0.0).then(|| so_far.replies as f64 / so_far.seconds);
+        let SoFar { counts, replies, seconds, .. } = so_far;
+        let per_second = |count: u64| (seconds > 0.0).then(|| count as f64 / seconds);
+        let cpu = |usage: Usage| (replies > 0).then(|| usage.cpu.as_nanos() as f64 / replies as f64);
+        let wrong = counts.wrong + counts.refused;
         match self {
             Self::Time(Distribution::Latency, statistic) => statistic.of_histogram(so_far.latency),
             Self::Time(Distribution::ServiceTime, statistic) => statistic.of_histogram(so_far.service_time),
             Self::Time(Distribution::SendLag, statistic) => statistic.of_histogram(so_far.send_lag),
-            Self::Throughput => rate(),
-            Self::Achieved => Some(rate()? / so_far.offered_rate?),
-            _ => None,
+            Self::Time(Distribution::Connect, statistic) => statistic.of_histogram(so_far.connect),
+            Self::Throughput => per_second(replies),
+            Self::ByteRate => per_second(counts.bytes),
+            Self::Achieved => Some(per_second(replies)? / so_far.offered_rate?),
+            Self::ServerCpu => so_far.server.and_then(cpu),
+            Self::ServerMemory => so_far.server.map(|usage| usage.max_rss_bytes as f64),
+            Self::LoadgenCpu => so_far.loadgen.and_then(cpu),
+            Self::LoadgenMemory => so_far.loadgen.map(|usage| usage.max_rss_bytes as f64),
+            Self::Errors => Some((wrong + so_far.failed + counts.dropped) as f64),
+            Self::ErrorRate => error_rate(wrong, counts.verified),
         }
     }
+
+    /// Whether it can only grow while a run goes on.
+    pub fn only_grows(self) -> bool {
+        matches!(self, Self::Errors | Self::ServerMemory | Self::LoadgenMemory | Self::Time(_, Statistic::Max))
+    }
+
+    /// Whether it can only fall while a run goes on.
+    pub fn only_falls(self) -> bool {
+        matches!(self, Self::Time(_, Statistic::Min))
+    }
+}
+
+fn error_rate(wrong: u64, verified: u64) -> Option<f64> {
+    let due = verified + wrong;
+    (due > 0).then(|| wrong as f64 / due as f64)
 }
 
 impl Distribution {

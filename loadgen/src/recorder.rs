@@ -27,6 +27,14 @@ pub struct Messages {
     pub unexpected: u64,
 }
 
+impl Messages {
+    /// Those that brought no right reply, and replies that nothing had asked for.
+    pub fn wrong(&self) -> u64 {
+        let Self { lost, corrupted, reordered, unexpected, .. } = self;
+        lost + corrupted + reordered + unexpected
+    }
+}
+
 impl AddAssign for Messages {
     fn add_assign(&mut self, part: Self) {
         self.sent += part.sent;
@@ -77,6 +85,44 @@ impl AddAssign for Checks {
     }
 }
 
+/// What one worker counted in one interval, beside times: what limits are held against while the run goes on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Replies that were what had been sent.
+    pub verified: u64,
+    /// [`Messages::wrong`].
+    pub wrong: u64,
+    /// Messages that the backlog's bound refused.
+    pub refused: u64,
+    /// Connections lost.
+    pub dropped: u64,
+    /// Bytes received within the measured phase.
+    pub bytes: u64,
+}
+
+impl Counts {
+    /// What came after `before`, an earlier state of the same counts.
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            verified: self.verified - before.verified,
+            wrong: self.wrong - before.wrong,
+            refused: self.refused - before.refused,
+            dropped: self.dropped - before.dropped,
+            bytes: self.bytes - before.bytes,
+        }
+    }
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, part: Self) {
+        self.verified += part.verified;
+        self.wrong += part.wrong;
+        self.refused += part.refused;
+        self.dropped += part.dropped;
+        self.bytes += part.bytes;
+    }
+}
+
 /// A tenth of an interval, for judging whether the run was steady.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Slice {
@@ -101,6 +147,8 @@ pub struct Interval {
     pub saturated: u64,
     /// The interval in tenths.
     pub slices: [Slice; SLICES],
+    /// What was counted until it was handed over, since the one before was.
+    pub counts: Counts,
 }
 
 impl Interval {
@@ -113,6 +161,7 @@ impl Interval {
             send_lag: histogram(),
             saturated: 0,
             slices: [Slice::default(); SLICES],
+            counts: Counts::default(),
         }
     }
 
@@ -124,6 +173,7 @@ impl Interval {
         self.send_lag.reset();
         self.saturated = 0;
         self.slices = [Slice::default(); SLICES];
+        self.counts = Counts::default();
     }
 
     /// Records `count` replies that came at `received` to messages due at `intended` and sent at `sent`, all in ns of

@@ -83,6 +83,10 @@ pub struct Report {
     /// The server's addresses, and how many connections each took.
     #[serde(default)]
     pub addresses: BTreeMap<String, u64>,
+    /// When the last connection was lost, where none was left at the end: seconds from the beginning of the measured
+    /// phase, negative in the warm-up.
+    #[serde(default)]
+    pub all_lost_after_seconds: Option<f64>,
     /// What became of the messages.
     pub messages: Messages,
     /// What was wrong with messages that were not the replies they should be: those corrupted or unexpected.
@@ -252,6 +256,10 @@ impl Report {
             intervals: measured.intervals.iter().map(IntervalReport::from).collect(),
             connections: measured.connections,
             addresses: measured.addresses.iter().map(|(address, count)| (address.to_string(), *count)).collect(),
+            all_lost_after_seconds: measured
+                .all_lost
+                .as_ref()
+                .map(|lost| lost.after.as_secs_f64() - plan.warmup.as_secs_f64()),
             messages: measured.messages,
             mismatches: measured.mismatches.clone(),
             verification: Verification::of(plan, measured),
@@ -270,13 +278,17 @@ impl Report {
 
     /// How the run ended.
     pub fn verdict(&self) -> Verdict {
-        let Messages { corrupted, reordered, lost, unexpected, .. } = self.messages;
         // An aborted run does not wait for what is on its way.
-        let lost = if self.aborted { 0 } else { lost };
+        let on_its_way = if self.aborted { self.messages.lost } else { 0 };
         let outcome = |outcome| self.thresholds.iter().any(|judged| judged.outcome == outcome);
         if self.interrupted {
             Verdict::Interrupted
-        } else if self.connections.established == 0 || corrupted + reordered + lost + unexpected > 0 {
+        } else if self.connections.established == 0 || self.all_lost_after_seconds.is_some() {
+            Verdict::Failed
+        } else if self.errors_limited() == Some(Outcome::Crossed) {
+            // Whatever the times are worth, the errors were counted.
+            Verdict::Crossed
+        } else if self.errors_limited().is_none() && self.messages.wrong() > on_its_way {
             Verdict::Failed
         } else if !self.trust.valid || outcome(Outcome::Unknown) {
             Verdict::Untrusted
@@ -285,6 +297,25 @@ impl Report {
         } else {
             Verdict::Ok
         }
+    }
+
+    /// What became of the limits on errors, if there are any whose value is known: they say how many errors are too many.
+    pub fn errors_limited(&self) -> Option<Outcome> {
+        let limits =
+            self.thresholds.iter().filter(|judged| judged.is_of_errors() && judged.outcome != Outcome::Unknown);
+        limits.map(|judged| judged.outcome).reduce(|all, outcome| match all {
+            Outcome::Crossed => all,
+            _ => outcome,
+        })
+    }
+
+    /// The share of the offered rate that was answered within the measured phase; open loop only. Where more messages
+    /// were due than the rate makes of the time, as the first one of a rate below one in it, they are what was offered.
+    pub fn achieved_share(&self) -> Option<f64> {
+        let seconds = self.load.duration_seconds;
+        let due = (self.messages.received + self.messages.lost + self.over_backlog) as f64;
+        let offered = (self.load.offered_rate? * seconds).max(due);
+        Some(if offered > 0.0 { self.load.achieved_rate * seconds / offered } else { 0.0 })
     }
 
     /// The same report, held against thresholds.

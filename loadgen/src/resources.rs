@@ -49,8 +49,13 @@ impl Sampler {
 
     /// What they used since; the CPU times added, and the peaks of memory. `None` where one of them has ended.
     pub fn finish(self) -> Option<Usage> {
+        self.so_far()
+    }
+
+    /// The same, while it goes on.
+    pub fn so_far(&self) -> Option<Usage> {
         let mut usage = Usage { cpu: Duration::ZERO, max_rss_bytes: 0 };
-        for process in self.processes {
+        for process in &self.processes {
             usage.cpu += now(process.clock)?.checked_sub(process.start)?;
             usage.max_rss_bytes += max_rss_bytes(process.pid)?;
         }
@@ -167,8 +172,7 @@ mod tests {
         let sampler = Sampler::of(&[child.id() as i32]).unwrap();
         let deadline = Instant::now() + Duration::from_secs(10);
         let busy = loop {
-            let now = Sampler { processes: sampler.processes.iter().map(|p| Sampled { ..*p }).collect() }.finish();
-            match now {
+            match sampler.so_far() {
                 Some(usage) if usage.cpu < Duration::from_millis(5) && Instant::now() < deadline => {
                     std::thread::sleep(Duration::from_millis(2));
                 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use std::{io, thread};
 
 use crate::addresses::{AddressError, Addresses};
-use crate::collector::Collector;
+use crate::collector::{Collector, Opened};
 use crate::cores::Cores;
 use crate::measured::Measured;
 use crate::payload::Corpus;
@@ -13,6 +13,7 @@ use crate::plan::{Plan, Stop};
 use crate::progress::{Live, Phase};
 use crate::recorder::Interval;
 use crate::session::{Passed, Session, Span};
+use crate::target::{END_TIMEOUT, Server};
 use crate::threshold::Threshold;
 use crate::url::Url;
 use crate::worker::Common;
@@ -72,6 +73,26 @@ impl From<AddressError> for RunError {
     }
 }
 
+impl RunError {
+    /// The same, with how `server` ended where that is why there was no connection.
+    pub fn with_end_of(mut self, server: &Server) -> Self {
+        if let Self::NoConnection { why, .. } = &mut self
+            && let Some(status) = server.ended(END_TIMEOUT)
+        {
+            *why += &format!("; the server's process has ended: {status}");
+        }
+        self
+    }
+}
+
+/// Notes how `server` ended, if it did and connections failed: a command that leaves its server behind ends too.
+pub fn note_end_of(server: &Server, measured: &mut Measured) {
+    let patience = if measured.all_lost.is_some() { END_TIMEOUT } else { Duration::ZERO };
+    if measured.connections.failed + measured.connections.dropped > 0 {
+        measured.server_ended = server.ended(patience).map(|status| status.to_string());
+    }
+}
+
 /// Runs the plan.
 ///
 /// # Errors
@@ -85,13 +106,15 @@ pub fn measure(plan: &Plan, world: World<'_>) -> Result<Measured, RunError> {
         let span = Span { warmup: plan.warmup, stop: plan.stop, seed: plan.seed, delay: START_DELAY, server_pids };
         let mut collector = Collector::new();
         let mut crossed = false;
-        let take = &mut |interval: &Interval, passed: Option<Passed>| {
+        let opened = Opened { connect: session.connect().clone(), failed: session.connections().failed };
+        let take = &mut |interval: &Interval, passed: Option<Passed<'_>>| {
             collector.take(interval);
             // An interval that the user cut short tells nothing.
             let cut = interrupted.load(Ordering::Relaxed);
-            if !cut && passed.is_some_and(|passed| collector.crosses(abort_on, passed, plan.offered_rate())) {
+            let offered_rate = plan.offered_rate();
+            if !cut && passed.is_some_and(|passed| collector.crosses(abort_on, passed, &opened, offered_rate)) {
                 crossed = true;
-                interrupted.store(true, Ordering::Relaxed);
+                interrupted.store(true, Ordering::Release);
             }
         };
         let mut measured = session.phase(span, take, show)?;

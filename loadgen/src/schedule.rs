@@ -63,6 +63,33 @@ impl Schedule {
         })
     }
 
+    /// How many of the messages that have not been handed out are due before `end`. It does not take the longer the more
+    /// there are: of a Poisson schedule it is as many as come at its mean rate.
+    pub fn due_before(&self, end: u64) -> u64 {
+        if self.next.at >= end {
+            return 0;
+        }
+        let mut count = (((end - self.next.at) as f64 / self.gap_ns).ceil() as u64).max(1);
+        // Times are rounded, so that the quotient may be one off.
+        while self.due_at(count - 1) >= end {
+            count -= 1;
+        }
+        while self.due_at(count) < end {
+            count += 1;
+        }
+        count
+    }
+
+    /// When the message is due that comes after `n` others that have not been handed out, in ns since the run's start;
+    /// the mean of it where chance has a part in it.
+    pub fn due_at(&self, n: u64) -> u64 {
+        match &self.state {
+            // The next one has been drawn, so that its index is one less.
+            State::Uniform { index, phase } => (*phase + (*index - 1 + n) as f64 * self.gap_ns) as u64,
+            State::Poisson { .. } => self.next.at.saturating_add((n as f64 * self.gap_ns) as u64),
+        }
+    }
+
     fn advance(&mut self) {
         self.next = match &mut self.state {
             State::Uniform { index, phase } => {
@@ -105,6 +132,24 @@ mod tests {
         assert_eq!(schedule.pop(49_999_999), None);
         assert_eq!(schedule.pop(50_000_000).map(|due| due.at), Some(50_000_000));
         assert_eq!(schedule.next_at(), 150_000_000);
+    }
+
+    #[test]
+    fn what_is_still_due_is_counted_as_it_would_be_handed_out() {
+        for (rate, phase) in [(3.0, 0.0), (3.0, 0.25), (7.7, 0.9), (1e6, 0.5), (0.1, 0.0)] {
+            for (handed_out, end) in [(0, 0), (0, 1), (0, 1_000_000_000), (5, 1_000_000_000), (5, 2_500_000_001)] {
+                let mut schedule = Schedule::new(Rate::try_from(rate).unwrap(), Arrival::Uniform, 2, phase, 0);
+                take(&mut schedule, handed_out);
+                let (next, counted) = (schedule.due_at(0), schedule.due_before(end));
+                assert_eq!(next, schedule.next_at());
+                let due =
+                    (0..).take_while(|_| end.checked_sub(1).is_some_and(|now| schedule.pop(now).is_some())).count();
+                assert_eq!(counted, due as u64, "{rate}/s, phase {phase}, after {handed_out}, until {end}");
+            }
+        }
+        let poisson = Schedule::new(Rate::try_from(1_000.0).unwrap(), Arrival::Poisson, 1, 0.0, 9);
+        assert!((990..=1_001).contains(&poisson.due_before(1_000_000_000)), "{}", poisson.due_before(1_000_000_000));
+        assert_eq!(poisson.due_before(poisson.next_at()), 0);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant, SystemTime};
@@ -15,7 +16,7 @@ use crate::collector::add;
 use crate::failures::{self, Failures};
 use crate::lane::Outcome;
 use crate::ledger::{End, Exchange, Phases};
-use crate::measured::{Agreements, Connections, Measured, Usage, agree};
+use crate::measured::{Agreements, AllLost, Connections, Measured, Usage, agree};
 use crate::percentile;
 use crate::plan::{Plan, Stop};
 use crate::progress::{Live, Phase};
@@ -55,11 +56,25 @@ pub struct Span<'a> {
 
 /// How much of a measured phase has passed.
 #[derive(Debug, Clone, Copy)]
-pub struct Passed {
+pub struct Passed<'a> {
     /// Since its beginning.
     pub elapsed: Duration,
     /// Replies that came in that time.
     pub replies: u64,
+    /// What this process uses.
+    pub loadgen: &'a Sampler,
+    /// What the server's processes use, where they are known.
+    pub server: Option<&'a Sampler>,
+}
+
+/// The beginning of a measured phase.
+#[derive(Clone, Copy)]
+struct Began<'a> {
+    at: Instant,
+    /// Replies that had come by then.
+    replies: u64,
+    loadgen: &'a Sampler,
+    server: Option<&'a Sampler>,
 }
 
 /// What came of opening the connections.
@@ -125,7 +140,7 @@ impl<'a, 'scope> Session<'a, 'scope> {
     pub fn phase(
         &mut self,
         span: Span<'_>,
-        take: &mut dyn FnMut(&Interval, Option<Passed>),
+        take: &mut dyn FnMut(&Interval, Option<Passed<'_>>),
         show: &mut dyn FnMut(Phase),
     ) -> Result<Measured, RunError> {
         let (full, intervals) = mpsc::channel();
@@ -134,6 +149,9 @@ impl<'a, 'scope> Session<'a, 'scope> {
         let began_at = SystemTime::now() + span.delay + span.warmup;
         let begin = nanoseconds(span.warmup);
         let mut spares = Vec::new();
+        let taking_part = self.opened.established.iter().filter(|established| **established > 0).count();
+        let connected = Arc::new(AtomicUsize::new(taking_part));
+        let all_established = self.opened.established.iter().sum();
         for (start, end) in self.starts.iter().zip(ends(span.stop, begin, &self.opened.established)) {
             let phases = Phases { begin, end, drain: nanoseconds(self.plan.drain_timeout) };
             let (spare, spare_of) = mpsc::channel();
@@ -141,16 +159,16 @@ impl<'a, 'scope> Session<'a, 'scope> {
             let _ = self.intervals.pop().map(|interval| spare.send(interval));
             spares.push(spare);
             let exchange = Exchange { full: full.clone(), spare: spare_of };
-            let (seed, outcomes) = (span.seed, outcomes_to.clone());
+            let (seed, outcomes, connected) = (span.seed, outcomes_to.clone(), connected.clone());
             // A worker without connections is gone; one that has failed says so when it is joined.
-            let _ = start.send(Start { clock, phases, seed, exchange, outcomes });
+            let _ = start.send(Start { clock, phases, seed, all_established, exchange, connected, outcomes });
         }
         drop((full, outcomes_to));
         let pool = &mut self.intervals;
         let watch = Watch { intervals, spares, turn: 0, pool, take, live: self.live, show };
         let (loadgen, server) = watch.until_done(span.stop, clock.instant(begin), span.server_pids);
         let outcomes: Vec<Outcome> = outcomes.iter().collect();
-        if outcomes.len() < self.opened.established.iter().filter(|established| **established > 0).count() {
+        if outcomes.len() < taking_part {
             self.join()?;
         }
         let mut measured = Measured::new(began_at, window(&outcomes, begin), self.connections(), loadgen);
@@ -161,6 +179,7 @@ impl<'a, 'scope> Session<'a, 'scope> {
         measured.server = server;
         let last = outcomes.iter().map(|outcome| outcome.last_in_window).max().unwrap_or(begin);
         measured.last_reply_after = Duration::from_nanos(last.saturating_sub(begin));
+        measured.all_lost = all_lost(&outcomes);
         outcomes.into_iter().for_each(|outcome| merge(&mut measured, outcome));
         Ok(measured)
     }
@@ -257,6 +276,17 @@ fn window(outcomes: &[Outcome], begin: u64) -> Duration {
     Duration::from_nanos(ended.saturating_sub(begin))
 }
 
+/// When and why the last connection was lost, if every worker has lost all of its own.
+fn all_lost(outcomes: &[Outcome]) -> Option<AllLost> {
+    let times: Option<Vec<u64>> = outcomes.iter().map(|outcome| outcome.all_lost_at).collect();
+    let after = Duration::from_nanos(times?.into_iter().max()?);
+    let mut why = Failures::new();
+    for (cause, times) in outcomes.iter().flat_map(|outcome| &outcome.failures) {
+        *why.entry(cause.clone()).or_default() += times;
+    }
+    Some(AllLost { after, why })
+}
+
 fn merge(measured: &mut Measured, outcome: Outcome) {
     measured.messages += outcome.messages;
     measured.replies_in_window += outcome.replies_in_window;
@@ -281,7 +311,7 @@ struct Watch<'a> {
     /// Where they go once the workers are done.
     #[expect(clippy::vec_box, reason = "as above")]
     pool: &'a mut Vec<Box<Interval>>,
-    take: &'a mut dyn FnMut(&Interval, Option<Passed>),
+    take: &'a mut dyn FnMut(&Interval, Option<Passed<'_>>),
     live: &'a Live,
     show: &'a mut dyn FnMut(Phase),
 }
@@ -296,16 +326,17 @@ impl Watch<'_> {
         };
         self.until(begin, Phase::WarmingUp, None);
         let before = self.live.replies.load(Ordering::Relaxed);
-        let samplers = (Sampler::own(), Sampler::of(server_pids));
-        self.until(end, Phase::Measuring, Some((begin, before)));
-        let own = samplers.0.finish().expect("this process lives, and /proc tells of it");
-        let usage = (own, samplers.1.and_then(Sampler::finish));
+        let (loadgen, server) = (Sampler::own(), Sampler::of(server_pids));
+        let began = Began { at: begin, replies: before, loadgen: &loadgen, server: server.as_ref() };
+        self.until(end, Phase::Measuring, Some(began));
+        let own = loadgen.finish().expect("this process lives, and /proc tells of it");
+        let usage = (own, server.and_then(Sampler::finish));
         self.until(end + FOREVER, Phase::Draining, None);
         usage
     }
 
-    /// Collects until then, or until the last worker is done; what is `measured` began then, after so many replies.
-    fn until(&mut self, then: Instant, phase: Phase, measured: Option<(Instant, u64)>) {
+    /// Collects until then, or until the last worker is done; what is measured has `began` so.
+    fn until(&mut self, then: Instant, phase: Phase, began: Option<Began<'_>>) {
         loop {
             let now = Instant::now();
             if now >= then {
@@ -316,9 +347,11 @@ impl Watch<'_> {
                     // 0 is not shown.
                     let p99 = percentile::of(&interval.latency, 99.0).unwrap_or(0);
                     self.live.p99_ns.store(p99, Ordering::Relaxed);
-                    let passed = measured.map(|(begin, before)| Passed {
-                        elapsed: begin.elapsed(),
-                        replies: self.live.replies.load(Ordering::Relaxed).saturating_sub(before),
+                    let passed = began.map(|Began { at, replies, loadgen, server }| Passed {
+                        elapsed: at.elapsed(),
+                        replies: self.live.replies.load(Ordering::Relaxed).saturating_sub(replies),
+                        loadgen,
+                        server,
                     });
                     (self.take)(&interval, passed);
                     self.turn = (self.turn + 1) % self.spares.len();

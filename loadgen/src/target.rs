@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use crate::cores::Cores;
 use crate::plan::{ContextTakeover, Deflate};
@@ -185,6 +185,20 @@ impl Server {
     pub fn pid(&self) -> Option<i32> {
         self.process.as_ref().and_then(Process::pid).map(|pid| pid.as_raw_nonzero().get())
     }
+
+    /// How its process ended, if it was started here and has ended by itself, or does within `patience`: the kernel closes
+    /// a process's connections a little before it says how it ended.
+    pub fn ended(&self, patience: Duration) -> Option<ExitStatus> {
+        let process = self.process.as_ref()?;
+        let deadline = Instant::now() + patience;
+        loop {
+            let status = process.ended();
+            if status.is_some() || Instant::now() >= deadline {
+                return status;
+            }
+            thread::sleep(READY_POLL);
+        }
+    }
 }
 
 impl Process {
@@ -210,6 +224,15 @@ impl Process {
 
     fn pid(&self) -> Option<Pid> {
         i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
+    }
+
+    /// How it ended, without taking that from whoever waits for it later.
+    fn ended(&self) -> Option<ExitStatus> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let status = waitid(WaitId::Pid(self.pid()?), options).ok()??;
+        // As wait(2) gives them: the exit code in the second byte, or else the signal in the first.
+        let raw = status.exit_status().map(|code| code << 8).or(status.terminating_signal())?;
+        Some(ExitStatus::from_raw(raw))
     }
 
     fn wait_until_ready(
@@ -293,6 +316,9 @@ const READY_POLL: Duration = Duration::from_millis(10);
 /// How long a server may take to stop before it is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a server that has closed all its connections is given to end, so that a report can say how it did.
+pub const END_TIMEOUT: Duration = Duration::from_secs(1);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -321,6 +347,19 @@ mod tests {
     }
 
     #[test]
+    fn how_a_server_ended_is_known() {
+        for (command, expected) in [("exit 3", "exit status: 3"), ("kill -9 $$", "signal: 9 (SIGKILL)")] {
+            let spec = format!("sh -c 'echo listening on ws://127.0.0.1:$1/; sleep 0.1; {command}' - {{port}}");
+            let server = Server::start(&spec.parse().unwrap(), &Cores::allowed(), &AtomicBool::new(false)).unwrap();
+            // Asked twice, since the first answer must not be the last.
+            for _ in 0..2 {
+                let status = server.ended(Duration::from_secs(30)).expect("it ends");
+                assert_eq!(status.to_string(), expected);
+            }
+        }
+    }
+
+    #[test]
     fn a_command_is_ready_by_its_line_or_by_its_port_and_is_stopped_again() {
         let line = Server::start(
             &"sh -c 'echo listening on ws://127.0.0.1:$1/x; exec sleep 60' - {port}".parse().unwrap(),
@@ -330,6 +369,7 @@ mod tests {
         let line = line.unwrap();
         assert_eq!(line.url().path(), "/x");
         let pid = Pid::from_raw(line.pid().unwrap()).unwrap();
+        assert_eq!(line.ended(Duration::ZERO), None);
         drop(line);
         assert!(rustix::process::test_kill_process(pid).is_err(), "the process is gone");
     }

@@ -100,9 +100,17 @@ impl Threshold {
         })
     }
 
-    /// Whether what a run has measured so far crosses it; what cannot be told yet does not.
+    /// Whether what a run has measured so far crosses it; what cannot be told yet does not, nor what may still be kept,
+    /// as `errors>=1` before there is an error.
     pub fn crossed_by(&self, so_far: SoFar<'_>) -> bool {
-        self.metric.so_far(so_far).is_some_and(|value| !self.comparison.holds(value, self.limit))
+        let Some(value) = self.metric.so_far(so_far) else { return false };
+        let may_come = match self.comparison {
+            Comparison::Less | Comparison::LessOrEqual => self.metric.only_falls(),
+            Comparison::Greater | Comparison::GreaterOrEqual => self.metric.only_grows(),
+            Comparison::Equal if value < self.limit => self.metric.only_grows(),
+            Comparison::Equal => self.metric.only_falls(),
+        };
+        !may_come && !self.comparison.holds(value, self.limit)
     }
 }
 
@@ -110,6 +118,11 @@ impl Judged {
     /// Why there is no value, for people.
     pub fn why_unknown(&self) -> &str {
         self.why_unknown.as_deref().unwrap_or("there is no value")
+    }
+
+    /// Whether the limit is one on errors.
+    pub fn is_of_errors(&self) -> bool {
+        self.metric.parse().is_ok_and(Metric::is_of_errors)
     }
 
     /// The threshold, limit and value for people.
@@ -189,8 +202,11 @@ const EXAMPLE: &str = "latency.p99<5ms";
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::recorder::histogram;
+    use crate::measured::Usage;
+    use crate::recorder::{Counts, histogram};
 
     #[test]
     fn both_spellings_say_the_same() {
@@ -230,20 +246,46 @@ mod tests {
 
     #[test]
     fn what_was_measured_so_far_crosses_or_cannot_tell() {
-        let (mut latency, none) = (histogram(), histogram());
+        let (mut latency, mut connect, none) = (histogram(), histogram(), histogram());
         latency.saturating_record_n(6_000_000, 100);
+        connect.saturating_record(3_000_000);
+        let usage = |ms| Some(Usage { cpu: Duration::from_millis(ms), max_rss_bytes: ms << 20 });
         let so_far = SoFar {
             latency: &latency,
             service_time: &none,
             send_lag: &none,
+            connect: &connect,
             replies: 100,
             seconds: 2.0,
             offered_rate: Some(100.0),
+            counts: Counts { verified: 90, wrong: 8, refused: 2, dropped: 1, bytes: 10_000 },
+            failed: 3,
+            loadgen: usage(10),
+            server: usage(20),
         };
         let crossed = |text: &str| text.parse::<Threshold>().unwrap().crossed_by(so_far);
-        assert!(crossed("latency.p99<5ms") && crossed("throughput>51") && crossed("achieved>=99%"));
-        assert!(!crossed("latency.p99<7ms") && !crossed("throughput>=50") && !crossed("achieved>=50%"));
+        for (kept, exceeded) in [
+            ("latency.p99<7ms", "latency.p99<5ms"),
+            ("latency.min<7ms", "latency.min>7ms"),
+            ("connect.p99<4ms", "connect.p99<2ms"),
+            ("throughput>=50", "throughput>51"),
+            ("throughput.bytes>=5kB/s", "throughput.bytes>6kB/s"),
+            ("achieved>=50%", "achieved>=99%"),
+            ("errors<=14", "errors<14"),
+            ("errors==14", "errors==0"),
+            ("rate<0.11", "errors.rate<10%"),
+            ("loadgen.cpu<=100us", "loadgen.cpu<99us"),
+            ("loadgen.memory<=10MiB", "loadgen.memory<10MiB"),
+            ("server.cpu<=200us", "server.cpu<199us"),
+            ("server.memory<=20MiB", "server.memory<20MiB"),
+        ] {
+            assert!(crossed(exceeded) && !crossed(kept), "{kept}, {exceeded}");
+        }
         assert!(!crossed("service_time.p99<1ns"), "nothing has been measured");
-        assert!(!crossed("server.cpu<1ns") && !crossed("errors<0"), "only the end tells");
+        for may_come in ["errors>20", "errors==20", "latency.max>1s", "latency.min<1ns", "server.memory>=1GiB"] {
+            assert!(!crossed(may_come), "{may_come}");
+        }
+        let elsewhere = SoFar { server: None, ..so_far };
+        assert!(!"server.cpu<1ns".parse::<Threshold>().unwrap().crossed_by(elsewhere));
     }
 }

@@ -25,7 +25,7 @@ use crate::plan::{Plan, Stop};
 use crate::progress::{Live, Phase};
 use crate::recorder::{Interval, Messages, histogram};
 use crate::resources::{self, Sampler};
-use crate::run::RunError;
+use crate::run::{RunError, note_end_of};
 use crate::server_config;
 use crate::session::{Passed, Session, Span};
 use crate::target::{Server, Spec};
@@ -130,6 +130,7 @@ pub struct Life {
 struct Up<'a, 'scope> {
     arm: &'a Arm,
     pids: &'a [i32],
+    server: &'a Server,
     session: Session<'a, 'scope>,
     messages: Messages,
 }
@@ -224,8 +225,9 @@ impl<'a> Course<'a> {
                     live: &live,
                     workers: arm.plan.workers(),
                 };
-                let session = Session::open(scope, common, &mut |_| show(since.elapsed()))?;
-                ups[i] = Some(Up { arm, pids: &up.pids, session, messages: Messages::default() });
+                let session = Session::open(scope, common, &mut |_| show(since.elapsed()))
+                    .map_err(|error| error.with_end_of(&up.server))?;
+                ups[i] = Some(Up { arm, pids: &up.pids, server: &up.server, session, messages: Messages::default() });
             }
             let mut ups: Vec<Up<'_, '_>> = ups.into_iter().flatten().collect();
             for &i in &order {
@@ -346,13 +348,14 @@ impl Up<'_, '_> {
         &mut self,
         length: Duration,
         seed: u64,
-        take: &mut dyn FnMut(&Interval, Option<Passed>),
+        take: &mut dyn FnMut(&Interval, Option<Passed<'_>>),
         show: &mut dyn FnMut(Phase),
     ) -> Result<Measured, TrialError> {
         // The sampler of a phase looks at a busy process, whose clock lags by up to a tick of the kernel's (4 ms): here
         // the server is looked at while it rests.
         let span = Span { warmup: Duration::ZERO, stop: Stop::After(length), seed, delay: DELAY, server_pids: &[] };
-        let measured = self.session.phase(span, take, show)?;
+        let mut measured = self.session.phase(span, take, show)?;
+        note_end_of(self.server, &mut measured);
         self.messages += measured.messages;
         match failure(&measured) {
             Some(why) if !measured.interrupted => Err(TrialError::Failed { server: self.arm.spec.to_string(), why }),

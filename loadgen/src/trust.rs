@@ -4,9 +4,11 @@
 mod steady;
 mod trials;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use crate::measured::Measured;
+use crate::measured::{AllLost, Connections, Measured};
 use crate::percentile;
 use crate::plan::{Arrival, Load, Pacing, Payload, Plan, Stop};
 use crate::recorder::HIGHEST_NS;
@@ -35,7 +37,8 @@ pub enum Verdict {
     Crossed,
     /// It measured something, which is not to be trusted: whether it keeps its thresholds is not known either.
     Untrusted,
-    /// No connection, or messages lost, corrupted, reordered or unexpected.
+    /// No connection, or none left at the end; or messages lost, corrupted, reordered or unexpected that no limit on errors
+    /// allows.
     Failed,
     /// It was ended early on request.
     Interrupted,
@@ -57,7 +60,7 @@ impl Verdict {
 /// Judges what was measured by what was planned.
 pub fn judge(plan: &Plan, measured: &Measured) -> Trust {
     let mut findings = Findings::default();
-    findings.connections(measured);
+    findings.connections(plan, measured);
     match plan.load {
         // Without a single reply there is no rate, no latency and no lag to judge.
         _ if measured.latency.is_empty() => findings.no_latency(measured),
@@ -80,16 +83,21 @@ struct Findings {
 }
 
 impl Findings {
-    fn connections(&mut self, measured: &Measured) {
+    fn connections(&mut self, plan: &Plan, measured: &Measured) {
         let connections = measured.connections;
         let of = |count: u64| format!("{} of {} connections", units::count(count), units::count(connections.requested));
         if connections.failed > 0 {
             self.reasons
                 .push(format!("{} could not be opened: the load was not the one asked for", of(connections.failed)));
         }
-        if connections.dropped > 0 {
+        if let Some(lost) = &measured.all_lost {
+            self.reasons.push(all_lost(lost, plan, measured));
+        } else if connections.dropped > 0 {
             self.reasons
                 .push(format!("{} were lost on the way: the rest carried another load", of(connections.dropped)));
+        }
+        if let Some(status) = &measured.server_ended {
+            self.reasons.push(format!("the server's process ended during the run: {status}"));
         }
     }
 
@@ -119,14 +127,21 @@ impl Findings {
         let under_way = if balanced { 0.0 } else { rate * measured.latency.min() as f64 / 1e9 };
         let achieved = measured.replies_in_window as f64;
         let allowance = if counts_to_the_end { under_way } else { under_way.max(1.0) };
-        if achieved + allowance < MIN_ACHIEVED * offered {
-            self.reasons.push(format!(
-                "{} messages/s achieved of {} offered, under {:.0}%: the queue grows, and latency with the length of \
-                 the run",
+        let least = MIN_ACHIEVED * offered;
+        // Without a connection there is no queue either; that none was left is a reason of its own.
+        if measured.all_lost.is_none() && achieved + allowance < least {
+            let figures = format!(
+                "{} messages/s achieved of {} offered, under {:.0}%",
                 units::number(achieved / seconds),
                 units::number(rate),
                 MIN_ACHIEVED * 100.0,
-            ));
+            );
+            if achieved + lost_amid_replies(plan, rate, measured) + allowance < least {
+                self.reasons.push(format!("{figures}: the queue grows, and latency with the length of the run"));
+            } else {
+                let lost = units::count(measured.messages.lost);
+                self.notes.push(format!("{figures}: {lost} messages were lost, of which the latency tells nothing"));
+            }
         }
         if measured.over_backlog > 0 {
             self.reasons.push(format!(
@@ -260,9 +275,60 @@ impl Findings {
     }
 }
 
+/// Messages that were lost while those due after them were answered: a server that loses messages falls behind no
+/// schedule. Those due after the last reply are not among them, nor any where replies came so late that others may not
+/// have been waited for.
+fn lost_amid_replies(plan: &Plan, rate: f64, measured: &Measured) -> f64 {
+    if u128::from(measured.latency.max()) >= plan.drain_timeout.as_nanos() {
+        return 0.0;
+    }
+    let after_the_last = rate * measured.window.saturating_sub(measured.last_reply_after).as_secs_f64();
+    (measured.messages.lost as f64 - after_the_last).max(0.0)
+}
+
+/// When and why the last connection was lost.
+fn all_lost(lost: &AllLost, plan: &Plan, measured: &Measured) -> String {
+    let Connections { established, .. } = measured.connections;
+    let all =
+        if established == 1 { "the only connection".to_owned() } else { format!("all {established} connections") };
+    let seconds = |duration: Duration| units::seconds(duration.as_secs_f64());
+    let when = match (lost.after.checked_sub(plan.warmup), plan.stop) {
+        (None, _) => format!("{} into the {} of warm-up", seconds(lost.after), seconds(plan.warmup)),
+        (Some(after), Stop::Messages(messages)) => format!(
+            "{} into the measured phase, with {} of {} messages answered",
+            seconds(after),
+            units::count(measured.messages.received),
+            units::count(messages.get())
+        ),
+        (Some(after), Stop::After(planned)) if after > planned => {
+            format!(
+                "{} after the measured {}, before the last replies had come",
+                seconds(after - planned),
+                seconds(planned)
+            )
+        }
+        (Some(after), Stop::After(planned)) => format!("{} into the {}", seconds(after), seconds(planned)),
+    };
+    let mut causes: Vec<(&String, &u64)> = lost.why.iter().collect();
+    causes.sort_by_key(|(_, times)| std::cmp::Reverse(**times));
+    let others = causes.len().saturating_sub(SHOWN_CAUSES);
+    let mut why: Vec<String> = causes
+        .iter()
+        .take(SHOWN_CAUSES)
+        .map(|(why, times)| format!("{why}, {} times", units::count(**times)))
+        .collect();
+    if others > 0 {
+        why.push(format!("{} other causes", units::count(others as u64)));
+    }
+    format!("{all} had ended {when}: {}", why.join("; "))
+}
+
 fn busiest(measured: &Measured) -> f64 {
     measured.worker_busy.iter().copied().fold(0.0, f64::max)
 }
+
+/// Causes that a reason names; the report's errors list all of them.
+const SHOWN_CAUSES: usize = 3;
 
 /// The least share of the offered rate. At less, the latency of an open loop is that of a queue that grows while the
 /// run lasts, and says more about the run's length than about the server.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
-use std::sync::atomic::AtomicBool;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, mpsc};
 
 use hdrhistogram::Histogram;
 use rustix::thread::set_current_timer_slack;
@@ -75,8 +75,12 @@ pub struct Start {
     pub phases: Phases,
     /// Seed of an open loop's schedule.
     pub seed: u64,
+    /// Connections that all workers together have opened.
+    pub all_established: u64,
     /// Where full intervals go.
     pub exchange: Exchange,
+    /// How many workers of the phase still have a connection.
+    pub connected: Arc<AtomicUsize>,
     /// Where the outcome goes.
     pub outcomes: mpsc::Sender<Outcome>,
 }
@@ -122,11 +126,11 @@ pub fn run(
     if established == 0 {
         return Ok(());
     }
-    for Start { clock, phases, seed, exchange, outcomes } in starts {
-        let pace = pace(worker, common, established, share.connections, seed);
+    for Start { clock, phases, seed, all_established, exchange, connected, outcomes } in starts {
+        let pace = pace(worker, common, established, all_established, seed);
         let pacing = common.plan.pacing;
-        let outcome =
-            lane::run(Orders { corpus, pace, pacing, phases, clock, interrupted, live, exchange }, &mut lines)?;
+        let orders = Orders { corpus, pace, pacing, phases, clock, interrupted, live, exchange, connected };
+        let outcome = lane::run(orders, &mut lines)?;
         // As above.
         let _ = outcomes.send(outcome);
     }
@@ -144,13 +148,14 @@ fn share(worker: usize, common: Common<'_>) -> Share<'_> {
     Share { url, addresses, how: &plan.connect, connections, first, rate }
 }
 
-/// An open loop offers its rate whatever became of the connections: a worker's share goes by those it was `asked` for.
-fn pace(worker: usize, common: Common<'_>, established: usize, asked: u32, seed: u64) -> Pace {
+/// An open loop offers its rate whatever became of the connections when they were opened: a worker's share goes by those
+/// that it `established` of `all` that were.
+fn pace(worker: usize, common: Common<'_>, established: usize, all: u64, seed: u64) -> Pace {
     let plan = common.plan;
     match plan.load {
         Load::Closed { in_flight } => Pace::Closed(in_flight.get() as usize),
         Load::Open { rate, arrival } => {
-            let part = f64::from(asked) / f64::from(plan.connections.get());
+            let part = established as f64 / all as f64;
             let rate = Rate::try_from(rate.get() * part).expect("a part of a rate is one");
             let phase = worker as f64 / common.workers as f64;
             let seed = seed.wrapping_add(1 + worker as u64);
@@ -163,6 +168,27 @@ fn pace(worker: usize, common: Common<'_>, established: usize, asked: u32, seed:
 mod tests {
     use super::*;
     use crate::plan::tests::plan;
+
+    #[test]
+    fn workers_with_connections_offer_the_whole_rate() {
+        let mut plan = plan();
+        let rate = Rate::try_from(100.0).unwrap();
+        plan.load = Load::Open { rate, arrival: crate::plan::Arrival::Uniform };
+        plan.connections = 4.try_into().unwrap();
+        let url = "ws://127.0.0.1:1/".parse().unwrap();
+        let corpus = Corpus::new(&plan, None);
+        let (interrupted, live) = (AtomicBool::new(false), Live::default());
+        let addresses = Addresses::find(&url, &plan.connect, &interrupted).unwrap();
+        let (plan, url, corpus, interrupted, live) = (&plan, &url, &corpus, &interrupted, &live);
+        let common = Common { plan, url, addresses: &addresses, corpus, cores: None, interrupted, live, workers: 2 };
+        let due = |worker, established, all| match pace(worker, common, established, all, 0) {
+            Pace::Open(schedule) => schedule.due_before(1_000_000_000),
+            Pace::Closed(_) => unreachable!("the plan is an open loop"),
+        };
+        assert_eq!((due(0, 2, 4), due(1, 2, 4)), (50, 50));
+        assert_eq!((due(0, 1, 3), due(1, 2, 3)), (34, 67), "one connection could not be opened");
+        assert_eq!(due(0, 2, 2), 100, "none of the other worker's could");
+    }
 
     #[test]
     fn every_connection_belongs_to_one_worker() {

@@ -4,9 +4,10 @@ mod binary;
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -396,4 +397,85 @@ fn servers_whose_round_trips_are_not_short_against_a_trial_are_told_apart() {
     let finished = loadgen(&too_short.concat()).wait();
     assert_eq!(finished.code, Some(1), "{}", finished.stdout);
     assert!(finished.stderr.contains("no trial of both servers had a reply"), "{}", finished.stderr);
+}
+
+/// A thousand messages over one connection to a server that never answers two of them, held against this limit.
+fn two_are_lost(limit: &str, code: i32) -> Json {
+    let url = server(|n, payload, _| if n == 7 || n == 8 { Vec::new() } else { echo(&payload) });
+    let flags = ["run", &url, "-c", "1", "--in-flight", "4", "--messages", "1000", "--warmup", "0s"];
+    let rest = ["--drain-timeout", "1s", "--threshold", limit, "--format", "json"];
+    loadgen(&[&flags[..], &rest].concat()).json(&[code])
+}
+
+#[test]
+fn a_limit_on_errors_says_how_many_are_too_many() {
+    for (limit, code) in [
+        ("errors.rate<10%", 0),
+        ("rate<0.1", 0),
+        ("errors<=2", 0),
+        ("errors.rate<0.1%", 99),
+        ("errors==0", 99),
+        ("latency.p99<10s", 1),
+    ] {
+        let report = two_are_lost(limit, code);
+        assert_eq!(counts(&report)[5], 2.0, "{limit}");
+    }
+}
+
+#[test]
+fn an_open_loop_that_loses_as_many_as_it_may_is_no_queue_that_grows() {
+    let url = server(|n, payload, _| if n % 20 == 7 { Vec::new() } else { echo(&payload) });
+    let run = |limit: &[&str], codes: &[i32]| {
+        let flags = ["run", &url, "-c", "1", "--rate", "100", "-d", "2s", "--warmup", "0s", "--drain-timeout", "3s"];
+        loadgen(&[&flags[..], limit, &["--format", "json"]].concat()).json(codes)
+    };
+    // The machine may make the generator late.
+    let allowed = run(&["--threshold", "errors.rate<10%", "--threshold", "latency.p99<100s"], &[0, 98]);
+    assert_eq!(counts(&allowed)[5], 10.0);
+    let trust = &allowed.0["trust"];
+    assert!(trust["notes"].to_string().contains("10 messages were lost"), "{trust}");
+    assert!(!trust["reasons"].to_string().contains("queue"), "{trust}");
+    run(&[], &[1]);
+}
+
+#[test]
+fn a_limit_on_errors_or_connect_times_ends_the_run_early_if_asked_to() {
+    let url = server(|_, payload, _| frame(OpCode::Text, &payload));
+    for limit in ["errors==0", "errors.rate<1%", "rate<0.01", "connect.p99<1ns"] {
+        let started = Instant::now();
+        let flags = ["run", &url, "-c", "2", "--rate", "100", "-d", "60s", "--warmup", "0s", "--format", "json"];
+        let run = loadgen(&[&flags[..], &["--threshold", limit, "--abort-on-fail"]].concat());
+        let report = run.json(&[if limit.starts_with("connect") { 1 } else { 99 }]);
+        assert_eq!(report.0["aborted"], true, "{limit}");
+        assert!(started.elapsed() < Duration::from_secs(40), "{limit}: {:?}", started.elapsed());
+    }
+}
+
+#[test]
+fn connections_that_the_server_closes_behind_the_last_reply_lose_nothing() {
+    let url = server(|n, payload, _| {
+        let close = frame(OpCode::Close, &1000u16.to_be_bytes());
+        if n == 9 { [echo(&payload), close].concat() } else { echo(&payload) }
+    });
+    let report = loadgen(&["run", &url, "-c", "1", "--messages", "10", "--warmup", "0s", "--format", "json"]);
+    // Whether the Close frame is read depends on when it comes.
+    let report = report.json(&[0, 98]);
+    assert_eq!(counts(&report)[..3], [10.0; 3]);
+    assert_eq!(report.0["all_lost_after_seconds"], serde_json::Value::Null);
+}
+
+#[test]
+fn what_a_worker_without_connections_had_to_send_is_lost() {
+    static CLOSED: AtomicBool = AtomicBool::new(false);
+    let url = server(|n, payload, _| match n == 10 && !CLOSED.swap(true, Ordering::Relaxed) {
+        true => frame(OpCode::Close, &1001u16.to_be_bytes()),
+        false => echo(&payload),
+    });
+    let flags = ["run", &url, "-c", "2", "--threads", "2", "--rate", "100", "-d", "2s", "--warmup", "0s"];
+    let limits = ["--threshold", "achieved>=99%", "--threshold", "latency.p99<100s", "--format", "json"];
+    let report = loadgen(&[&flags[..], &limits].concat()).json(&[1]);
+    let [_, _, verified, _, _, lost, _] = counts(&report);
+    assert_eq!((verified, lost), (110.0, 90.0), "each of them had 100 to send");
+    assert_eq!(report.0["thresholds"][0]["outcome"], "crossed");
+    assert_eq!(report.0["all_lost_after_seconds"], serde_json::Value::Null, "the other one was left");
 }

@@ -83,6 +83,37 @@ fn a_run_ends_when_a_limit_is_crossed_if_asked_to() {
 }
 
 #[test]
+fn every_metric_may_end_a_run() {
+    let server = EmbeddedServer::start(&[]);
+    for limit in [
+        "throughput>100M",
+        "throughput.bytes>100GB/s",
+        "achieved>200%",
+        "service_time.p99<1ns",
+        "server.cpu<1ns",
+        "server.memory<1B",
+        "loadgen.cpu<1ns",
+        "loadgen.memory<1B",
+    ] {
+        let flags = ["run", &server.url, "-c", "2", "--rate", "500", "--warmup", "0s", "-d", "60s", "-q"];
+        let started = Instant::now();
+        let run = loadgen(&[&flags[..], &["--threshold", limit, "--abort-on-fail", "--format", "json"]].concat());
+        // A generator that the loaded machine made late is not to be trusted, but ends too.
+        let report = run.json(&[98, 99]);
+        assert_eq!((&report.0["aborted"], &report.0["thresholds"][0]["outcome"]), (&true.into(), &"crossed".into()));
+        assert!(started.elapsed() < Duration::from_secs(40), "{limit}: {:?}", started.elapsed());
+    }
+}
+
+#[test]
+fn a_rate_below_one_message_in_the_time_is_achieved_by_its_first() {
+    let run = ["run", "-c", "1", "--rate", "0.1", "-d", "1s", "--warmup", "0s", "-q", "--threshold", "achieved==100%"];
+    let finished = loadgen(&run).wait();
+    assert!(finished.stdout.contains("(100.0% of the offered rate)"), "{}", finished.stdout);
+    assert!(finished.stdout.contains("met      achieved == "), "{}", finished.stdout);
+}
+
+#[test]
 fn wrong_limits_are_usage() {
     for (flags, words) in [
         (&["--threshold", "latency.p99<5"][..], ["--threshold", "a time with its unit"]),

@@ -1,6 +1,7 @@
 //! The books of made-up runs.
 
 use super::*;
+use crate::plan::{Arrival, Rate};
 
 const MS: u64 = 1_000_000;
 
@@ -82,4 +83,54 @@ fn a_wrong_reply_counts_as_one_until_the_true_one_comes() {
     let closed = ledger.close(1_100 * MS);
     let expected = Messages { sent: 2, received: 2, verified: 1, corrupted: 1, unexpected: 1, ..Messages::default() };
     assert_eq!((closed.messages, closed.replies_in_window), (expected, 2));
+}
+
+#[test]
+fn what_no_connection_is_left_for_is_lost_in_the_whole_of_the_phase() {
+    let schedule = || Schedule::new(Rate::try_from(1_000.0).unwrap(), Arrival::Uniform, 1, 0.0, 0);
+    let (mut timed, intervals) = ledger(End::At(3_100 * MS));
+    let mut handed_out = schedule();
+    while handed_out.pop(1_099 * MS).is_some() {}
+    assert!(timed.turn(1_099 * MS, false));
+    timed.dropped();
+    timed.lose_the_rest(&handed_out);
+    let closed = timed.close_ahead(1_100 * MS);
+    assert_eq!((closed.ended, closed.messages.lost, closed.dropped), (3_100 * MS, 2_000, 1));
+    let counts: Vec<_> = intervals.iter().map(|interval| (interval.index, interval.counts.wrong)).collect();
+    assert_eq!(counts, [(0, 2_000)], "the intervals of the dead time are not handed over one by one");
+
+    let (mut warming_up, _intervals) = ledger(End::At(3_100 * MS));
+    warming_up.lose_the_rest(&schedule());
+    let closed = warming_up.close_ahead(50 * MS);
+    assert_eq!((closed.ended, closed.messages.lost), (3_100 * MS, 3_000), "none of the warm-up");
+
+    let (mut counted, _intervals) = ledger(End::Messages(10));
+    counted.lose_the_rest(&schedule());
+    let closed = counted.close_ahead(50 * MS);
+    assert_eq!((closed.ended, closed.messages.lost), (109 * MS, 10), "it ends when the last one was due");
+
+    let (mut closed_loop, _intervals) = ledger(End::Messages(10));
+    assert!(closed_loop.takes(100 * MS));
+    closed_loop.lose_quota();
+    assert!(!closed_loop.sending());
+    assert_eq!(closed_loop.close(150 * MS).messages.lost, 9, "and the one that was sent, once that is told");
+}
+
+#[test]
+fn each_interval_has_its_own_counts() {
+    let (mut ledger, intervals) = ledger(End::At(3_100 * MS));
+    assert!(ledger.turn(500 * MS, false));
+    ledger.verified(stamp(400 * MS, 400 * MS), 3);
+    ledger.corrupted(stamp(400 * MS, 400 * MS));
+    ledger.received(100, 600 * MS);
+    assert!(ledger.turn(1_500 * MS, false));
+    ledger.verified(stamp(1_400 * MS, 1_400 * MS), 1);
+    assert!(ledger.takes(1_400 * MS));
+    ledger.refused(1_400 * MS);
+    ledger.dropped();
+    ledger.close(3_100 * MS);
+    let counts: Vec<_> = intervals.iter().map(|interval| interval.counts).collect();
+    let first = Counts { verified: 3, wrong: 1, bytes: 100, ..Counts::default() };
+    let second = Counts { verified: 1, refused: 1, dropped: 1, ..Counts::default() };
+    assert_eq!(counts, [first, second, Counts::default()]);
 }

@@ -102,6 +102,7 @@ fn append(all: &mut Report, part: Report, number: usize) -> Result<(), MergeErro
     all.aborted |= part.aborted;
     all.saturated += part.saturated;
     all.over_backlog += part.over_backlog;
+    all.all_lost_after_seconds = all.all_lost_after_seconds.or(part.all_lost_after_seconds.map(|after| before + after));
     let (sum, other) = (&mut all.connections, part.connections);
     sum.requested += other.requested;
     sum.established += other.established;

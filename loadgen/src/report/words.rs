@@ -28,8 +28,8 @@ pub(super) fn headline(report: &Report) -> Headline {
         units::number(report.throughput.messages_per_second),
         units::byte_rate(report.throughput.bytes_per_second)
     );
-    if let Some(offered) = report.load.offered_rate {
-        throughput += &format!(" ({} of the offered rate)", units::percent(report.load.achieved_rate / offered));
+    if let Some(achieved) = report.achieved_share() {
+        throughput += &format!(" ({} of the offered rate)", units::percent(achieved));
     }
     Headline { load: load(plan), messages, throughput }
 }

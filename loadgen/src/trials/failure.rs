@@ -49,6 +49,7 @@ pub(super) fn failure(measured: &Measured) -> Option<String> {
         return None;
     }
     why.extend(measured.mismatches.sentences());
+    why.extend(measured.server_ended.iter().map(|status| format!("its process ended: {status}")));
     why.extend(measured.failures.iter().map(|(why, times)| format!("{times} times: {why}")));
     Some(why.join(", "))
 }

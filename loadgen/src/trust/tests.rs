@@ -1,11 +1,11 @@
 //! Each rule with a run that is fine but for it.
 
 use std::num::NonZeroUsize;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::*;
 use crate::cli;
-use crate::measured::{Connections, Usage};
+use crate::measured::{AllLost, Usage};
 use crate::plan::{Rate, Sizes};
 use crate::recorder::{Messages, Slice, histogram};
 
@@ -45,6 +45,8 @@ fn fine() -> Measured {
         intervals: Vec::new(),
         slices: vec![Slice { messages: 100, latency_ns: 100_000_000 }; 100],
         connections: Connections { requested: 100, established: 100, failed: 0, dropped: 0 },
+        all_lost: None,
+        server_ended: None,
         messages: Messages { sent: 10_000, received: 10_000, verified: 10_000, ..Messages::default() },
         replies_in_window: 10_000,
         reply_bytes_in_window: 640_000,
@@ -90,6 +92,56 @@ fn an_open_loop_that_does_not_achieve_its_rate() {
     let trust = judged(&open(), |m| m.replies_in_window = 9_898);
     assert_one(&trust.reasons, "990 messages/s achieved of 1,000 offered");
     assert!(judged(&closed(), |m| m.replies_in_window = 5_000).valid, "a closed loop offers no rate");
+}
+
+#[test]
+fn messages_that_are_lost_are_no_queue_that_grows() {
+    let lossy = |lost, last_reply_after| {
+        judged(&open(), |m| {
+            (m.messages.lost, m.replies_in_window) = (lost, 10_000 - lost);
+            m.last_reply_after = Duration::from_millis(last_reply_after);
+        })
+    };
+    let trust = lossy(500, 9_990);
+    assert!(trust.valid);
+    assert_one(&trust.notes, "950 messages/s achieved of 1,000 offered, under 99%: 500 messages were lost");
+    assert_one(&lossy(500, 9_500).reasons, "the queue grows");
+    let waited = judged(&open(), |m| {
+        (m.messages.lost, m.replies_in_window) = (500, 9_500);
+        m.latency.saturating_record(open().drain_timeout.as_nanos() as u64 + 1_000_000_000);
+    });
+    assert_one(&waited.reasons, "the queue grows");
+}
+
+#[test]
+fn connections_that_all_ended_are_told_of_with_time_and_cause() {
+    let lost = |plan: &Plan, after: u64, causes: &[(&str, u64)]| {
+        judged(plan, |m| {
+            m.connections.dropped = 100;
+            (m.messages.received, m.replies_in_window) = (9_000, 3_000);
+            let why = causes.iter().map(|(why, times)| ((*why).to_owned(), *times)).collect();
+            m.all_lost = Some(AllLost { after: Duration::from_millis(after), why });
+        })
+    };
+    let plan = Plan { warmup: Duration::from_secs(2), ..closed() };
+    let reset = [("receiving: reset", 99), ("closed by the server", 1)];
+    let causes = "receiving: reset, 99 times; closed by the server, 1 times";
+    for (after, expected) in [
+        (1_500, "1.50 s into the 2.00 s of warm-up"),
+        (3_300, "1.30 s into the 10.0 s"),
+        (12_500, "500 ms after the measured 10.0 s, before the last replies had come"),
+    ] {
+        let expected = format!("all 100 connections had ended {expected}: {causes}");
+        assert_one(&lost(&plan, after, &reset).reasons, &expected);
+    }
+    let counted = Plan { stop: Stop::Messages(10_000.try_into().unwrap()), ..plan.clone() };
+    let trust = lost(&counted, 3_300, &reset);
+    assert_one(&trust.reasons, "1.30 s into the measured phase, with 9,000 of 10,000 messages answered: ");
+    assert_one(&lost(&Plan { warmup: plan.warmup, ..open() }, 3_300, &reset).reasons, causes);
+    let many = [("a", 1), ("b", 2), ("c", 3), ("d", 4), ("e", 5)];
+    assert_one(&lost(&plan, 3_300, &many).reasons, "e, 5 times; d, 4 times; c, 3 times; 2 other causes");
+    let ended = judged(&plan, |m| m.server_ended = Some("exit status: 3".to_owned()));
+    assert_one(&ended.reasons, "the server's process ended during the run: exit status: 3");
 }
 
 #[test]

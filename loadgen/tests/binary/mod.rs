@@ -115,6 +115,21 @@ impl EmbeddedServer {
         kill_process(pid, signal).expect("the server is there");
     }
 
+    /// Waits until it has `more` open sockets than `before`.
+    pub fn wait_for_sockets(&self, before: usize, more: usize) {
+        wait_until("the connections are there", || self.sockets() >= before + more);
+    }
+
+    /// Its open sockets.
+    pub fn sockets(&self) -> usize {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("its open files");
+        let is_socket = |file: &std::io::Result<std::fs::DirEntry>| {
+            let target = file.as_ref().ok().and_then(|file| std::fs::read_link(file.path()).ok());
+            target.is_some_and(|target| target.to_string_lossy().starts_with("socket:"))
+        };
+        files.filter(is_socket).count()
+    }
+
     /// Stops it as SIGSTOP does, and waits until every thread has: the signal takes effect late.
     pub fn stop(&self) {
         self.signal(Signal::STOP);

@@ -128,6 +128,8 @@ pub fn measured(lag: u64) -> Measured {
         intervals: intervals.into_iter().enumerate().map(interval).collect(),
         slices: vec![Slice { messages: REPLIES / 100, latency_ns: 200_000_000 }; 100],
         connections: Connections { requested: 100, established: 100, failed: 0, dropped: 0 },
+        all_lost: None,
+        server_ended: None,
         messages: Messages { sent: REPLIES, received: REPLIES, verified: REPLIES, ..Messages::default() },
         replies_in_window: REPLIES,
         reply_bytes_in_window: REPLIES * 64,

@@ -7,7 +7,7 @@ use jsonschema::{Registry, Validator};
 use loadgen::mismatch::{Glimpse, Mismatch, MismatchKind};
 use loadgen::plan::Kind;
 use loadgen::recorder::histogram;
-use loadgen::report::{Report, Runs};
+use loadgen::report::{Report, Runs, junit};
 use loadgen::{cli, environment::Environment, trust::Verdict};
 use serde_json::{Value, json};
 
@@ -199,4 +199,51 @@ fn what_a_run_is_worth_decides_its_exit_code() {
         assert_eq!(changed(&|report| *failure(report) = 1), Verdict::Failed);
     }
     assert_eq!(changed(&|report| (report.interrupted, report.messages.lost) = (true, 1)), Verdict::Interrupted);
+    assert_eq!(changed(&|report| report.all_lost_after_seconds = Some(1.0)), Verdict::Failed);
+}
+
+#[test]
+fn a_limit_on_errors_decides_what_they_are_worth() {
+    // 5 corrupted, 3 lost and a connection that was dropped, of 200,000 messages.
+    let judged = |limits: &[&str], valid: bool| {
+        let limits: Vec<_> = limits.iter().map(|limit| limit.parse().unwrap()).collect();
+        let mut report = how_late().judged_by(&limits).unwrap();
+        report.trust.valid = valid;
+        report
+    };
+    for (limits, valid, verdict) in [
+        (&["errors.rate<1%"][..], true, Verdict::Ok),
+        (&["errors.rate<1%"], false, Verdict::Untrusted),
+        (&["errors.rate<1%", "latency.p99<1ns"], true, Verdict::Crossed),
+        (&["errors<=9"], true, Verdict::Ok),
+        (&["errors<9"], true, Verdict::Crossed),
+        (&["errors<9"], false, Verdict::Crossed),
+        (&["errors.rate<1%", "errors==0"], false, Verdict::Crossed),
+        (&["errors==0", "errors.rate<1%"], false, Verdict::Crossed),
+        (&["latency.p99<10s"], true, Verdict::Failed),
+    ] {
+        assert_eq!(judged(limits, valid).verdict(), verdict, "{limits:?}, {valid}");
+    }
+    let ended = Report { all_lost_after_seconds: Some(9.0), ..judged(&["errors.rate<1%"], true) };
+    assert_eq!(ended.verdict(), Verdict::Failed, "whatever is allowed");
+    let junit = |report: Report| String::from_utf8(junit::render(&[report])).unwrap();
+    let allowed = junit(judged(&["errors.rate<1%"], true));
+    assert!(allowed.contains("<skipped") && allowed.contains("3 lost, 5 corrupted"), "{allowed}");
+    assert!(allowed.contains("within the limits on errors") && !allowed.contains("<failure"), "{allowed}");
+    let crossed = junit(judged(&["errors==0"], true));
+    assert_eq!(crossed.matches("<failure").count(), 2, "{crossed}");
+    assert!(junit(ended).contains("no connection was left at the end"));
+}
+
+#[test]
+fn the_share_achieved_is_of_what_was_due_where_that_is_more() {
+    let mut report = how_late();
+    assert!((report.achieved_share().unwrap() - 200_000.0 / 202_000.0).abs() < 1e-6, "{:?}", report.achieved_share());
+    report.load.offered_rate = Some(0.01);
+    report.load.achieved_rate = 0.1;
+    (report.messages.received, report.messages.lost) = (1, 0);
+    assert_eq!(report.achieved_share(), Some(1.0));
+    report.messages.lost = 1;
+    assert_eq!(report.achieved_share(), Some(0.5));
+    assert_eq!(how_fast().achieved_share(), None);
 }
