@@ -21,6 +21,7 @@ pub mod gate;
 pub mod interrupt;
 mod lane;
 mod ledger;
+mod leftovers;
 pub mod limits;
 mod lines;
 pub mod measured;

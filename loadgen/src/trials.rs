@@ -197,8 +197,6 @@ impl<'a> Course<'a> {
         let mut started: Vec<Option<Started>> = self.arms.iter().map(|_| None).collect();
         for &i in &order {
             started[i] = Some(self.start_server(&self.arms[i])?);
-            let pids = started.iter().flatten().filter_map(|started| started.server.pid());
-            self.interrupt.stops_with_it(pids.collect());
         }
         let started: Vec<Started> = started.into_iter().flatten().collect();
         let mut rounds = Vec::new();
@@ -247,7 +245,6 @@ impl<'a> Course<'a> {
             messages,
         };
         let lives = started.into_iter().zip(ends).zip(self.arms).map(life).collect();
-        self.interrupt.stops_with_it(Vec::new());
         self.starts += 1;
         self.overhead = (self.elapsed() - began).saturating_sub(self.round * rounds.len() as u32);
         Ok(Start { at_seconds: began.as_secs_f64(), rounds, lives })
