@@ -17,7 +17,7 @@ use crate::cli::{self, Invocation};
 use crate::compare::CompareError;
 use crate::conversion::ConversionError;
 use crate::cores::Cores;
-use crate::environment::Environment;
+use crate::environment::{self, Environment};
 use crate::gate::Gate;
 use crate::interrupt::Interrupt;
 use crate::leftovers;
@@ -41,7 +41,7 @@ use crate::trust::Verdict;
 /// interrupted.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cores = Cores::allowed();
-    let threads = NonZeroUsize::new(cores.count() / 2).unwrap_or(NonZeroUsize::MIN);
+    let threads = NonZeroUsize::new(cores.usable() / 2).unwrap_or(NonZeroUsize::MIN);
     leftovers::guard_with(target::own_program());
     let result = match cli::parse(arguments, threads) {
         Err(error) => {
@@ -110,7 +110,7 @@ fn quick(plan: &Plan, output: &Output, cores: &Cores) -> anyhow::Result<Verdict>
     let mut runs = vec![first];
     if let (Ok(rate), Verdict::Ok | Verdict::Untrusted) = (Rate::try_from(half), verdict) {
         // With a core of its own a worker need not sleep, and is the less late for it.
-        let pacing = if cores.count() > 1 { Pacing::Spin } else { Pacing::Sleep };
+        let pacing = if cores.usable() > 1 { Pacing::Spin } else { Pacing::Sleep };
         let late = Plan { load: Load::Open { rate, arrival: Arrival::Uniform }, pacing, ..fast };
         match bench.run("how late at half of that", &late, &[], output.quiet) {
             Ok(second) => {
@@ -184,7 +184,9 @@ impl Bench {
         };
         let measured = run::measure(plan, world);
         progress.clear();
-        Ok(Report::new(name, &self.target, &measured?, self.environment(plan)))
+        let mut report = Report::new(name, &self.target, &measured?, self.environment(plan));
+        report.trust.notes.extend(environment::refusals());
+        Ok(report)
     }
 
     fn environment(&self, plan: &Plan) -> Environment {
