@@ -47,4 +47,5 @@ pub mod trust;
 pub mod units;
 pub mod url;
 pub mod verdict;
+pub mod withheld;
 mod worker;

@@ -10,6 +10,7 @@ use wire::deflate::Agreed;
 
 use crate::recorder::{Checks, Messages, Slice, Traffic, histogram};
 use crate::report::Encoded;
+use crate::withheld::Withheld;
 
 /// What a run measured.
 #[derive(Debug)]
@@ -62,6 +63,8 @@ pub struct Measured {
     pub loadgen: Usage,
     /// The server's, where it runs on this machine.
     pub server: Option<Usage>,
+    /// CPU time that both wanted and did not get.
+    pub withheld: Withheld,
 }
 
 impl Measured {
@@ -92,6 +95,7 @@ impl Measured {
             worker_busy: Vec::new(),
             loadgen,
             server: None,
+            withheld: Withheld::default(),
         }
     }
 

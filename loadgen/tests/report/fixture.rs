@@ -103,6 +103,7 @@ pub fn measured(lag: u64) -> Measured {
         worker_busy: vec![0.413],
         loadgen: Usage { cpu: Duration::from_millis(4_130), max_rss_bytes: 22_439_526 },
         server: Some(Usage { cpu: Duration::from_millis(5_020), max_rss_bytes: 6_291_456 }),
+        withheld: Default::default(),
     }
 }
 
