@@ -18,9 +18,10 @@ use crate::cli::{self, Invocation};
 use crate::compare::CompareError;
 use crate::conversion::ConversionError;
 use crate::cores::Cores;
-use crate::environment::Environment;
+use crate::environment::{self, Environment};
 use crate::gate::Gate;
 use crate::interrupt::Interrupt;
+use crate::leftovers;
 use crate::limits;
 use crate::output::{Output, Sinks};
 use crate::payload::Corpus;
@@ -31,7 +32,7 @@ use crate::resources;
 use crate::run::{self, RunError, World};
 use crate::server_config;
 use crate::sweep::SweepError;
-use crate::target::{EMBEDDED_PROGRAM, Server, Spec, TargetError};
+use crate::target::{self, EMBEDDED_PROGRAM, Server, Spec, TargetError};
 use crate::threshold::Threshold;
 use crate::trust::Verdict;
 
@@ -41,7 +42,8 @@ use crate::trust::Verdict;
 /// interrupted.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cores = Cores::allowed();
-    let threads = NonZeroUsize::new(cores.count() / 2).unwrap_or(NonZeroUsize::MIN);
+    let threads = NonZeroUsize::new(cores.usable() / 2).unwrap_or(NonZeroUsize::MIN);
+    leftovers::guard_with(target::own_program());
     let result = match cli::parse(arguments, threads) {
         Err(message) => return show(&message),
         Ok(Invocation::EmbeddedServer(arguments)) => {
@@ -49,12 +51,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
             return server::cli::main(EMBEDDED_PROGRAM, arguments);
         }
+        Ok(Invocation::Guard) => return leftovers::guard(io::stdin().lock()),
         Ok(Invocation::Compare(comparing)) => compare::run(comparing, &cores),
         Ok(Invocation::Sweep(sweeping)) => sweep::run(sweeping, &cores),
         Ok(Invocation::Run { plan, server, gate, output }) => once(&plan, &server, &gate, &output, &cores),
         Ok(Invocation::Report(conversion)) => conversion.run().map(|()| Verdict::Ok).map_err(Into::into),
         Ok(Invocation::Quick { plan, output }) => quick(&plan, &output, &cores),
     };
+    leftovers::settled();
     match result {
         Ok(verdict) => ExitCode::from(verdict.exit_code()),
         Err(error) => {
@@ -110,18 +114,27 @@ fn quick(plan: &Plan, output: &Output, cores: &Cores) -> anyhow::Result<Verdict>
     let fast = Plan { warmup: QUICK_WARMUP, stop: Stop::After(QUICK_DURATION), ..plan.clone() };
     let bench = Bench::set_up(&fast, &Spec::Embedded(Vec::new()), cores)?;
     let first = bench.run("how fast", &fast, &[], output.quiet)?;
-    sinks.text(&first)?;
+    sinks.text(&first);
     let mut verdict = first.verdict();
     let half = round(first.throughput.messages_per_second / 2.0);
     let mut runs = vec![first];
     if let (Ok(rate), Verdict::Ok | Verdict::Untrusted) = (Rate::try_from(half), verdict) {
         // With a core of its own a worker need not sleep, and is the less late for it.
-        let pacing = if cores.count() > 1 { Pacing::Spin } else { Pacing::Sleep };
+        let pacing = if cores.usable() > 1 { Pacing::Spin } else { Pacing::Sleep };
         let late = Plan { load: Load::Open { rate, arrival: Arrival::Uniform }, pacing, ..fast };
-        let second = bench.run("how late at half of that", &late, &[], output.quiet)?;
-        sinks.text(&second)?;
-        verdict = verdict.max(second.verdict());
-        runs.push(second);
+        match bench.run("how late at half of that", &late, &[], output.quiet) {
+            Ok(second) => {
+                sinks.text(&second);
+                verdict = verdict.max(second.verdict());
+                runs.push(second);
+            }
+            // The first run is told all the same.
+            Err(RunError::Interrupted) => verdict = Verdict::Interrupted,
+            Err(error) => {
+                sinks.runs(&Runs::from(runs))?;
+                return Err(error.into());
+            }
+        }
     }
     sinks.runs(&Runs::from(runs))?;
     Ok(verdict)
@@ -154,7 +167,6 @@ impl Bench {
         let interrupt = Interrupt::install().context("cannot handle signals")?;
         let (server_cores, worker_cores) = cores.split();
         let server = Server::start(spec, &server_cores, interrupt.flag())?;
-        interrupt.stops_with_it(server.pid().into_iter().collect());
         let addresses = Addresses::find(server.url(), &plan.connect, interrupt.flag()).map_err(RunError::from)?;
         let target = match spec {
             Spec::Url(url) => url.to_string(),
@@ -186,7 +198,9 @@ impl Bench {
         run::note_end_of(&self.server, &mut measured);
         // Only now, when its connections are closed: it disturbs nothing, and a place is free for it.
         let config = measured.is_fathom.then(|| self.server_config(plan)).flatten();
-        Ok(Report::new(name, &self.target, &measured, self.environment(plan, config)))
+        let mut report = Report::new(name, &self.target, &measured, self.environment(plan, config));
+        report.trust.notes.extend(environment::refusals());
+        Ok(report)
     }
 
     fn server_config(&self, plan: &Plan) -> Option<serde_json::Value> {

@@ -3,6 +3,7 @@
 
 mod compare;
 mod deflate;
+mod output;
 mod replies;
 mod report;
 mod secrets;
@@ -22,14 +23,16 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use crate::baseline;
 use crate::conversion::Conversion;
 use crate::gate::Gate;
+use crate::leftovers::GUARD_SUBCOMMAND;
 use crate::metric::Metric;
-use crate::output::{Format, Output};
+use crate::output::Output;
 use crate::plan::{Arrival, Connect, Deflate, Kind, Load, Message, Pacing, Payload, Plan, Rate, Sizes, Stop};
 use crate::target::{EMBEDDED_SUBCOMMAND, Spec};
 use crate::threshold::Threshold;
 use crate::url::Url;
 pub use compare::Comparing;
 use deflate::DeflateArgs;
+use output::{FileArgs, OutputArgs};
 use replies::ReplyArgs;
 pub use sweep::Sweeping;
 
@@ -62,6 +65,8 @@ pub enum Invocation {
     Report(Conversion),
     /// The embedded server in this process, with these arguments of `echo-server`.
     EmbeddedServer(Vec<OsString>),
+    /// The guard of another loadgen's servers.
+    Guard,
 }
 
 /// Reads the arguments, the program's name first. `threads` is the default of `--threads`.
@@ -73,6 +78,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, threads: NonZeroUsiz
     // The embedded server has a command line of its own, help included, which nothing here may interpret.
     if arguments.get(1).is_some_and(|first| first == EMBEDDED_SUBCOMMAND) {
         return Ok(Invocation::EmbeddedServer(arguments.split_off(2)));
+    }
+    if arguments.get(1).is_some_and(|first| first == GUARD_SUBCOMMAND) {
+        return Ok(Invocation::Guard);
     }
     let cli: Cli = values::command(&arguments).map_err(secrets::kept_back)?;
     match cli.command {
@@ -279,31 +287,6 @@ struct GateArgs {
     allow_environment_change: bool,
 }
 
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Report")]
-struct OutputArgs {
-    /// What stdout gets
-    #[arg(long, default_value = "text")]
-    format: Format,
-    /// Write the JSON report to FILE as well
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// No progress on stderr, where it is drawn only on a terminal anyway
-    #[arg(short, long)]
-    quiet: bool,
-}
-
-#[derive(Debug, Default, Args)]
-#[command(next_help_heading = "Report")]
-struct FileArgs {
-    /// Write the latency's percentiles to FILE, as HdrHistogram's plotters read them, in ms
-    #[arg(long, value_name = "FILE")]
-    hgrm: Option<PathBuf>,
-    /// Write the latency of each second to FILE, as an HdrHistogram interval log, in ns
-    #[arg(long, value_name = "FILE")]
-    hlog: Option<PathBuf>,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Switch {
     On,
@@ -363,28 +346,6 @@ impl GateArgs {
         let environment_may_change = self.allow_environment_change;
         let baseline = self.baseline.map(|file| baseline::Request { file, environment_may_change });
         Ok(Gate { thresholds: self.thresholds, abort: self.abort_on_fail, baseline })
-    }
-}
-
-impl OutputArgs {
-    fn lower(self, files: FileArgs) -> Result<Output, clap::Error> {
-        let named: Vec<(&str, &PathBuf)> =
-            [("--output", &self.output), ("--hgrm", &files.hgrm), ("--hlog", &files.hlog)]
-                .into_iter()
-                .filter_map(|(flag, path)| Some((flag, path.as_ref()?)))
-                .collect();
-        for (i, (flag, path)) in named.iter().enumerate() {
-            if let Some((earlier, _)) = named[..i].iter().find(|(_, earlier)| earlier == path) {
-                return Err(refusal(&format!("{earlier} and {flag} name the same file: {}", path.display())));
-            }
-        }
-        Ok(Output {
-            format: self.format,
-            json_file: self.output,
-            hgrm: files.hgrm,
-            hlog: files.hlog,
-            quiet: self.quiet,
-        })
     }
 }
 

@@ -144,7 +144,8 @@ pub fn run(
         ended,
         aa: question.aa,
         change,
-        trust: trust::of_paired_trials([0, 1].map(|i| (["A", "B"][i], plan, trials(i, &starts)))),
+        trust: trust::of_paired_trials([0, 1].map(|i| (["A", "B"][i], plan, trials(i, &starts))))
+            .of_trials_with(course.withheld()),
         a: side(0, &starts),
         b: side(1, &starts),
         rules: rules(question),

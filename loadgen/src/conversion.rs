@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use thiserror::Error;
 
 use crate::comparison::{self, Comparison};
+use crate::output::Sink;
 use crate::report::merge::{MergeError, merge};
 use crate::report::{
     DecodeError, Report, Runs, action_benchmark, benchfmt, bmf, csv, hgrm, html, json, junit, markdown, openmetrics,
@@ -167,18 +168,14 @@ impl Conversion {
         };
         match self.to {
             Destination::Stdout => print(&parts[0].content),
-            Destination::File(file) => {
-                fs::write(&file, &parts[0].content).map_err(|source| ConversionError::Write { to: file, source })
-            }
+            Destination::File(file) => write(&file, &parts[0].content),
             Destination::Directory(directory) => {
-                let write = |to: &Path, result: io::Result<()>| {
-                    result.map_err(|source| ConversionError::Write { to: to.to_owned(), source })
-                };
-                write(&directory, fs::create_dir_all(&directory))?;
-                parts.iter().try_for_each(|part| {
-                    let file = directory.join(part.name);
-                    write(&file, fs::write(&file, &part.content))
-                })
+                fs::create_dir_all(&directory)
+                    .map_err(|source| ConversionError::Write { to: directory.clone(), source })?;
+                // Every part is tried; the first error is told.
+                let written: Vec<_> =
+                    parts.iter().map(|part| write(&directory.join(part.name), &part.content)).collect();
+                written.into_iter().collect()
             }
             Destination::GithubSummary => {
                 let file = env::var_os("GITHUB_STEP_SUMMARY").filter(|name| !name.is_empty());
@@ -296,6 +293,12 @@ fn two_files([smaller, bigger]: [Vec<u8>; 2]) -> Vec<Part> {
         Part { name: "smaller-is-better.json", content: smaller },
         Part { name: "bigger-is-better.json", content: bigger },
     ]
+}
+
+/// To a file, whose old content stays where this fails.
+fn write(to: &Path, content: &[u8]) -> Result<(), ConversionError> {
+    let written = Sink::open(to).and_then(|mut sink| sink.replace(content));
+    written.map_err(|source| ConversionError::Write { to: to.to_owned(), source })
 }
 
 /// To stdout; a reader that closed its end had enough and is no error.

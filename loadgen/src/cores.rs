@@ -1,5 +1,7 @@
 //! Which cores a thread may run on: the server and the workers are kept apart where there are enough.
 
+use std::{io, thread};
+
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// A set of cores.
@@ -16,6 +18,18 @@ impl Cores {
     /// How many there are.
     pub fn count(&self) -> usize {
         self.0.len()
+    }
+
+    /// How many of them threads can keep busy: fewer where a control group has a CPU quota. One at least.
+    pub fn usable(&self) -> usize {
+        let by_quota = thread::available_parallelism().map_or(1, usize::from);
+        if self.0.is_empty() { by_quota } else { self.count().min(by_quota) }
+    }
+
+    /// Why the scheduler does not let this process choose its cores; `None` where it does.
+    pub fn refusal() -> Option<io::Error> {
+        // To the same cores as before, which changes nothing.
+        sched_getaffinity(None).and_then(|set| sched_setaffinity(None, &set)).err().map(io::Error::from)
     }
 
     /// Two halves, for a server and for the workers; the server's is the larger one. With a single core, both get it.
@@ -62,6 +76,16 @@ mod tests {
         assert_eq!(cores(&[0, 2, 5]).split(), (cores(&[0, 2]), cores(&[5])));
         assert_eq!(cores(&[3]).split(), (cores(&[3]), cores(&[3])));
         assert_eq!(cores(&[4, 6]).for_worker(3), cores(&[6]));
+    }
+
+    #[test]
+    fn a_core_that_there_is_not_leaves_a_thread_where_it_was() {
+        let before = Cores::allowed();
+        let none = Cores(vec![CpuSet::MAX_CPU - 1]);
+        assert_eq!(none.during(Cores::allowed), before);
+        assert!(Cores::refusal().is_none() && Cores::allowed() == before);
+        assert!((1..=before.count()).contains(&before.usable()));
+        assert!(Cores(Vec::new()).usable() >= 1, "where the scheduler does not tell");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::thread;
 use procfs::{CpuInfo, Current as _, Meminfo};
 use serde::{Deserialize, Serialize};
 
+use crate::cores::Cores;
 use crate::plan::Plan;
 
 /// Where a run was made and how.
@@ -79,6 +80,23 @@ impl Environment {
             server_config,
         }
     }
+}
+
+/// What /proc and the scheduler refuse, and what is not known or done for that. Neither is a condition for a measurement.
+pub fn refusals() -> Vec<String> {
+    let mut refusals = Vec::new();
+    if let Err(error) = fs::read("/proc/self/stat") {
+        refusals.push(format!(
+            "/proc cannot be read ({error}): the memory of processes, who listens, and whether a CPU quota or the hypervisor \
+             withheld CPU time are not known"
+        ));
+    }
+    if let Some(error) = Cores::refusal() {
+        refusals.push(format!(
+            "the scheduler does not let threads be kept to cores ({error}): the server and the generator may share theirs"
+        ));
+    }
+    refusals
 }
 
 fn line_of(path: &str) -> Option<String> {

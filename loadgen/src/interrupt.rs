@@ -1,28 +1,23 @@
-//! Ctrl-C and SIGTERM: the first ends the run early, with a report of what there is; the second ends the program.
+//! The signals that end a program: SIGINT (Ctrl-C), SIGTERM, SIGHUP (the terminal is closed) and SIGQUIT (Ctrl-\\). The
+//! first ends the run early, with a report of what there is; the second ends the program.
 
 use std::io;
 use std::process;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use rustix::process::{Pid, Signal, kill_process_group};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use procfs::process::Process;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::leftovers;
 use crate::trust::Verdict;
 
 /// Whether the user wants the run to end.
 #[derive(Debug)]
 pub struct Interrupt {
-    state: Arc<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    interrupted: AtomicBool,
-    /// The servers that were started here.
-    servers: Mutex<Vec<i32>>,
+    interrupted: Arc<AtomicBool>,
 }
 
 impl Interrupt {
@@ -31,31 +26,48 @@ impl Interrupt {
     /// # Errors
     /// When the kernel refuses.
     pub fn install() -> io::Result<Self> {
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
-        let state = Arc::new(State::default());
-        let shared = state.clone();
+        let mut signals = Signals::new(taken(ignored()))?;
+        let interrupted = Arc::new(AtomicBool::new(false));
+        let shared = interrupted.clone();
         thread::spawn(move || {
             for _ in signals.forever() {
-                if shared.interrupted.swap(true, Ordering::Relaxed) {
-                    let servers = shared.servers.lock().unwrap_or_else(PoisonError::into_inner);
-                    for server in servers.iter().copied().filter_map(Pid::from_raw) {
-                        // It may be gone already, which is as good.
-                        let _ = kill_process_group(server, Signal::TERM);
-                    }
+                if shared.swap(true, Ordering::Relaxed) {
+                    leftovers::dispose();
                     process::exit(Verdict::Interrupted.exit_code().into());
                 }
             }
         });
-        Ok(Self { state })
+        Ok(Self { interrupted })
     }
 
     /// Set once the first signal has come.
     pub fn flag(&self) -> &AtomicBool {
-        &self.state.interrupted
+        &self.interrupted
     }
+}
 
-    /// Has a second signal stop these processes too, and no longer those given before.
-    pub fn stops_with_it(&self, servers: Vec<i32>) {
-        *self.state.servers.lock().unwrap_or_else(PoisonError::into_inner) = servers;
+/// The signals to take over, where those of the mask `ignored` were ignored when the program began. nohup has SIGHUP
+/// ignored and a shell SIGQUIT for what runs in the background, and both are meant to stay so. SIGINT, which a shell has
+/// ignored there too, is taken all the same: whoever sends it to a process by its id wants it to end.
+fn taken(ignored: u64) -> Vec<i32> {
+    let stays_ignored = |signal: i32| matches!(signal, SIGHUP | SIGQUIT) && ignored & (1 << (signal - 1)) != 0;
+    [SIGINT, SIGTERM, SIGHUP, SIGQUIT].into_iter().filter(|signal| !stays_ignored(*signal)).collect()
+}
+
+/// The signals that this process ignores, as bits from 0 for signal 1; none where /proc does not tell.
+fn ignored() -> u64 {
+    Process::myself().and_then(|own| own.status()).map_or(0, |status| status.sigign)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nohup_or_a_shell_has_ignored_stays_ignored() {
+        let bit = |signal: i32| 1 << (signal - 1);
+        assert_eq!(taken(0), [SIGINT, SIGTERM, SIGHUP, SIGQUIT]);
+        assert_eq!(taken(bit(SIGHUP)), [SIGINT, SIGTERM, SIGQUIT]);
+        assert_eq!(taken(bit(SIGINT) | bit(SIGQUIT)), [SIGINT, SIGTERM, SIGHUP]);
     }
 }

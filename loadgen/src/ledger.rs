@@ -297,9 +297,9 @@ impl Ledger {
 
     #[cold]
     fn pass_marks(&mut self, interrupted: bool) {
-        if interrupted && self.end > self.now {
-            self.end = self.now;
-            self.give_up = self.now.saturating_add(self.drain.min(INTERRUPTED_DRAIN_NS));
+        if interrupted {
+            self.end = self.end.min(self.now);
+            self.give_up = self.give_up.min(self.now.saturating_add(self.drain.min(INTERRUPTED_DRAIN_NS)));
         }
         if self.now >= self.begin && self.cpu_at_begin.is_none() {
             self.cpu_at_begin = Some(thread_cpu());

@@ -12,6 +12,7 @@ use wire::deflate::Agreed;
 use crate::mismatch::Mismatches;
 use crate::recorder::{Checks, Messages, Slice, Traffic, histogram};
 use crate::report::Encoded;
+use crate::withheld::Withheld;
 
 /// What a run measured.
 #[derive(Debug)]
@@ -74,6 +75,8 @@ pub struct Measured {
     pub server: Option<Usage>,
     /// Whether the server has named itself as Fathom.
     pub is_fathom: bool,
+    /// CPU time that both wanted and did not get.
+    pub withheld: Withheld,
 }
 
 impl Measured {
@@ -109,6 +112,7 @@ impl Measured {
             loadgen,
             server: None,
             is_fathom: false,
+            withheld: Withheld::default(),
         }
     }
 

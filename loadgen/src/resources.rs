@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::process;
 use std::time::Duration;
 
+use nix::sys::resource::{UsageWho, getrusage};
 use nix::time::ClockId;
 use nix::unistd::Pid;
 use procfs::net::{TcpNetEntry, TcpState};
@@ -47,19 +48,21 @@ impl Sampler {
         (!processes.is_empty()).then_some(Self { processes })
     }
 
-    /// What they used since; the CPU times added, and the peaks of memory. `None` where one of them has ended.
+    /// The CPU time that they used since, added up. `None` where one of them has ended.
+    pub fn cpu(&self) -> Option<Duration> {
+        self.processes.iter().map(|process| now(process.clock)?.checked_sub(process.start)).sum()
+    }
+
+    /// What they used since; the CPU times added, and the peaks of memory. `None` where one of them has ended, or is not
+    /// this one and /proc does not tell of its memory.
     pub fn finish(self) -> Option<Usage> {
         self.so_far()
     }
 
     /// The same, while it goes on.
     pub fn so_far(&self) -> Option<Usage> {
-        let mut usage = Usage { cpu: Duration::ZERO, max_rss_bytes: 0 };
-        for process in &self.processes {
-            usage.cpu += now(process.clock)?.checked_sub(process.start)?;
-            usage.max_rss_bytes += max_rss_bytes(process.pid)?;
-        }
-        Some(usage)
+        let max_rss_bytes = self.processes.iter().map(|process| max_rss_bytes(process.pid)).sum::<Option<u64>>()?;
+        Some(Usage { cpu: self.cpu()?, max_rss_bytes })
     }
 }
 
@@ -131,8 +134,12 @@ pub fn resident(pids: &[i32]) -> Option<u64> {
 
 /// The most memory the process ever had resident, in bytes.
 fn max_rss_bytes(pid: Pid) -> Option<u64> {
-    let status = Process::new(pid.as_raw()).ok()?.status().ok()?;
-    status.vmhwm.map(|kibibytes| kibibytes * 1024)
+    let status = Process::new(pid.as_raw()).and_then(|process| process.status());
+    let kibibytes = status.ok().and_then(|status| status.vmhwm);
+    // Without /proc the kernel tells a process of itself, where the figure may be that of the program that started it.
+    let own =
+        || (pid == Pid::this()).then(|| getrusage(UsageWho::RUSAGE_SELF).ok()?.max_rss().try_into().ok()).flatten();
+    kibibytes.or_else(own).map(|kibibytes: u64| kibibytes * 1024)
 }
 
 fn now(clock: ClockId) -> Option<Duration> {

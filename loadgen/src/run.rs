@@ -16,6 +16,7 @@ use crate::session::{Passed, Session, Span};
 use crate::target::{END_TIMEOUT, Server};
 use crate::threshold::Threshold;
 use crate::url::Url;
+use crate::withheld::Meter;
 use crate::worker::Common;
 
 /// What a run works with.
@@ -103,7 +104,10 @@ pub fn measure(plan: &Plan, world: World<'_>) -> Result<Measured, RunError> {
     let common = Common { plan, url, addresses, corpus, cores, interrupted, live, workers };
     thread::scope(|scope| {
         let mut session = Session::open(scope, common, show)?;
-        let span = Span { warmup: plan.warmup, stop: plan.stop, seed: plan.seed, delay: START_DELAY, server_pids };
+        let meter = Meter::of(server_pids);
+        let meter = Some(&meter);
+        let span =
+            Span { warmup: plan.warmup, stop: plan.stop, seed: plan.seed, delay: START_DELAY, server_pids, meter };
         let mut collector = Collector::new();
         let mut crossed = false;
         let opened = Opened { connect: session.connect().clone(), failed: session.connections().failed };

@@ -23,6 +23,7 @@ use crate::progress::{Live, Phase};
 use crate::recorder::{Interval, histogram};
 use crate::resources::Sampler;
 use crate::run::{RunError, SHOW_EVERY};
+use crate::withheld::{Meter, Withheld};
 use crate::worker::{self, Common, Start};
 
 /// Open connections, and the workers that hold them.
@@ -52,6 +53,8 @@ pub struct Span<'a> {
     pub delay: Duration,
     /// The server's processes, whose use of the machine is looked at as the measured phase begins and ends.
     pub server_pids: &'a [i32],
+    /// Of their control groups, and of this process's; `None` where whoever runs the phases looks at them.
+    pub meter: Option<&'a Meter>,
 }
 
 /// How much of a measured phase has passed.
@@ -166,7 +169,7 @@ impl<'a, 'scope> Session<'a, 'scope> {
         drop((full, outcomes_to));
         let pool = &mut self.intervals;
         let watch = Watch { intervals, spares, turn: 0, pool, take, live: self.live, show };
-        let (loadgen, server) = watch.until_done(span.stop, clock.instant(begin), span.server_pids);
+        let (loadgen, server, withheld) = watch.until_done(span, clock.instant(begin));
         let outcomes: Vec<Outcome> = outcomes.iter().collect();
         if outcomes.len() < taking_part {
             self.join()?;
@@ -177,6 +180,7 @@ impl<'a, 'scope> Session<'a, 'scope> {
         measured.agreements.clone_from(&self.opened.agreements);
         measured.addresses.clone_from(&self.opened.addresses);
         measured.server = server;
+        measured.withheld = withheld;
         let last = outcomes.iter().map(|outcome| outcome.last_in_window).max().unwrap_or(begin);
         measured.last_reply_after = Duration::from_nanos(last.saturating_sub(begin));
         measured.all_lost = all_lost(&outcomes);
@@ -318,19 +322,21 @@ struct Watch<'a> {
 
 impl Watch<'_> {
     /// Collects until the last worker is done; returns what this process and the server's used of the machine from
-    /// `begin` to the end of the measured phase.
-    fn until_done(mut self, stop: Stop, begin: Instant, server_pids: &[i32]) -> (Usage, Option<Usage>) {
-        let end = match stop {
+    /// `begin` to the end of the measured phase, and what was withheld from them.
+    fn until_done(mut self, span: Span<'_>, begin: Instant) -> (Usage, Option<Usage>, Withheld) {
+        let end = match span.stop {
             Stop::After(duration) => begin + duration,
             Stop::Messages(_) => begin + FOREVER,
         };
         self.until(begin, Phase::WarmingUp, None);
         let before = self.live.replies.load(Ordering::Relaxed);
-        let (loadgen, server) = (Sampler::own(), Sampler::of(server_pids));
+        let (loadgen, server) = (Sampler::own(), Sampler::of(span.server_pids));
+        let metered = span.meter.map(|meter| (meter, meter.sample()));
         let began = Began { at: begin, replies: before, loadgen: &loadgen, server: server.as_ref() };
         self.until(end, Phase::Measuring, Some(began));
-        let own = loadgen.finish().expect("this process lives, and /proc tells of it");
-        let usage = (own, server.and_then(Sampler::finish));
+        let withheld = metered.map(|(meter, before)| meter.since(&before)).unwrap_or_default();
+        let own = loadgen.finish().expect("this process lives");
+        let usage = (own, server.and_then(Sampler::finish), withheld);
         self.until(end + FOREVER, Phase::Draining, None);
         usage
     }

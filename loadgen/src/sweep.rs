@@ -79,7 +79,8 @@ pub fn run(
         ended,
         trust: trust::of_paired_trials(
             judged.map(|(i, (arm, report))| (words::settings(report), &arm.plan, trials(i))),
-        ),
+        )
+        .of_trials_with(course.withheld()),
         rules: SweepRules {
             alpha,
             trial_seconds: tempo.trial.as_secs_f64(),

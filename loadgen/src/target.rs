@@ -3,11 +3,13 @@
 //! scope.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, IsTerminal as _, Read, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,9 +17,11 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::param::linux_execfn;
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use crate::cores::Cores;
+use crate::leftovers;
 use crate::plan::{ContextTakeover, Deflate};
 use crate::url::{Url, masked};
 
@@ -82,6 +86,9 @@ pub enum TargetError {
 #[derive(Debug)]
 struct Process {
     child: Child,
+    group: Pid,
+    /// Closed once all that it said on stderr has been passed on; `None` where it has the terminal itself.
+    said: Option<mpsc::Receiver<()>>,
 }
 
 impl Spec {
@@ -155,7 +162,7 @@ impl Server {
         let (command, words, port) = match spec {
             Spec::Url(url) => return Ok(Self { url: url.clone(), process: None }),
             Spec::Embedded(flags) => {
-                let mut command = Command::new("/proc/self/exe");
+                let mut command = Command::new(own_program());
                 command.arg(EMBEDDED_SUBCOMMAND).args(["--listen", "127.0.0.1:0"]).args(flags);
                 if env::var_os("RUST_LOG").is_none() {
                     // Its coming and going is no news to whoever asked for a measurement.
@@ -202,11 +209,14 @@ impl Server {
 }
 
 impl Process {
-    /// Starts the command in a process group of its own, so that a Ctrl-C meant for the generator does not stop the
-    /// server under the measurement. The receiver gets the URL of its ready line.
+    /// Starts the command. The receiver gets the URL of its ready line.
     fn start(mut command: Command, cores: &Cores) -> io::Result<(Self, mpsc::Receiver<Url>)> {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
-        let mut child = cores.during(|| command.spawn())?;
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        if !io::stderr().is_terminal() {
+            // Whoever reads this process's stderr may stop reading, which must not end the server.
+            command.stderr(Stdio::piped());
+        }
+        let (mut child, group) = cores.during(|| leftovers::spawn(&mut command))?;
         let (found, ready) = mpsc::channel();
         let stdout = child.stdout.take().expect("stdout is piped");
         // Read to its end, so that a talkative server never blocks on a full pipe; the thread ends with the server.
@@ -219,7 +229,12 @@ impl Process {
                 }
             }
         });
-        Ok((Self { child }, ready))
+        let said = child.stderr.take().map(|stderr| {
+            let (open, closed) = mpsc::channel();
+            thread::spawn(move || pass_on(stderr, open));
+            closed
+        });
+        Ok((Self { child, group, said }, ready))
     }
 
     fn pid(&self) -> Option<Pid> {
@@ -268,30 +283,38 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let Ok(None) = self.child.try_wait() else { return };
-        if let Some(pid) = self.pid() {
-            // The group, since a command may be a shell that waits for the server. A process that was stopped must be
-            // continued before it can end.
-            let _ = kill_process_group(pid, Signal::TERM);
-            let _ = kill_process_group(pid, Signal::CONT);
+        // The group, since a command may be a shell that waits for the server, or that has ended and left it running.
+        leftovers::end(self.group, STOP_TIMEOUT);
+        if let Some(said) = self.said.take() {
+            // Its last words come before an error that speaks of it. What has left the group may keep stderr open.
+            let _ = said.recv_timeout(LAST_WORDS);
         }
-        let deadline = Instant::now() + STOP_TIMEOUT;
-        while Instant::now() < deadline {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                return;
-            }
-            thread::sleep(READY_POLL);
-        }
-        if let Some(pid) = self.pid() {
-            let _ = kill_process_group(pid, Signal::KILL);
-        }
-        let _ = self.child.wait();
     }
 }
 
 /// A command as reports and errors show it: without the secrets of URLs among its words.
 fn shown(words: &[String]) -> String {
     shell_words::join(words.iter().map(|word| masked(word)))
+}
+
+/// Passes on what a server says on its stderr, and goes on reading where nobody takes it; drops `_open` at the end.
+fn pass_on(mut said: impl Read, _open: mpsc::Sender<()>) {
+    let mut buffer = [0; 4096];
+    loop {
+        match said.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(read) => drop(io::stderr().write_all(&buffer[..read])),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// The file of this program, to start it once more. The link of /proc leads to it even when a new build has replaced it;
+/// without /proc the kernel tells the path that it was started by.
+pub fn own_program() -> PathBuf {
+    let link = Path::new("/proc/self/exe");
+    if link.exists() { link.to_owned() } else { OsStr::from_bytes(linux_execfn().to_bytes()).into() }
 }
 
 fn free_port() -> io::Result<u16> {
@@ -312,6 +335,9 @@ const READY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How often readiness is looked for.
 const READY_POLL: Duration = Duration::from_millis(10);
+
+/// How long the last lines of a server's stderr are waited for once it has ended.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// How long a server may take to stop before it is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);

@@ -29,6 +29,7 @@ use crate::run::{RunError, note_end_of};
 use crate::server_config;
 use crate::session::{Passed, Session, Span};
 use crate::target::{Server, Spec};
+use crate::withheld::{Meter, Withheld};
 use crate::worker::Common;
 
 pub use self::failure::TrialError;
@@ -74,6 +75,7 @@ pub struct Course<'a> {
     overhead: Duration,
     round: Duration,
     starts: u64,
+    withheld: Withheld,
 }
 
 /// What was measured from one start to the next.
@@ -172,7 +174,13 @@ impl<'a> Course<'a> {
             overhead: Duration::ZERO,
             round: (tempo.trial + tempo.settle) * arms.len() as u32,
             starts: 0,
+            withheld: Withheld::default(),
         }
+    }
+
+    /// CPU time that servers and workers wanted and did not get while they were measured.
+    pub fn withheld(&self) -> &Withheld {
+        &self.withheld
     }
 
     /// Time since the beginning.
@@ -205,8 +213,6 @@ impl<'a> Course<'a> {
         let mut started: Vec<Option<Started>> = self.arms.iter().map(|_| None).collect();
         for &i in &order {
             started[i] = Some(self.start_server(&self.arms[i])?);
-            let pids = started.iter().flatten().filter_map(|started| started.server.pid());
-            self.interrupt.stops_with_it(pids.collect());
         }
         let started: Vec<Started> = started.into_iter().flatten().collect();
         let mut rounds = Vec::new();
@@ -233,6 +239,8 @@ impl<'a> Course<'a> {
             for &i in &order {
                 ups[i].settle(WARMUP, self.rng.random(), &mut |_| show(since.elapsed()))?;
             }
+            let meter = Meter::of(&started.iter().flat_map(|up| &up.pids).copied().collect::<Vec<_>>());
+            let before = meter.sample();
             for number in 0..self.tempo.restart_every {
                 let interrupted = self.interrupt.flag().load(Ordering::Relaxed);
                 // The first one is measured whatever the time: servers that were started for nothing tell nothing.
@@ -244,6 +252,7 @@ impl<'a> Course<'a> {
                 self.round = self.elapsed() - before;
                 rounds.push(round);
             }
+            self.withheld.add(meter.since(&before));
             // While all are still connected: a server that has lost its connections soon gives memory back.
             let memory: Vec<Figures> = ups.iter().zip(&started).map(|(up, started)| started.memory(up.arm)).collect();
             let close = |(up, figures): (Up<'_, '_>, Figures)| {
@@ -261,7 +270,6 @@ impl<'a> Course<'a> {
             messages: end.messages,
         };
         let lives = started.into_iter().zip(ends).zip(self.arms).map(life).collect();
-        self.interrupt.stops_with_it(Vec::new());
         self.starts += 1;
         self.overhead = (self.elapsed() - began).saturating_sub(self.round * rounds.len() as u32);
         Ok(Start { at_seconds: began.as_secs_f64(), rounds, lives })
@@ -315,7 +323,7 @@ impl Up<'_, '_> {
         let mut tally = Tally::default();
         let measured = self.phase(length, seed, &mut |interval, _| tally.take(interval), &mut |_| ())?;
         thread::sleep(REST);
-        let cpu = sampler.and_then(Sampler::finish).map(|usage| usage.cpu);
+        let cpu = sampler.and_then(|sampler| sampler.cpu());
         let mut trial = Trial {
             achieved_rate: measured.replies_in_window as f64 / measured.window.as_secs_f64(),
             latency_min: tally.latency.min(),
@@ -353,7 +361,8 @@ impl Up<'_, '_> {
     ) -> Result<Measured, TrialError> {
         // The sampler of a phase looks at a busy process, whose clock lags by up to a tick of the kernel's (4 ms): here
         // the server is looked at while it rests.
-        let span = Span { warmup: Duration::ZERO, stop: Stop::After(length), seed, delay: DELAY, server_pids: &[] };
+        let stop = Stop::After(length);
+        let span = Span { warmup: Duration::ZERO, stop, seed, delay: DELAY, server_pids: &[], meter: None };
         let mut measured = self.session.phase(span, take, show)?;
         note_end_of(self.server, &mut measured);
         self.messages += measured.messages;

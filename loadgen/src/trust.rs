@@ -3,6 +3,7 @@
 
 mod steady;
 mod trials;
+mod withheld;
 
 use std::time::Duration;
 
@@ -72,6 +73,7 @@ pub fn judge(plan: &Plan, measured: &Measured) -> Trust {
         Load::Closed { .. } => findings.shared_figure(plan.pacing, measured),
     }
     findings.steadiness(plan, measured);
+    withheld::judge(&measured.withheld, withheld::OF_A_RUN, &mut findings.reasons, &mut findings.notes);
     findings.remarks(plan, measured);
     Trust { valid: findings.reasons.is_empty(), reasons: findings.reasons, notes: findings.notes }
 }

@@ -4,6 +4,7 @@ mod binary;
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use binary::{EmbeddedServer, Finished, Json, loadgen, wait_until};
@@ -220,4 +221,48 @@ fn connections_are_opened_at_the_rate_asked_for() {
     let started = Instant::now();
     verified(&[&server.url, "-d", "100ms", "--threads", "1", "--connect-rate", "4"]);
     assert!(started.elapsed() > Duration::from_millis(700), "four at 4 a second in {:?}", started.elapsed());
+}
+
+#[test]
+fn a_dash_is_stdout() {
+    let brief = ["run", "-c", "4", "--warmup", "0s", "-d", "200ms"];
+    let report = loadgen(&[&brief[..], &["-o", "-"]].concat()).json(&[0, 98]);
+    let saved = scratch("dash.json");
+    fs::write(&saved, report.0.to_string()).unwrap();
+    let finished = loadgen(&["report", saved.to_str().unwrap(), "--to", "json", "-o", "-"]).wait();
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&finished.stdout).unwrap(), report.0);
+    fs::remove_file(saved).unwrap();
+    for flag in ["--hgrm", "--hlog"] {
+        let finished = loadgen(&[&brief[..], &[flag, "-"]].concat()).wait();
+        assert_eq!(finished.code, Some(2));
+        assert!(finished.stderr.contains(flag) && finished.stderr.contains("expected a file"), "{}", finished.stderr);
+    }
+    assert!(!PathBuf::from("-").exists());
+}
+
+#[test]
+fn a_failed_run_makes_no_file_and_a_full_stdout_costs_no_file() {
+    let file = scratch("sinks.json");
+    let output = file.to_str().unwrap();
+    assert_eq!(loadgen(&["run", "ws://127.0.0.1:1/", "-d", "1s", "-o", output]).wait().code, Some(1));
+    assert!(!file.exists());
+    // Of every command, and of a report that is converted.
+    let commands: [&[&str]; 4] = [
+        &["run", "-c", "2", "-d", "200ms", "--warmup", "0s"],
+        &["compare", "--aa", "-c", "2", "--max-time", "2s", "-q"],
+        &["sweep", "--vary-load", "in-flight=1,2", "-c", "2", "--max-time", "2s", "-q"],
+        &["-q"],
+    ];
+    for arguments in commands {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+        let finished = command.args(arguments).args(["-o", output]).stdout(full).output().unwrap();
+        let said = String::from_utf8(finished.stderr).unwrap();
+        assert_eq!(finished.status.code(), Some(1), "{arguments:?}: {said}");
+        assert_eq!(said.matches("cannot write the report to stdout: No space left").count(), 1, "{said}");
+        let report: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        assert!(report["schema"].as_str().unwrap().starts_with("fathom/"), "{arguments:?}");
+        fs::remove_file(&file).unwrap();
+    }
 }

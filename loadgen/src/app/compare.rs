@@ -9,6 +9,7 @@ use crate::cli::Comparing;
 use crate::compare;
 use crate::comparison::{Comparison, Ended, text};
 use crate::cores::Cores;
+use crate::environment;
 use crate::interrupt::Interrupt;
 use crate::limits;
 use crate::output::Sinks;
@@ -32,7 +33,8 @@ pub(super) fn run(comparing: Comparing, cores: &Cores) -> anyhow::Result<Verdict
     let mut show = |elapsed, starts| progress.show(elapsed, starts);
     let compared = compare::run(&question, &arms, cores, &interrupt, &mut show);
     progress.clear();
-    let comparison = compared?;
+    let mut comparison = compared?;
+    comparison.trust.notes.extend(environment::refusals());
     sinks.document(&format!("{}\n", text::render(&comparison)), &comparison)?;
     Ok(verdict(&comparison))
 }

@@ -8,6 +8,7 @@ use super::file_content;
 use crate::cli::Sweeping;
 use crate::comparison::Ended;
 use crate::cores::Cores;
+use crate::environment;
 use crate::interrupt::Interrupt;
 use crate::limits;
 use crate::output::Sinks;
@@ -34,7 +35,8 @@ pub(super) fn run(sweeping: Sweeping, cores: &Cores) -> anyhow::Result<Verdict> 
     let mut show = |elapsed, starts| progress.show(elapsed, starts);
     let swept = sweep::run(&design, tempo, alpha, &arms, cores, &interrupt, &mut show);
     progress.clear();
-    let sweep = swept?;
+    let mut sweep = swept?;
+    sweep.trust.notes.extend(environment::refusals());
     sinks.document(&format!("{}\n", text::render(&sweep)), &sweep)?;
     Ok(match () {
         () if sweep.ended == Ended::Interrupted => Verdict::Interrupted,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::output::is_stdout;
 use super::refusal;
 use crate::conversion::{Conversion, Destination, Format};
 
@@ -22,7 +23,7 @@ pub(super) struct ReportArgs {
     /// With --to csv: a line for each second of each run instead of one for each run
     #[arg(long)]
     over_time: bool,
-    /// Write to FILE instead of stdout; a directory for github-action-benchmark, which is two files
+    /// Write to FILE instead of stdout (- is stdout); a directory for github-action-benchmark, which is two files
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Append the markdown to the job's summary, the file that $GITHUB_STEP_SUMMARY names
@@ -35,7 +36,8 @@ pub(super) struct ReportArgs {
 
 impl ReportArgs {
     pub(super) fn lower(self) -> Result<Conversion, clap::Error> {
-        let to = match (self.github, self.to, self.output) {
+        let output = self.output.filter(|output| !is_stdout(output));
+        let to = match (self.github, self.to, output) {
             (true, Format::Markdown, _) => Destination::GithubSummary,
             (true, _, _) => return Err(refusal("--github appends to a summary in markdown; expected --to markdown")),
             (false, Format::GithubActionBenchmark, None) => {

@@ -8,6 +8,7 @@ use crate::cli;
 use crate::measured::{AllLost, Usage};
 use crate::plan::{Rate, Sizes};
 use crate::recorder::{Messages, Slice, histogram};
+use crate::withheld::{Throttled, Withheld};
 
 /// The default plan, in an open loop of 1,000 messages/s.
 fn open() -> Plan {
@@ -61,6 +62,7 @@ fn fine() -> Measured {
         loadgen: Usage { cpu: Duration::from_secs(1), max_rss_bytes: 1 << 24 },
         server: Some(Usage { cpu: Duration::from_secs(2), max_rss_bytes: 1 << 24 }),
         is_fathom: true,
+        withheld: Default::default(),
     }
 }
 
@@ -283,4 +285,16 @@ fn of_several_verdicts_the_gravest_wins() {
         verdicts.iter().map(|verdict| verdict.exit_code()).collect()
     };
     assert_eq!(codes, [0, 98, 1, 130]);
+}
+
+#[test]
+fn a_quota_that_held_the_run_back() {
+    let held = |stalled: Duration| {
+        let throttled = Throttled { group: "/a".to_owned(), cpus: None, periods: 100, throttled: 9, stalled };
+        let elapsed = Duration::from_secs(10);
+        judged(&closed(), |m| m.withheld = Withheld { elapsed, quotas: vec![throttled], ..Withheld::default() })
+    };
+    assert_one(&held(Duration::from_secs(1)).reasons, "the CPU quota of control group /a ran out in 9 of 100 periods");
+    assert!(held(Duration::from_millis(50)).valid);
+    assert_one(&held(Duration::from_millis(50)).notes, "held its processes back for up to");
 }

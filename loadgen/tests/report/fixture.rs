@@ -144,6 +144,7 @@ pub fn measured(lag: u64) -> Measured {
         loadgen: Usage { cpu: Duration::from_millis(4_130), max_rss_bytes: 22_439_526 },
         server: Some(Usage { cpu: Duration::from_millis(5_020), max_rss_bytes: 6_291_456 }),
         is_fathom: true,
+        withheld: Default::default(),
     }
 }
 

@@ -312,14 +312,18 @@ fn lane(asked: Option<Switch>, against: &[(&'static str, bool)]) -> Result<bool,
 
 /// The cores that `--pin` means on this machine.
 fn cores(pin: Pin) -> Result<Vec<usize>, Error> {
-    let allowed = cpus::allowed().map_err(Error::AllowedCores)?;
+    let allowed = || cpus::allowed().map_err(Error::AllowedCores);
     match pin {
+        // Then nobody needs to know them, which a sandbox may refuse to tell.
         Pin::Off => Ok(Vec::new()),
-        Pin::Allowed => Ok(allowed),
-        Pin::Cores(cores) => match cores.iter().find(|core| !allowed.contains(core)) {
-            Some(&core) => Err(Error::CoreNotAllowed { core, allowed }),
-            None => Ok(cores),
-        },
+        Pin::Allowed => allowed(),
+        Pin::Cores(cores) => {
+            let allowed = allowed()?;
+            match cores.iter().find(|core| !allowed.contains(core)) {
+                Some(&core) => Err(Error::CoreNotAllowed { core, allowed }),
+                None => Ok(cores),
+            }
+        }
     }
 }
 
