@@ -198,10 +198,7 @@ impl Metric {
         let cpu = |usage: Usage| (replies > 0).then(|| usage.cpu.as_nanos() as f64 / replies as f64);
         let wrong = counts.wrong + counts.refused;
         match self {
-            Self::Time(Distribution::Latency, statistic) => statistic.of_histogram(so_far.latency),
-            Self::Time(Distribution::ServiceTime, statistic) => statistic.of_histogram(so_far.service_time),
-            Self::Time(Distribution::SendLag, statistic) => statistic.of_histogram(so_far.send_lag),
-            Self::Time(Distribution::Connect, statistic) => statistic.of_histogram(so_far.connect),
+            Self::Time(distribution, statistic) => statistic.of_histogram(distribution.so_far(so_far)),
             Self::Throughput => per_second(replies),
             Self::ByteRate => per_second(counts.bytes),
             Self::Achieved => Some(per_second(replies)? / so_far.offered_rate?),
@@ -211,6 +208,27 @@ impl Metric {
             Self::LoadgenMemory => so_far.loadgen.map(|usage| usage.max_rss_bytes as f64),
             Self::Errors => Some((wrong + so_far.failed + counts.dropped) as f64),
             Self::ErrorRate => error_rate(wrong, counts.verified),
+        }
+    }
+
+    /// The least and the most that a percentile can be of which there are too few values, by what was recorded.
+    ///
+    /// # Errors
+    /// When the report's histograms cannot be read.
+    pub fn bounds(self, report: &Report) -> Result<Option<(f64, f64)>, DecodeError> {
+        match self {
+            Self::Time(distribution, Statistic::Percentile(_)) => {
+                Ok(bounds(&distribution.of(report).histogram.decode()?))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The same in what a run has measured so far.
+    pub fn bounds_so_far(self, so_far: SoFar<'_>) -> Option<(f64, f64)> {
+        match self {
+            Self::Time(distribution, Statistic::Percentile(_)) => bounds(distribution.so_far(so_far)),
+            _ => None,
         }
     }
 
@@ -225,6 +243,10 @@ impl Metric {
     }
 }
 
+fn bounds(histogram: &Histogram<u64>) -> Option<(f64, f64)> {
+    (!histogram.is_empty()).then(|| (histogram.min() as f64, histogram.max() as f64))
+}
+
 fn error_rate(wrong: u64, verified: u64) -> Option<f64> {
     let due = verified + wrong;
     (due > 0).then(|| wrong as f64 / due as f64)
@@ -237,6 +259,15 @@ impl Distribution {
             Self::ServiceTime => &report.service_time,
             Self::SendLag => &report.send_lag,
             Self::Connect => &report.connect,
+        }
+    }
+
+    fn so_far(self, so_far: SoFar<'_>) -> &Histogram<u64> {
+        match self {
+            Self::Latency => so_far.latency,
+            Self::ServiceTime => so_far.service_time,
+            Self::SendLag => so_far.send_lag,
+            Self::Connect => so_far.connect,
         }
     }
 }

@@ -84,6 +84,12 @@ impl Threshold {
     /// When the report's histograms cannot be read.
     pub fn judge(&self, report: &Report) -> Result<Judged, DecodeError> {
         let value = self.metric.of(report)?;
+        let outcome = match value {
+            Some(value) if self.comparison.holds(value, self.limit) => Outcome::Met,
+            Some(_) => Outcome::Crossed,
+            None if self.metric.bounds(report)?.is_some_and(|bounds| self.beyond(bounds)) => Outcome::Crossed,
+            None => Outcome::Unknown,
+        };
         Ok(Judged {
             threshold: self.text.clone(),
             metric: self.metric.to_string(),
@@ -92,18 +98,16 @@ impl Threshold {
             value,
             why_unknown: value.is_none().then(|| self.metric.why_absent(report)),
             unit: self.metric.unit().symbol().to_owned(),
-            outcome: match value {
-                None => Outcome::Unknown,
-                Some(value) if self.comparison.holds(value, self.limit) => Outcome::Met,
-                Some(_) => Outcome::Crossed,
-            },
+            outcome,
         })
     }
 
     /// Whether what a run has measured so far crosses it; what cannot be told yet does not, nor what may still be kept,
     /// as `errors>=1` before there is an error.
     pub fn crossed_by(&self, so_far: SoFar<'_>) -> bool {
-        let Some(value) = self.metric.so_far(so_far) else { return false };
+        let Some(value) = self.metric.so_far(so_far) else {
+            return self.metric.bounds_so_far(so_far).is_some_and(|bounds| self.beyond(bounds));
+        };
         let may_come = match self.comparison {
             Comparison::Less | Comparison::LessOrEqual => self.metric.only_falls(),
             Comparison::Greater | Comparison::GreaterOrEqual => self.metric.only_grows(),
@@ -111,6 +115,13 @@ impl Threshold {
             Comparison::Equal => self.metric.only_falls(),
         };
         !may_come && !self.comparison.holds(value, self.limit)
+    }
+
+    /// Whether everything from the one to the other crosses it: then a percentile that lies between them does, though too
+    /// few values are there to tell which it is.
+    fn beyond(&self, (least, most): (f64, f64)) -> bool {
+        let equal_between = self.comparison == Comparison::Equal && (least..=most).contains(&self.limit);
+        !equal_between && !self.comparison.holds(least, self.limit) && !self.comparison.holds(most, self.limit)
     }
 }
 
@@ -130,7 +141,8 @@ impl Judged {
         let unit = self.threshold.parse::<Threshold>().map(|threshold| threshold.metric.unit());
         let show =
             |value: f64| unit.as_ref().map_or_else(|_| format!("{value} {}", self.unit), |unit| unit.show(value));
-        let value = self.value.map_or_else(|| "no value".to_owned(), show);
+        let without = if self.outcome == Outcome::Crossed { "every value beyond it" } else { "no value" };
+        let value = self.value.map_or_else(|| without.to_owned(), show);
         (format!("{} {} {}", self.metric, self.comparison, show(self.limit)), value)
     }
 }
@@ -267,6 +279,7 @@ mod tests {
         for (kept, exceeded) in [
             ("latency.p99<7ms", "latency.p99<5ms"),
             ("latency.min<7ms", "latency.min>7ms"),
+            ("connect.p50<4ms", "connect.p50<2ms"),
             ("connect.p99<4ms", "connect.p99<2ms"),
             ("throughput>=50", "throughput>51"),
             ("throughput.bytes>=5kB/s", "throughput.bytes>6kB/s"),
