@@ -1,4 +1,4 @@
-//! The `loadgen` binary: its allocator, and nothing that `loadgen::app` does not own.
+//! The `loadgen` binary: its allocator, and nothing that `loadgen::program` does not own.
 
 use std::process::ExitCode;
 
@@ -8,5 +8,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    loadgen::app::main(std::env::args_os())
+    loadgen::program::main(std::env::args_os())
 }

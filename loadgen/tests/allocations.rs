@@ -12,12 +12,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use binary::EmbeddedServer;
-use loadgen::addresses::Addresses;
-use loadgen::cli::{Invocation, parse};
-use loadgen::payload::Corpus;
-use loadgen::progress::{Live, Phase};
-use loadgen::run::{World, measure};
-use loadgen::target::Spec;
+use loadgen::host::addresses::Addresses;
+use loadgen::host::target::Spec;
+use loadgen::load::live::{Live, Phase};
+use loadgen::load::run::{World, measure};
+use loadgen::plan::messages::Corpus;
+use loadgen::program::cli::{Invocation, parse};
 
 struct Counting;
 
@@ -87,7 +87,7 @@ fn allocations(server: &[&str], load: &[&str]) -> (u64, u64) {
         corpus: &Corpus::new(&plan, None),
         cores: None,
         interrupted: &AtomicBool::new(false),
-        abort_on: &[],
+        abort: &|_| false,
         live: &live,
         show: &mut show,
     };

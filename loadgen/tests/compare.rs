@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use binary::{Finished, loadgen};
 use jsonschema::{Registry, Validator};
-use loadgen::comparison::{Comparison, Ended, Metric};
-use loadgen::verdict::Change;
+use loadgen::judge::statistics::Change;
+use loadgen::measure::trial::Metric;
+use loadgen::report::comparison::{Comparison, Ended};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 

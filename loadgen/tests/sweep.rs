@@ -10,9 +10,10 @@ use std::path::PathBuf;
 use benchfmt::{Benchmarks, benchmarks};
 use binary::{Finished, loadgen};
 use jsonschema::Registry;
-use loadgen::comparison::Metric;
-use loadgen::sweep::{Effect, Sweep};
-use loadgen::verdict::Change;
+use loadgen::judge::statistics::Change;
+use loadgen::measure::trial::Metric;
+use loadgen::report::sweep::Effect;
+use loadgen::report::sweep::Sweep;
 use serde_json::{Value, json};
 
 fn sweep(flags: &[&str]) -> Finished {

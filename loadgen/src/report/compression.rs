@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use wire::deflate::{Agreed, Direction};
 
 use super::Report;
-use crate::measured::Measured;
-use crate::payload::Volume;
+use crate::measure::measured::Measured;
+use crate::plan::messages::Volume;
 use crate::plan::{Plan, Verify};
 use crate::units;
 

@@ -6,11 +6,12 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::differences::{Difference, Differences};
-use super::{DecodeError, IntervalReport, ProcessCost, Report, Stats};
-use crate::collector::add;
-use crate::failures;
-use crate::recorder::histogram;
-use crate::trust::Trust;
+use super::{IntervalReport, ProcessCost, Report, Stats};
+use crate::judge::trust::Trust;
+use crate::measure::collector::add;
+use crate::measure::encoded::DecodeError;
+use crate::measure::failures;
+use crate::measure::recorder::histogram;
 use crate::units;
 
 /// Why reports cannot be merged.

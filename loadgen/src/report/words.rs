@@ -1,8 +1,9 @@
 //! What a report says in words, for every format that people read.
 
 use super::{Mode, ProcessCost, Report, Stats, compression};
+use crate::measure::percentile;
 use crate::plan::{Kind, Load, Message, Payload, Plan};
-use crate::{percentile, units};
+use crate::units;
 
 /// The first lines of a report.
 pub(super) struct Headline {

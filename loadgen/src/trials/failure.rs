@@ -1,9 +1,9 @@
 //! Why trials could not go on, and what a server did wrong in one.
 
-use crate::measured::Measured;
-use crate::recorder::Messages;
-use crate::run::RunError;
-use crate::target::TargetError;
+use crate::host::target::TargetError;
+use crate::load::run::RunError;
+use crate::measure::measured::Measured;
+use crate::measure::recorder::Messages;
 
 /// Why trials could not go on.
 #[derive(Debug, thiserror::Error)]

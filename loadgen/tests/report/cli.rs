@@ -5,10 +5,10 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use loadgen::cli::{Invocation, parse};
-use loadgen::output::{Format, Output};
+use loadgen::host::target::Spec;
 use loadgen::plan::{Arrival, ContextTakeover, Demand, Kind, Load, Pacing, Payload, Plan, Stop, Verify};
-use loadgen::target::Spec;
+use loadgen::program::cli::{Invocation, parse};
+use loadgen::program::output::{Format, Output};
 
 fn invoke(arguments: &[&str]) -> Result<Invocation, clap::Error> {
     let arguments = ["loadgen"].iter().chain(arguments).map(OsString::from);

@@ -4,14 +4,18 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, SystemTime};
 
 use hdrhistogram::Histogram;
-use loadgen::baseline::Request;
-use loadgen::cli;
-use loadgen::environment::{CpuCount, Environment};
-use loadgen::measured::{Connections, IntervalLatency, Measured, Usage};
-use loadgen::mismatch::{Glimpse, Mismatch, MismatchKind};
+use loadgen::host::environment::{CpuCount, Environment};
+use loadgen::host::resources::Usage;
+use loadgen::measure::encoded::Encoded;
+use loadgen::measure::measured::{Connections, IntervalLatency, Measured};
+use loadgen::measure::mismatch::{Glimpse, Mismatch, MismatchKind};
+use loadgen::measure::recorder::{Messages, Slice, histogram};
 use loadgen::plan::{Arrival, Kind, Load, Plan, Rate};
-use loadgen::recorder::{Messages, Slice, histogram};
-use loadgen::report::{Encoded, Report};
+use loadgen::program::cli;
+use loadgen::report::Report;
+use loadgen::report::baseline::Request;
+use loadgen::report::formats::Format;
+use loadgen::report::saved::Document;
 
 /// A closed loop that went well, 10 s of it.
 pub fn how_fast() -> Report {
@@ -163,4 +167,11 @@ fn environment(plan: Plan) -> Environment {
         rustc: "rustc 1.95.0".to_owned(),
         ..Environment::collect(&plan, Some("ab".repeat(32)), Some(serde_json::json!({ "threads": 1 })))
     }
+}
+
+/// A run in a format of one file.
+pub fn rendered(report: &Report, format: &str) -> String {
+    let document = Document::Runs(vec![report.clone()]);
+    let parts = Format::named(format).expect("a format").render(&document).expect("a report that can be read");
+    String::from_utf8(parts.into_iter().next().expect("one part").content).expect("text")
 }

@@ -8,8 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
-use loadgen::recorder::histogram;
-use loadgen::report::{Stats, hgrm, hlog};
+use loadgen::measure::recorder::histogram;
+use loadgen::report::Stats;
+use loadgen::report::formats::{hgrm, hlog};
 
 use crate::fixture::{REPLIES, how_fast, how_late};
 

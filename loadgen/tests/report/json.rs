@@ -4,14 +4,16 @@ use std::num::NonZeroUsize;
 
 use hdrhistogram::Histogram;
 use jsonschema::{Registry, Validator};
-use loadgen::mismatch::{Glimpse, Mismatch, MismatchKind};
+use loadgen::host::environment::Environment;
+use loadgen::judge::outcome::Outcome;
+use loadgen::measure::mismatch::{Glimpse, Mismatch, MismatchKind};
+use loadgen::measure::recorder::histogram;
 use loadgen::plan::Kind;
-use loadgen::recorder::histogram;
-use loadgen::report::{Report, Runs, junit};
-use loadgen::{cli, environment::Environment, trust::Verdict};
+use loadgen::program::cli;
+use loadgen::report::{Report, Runs};
 use serde_json::{Value, json};
 
-use crate::fixture::{REPLIES, few, gated, how_fast, how_late, measured, plan};
+use crate::fixture::{REPLIES, few, gated, how_fast, how_late, measured, plan, rendered};
 
 fn schemas() -> [Value; 2] {
     [include_str!("../../schema/run-v1.schema.json"), include_str!("../../schema/runs-v1.schema.json")]
@@ -170,25 +172,25 @@ fn secrets_stay_out() {
 #[test]
 fn what_a_run_is_worth_decides_its_exit_code() {
     let fine = how_fast();
-    assert_eq!(fine.verdict(), Verdict::Ok);
-    assert_eq!(how_late().verdict(), Verdict::Failed);
+    assert_eq!(fine.outcome(), Outcome::Ok);
+    assert_eq!(how_late().outcome(), Outcome::Failed);
     let changed = |change: &dyn Fn(&mut Report)| {
         let mut report = fine.clone();
         change(&mut report);
-        report.verdict()
+        report.outcome()
     };
-    assert_eq!(changed(&|report| report.trust.valid = false), Verdict::Untrusted);
-    assert_eq!(changed(&|report| report.connections.established = 0), Verdict::Failed);
+    assert_eq!(changed(&|report| report.trust.valid = false), Outcome::Untrusted);
+    assert_eq!(changed(&|report| report.connections.established = 0), Outcome::Failed);
     let judged = |text: &str| fine.clone().judged_by(&[text.parse().unwrap()]).unwrap();
-    assert_eq!(judged("latency.p99<1s").verdict(), Verdict::Ok);
-    assert_eq!(judged("latency.p99<1ns").verdict(), Verdict::Crossed);
+    assert_eq!(judged("latency.p99<1s").outcome(), Outcome::Ok);
+    assert_eq!(judged("latency.p99<1ns").outcome(), Outcome::Crossed);
     let untrusted = |mut report: Report| {
         report.trust.valid = false;
-        report.verdict()
+        report.outcome()
     };
-    assert_eq!(untrusted(judged("latency.p99<1ns")), Verdict::Untrusted, "who knows whether the server crossed it");
-    assert_eq!(gated().verdict(), Verdict::Untrusted, "a limit on what has no value is not known to be kept");
-    assert_eq!(changed(&|report| report.aborted = true), Verdict::Crossed);
+    assert_eq!(untrusted(judged("latency.p99<1ns")), Outcome::Untrusted, "who knows whether the server crossed it");
+    assert_eq!(gated().outcome(), Outcome::Untrusted, "a limit on what has no value is not known to be kept");
+    assert_eq!(changed(&|report| report.aborted = true), Outcome::Crossed);
     let failures: [&dyn Fn(&mut Report) -> &mut u64; 4] = [
         &|report| &mut report.messages.lost,
         &|report| &mut report.messages.corrupted,
@@ -196,10 +198,10 @@ fn what_a_run_is_worth_decides_its_exit_code() {
         &|report| &mut report.messages.unexpected,
     ];
     for failure in failures {
-        assert_eq!(changed(&|report| *failure(report) = 1), Verdict::Failed);
+        assert_eq!(changed(&|report| *failure(report) = 1), Outcome::Failed);
     }
-    assert_eq!(changed(&|report| (report.interrupted, report.messages.lost) = (true, 1)), Verdict::Interrupted);
-    assert_eq!(changed(&|report| report.all_lost_after_seconds = Some(1.0)), Verdict::Failed);
+    assert_eq!(changed(&|report| (report.interrupted, report.messages.lost) = (true, 1)), Outcome::Interrupted);
+    assert_eq!(changed(&|report| report.all_lost_after_seconds = Some(1.0)), Outcome::Failed);
 }
 
 #[test]
@@ -212,21 +214,21 @@ fn a_limit_on_errors_decides_what_they_are_worth() {
         report
     };
     for (limits, valid, verdict) in [
-        (&["errors.rate<1%"][..], true, Verdict::Ok),
-        (&["errors.rate<1%"], false, Verdict::Untrusted),
-        (&["errors.rate<1%", "latency.p99<1ns"], true, Verdict::Crossed),
-        (&["errors<=9"], true, Verdict::Ok),
-        (&["errors<9"], true, Verdict::Crossed),
-        (&["errors<9"], false, Verdict::Crossed),
-        (&["errors.rate<1%", "errors==0"], false, Verdict::Crossed),
-        (&["errors==0", "errors.rate<1%"], false, Verdict::Crossed),
-        (&["latency.p99<10s"], true, Verdict::Failed),
+        (&["errors.rate<1%"][..], true, Outcome::Ok),
+        (&["errors.rate<1%"], false, Outcome::Untrusted),
+        (&["errors.rate<1%", "latency.p99<1ns"], true, Outcome::Crossed),
+        (&["errors<=9"], true, Outcome::Ok),
+        (&["errors<9"], true, Outcome::Crossed),
+        (&["errors<9"], false, Outcome::Crossed),
+        (&["errors.rate<1%", "errors==0"], false, Outcome::Crossed),
+        (&["errors==0", "errors.rate<1%"], false, Outcome::Crossed),
+        (&["latency.p99<10s"], true, Outcome::Failed),
     ] {
-        assert_eq!(judged(limits, valid).verdict(), verdict, "{limits:?}, {valid}");
+        assert_eq!(judged(limits, valid).outcome(), verdict, "{limits:?}, {valid}");
     }
     let ended = Report { all_lost_after_seconds: Some(9.0), ..judged(&["errors.rate<1%"], true) };
-    assert_eq!(ended.verdict(), Verdict::Failed, "whatever is allowed");
-    let junit = |report: Report| String::from_utf8(junit::render(&[report])).unwrap();
+    assert_eq!(ended.outcome(), Outcome::Failed, "whatever is allowed");
+    let junit = |report: Report| rendered(&report, "junit");
     let allowed = junit(judged(&["errors.rate<1%"], true));
     assert!(allowed.contains("<skipped") && allowed.contains("3 lost, 5 corrupted"), "{allowed}");
     assert!(allowed.contains("within the limits on errors") && !allowed.contains("<failure"), "{allowed}");

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use loadgen::measured::Measured;
-use loadgen::recorder::histogram;
+use loadgen::measure::encoded::Encoded;
+use loadgen::measure::measured::Measured;
+use loadgen::measure::recorder::histogram;
 use loadgen::report::merge::{MergeError, merge};
-use loadgen::report::{Encoded, Report, Stats};
+use loadgen::report::{Report, Stats};
 
 use crate::fixture::{REPLIES, how_fast, how_late, measured};
 

@@ -8,7 +8,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use loadgen::output::{Format, Output, OutputError, Sinks};
+use loadgen::program::output::{Format, Output, OutputError, Sinks};
 use loadgen::report::{Report, Runs};
 
 use crate::fixture::{how_fast, how_late};

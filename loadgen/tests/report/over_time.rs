@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::{fs, process};
 
-use loadgen::cli::{Invocation, parse};
+use loadgen::program::cli::{Invocation, parse};
 use loadgen::report::Report;
 use serde_json::{Value, json};
 

@@ -1,9 +1,9 @@
 //! The report to read, as it looks.
 
-use loadgen::recorder::histogram;
-use loadgen::report::{Stats, text};
+use loadgen::measure::recorder::histogram;
+use loadgen::report::Stats;
 
-use crate::fixture::{few, gated, how_fast, how_late};
+use crate::fixture::{few, gated, how_fast, how_late, rendered};
 
 /// Compares with a file beside this one; UPDATE_SNAPSHOTS=1 writes it anew, for a person to look at.
 #[track_caller]
@@ -17,23 +17,23 @@ fn assert_looks_like(name: &str, text: &str) {
 
 #[test]
 fn a_closed_loop_that_went_well() {
-    assert_looks_like("how_fast.txt", &text::render(&how_fast()).unwrap());
+    assert_looks_like("how_fast.txt", &rendered(&how_fast(), "text"));
 }
 
 #[test]
 fn an_open_loop_that_did_not() {
-    assert_looks_like("how_late.txt", &text::render(&how_late()).unwrap());
+    assert_looks_like("how_late.txt", &rendered(&how_late(), "text"));
 }
 
 #[test]
 fn limits_and_a_baseline() {
-    assert_looks_like("gated.txt", &text::render(&gated()).unwrap());
+    assert_looks_like("gated.txt", &rendered(&gated(), "text"));
 }
 
 #[test]
 fn it_fits_a_terminal_of_80_columns() {
     for report in [how_fast(), how_late(), gated(), few(&["latency.p99.99<1s", "connect.p50<1s"])] {
-        for line in text::render(&report).unwrap().lines() {
+        for line in rendered(&report, "text").lines() {
             assert!(line.chars().count() <= 80 && line.trim_end() == line, "{line:?}");
         }
     }
@@ -43,6 +43,6 @@ fn it_fits_a_terminal_of_80_columns() {
 fn without_a_reply_there_is_nothing_to_draw() {
     let mut report = how_fast();
     report.latency = Stats::from(&histogram());
-    let text = text::render(&report).unwrap();
+    let text = rendered(&report, "text");
     assert!(!text.contains("p99") && text.contains("messages    200,000 sent"), "{text}");
 }

@@ -1,0 +1,13 @@
+//! The machine and the servers on it: where a server is found or how it is started, which cores there are, which limits
+//! the kernel sets, what processes use, and the signals that end a run.
+
+pub mod addresses;
+pub mod cores;
+pub mod environment;
+pub mod interrupt;
+pub(crate) mod leftovers;
+pub mod limits;
+pub mod resources;
+pub(crate) mod server_config;
+pub mod target;
+pub mod withheld;

@@ -1,0 +1,275 @@
+//! What processes use of the machine: CPU time, peak memory, and which process it is that listens somewhere.
+
+use std::net::{IpAddr, SocketAddr};
+use std::process;
+use std::time::Duration;
+
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::time::ClockId;
+use nix::unistd::Pid;
+use procfs::net::{TcpNetEntry, TcpState};
+use procfs::process::{FDTarget, Process, all_processes};
+
+use crate::host::addresses::Addresses;
+
+/// Measures what some processes use between its start and its end, taken together.
+#[derive(Debug)]
+pub struct Sampler {
+    processes: Vec<Sampled>,
+}
+
+/// A process's use of the machine over the measured phase.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Usage {
+    /// CPU time, user and system, of all its threads.
+    pub cpu: Duration,
+    /// The most memory it ever had resident, in bytes.
+    pub max_rss_bytes: u64,
+}
+
+#[derive(Debug)]
+struct Sampled {
+    pid: Pid,
+    clock: ClockId,
+    start: Duration,
+}
+
+impl Sampler {
+    /// Starts with this process.
+    pub fn own() -> Self {
+        let (pid, clock) = (Pid::this(), ClockId::CLOCK_PROCESS_CPUTIME_ID);
+        let start = now(clock).expect("every process has a CPU clock");
+        Self { processes: vec![Sampled { pid, clock, start }] }
+    }
+
+    /// Starts with the processes `pids`; `None` where there are none, or one cannot be looked at.
+    pub fn of(pids: &[i32]) -> Option<Self> {
+        let sample = |&pid: &i32| {
+            // 0 would mean the calling process.
+            let pid = Some(pid).filter(|&pid| pid > 0).map(Pid::from_raw)?;
+            // The process's clock counts in nanoseconds and keeps the time of threads that have ended; neither the tick
+            // counts of /proc/PID/stat nor the sum over /proc/PID/task do both.
+            let clock = ClockId::pid_cpu_clock_id(pid).ok()?;
+            Some(Sampled { pid, clock, start: now(clock)? })
+        };
+        let processes: Vec<Sampled> = pids.iter().map(sample).collect::<Option<_>>()?;
+        (!processes.is_empty()).then_some(Self { processes })
+    }
+
+    /// The CPU time that they used since, added up. `None` where one of them has ended.
+    pub fn cpu(&self) -> Option<Duration> {
+        self.processes.iter().map(|process| now(process.clock)?.checked_sub(process.start)).sum()
+    }
+
+    /// What they used since; the CPU times added, and the peaks of memory. `None` where one of them has ended, or is not
+    /// this one and /proc does not tell of its memory.
+    pub fn finish(self) -> Option<Usage> {
+        self.so_far()
+    }
+
+    /// The same, while it goes on.
+    pub fn so_far(&self) -> Option<Usage> {
+        let max_rss_bytes = self.processes.iter().map(|process| max_rss_bytes(process.pid)).sum::<Option<u64>>()?;
+        Some(Usage { cpu: self.cpu()?, max_rss_bytes })
+    }
+}
+
+/// CPU time of the calling thread, user and system.
+pub fn thread_cpu() -> Duration {
+    now(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("every thread has a CPU clock")
+}
+
+/// The processes of this machine that listen on `address`, or on all addresses at its port; none where that cannot be
+/// told: the listener is on another machine, or another user's.
+pub fn listeners(address: SocketAddr) -> Vec<i32> {
+    let listening: Vec<TcpNetEntry> = [procfs::net::tcp(), procfs::net::tcp6()]
+        .into_iter()
+        .flat_map(Result::unwrap_or_default)
+        .filter(|entry| entry.state == TcpState::Listen && entry.local_address.port() == address.port())
+        .collect();
+    // The kernel prefers the listener on the very address to one on all of them.
+    let bound_to = |matches: &dyn Fn(IpAddr) -> bool| -> Vec<u64> {
+        listening.iter().filter(|entry| matches(entry.local_address.ip())).map(|entry| entry.inode).collect()
+    };
+    let exact = bound_to(&|ip| ip.to_canonical() == address.ip().to_canonical());
+    let any = |ip: IpAddr| ip.is_unspecified() && ip.is_ipv4() == address.is_ipv4();
+    // A listener on all IPv6 addresses takes what comes for IPv4 ones, where no other does.
+    let inodes = [exact, bound_to(&any), bound_to(&|ip| ip.is_unspecified() && ip.is_ipv6())];
+    let inodes = inodes.into_iter().find(|inodes| !inodes.is_empty()).unwrap_or_default();
+    if inodes.is_empty() {
+        return Vec::new();
+    }
+    let holds = |process: &Process| {
+        process.fd().into_iter().flatten().flatten().any(|fd| match fd.target {
+            FDTarget::Socket(inode) => inodes.contains(&inode),
+            _ => false,
+        })
+    };
+    // Processes come and go while this looks, and others' may not be looked into: those are passed over.
+    let processes = all_processes().into_iter().flatten().flatten();
+    processes.filter(holds).map(|process| process.pid()).collect()
+}
+
+/// The processes whose use of the machine is a server's: `started`, if it was started here, and whoever listens on this
+/// machine, since what was started may be a shell that waits for the server. This process is not among them.
+pub fn of_server(started: Option<i32>, addresses: &Addresses) -> Vec<i32> {
+    let mut found = listeners_of(addresses);
+    if addresses.undecided() && found.iter().any(|pids| *pids != found[0]) {
+        // A name whose addresses are of different servers: which of them is measured shows by connecting only.
+        addresses.settle();
+        found = listeners_of(addresses);
+    }
+    let mut pids = found.concat();
+    pids.extend(started);
+    pids.sort_unstable();
+    pids.dedup();
+    pids.retain(|pid| u32::try_from(*pid) != Ok(process::id()));
+    pids
+}
+
+/// The listeners of each address of this machine that is in use and has some.
+fn listeners_of(addresses: &Addresses) -> Vec<Vec<i32>> {
+    let local = addresses.in_use().into_iter().filter(|address| address.ip().is_loopback());
+    local.map(listeners).filter(|pids| !pids.is_empty()).collect()
+}
+
+/// What these processes have resident now, in bytes; `None` where there are none, or one cannot be looked at.
+pub fn resident(pids: &[i32]) -> Option<u64> {
+    let resident = |&pid: &i32| Process::new(pid).ok()?.status().ok()?.vmrss.map(|kibibytes| kibibytes * 1024);
+    let sum = pids.iter().map(resident).sum::<Option<u64>>()?;
+    (!pids.is_empty()).then_some(sum)
+}
+
+/// The most memory the process ever had resident, in bytes.
+fn max_rss_bytes(pid: Pid) -> Option<u64> {
+    let status = Process::new(pid.as_raw()).and_then(|process| process.status());
+    let kibibytes = status.ok().and_then(|status| status.vmhwm);
+    // Without /proc the kernel tells a process of itself, where the figure may be that of the program that started it.
+    let own =
+        || (pid == Pid::this()).then(|| getrusage(UsageWho::RUSAGE_SELF).ok()?.max_rss().try_into().ok()).flatten();
+    kibibytes.or_else(own).map(|kibibytes: u64| kibibytes * 1024)
+}
+
+fn now(clock: ClockId) -> Option<Duration> {
+    clock.now().ok().map(Duration::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::os::fd::OwnedFd;
+    use std::process::{Command, Stdio};
+    use std::time::Instant;
+
+    use super::*;
+    use crate::host::addresses::race::tests::{addresses, deaf};
+
+    /// Burns at least `cpu` of this thread's CPU time.
+    fn burn(cpu: Duration) {
+        let start = thread_cpu();
+        while thread_cpu() - start < cpu {
+            std::hint::black_box((0..10_000u64).sum::<u64>());
+        }
+    }
+
+    #[test]
+    fn the_time_of_a_thread_that_has_ended_counts() {
+        let sampler = Sampler::own();
+        std::thread::spawn(|| burn(Duration::from_millis(30))).join().unwrap();
+        let usage = sampler.finish().unwrap();
+        assert!(usage.cpu >= Duration::from_millis(30), "{:?}", usage.cpu);
+        assert!(usage.max_rss_bytes > 1 << 20, "{}", usage.max_rss_bytes);
+    }
+
+    #[test]
+    fn another_process_is_measured_and_its_end_is_noticed() {
+        let mut child = Command::new("sh").args(["-c", "while :; do :; done"]).stdin(Stdio::null()).spawn().unwrap();
+        let sampler = Sampler::of(&[child.id() as i32]).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let busy = loop {
+            match sampler.so_far() {
+                Some(usage) if usage.cpu < Duration::from_millis(5) && Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                other => break other,
+            }
+        };
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(busy.is_some_and(|usage| usage.cpu >= Duration::from_millis(5)), "{busy:?}");
+        assert_eq!(sampler.finish(), None);
+    }
+
+    #[test]
+    fn what_is_no_process_has_no_usage() {
+        // Linux gives out process ids up to 4,194,304 (PID_MAX_LIMIT).
+        for pids in [&[][..], &[0], &[-1], &[4_194_305]] {
+            assert!(Sampler::of(pids).is_none(), "{pids:?}");
+        }
+    }
+
+    /// A process that does nothing but hold a listener; killed when dropped.
+    struct Holder(std::process::Child);
+
+    impl Holder {
+        fn of(listener: impl Into<OwnedFd>) -> Self {
+            Self(Command::new("sleep").arg("60").stdin(Stdio::from(listener.into())).spawn().unwrap())
+        }
+
+        fn pid(&self) -> i32 {
+            self.0.id() as i32
+        }
+    }
+
+    impl Drop for Holder {
+        fn drop(&mut self) {
+            self.0.kill().unwrap();
+            self.0.wait().unwrap();
+        }
+    }
+
+    #[test]
+    fn of_a_name_s_addresses_the_one_that_answers_says_who_the_server_is() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut deaf = deaf("127.0.0.2", port);
+        let (other, server) = (Holder::of(deaf.pop().unwrap()), Holder::of(listener));
+        let name = addresses(&["127.0.0.2", "127.0.0.1"], port);
+        assert_eq!(listeners_of(&name), [[other.pid()], [server.pid()]]);
+        assert_eq!(of_server(None, &name), [server.pid()]);
+        assert_eq!(of_server(Some(1), &name), [1, server.pid()]);
+        // Where there is only one, nobody has to be connected to.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = Holder::of(listener);
+        let name = addresses(&["127.0.0.2", "127.0.0.1"], port);
+        assert_eq!((of_server(None, &name), name.undecided()), (vec![server.pid()], true));
+    }
+
+    #[test]
+    fn a_listener_of_all_addresses_is_found_by_its_family() {
+        let Ok(six) = socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::STREAM, None) else { return };
+        six.set_only_v6(true).unwrap();
+        if six.bind(&"[::]:0".parse::<SocketAddr>().unwrap().into()).and_then(|()| six.listen(1)).is_err() {
+            return;
+        }
+        let port = six.local_addr().unwrap().as_socket().unwrap().port();
+        let four = Holder::of(TcpListener::bind(("0.0.0.0", port)).unwrap());
+        let six = Holder::of(six);
+        let of = |address: &str| listeners(SocketAddr::new(address.parse().unwrap(), port));
+        assert_eq!((of("127.0.0.1"), of("::1")), (vec![four.pid()], vec![six.pid()]));
+    }
+
+    #[test]
+    fn the_listener_of_an_address_is_found_and_a_free_port_has_none() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(listener) = TcpListener::bind(address) else {
+                continue;
+            };
+            let address = listener.local_addr().unwrap();
+            assert_eq!(listeners(address), [Pid::this().as_raw()]);
+            drop(listener);
+            assert_eq!(listeners(address), [0i32; 0]);
+        }
+    }
+}

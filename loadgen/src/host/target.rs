@@ -1,0 +1,284 @@
+//! What is measured: a server that runs already, the embedded one, or one that a command starts. A started server is
+//! waited for, runs on its own share of the cores, and is stopped again, with all that it started, when it goes out of
+//! scope.
+
+mod process;
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::str::FromStr;
+use std::sync::atomic::AtomicBool;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::param::linux_execfn;
+
+use crate::host::cores::Cores;
+use crate::plan::url::{Url, masked};
+use crate::plan::{ContextTakeover, Deflate};
+
+use process::{Process, READY_POLL, READY_TIMEOUT};
+
+/// Which server to measure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Spec {
+    /// One that runs already.
+    Url(Url),
+    /// The embedded server, with these flags of `echo-server`.
+    Embedded(Vec<String>),
+    /// What this command starts; `{port}` in its words stands for a free port of 127.0.0.1.
+    Command(Vec<String>),
+}
+
+/// A server that answers, and that is stopped when dropped if it was started here.
+#[derive(Debug)]
+pub struct Server {
+    url: Url,
+    process: Option<Process>,
+}
+
+/// Why there is no server to measure.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// The command could not be started.
+    #[error("cannot start '{command}'")]
+    Start {
+        /// The command.
+        command: String,
+        /// The cause.
+        source: io::Error,
+    },
+    /// It ended before it was ready.
+    #[error("'{command}' ended before it was ready: {status}")]
+    Ended {
+        /// The command.
+        command: String,
+        /// How it ended.
+        status: ExitStatus,
+    },
+    /// It was never ready.
+    #[error(
+        "'{command}' was not ready within {READY_TIMEOUT:?}: no line 'listening on ws://…' on its stdout, no listener on port {port}"
+    )]
+    NotReady {
+        /// The command.
+        command: String,
+        /// The port it was given.
+        port: u16,
+    },
+    /// No free port.
+    #[error("no free port on 127.0.0.1")]
+    NoPort(#[source] io::Error),
+    /// The user did not want to wait for it.
+    #[error("interrupted before '{command}' was ready")]
+    Interrupted {
+        /// The command.
+        command: String,
+    },
+}
+
+impl Spec {
+    /// The embedded server as it is where nothing is said of it but these `flags`, which come later: it grants what the
+    /// load's permessage-deflate asks for.
+    pub fn embedded_for(deflate: Option<&Deflate>, flags: &[String]) -> Self {
+        let Some(deflate) = deflate else { return Self::Embedded(Vec::new()) };
+        let takeover = match deflate.context_takeover {
+            ContextTakeover::Off => "off",
+            ContextTakeover::Server => "server",
+            ContextTakeover::Client => "client",
+            ContextTakeover::Both => "both",
+        };
+        let granting = [["--permessage-deflate", "on"], ["--deflate-context-takeover", takeover]];
+        let granting = granting.iter().filter(|[flag, _]| !flags.iter().any(|given| given == flag));
+        Self::Embedded(granting.flatten().map(|&word| word.to_owned()).collect())
+    }
+
+    /// The same, if the embedded server takes the flags that it is given.
+    ///
+    /// # Errors
+    /// What the server says of them.
+    pub fn checked(self) -> Result<Self, String> {
+        if let Self::Embedded(flags) = &self {
+            server::cli::check(flags.iter().map(OsString::from)).map_err(|why| format!("{self}: {why}"))?;
+        }
+        Ok(self)
+    }
+}
+
+impl FromStr for Spec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let scheme = text.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
+        if scheme.is_some_and(|scheme| ["ws", "wss", "http", "https"].contains(&scheme.as_str())) {
+            return text.parse().map(Self::Url);
+        }
+        let words = shell_words::split(text).map_err(|error| format!("'{}': {error}", masked(text)))?;
+        match words.first() {
+            Some(_) if text.contains("{port}") => Ok(Self::Command(words)),
+            Some(first) if !first.starts_with('-') => Err(format!(
+                "'{}' is no server; expected a ws:// URL, flags of echo-server, or a command that holds {{port}}",
+                masked(text)
+            )),
+            _ => Self::Embedded(words).checked(),
+        }
+    }
+}
+
+/// The URL, or how the server is started.
+impl fmt::Display for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(url) => url.fmt(f),
+            Self::Embedded(flags) if flags.is_empty() => f.write_str("embedded server"),
+            Self::Embedded(flags) => write!(f, "embedded server {}", shell_words::join(flags)),
+            Self::Command(words) => f.write_str(&shown(words)),
+        }
+    }
+}
+
+impl Server {
+    /// Makes the server ready: starts it where it has to be started, on `cores`, and waits for it unless `interrupted`
+    /// is set meanwhile.
+    ///
+    /// # Errors
+    /// When it cannot be started, ends, or is not ready in time.
+    pub fn start(spec: &Spec, cores: &Cores, interrupted: &AtomicBool) -> Result<Self, TargetError> {
+        let (command, words, port) = match spec {
+            Spec::Url(url) => return Ok(Self { url: url.clone(), process: None }),
+            Spec::Embedded(flags) => {
+                let mut command = Command::new(own_program());
+                command.arg(EMBEDDED_SUBCOMMAND).args(["--listen", "127.0.0.1:0"]).args(flags);
+                if env::var_os("RUST_LOG").is_none() {
+                    // Its coming and going is no news to whoever asked for a measurement.
+                    command.env("RUST_LOG", "warn");
+                }
+                (command, format!("echo-server {}", shell_words::join(flags)), None)
+            }
+            Spec::Command(words) => {
+                let port = free_port().map_err(TargetError::NoPort)?;
+                let words: Vec<String> = words.iter().map(|word| word.replace("{port}", &port.to_string())).collect();
+                let mut command = Command::new(&words[0]);
+                command.args(&words[1..]);
+                (command, shown(&words), Some(port))
+            }
+        };
+        let (process, ready) =
+            Process::start(command, cores).map_err(|source| TargetError::Start { command: words.clone(), source })?;
+        process.wait_until_ready(&words, port, &ready, interrupted)
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Its process id, if it was started here.
+    pub fn pid(&self) -> Option<i32> {
+        self.process.as_ref().and_then(Process::pid).map(|pid| pid.as_raw_nonzero().get())
+    }
+
+    /// How its process ended, if it was started here and has ended by itself, or does within `patience`: the kernel closes
+    /// a process's connections a little before it says how it ended.
+    pub fn ended(&self, patience: Duration) -> Option<ExitStatus> {
+        let process = self.process.as_ref()?;
+        let deadline = Instant::now() + patience;
+        loop {
+            let status = process.ended();
+            if status.is_some() || Instant::now() >= deadline {
+                return status;
+            }
+            thread::sleep(READY_POLL);
+        }
+    }
+}
+
+/// A command as reports and errors show it: without the secrets of URLs among its words.
+fn shown(words: &[String]) -> String {
+    shell_words::join(words.iter().map(|word| masked(word)))
+}
+
+/// The file of this program, to start it once more. The link of /proc leads to it even when a new build has replaced it;
+/// without /proc the kernel tells the path that it was started by.
+pub fn own_program() -> PathBuf {
+    let link = Path::new("/proc/self/exe");
+    if link.exists() { link.to_owned() } else { OsStr::from_bytes(linux_execfn().to_bytes()).into() }
+}
+
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+/// The hidden subcommand of loadgen that is the embedded server.
+pub const EMBEDDED_SUBCOMMAND: &str = "embedded-server";
+
+/// The name by which the embedded server speaks of itself.
+pub const EMBEDDED_PROGRAM: &str = "echo-server";
+
+/// How long a server that has closed all its connections is given to end, so that a report can say how it did.
+pub const END_TIMEOUT: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::Pid;
+
+    use super::*;
+
+    #[test]
+    fn a_spec_is_a_url_flags_or_a_command() {
+        let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+        assert!(matches!("ws://127.0.0.1:1/".parse(), Ok(Spec::Url(_))));
+        assert_eq!("".parse(), Ok(Spec::Embedded(Vec::new())));
+        assert_eq!("--tcp-nodelay off".parse(), Ok(Spec::Embedded(words(&["--tcp-nodelay", "off"]))));
+        assert_eq!("node 'my server.js' {port}".parse(), Ok(Spec::Command(words(&["node", "my server.js", "{port}"]))));
+        assert!(matches!("WS://127.0.0.1:1/".parse(), Ok(Spec::Url(_))));
+        for bad in ["node server.js", "wss://x/", "HTTP://x/", "http://x/", "'unclosed {port}"] {
+            assert!(bad.parse::<Spec>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_command_that_fails_is_told_apart() {
+        let start = |spec: &str| {
+            let started = Server::start(&spec.parse().unwrap(), &Cores::allowed(), &AtomicBool::new(false));
+            started.unwrap_err().to_string()
+        };
+        assert!(start("/no/such/program {port}").contains("cannot start '/no/such/program"));
+        assert!(start("sh -c 'exit 3' {port}").contains("exit status: 3"));
+    }
+
+    #[test]
+    fn how_a_server_ended_is_known() {
+        for (command, expected) in [("exit 3", "exit status: 3"), ("kill -9 $$", "signal: 9 (SIGKILL)")] {
+            let spec = format!("sh -c 'echo listening on ws://127.0.0.1:$1/; sleep 0.1; {command}' - {{port}}");
+            let server = Server::start(&spec.parse().unwrap(), &Cores::allowed(), &AtomicBool::new(false)).unwrap();
+            // Asked twice, since the first answer must not be the last.
+            for _ in 0..2 {
+                let status = server.ended(Duration::from_secs(30)).expect("it ends");
+                assert_eq!(status.to_string(), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_command_is_ready_by_its_line_or_by_its_port_and_is_stopped_again() {
+        let line = Server::start(
+            &"sh -c 'echo listening on ws://127.0.0.1:$1/x; exec sleep 60' - {port}".parse().unwrap(),
+            &Cores::allowed(),
+            &AtomicBool::new(false),
+        );
+        let line = line.unwrap();
+        assert_eq!(line.url().path(), "/x");
+        let pid = Pid::from_raw(line.pid().unwrap()).unwrap();
+        assert_eq!(line.ended(Duration::ZERO), None);
+        drop(line);
+        assert!(rustix::process::test_kill_process(pid).is_err(), "the process is gone");
+    }
+}

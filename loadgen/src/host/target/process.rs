@@ -1,0 +1,137 @@
+//! A server's process: started, waited for until it is ready, and ended with all that it started.
+
+use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+
+use super::{Server, TargetError};
+use crate::host::cores::Cores;
+use crate::host::leftovers;
+use crate::plan::url::Url;
+
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) child: Child,
+    pub(super) group: Pid,
+    /// Closed once all that it said on stderr has been passed on; `None` where it has the terminal itself.
+    pub(super) said: Option<mpsc::Receiver<()>>,
+}
+
+impl Process {
+    /// Starts the command. The receiver gets the URL of its ready line.
+    pub(super) fn start(mut command: Command, cores: &Cores) -> io::Result<(Self, mpsc::Receiver<Url>)> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        if !io::stderr().is_terminal() {
+            // Whoever reads this process's stderr may stop reading, which must not end the server.
+            command.stderr(Stdio::piped());
+        }
+        let (mut child, group) = cores.during(|| leftovers::spawn(&mut command))?;
+        let (found, ready) = mpsc::channel();
+        let stdout = child.stdout.take().expect("stdout is piped");
+        // Read to its end, so that a talkative server never blocks on a full pipe; the thread ends with the server.
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
+                let line = String::from_utf8_lossy(&line);
+                if let Some(url) = line.trim().strip_prefix(READY_PREFIX).and_then(|url| url.parse().ok()) {
+                    // Only the first one is waited for.
+                    let _ = found.send(url);
+                }
+            }
+        });
+        let said = child.stderr.take().map(|stderr| {
+            let (open, closed) = mpsc::channel();
+            thread::spawn(move || pass_on(stderr, open));
+            closed
+        });
+        Ok((Self { child, group, said }, ready))
+    }
+
+    pub(super) fn pid(&self) -> Option<Pid> {
+        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
+    }
+
+    /// How it ended, without taking that from whoever waits for it later.
+    pub(super) fn ended(&self) -> Option<ExitStatus> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let status = waitid(WaitId::Pid(self.pid()?), options).ok()??;
+        // As wait(2) gives them: the exit code in the second byte, or else the signal in the first.
+        let raw = status.exit_status().map(|code| code << 8).or(status.terminating_signal())?;
+        Some(ExitStatus::from_raw(raw))
+    }
+
+    pub(super) fn wait_until_ready(
+        mut self,
+        command: &str,
+        port: Option<u16>,
+        ready: &mpsc::Receiver<Url>,
+        interrupted: &AtomicBool,
+    ) -> Result<Server, TargetError> {
+        let deadline = Instant::now() + READY_TIMEOUT;
+        let address = port.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        loop {
+            if let Ok(url) = ready.recv_timeout(READY_POLL) {
+                return Ok(Server { url, process: Some(self) });
+            }
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Err(TargetError::Ended { command: command.to_owned(), status });
+            }
+            if let Some(address) = address.filter(|address| TcpStream::connect_timeout(address, READY_POLL).is_ok()) {
+                return Ok(Server { url: Url::at(address), process: Some(self) });
+            }
+            if interrupted.load(Ordering::Relaxed) {
+                return Err(TargetError::Interrupted { command: command.to_owned() });
+            }
+            if Instant::now() > deadline {
+                return Err(TargetError::NotReady { command: command.to_owned(), port: port.unwrap_or_default() });
+            }
+            // A closed stdout answers at once.
+            thread::sleep(READY_POLL);
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // The group, since a command may be a shell that waits for the server, or that has ended and left it running.
+        leftovers::end(self.group, STOP_TIMEOUT);
+        if let Some(said) = self.said.take() {
+            // Its last words come before an error that speaks of it. What has left the group may keep stderr open.
+            let _ = said.recv_timeout(LAST_WORDS);
+        }
+    }
+}
+
+/// Passes on what a server says on its stderr, and goes on reading where nobody takes it; drops `_open` at the end.
+fn pass_on(mut said: impl Read, _open: mpsc::Sender<()>) {
+    let mut buffer = [0; 4096];
+    loop {
+        match said.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(read) => drop(io::stderr().write_all(&buffer[..read])),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// How a server says that it is ready.
+const READY_PREFIX: &str = "listening on ";
+
+/// How long a server may take to be ready: room for a runtime that compiles itself first.
+pub(super) const READY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How often readiness is looked for.
+pub(super) const READY_POLL: Duration = Duration::from_millis(10);
+
+/// How long the last lines of a server's stderr are waited for once it has ended.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// How long a server may take to stop before it is killed.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,0 +1,167 @@
+//! The verdicts of a comparison: each gated metric is regressed, improved, equivalent or, so far, none of them.
+//!
+//! Two families of errors are held at alpha each, over all gated metrics and all looks: calling a metric regressed or
+//! improved whose true change is within the tolerance, and calling one equivalent whose true change is not. At one look
+//! Holm's correction shares the look's level among the metrics; [`Spending`] makes the looks add up.
+
+use serde::{Deserialize, Serialize};
+
+use super::holm::adjusted;
+use super::{Interval, Sample, Spending, fewest, normal_quantile};
+use crate::measure::metric::Better;
+
+/// The changes that do not matter, as log ratios.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Band {
+    /// The lower end, 0 at the most.
+    pub low: f64,
+    /// The upper end, 0 at the least.
+    pub high: f64,
+}
+
+impl Band {
+    /// Changes of up to this share (0..1) either way.
+    pub fn of(share: f64) -> Self {
+        Self { low: (-share).ln_1p(), high: share.ln_1p() }
+    }
+}
+
+/// What became of a metric from A to B, ordered so that of several the greatest tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Change {
+    /// The interval lies within the tolerance.
+    Equivalent,
+    /// The interval lies beyond the tolerance on the better side.
+    Improved,
+    /// None of the others: the figures do not tell.
+    Inconclusive,
+    /// The interval lies beyond the tolerance on the worse side.
+    Regressed,
+}
+
+/// What is said of one metric, and by which figures.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ruling {
+    /// The verdict.
+    pub change: Change,
+    /// The p-value of "the change is within the tolerance", corrected for the number of gated metrics; to be held
+    /// against the level of its look.
+    pub p_value: f64,
+    /// The error that the interval may make: what this metric got of its look's level.
+    pub level: f64,
+    /// The interval of the log ratio that the verdict stands on.
+    pub interval: Interval,
+    /// The part of the time (0..1) after which it was said.
+    pub part: f64,
+}
+
+/// Judges gated metrics, look by look. What has been decided stays.
+#[derive(Debug)]
+pub struct Judge {
+    tolerance: Band,
+    spending: Spending,
+    metrics: Vec<(Better, Option<Ruling>)>,
+}
+
+impl Judge {
+    /// A judge of these metrics who errs with probability `alpha` at the most and does not mind changes within
+    /// `tolerance`.
+    pub fn new(alpha: f64, tolerance: Band, metrics: impl IntoIterator<Item = Better>) -> Self {
+        let metrics = metrics.into_iter().map(|better| (better, None)).collect();
+        Self { tolerance, spending: Spending::new(alpha), metrics }
+    }
+
+    /// Looks at the log ratios of each metric after this part of the time (0..1). A look that could not decide anything
+    /// for want of values is not taken, so that its level is left for the next.
+    pub fn look(&mut self, part: f64, samples: &[Sample]) {
+        assert_eq!(samples.len(), self.metrics.len(), "one sample for each gated metric");
+        let level = self.spending.level(part);
+        let share = level / samples.len() as f64;
+        let values = samples.iter().map(Sample::len).min().unwrap_or(0);
+        if part < 1.0 && (level <= 0.0 || values < fewest(share)) {
+            return;
+        }
+        self.spending.spend(part);
+        let Band { low, high } = self.tolerance;
+        let differ = Family::new(samples, |sample| sample.p_above(high).min(sample.p_below(low)));
+        let alike = Family::new(samples, |sample| sample.p_above(low).max(sample.p_below(high)));
+        for (i, ((better, ruling), sample)) in self.metrics.iter_mut().zip(samples).enumerate() {
+            if ruling.is_some_and(|ruling| ruling.change != Change::Inconclusive) {
+                continue;
+            }
+            let (change, level) = match (differ.level(i, level), alike.level(i, level)) {
+                (Some(level), _) => (differs(*better, sample), level),
+                (None, Some(level)) => (Change::Equivalent, level),
+                (None, None) => (Change::Inconclusive, share),
+            };
+            let p_value = differ.adjusted[i];
+            *ruling = Some(Ruling { change, p_value, level, interval: sample.interval(level), part });
+        }
+    }
+
+    /// Whether every metric is decided.
+    pub fn decided(&self) -> bool {
+        self.metrics.iter().all(|(_, ruling)| ruling.is_some_and(|ruling| ruling.change != Change::Inconclusive))
+    }
+
+    /// What was said of each metric; `None` before any look.
+    pub fn rulings(&self) -> impl Iterator<Item = Option<Ruling>> + '_ {
+        self.metrics.iter().map(|(_, ruling)| *ruling)
+    }
+}
+
+/// The p-values of all metrics in one family of hypotheses.
+struct Family {
+    p_values: Vec<f64>,
+    adjusted: Vec<f64>,
+}
+
+impl Family {
+    fn new(samples: &[Sample], one_sided: impl Fn(&Sample) -> f64) -> Self {
+        let p_values: Vec<f64> = samples.iter().map(|sample| (2.0 * one_sided(sample)).min(1.0)).collect();
+        Self { adjusted: adjusted(&p_values), p_values }
+    }
+
+    /// The metric's part of the level where its hypothesis is rejected: an interval of that error lies where the
+    /// verdict says.
+    fn level(&self, i: usize, level: f64) -> Option<f64> {
+        let (p, adjusted) = (self.p_values[i], self.adjusted[i]);
+        (adjusted <= level)
+            .then(|| if adjusted > 0.0 { level * p / adjusted } else { level / self.adjusted.len() as f64 })
+    }
+}
+
+fn differs(better: Better, sample: &Sample) -> Change {
+    let higher = sample.estimate().is_some_and(|estimate| estimate > 0.0);
+    if higher == (better == Better::Higher) { Change::Improved } else { Change::Regressed }
+}
+
+/// How many times as many values as there are would bring an inconclusive metric to a verdict, if its estimate stays
+/// where it is and the interval narrows with the root of their number; `None` where no number would.
+pub fn times_more(sample: &Sample, level: f64, tolerance: Band) -> Option<f64> {
+    let needed = fewest(level);
+    if sample.len() < needed {
+        return Some(needed as f64 / sample.len().max(1) as f64);
+    }
+    let estimate = sample.estimate()?;
+    let distance = (estimate - tolerance.low).abs().min((estimate - tolerance.high).abs());
+    let times = (sample.interval(level).half_width() / distance).powi(2);
+    // An interval that is not centred may be narrow enough on average and yet not in its place.
+    times.is_finite().then_some(times.max(1.0 + 1.0 / sample.len() as f64))
+}
+
+/// The smallest log ratio that a comparison of `times` as many values would find in 4 of 5 cases when it judges at
+/// `level`; `None` where there are too few values to tell.
+pub fn resolution(sample: &Sample, level: f64, times: f64) -> Option<f64> {
+    let half_width = sample.interval(YARDSTICK).half_width();
+    let deviation = half_width / normal_quantile(1.0 - YARDSTICK / 2.0) / times.sqrt();
+    let resolution = deviation * (normal_quantile(1.0 - level / 2.0) + normal_quantile(POWER));
+    resolution.is_finite().then_some(resolution)
+}
+
+/// The error of the interval whose width tells the spread: wide enough to be there with few values.
+const YARDSTICK: f64 = 0.05;
+
+/// The share of cases in which a change is to be found to count as resolved.
+const POWER: f64 = 0.8;

@@ -1,0 +1,287 @@
+//! Which message a whole message from the server answers, and what becomes of one that answers none.
+//!
+//! A wrong message may be the corrupted reply to the oldest message that still waits for one, or a message that nothing
+//! had asked for, after which the true reply still comes. Only what follows can tell. So it is at first taken for the
+//! corrupted reply, which makes room for the next message of a closed loop, and it is remembered as a `Doubt`. If the true
+//! reply comes after all, the wrong message was unexpected; if the reply to a later message comes first, or if nothing more
+//! comes, the doubt is over and the message stays corrupted. Only the reply to another message of the run (repeated, or
+//! sent to the wrong connection) is unexpected from the first, and its place that of a message that may be lost.
+
+use wire::OpCode;
+
+use super::frames::most_packed;
+use super::{Answer, Checked, Flight, Stamp, Witness};
+use crate::measure::mismatch::{EXCERPT_BYTES, Glimpse, Mismatch, MismatchKind};
+use crate::plan::Kind;
+use crate::plan::messages::Corpus;
+
+/// What is known of a whole message that came.
+#[derive(Clone, Copy)]
+pub(super) enum Body<'m> {
+    /// All of it, to be compared.
+    Content(&'m [u8]),
+    /// All of it, of which the length is to be compared.
+    Length(&'m [u8]),
+    /// Its length after compression.
+    Packed(usize),
+    /// It is longer than any reply: its length before compression, if that is known, and its beginning.
+    Oversized(Option<u64>, &'m [u8]),
+}
+
+/// A whole message that came, as far as its place among the messages in flight goes.
+#[derive(Clone, Copy)]
+pub(super) struct Arrival<'m> {
+    pub opcode: OpCode,
+    pub body: Body<'m>,
+    /// How it is checked, where it is not compared as it came.
+    pub checked: Option<Checked>,
+    /// Whether it is to be passed over, unless it is a reply byte for byte.
+    pub passed_over: bool,
+}
+
+/// A wrong message that came in the place of a reply, where the true one may still come.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Doubt {
+    /// Whether it counted as a reply within the measured phase.
+    in_window: bool,
+    checked: Option<Checked>,
+    difference: Difference,
+}
+
+/// How a wrong message differs from the one whose reply was awaited.
+#[derive(Debug, Clone, Copy)]
+struct Difference {
+    kind: MismatchKind,
+    of: Kind,
+    bytes: Option<u64>,
+    /// Bytes of payload before the excerpt.
+    offset: usize,
+    excerpt: [u8; EXCERPT_BYTES],
+    excerpt_len: u8,
+}
+
+impl Flight {
+    /// Finds out which message in flight a whole message belongs to; the number of its message, if there is one.
+    pub(super) fn judge(
+        &mut self,
+        doubts: &mut Vec<Doubt>,
+        corpus: &Corpus,
+        arrival: &Arrival<'_>,
+        witness: &mut impl Witness,
+    ) -> Option<usize> {
+        let Arrival { opcode, body, checked, passed_over } = *arrival;
+        let is = |index: usize| {
+            opcode == corpus.opcode()
+                && body.fits(corpus.payload(index))
+                && (!passed_over || matches!(body, Body::Content(_)))
+        };
+        // Almost always.
+        if self.early == 0 && self.sent > 0 && is(self.oldest) {
+            let index = self.oldest;
+            note(checked, self.queue[0], witness);
+            self.answered_next(corpus, witness);
+            return Some(index);
+        }
+        let next = self.queue.range(..self.sent).rposition(|s| s.answer == Answer::Done).map_or(0, |last| last + 1);
+        let turn = self.place(corpus, next, is);
+        let found = turn.map(|turn| corpus.after(self.oldest, turn));
+        if let Some(turn) = turn {
+            self.settle(doubts, corpus, turn, witness);
+            let stamp = self.queue[turn];
+            if stamp.answer == Answer::Doubtful {
+                withdraw(doubts.remove(0), stamp, witness);
+            } else {
+                self.early += 1;
+            }
+            note(checked, stamp, witness);
+            if turn < next {
+                witness.reordered(stamp);
+            } else {
+                witness.verified(stamp, 1);
+            }
+            self.queue[turn].answer = Answer::Done;
+        } else if !passed_over {
+            self.mismatched(doubts, corpus, arrival, witness);
+        }
+        self.drop_answered(corpus);
+        found
+    }
+
+    /// The place in the queue of the message that is answered, if there is one. Contents repeat with the corpus: of several
+    /// candidates, the one whose turn it is; then one whose reply is in doubt; then one given up.
+    fn place(&self, corpus: &Corpus, next: usize, is: impl Fn(usize) -> bool) -> Option<usize> {
+        let fits = |i: usize| is(corpus.after(self.oldest, i));
+        let waits = |i: &usize| self.queue[*i].answer == Answer::Awaited;
+        let in_turn = (next..self.sent).find(waits).filter(|&i| fits(i));
+        in_turn
+            .or_else(|| (0..self.sent).find(|&i| self.queue[i].answer == Answer::Doubtful && fits(i)))
+            .or_else(|| (next..self.sent).chain(0..next).filter(waits).find(|&i| fits(i)))
+    }
+
+    /// Takes a message that is no reply that is awaited.
+    fn mismatched(
+        &mut self,
+        doubts: &mut Vec<Doubt>,
+        corpus: &Corpus,
+        arrival: &Arrival<'_>,
+        witness: &mut impl Witness,
+    ) {
+        // Every doubtful one is before every one that waits: a wrong message goes to the first that does.
+        let turn = (0..self.sent).find(|&i| self.queue[i].answer == Answer::Awaited);
+        let difference = Difference::between(corpus, turn.map(|turn| corpus.after(self.oldest, turn)), arrival);
+        if difference.is_unexpected() {
+            witness.unexpected();
+            witness.mismatched(difference.kind, || difference.example(None));
+        }
+        let Some(turn) = turn else { return };
+        let in_window = !difference.is_unexpected() && witness.corrupted(self.queue[turn]);
+        doubts.push(Doubt { in_window, checked: arrival.checked, difference });
+        self.queue[turn].answer = Answer::Doubtful;
+        self.early += 1;
+        if doubts.len() > MOST_DOUBTS {
+            let first = self.queue.iter().position(|stamp| stamp.answer == Answer::Doubtful);
+            self.settle(doubts, corpus, first.expect("there is a doubt") + 1, witness);
+        }
+    }
+
+    /// The true replies to the messages before this place in the queue are no longer waited for: they have got the wrong ones
+    /// that came, or nothing.
+    pub(super) fn settle(
+        &mut self,
+        doubts: &mut Vec<Doubt>,
+        corpus: &Corpus,
+        place: usize,
+        witness: &mut impl Witness,
+    ) {
+        let mut settled = 0;
+        for i in 0..place {
+            if self.queue[i].answer != Answer::Doubtful {
+                continue;
+            }
+            let Doubt { checked, difference, .. } = doubts[settled];
+            settled += 1;
+            let stamp = &mut self.queue[i];
+            stamp.answer = Answer::Done;
+            if difference.is_unexpected() {
+                witness.lost(*stamp);
+            } else {
+                note(checked, *stamp, witness);
+                let index = corpus.after(self.oldest, i);
+                witness.mismatched(difference.kind, || difference.example(Some((corpus, index))));
+            }
+        }
+        doubts.drain(..settled);
+    }
+
+    /// Forgets the messages that have been answered and are in nobody's way.
+    fn drop_answered(&mut self, corpus: &Corpus) {
+        while self.queue.front().is_some_and(|stamp| stamp.answer == Answer::Done) {
+            self.queue.pop_front();
+            self.early -= 1;
+            self.sent -= 1;
+            self.oldest = corpus.after(self.oldest, 1);
+        }
+    }
+}
+
+/// The true reply to a message has come after a wrong one.
+fn withdraw(doubt: Doubt, stamp: Stamp, witness: &mut impl Witness) {
+    let Doubt { in_window, difference, .. } = doubt;
+    if !difference.is_unexpected() {
+        witness.withdrawn(stamp, in_window);
+        let unasked = Difference { kind: MismatchKind::Unasked, ..difference };
+        witness.mismatched(unasked.kind, || unasked.example(None));
+    }
+}
+
+fn note(checked: Option<Checked>, stamp: Stamp, witness: &mut impl Witness) {
+    if let Some(how) = checked {
+        witness.checked(stamp, how);
+    }
+}
+
+impl<'m> Body<'m> {
+    /// The message, if it is at hand.
+    pub(super) fn bytes(self) -> Option<&'m [u8]> {
+        match self {
+            Body::Content(message) | Body::Length(message) => Some(message),
+            Body::Packed(_) | Body::Oversized(..) => None,
+        }
+    }
+
+    /// Its length before compression, if that is known.
+    pub(super) fn len(self) -> Option<u64> {
+        match self {
+            Body::Content(message) | Body::Length(message) => Some(message.len() as u64),
+            Body::Packed(_) => None,
+            Body::Oversized(len, _) => len,
+        }
+    }
+
+    /// Whether it may be this message.
+    fn fits(self, message: &[u8]) -> bool {
+        match self {
+            Body::Content(content) => content == message,
+            Body::Length(content) => content.len() == message.len(),
+            Body::Packed(len) => {
+                let least = message.len().div_ceil(MOST_INFLATED).max(if message.is_empty() { 0 } else { 2 });
+                (least..=most_packed(message.len())).contains(&len)
+            }
+            Body::Oversized(..) => false,
+        }
+    }
+}
+
+impl Difference {
+    /// How the message that came differs from this one of the corpus, or from none.
+    fn between(corpus: &Corpus, awaited: Option<usize>, arrival: &Arrival<'_>) -> Self {
+        let Arrival { opcode, body, .. } = *arrival;
+        let (same_type, bytes) = (opcode == corpus.opcode(), body.len());
+        let shown = match body {
+            Body::Content(shown) | Body::Length(shown) | Body::Oversized(_, shown) => shown,
+            Body::Packed(_) => &[],
+        };
+        let of_this_run = |content: &[u8]| (0..corpus.len()).any(|index| corpus.payload(index) == content);
+        let (kind, offset) = match (awaited.map(|index| corpus.payload(index)), body) {
+            (_, Body::Content(content)) if same_type && of_this_run(content) => (MismatchKind::OtherMessage, 0),
+            (None, _) => (MismatchKind::Unasked, 0),
+            (Some(_), _) if !same_type => (MismatchKind::Type, 0),
+            (Some(awaited), Body::Content(content)) if content.len() == awaited.len() => {
+                (MismatchKind::Content, content.iter().zip(awaited).take_while(|(a, b)| a == b).count())
+            }
+            (Some(_), _) => (MismatchKind::Length, 0),
+        };
+        let shown = &shown[offset..];
+        let mut excerpt = [0; EXCERPT_BYTES];
+        let len = shown.len().min(EXCERPT_BYTES);
+        excerpt[..len].copy_from_slice(&shown[..len]);
+        Self { kind, of: kind_of(opcode), bytes, offset, excerpt, excerpt_len: len as u8 }
+    }
+
+    /// Whether the message is known to be no reply, not even a corrupted one.
+    fn is_unexpected(&self) -> bool {
+        matches!(self.kind, MismatchKind::OtherMessage | MismatchKind::Unasked)
+    }
+
+    /// For the report: beside the message whose reply was awaited, if one was.
+    fn example(self, awaited: Option<(&Corpus, usize)>) -> Mismatch {
+        let Self { kind, of, bytes, offset, excerpt, excerpt_len } = self;
+        let expected = awaited.map(|(corpus, index)| {
+            let message = corpus.payload(index);
+            Glimpse::new(kind_of(corpus.opcode()), Some(message.len() as u64), &message[offset..])
+        });
+        let got = Glimpse::new(of, bytes, &excerpt[..excerpt_len.into()]);
+        Mismatch { kind, times: 1, got, expected, offset: offset as u64 }
+    }
+}
+
+fn kind_of(opcode: OpCode) -> Kind {
+    if opcode == OpCode::Text { Kind::Text } else { Kind::Binary }
+}
+
+/// Doubts that a connection has at a time; the oldest is over when there are more. Each takes about 100 bytes, and each
+/// gives a closed loop one more message in flight. A server that answers everything wrongly comes up to this.
+pub(super) const MOST_DOUBTS: usize = 64;
+
+/// Bytes that a byte of DEFLATE can stand for at the most: a match of 258 bytes takes two bits (RFC 1951, 3.2.5).
+const MOST_INFLATED: usize = 1032;

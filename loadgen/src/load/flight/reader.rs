@@ -1,0 +1,267 @@
+//! Replies that are read frame by frame: all of a connection's where they may come compressed or not all is compared, and
+//! elsewhere what is not the awaited reply in one frame, until the stream is regular again.
+
+use std::mem;
+
+use wire::{MAX_HEADER_LEN, OpCode, Violation};
+
+use super::desk::Desk;
+use super::frames::{Dropped, Fragments, Frame, Inflating, Next, Reader, Whole, most_read};
+use super::judge::{Arrival, Body};
+use super::{Checked, Flight, Gone, MOST_EARLY, Witness};
+use crate::measure::mismatch::EXCERPT_BYTES;
+use crate::plan::messages::{Corpus, RSV1, Volume, push_frame};
+
+impl Flight {
+    /// Takes the next bytes of a stream that is read frame by frame.
+    #[inline(never)]
+    pub(super) fn read_frames(
+        &mut self,
+        corpus: &Corpus,
+        desk: &mut Desk,
+        chunk: &[u8],
+        witness: &mut impl Witness,
+    ) -> Result<(), Gone> {
+        let mut reader = self.reader.take().expect("a stream that is not regular has a reader");
+        let mut stream = mem::take(&mut reader.stream);
+        // Frames are read where they lie, unless the beginning of the first has come earlier.
+        let behind = !stream.is_empty();
+        if behind {
+            stream.extend_from_slice(chunk);
+        }
+        let read = match self.read(&mut reader, corpus, desk, if behind { &stream } else { chunk }, witness) {
+            Ok(read) => read,
+            Err(gone) => {
+                // What is in doubt is settled when the flight is abandoned.
+                self.reader = Some(reader);
+                return Err(gone);
+            }
+        };
+        if behind {
+            stream.drain(..read);
+        } else {
+            stream.extend_from_slice(&chunk[read..]);
+        }
+        if stream.is_empty() && stream.capacity() > KEPT {
+            stream = Vec::new();
+        }
+        if reader.lasts() || !stream.is_empty() || reader.message.is_some() || self.early > 0 {
+            reader.stream = stream;
+            self.reader = Some(reader);
+        }
+        Ok(())
+    }
+
+    /// Reads what is whole, and returns its length.
+    fn read(
+        &mut self,
+        reader: &mut Reader,
+        corpus: &Corpus,
+        desk: &mut Desk,
+        bytes: &[u8],
+        witness: &mut impl Witness,
+    ) -> Result<usize, Gone> {
+        let mut read = 0;
+        while read < bytes.len() {
+            let rest = &bytes[read..];
+            if reader.dropped.is_some() {
+                read += self.drop_payload(reader, corpus, desk, rest, witness)?;
+                continue;
+            }
+            if let Some(len) = self.take_known(reader, corpus, desk, rest, witness) {
+                read += len;
+                continue;
+            }
+            match reader.next(rest, corpus.longest())? {
+                Next::Part => break,
+                Next::Whole(frame) => {
+                    read += frame.bytes.len();
+                    self.take_frame(reader, corpus, desk, &frame, witness)?;
+                }
+                Next::Oversized { header, header_len } => {
+                    read += header_len;
+                    reader.drop_frame(&header, header_len);
+                    if header.payload_len == 0 {
+                        self.drop_payload(reader, corpus, desk, &[], witness)?;
+                    }
+                }
+            }
+        }
+        Ok(read)
+    }
+
+    fn take_frame(
+        &mut self,
+        reader: &mut Reader,
+        corpus: &Corpus,
+        desk: &mut Desk,
+        frame: &Frame<'_>,
+        witness: &mut impl Witness,
+    ) -> Result<(), Gone> {
+        let (header, frame_bytes) = (&frame.header, frame.bytes.len() as u64);
+        let payload = &frame.bytes[frame.header_len..];
+        match header.opcode {
+            OpCode::Ping => push_pong(&mut self.pongs, payload),
+            OpCode::Pong => {}
+            OpCode::Close => return Err(Gone::Closed(describe_close(payload))),
+            opcode if header.fin && reader.message.is_none() => {
+                let (compressed, len) = (header.rsv == RSV1, payload.len() as u64);
+                let frame = Some(frame);
+                let message = Whole { opcode, compressed, payload, len, frame_bytes, oversized: false, frame };
+                self.take_message(reader, corpus, desk, &message, witness)?;
+            }
+            _ => {
+                let message = reader.message.get_or_insert_with(|| Fragments::of(header));
+                message.push(payload, usize::MAX);
+                message.frame_bytes += frame_bytes;
+                if header.fin {
+                    let message = reader.message.take().expect("it is there");
+                    self.take_message(reader, corpus, desk, &message.whole(), witness)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the next bytes of a frame whose payload is dropped; returns how many there were.
+    fn drop_payload(
+        &mut self,
+        reader: &mut Reader,
+        corpus: &Corpus,
+        desk: &mut Desk,
+        bytes: &[u8],
+        witness: &mut impl Witness,
+    ) -> Result<usize, Gone> {
+        let (Some(Dropped { left, fin }), Some(message)) = (&mut reader.dropped, &mut reader.message) else {
+            return Ok(0);
+        };
+        let len = bytes.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+        message.push(&bytes[..len], EXCERPT_BYTES);
+        message.frame_bytes += len as u64;
+        *left -= len as u64;
+        if *left == 0 {
+            let fin = *fin;
+            reader.dropped = None;
+            if fin {
+                let message = reader.message.take().expect("it is there");
+                self.take_message(reader, corpus, desk, &message.whole(), witness)?;
+            }
+        }
+        Ok(len)
+    }
+
+    /// Takes the frame at the start of `bytes` if it is known to be the reply whose turn it is; its length.
+    #[inline]
+    fn take_known(
+        &mut self,
+        reader: &Reader,
+        corpus: &Corpus,
+        desk: &Desk,
+        bytes: &[u8],
+        witness: &mut impl Witness,
+    ) -> Option<usize> {
+        let regular = reader.message.is_none() && self.early == 0 && self.sent > 0 && reader.skip == 0;
+        if !regular || !matches!(reader.inflating, Inflating::Alone(_)) {
+            return None;
+        }
+        let (len, header_len) = desk.knows(self.oldest, bytes)?;
+        let volume = corpus.reply_volume(self.oldest);
+        let payload_bytes = (len - header_len) as u64;
+        witness.received(Volume { payload_bytes, frame_bytes: len as u64, ..volume });
+        witness.checked(self.queue[0], if reader.content { Checked::Identical } else { Checked::Length });
+        self.answered_next(corpus, witness);
+        Some(len)
+    }
+
+    /// The oldest message has been answered as it should.
+    #[inline]
+    pub(super) fn answered_next(&mut self, corpus: &Corpus, witness: &mut impl Witness) {
+        let stamp = self.queue.pop_front().expect("a reply to a message in flight");
+        witness.verified(stamp, 1);
+        self.sent -= 1;
+        self.oldest = corpus.after(self.oldest, 1);
+    }
+
+    fn take_message(
+        &mut self,
+        reader: &mut Reader,
+        corpus: &Corpus,
+        desk: &mut Desk,
+        message: &Whole<'_>,
+        witness: &mut impl Witness,
+    ) -> Result<(), Gone> {
+        let Desk { shared, known } = desk;
+        let content = reader.content;
+        let (body, checked) = match &mut reader.inflating {
+            _ if message.oversized && message.compressed => (Body::Oversized(None, &[]), Some(Checked::Frame)),
+            _ if message.oversized => {
+                (Body::Oversized(Some(message.len), message.payload), (!content).then_some(Checked::Length))
+            }
+            Inflating::Alone(codec) | Inflating::InTurn(codec) if message.compressed => {
+                let most = most_read(corpus.longest());
+                let inflated = codec.decompress(shared, message.payload, most);
+                let inflated = inflated.map_err(|violation| match violation {
+                    Violation::MessageTooBig { limit } => Gone::TooLong(limit),
+                    violation => Gone::Violation(violation),
+                })?;
+                if content {
+                    (Body::Content(inflated), Some(Checked::Inflated))
+                } else {
+                    (Body::Length(inflated), Some(Checked::Length))
+                }
+            }
+            Inflating::Skipped if message.compressed => (Body::Packed(message.payload.len()), Some(Checked::Frame)),
+            _ if content => (Body::Content(message.payload), None),
+            _ => (Body::Length(message.payload), Some(Checked::Length)),
+        };
+        let passed_over = reader.skip > 0;
+        reader.skip = reader.skip.saturating_sub(1);
+        let arrival = Arrival { opcode: message.opcode, body, checked, passed_over };
+        let verified = self.judge(&mut reader.doubts, corpus, &arrival, witness);
+        if self.early > MOST_EARLY {
+            return Err(Gone::Missing);
+        }
+        if verified.is_some() || !passed_over {
+            let length = |index: usize| corpus.reply_volume(index).message_bytes;
+            witness.received(Volume {
+                messages: 1,
+                message_bytes: body.len().unwrap_or_else(|| verified.map_or(0, length)),
+                payload_bytes: message.len,
+                frame_bytes: message.frame_bytes,
+            });
+        }
+        if let (Some(index), Some(frame), Inflating::Alone(_), true) =
+            (verified, message.frame, &reader.inflating, message.compressed)
+            && body.bytes() == Some(corpus.payload(index))
+        {
+            known.learn(index, frame.bytes, frame.header_len);
+        }
+        if verified.is_none() && message.compressed {
+            shared.trim();
+        }
+        Ok(())
+    }
+}
+
+/// Appends a masked Pong with the Ping's payload (RFC 6455, 5.5.3). More than [`MAX_PONGS_BYTES`] are never owed: a
+/// server that pings without reading gets the latest ones left out, as the RFC allows.
+fn push_pong(pongs: &mut Vec<u8>, payload: &[u8]) {
+    if pongs.len() + MAX_HEADER_LEN + payload.len() <= MAX_PONGS_BYTES {
+        push_frame(pongs, OpCode::Pong, false, Some(rand::random()), payload);
+    }
+}
+
+fn describe_close(payload: &[u8]) -> String {
+    match wire::parse_close(payload) {
+        Ok(Some((code, ""))) => format!("code {}", code.get()),
+        Ok(Some((code, reason))) => format!("code {} ({})", code.get(), reason.escape_debug()),
+        Ok(None) => "no code".into(),
+        Err(violation) => format!("a Close frame that is none: {violation}"),
+    }
+}
+
+/// The most Pongs owed at a time, in bytes: a flood of Pings must not grow the generator.
+pub(super) const MAX_PONGS_BYTES: usize = 4096;
+
+/// Bytes that a connection keeps between messages: a thousand connections must not keep a large message each.
+const KEPT: usize = 64 << 10;

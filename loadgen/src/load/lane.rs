@@ -1,0 +1,376 @@
+//! One phase of one worker: a loop over one epoll set that sends what is due, takes what has come, and records the
+//! difference. Frames are prebuilt, replies are compared where they lie, and once warm it allocates nothing.
+
+mod outcome;
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, Event, EventData, EventFlags};
+use wire::CloseCode;
+
+use crate::load::flight::{Stamp, Witness as _};
+use crate::load::ledger::{Exchange, Ledger, Phases};
+use crate::load::lines::{Lines, goodbye};
+use crate::load::live::Live;
+use crate::measure::clock::Clock;
+use crate::measure::failures::{self, Failures};
+use crate::plan::Pacing;
+use crate::plan::messages::Corpus;
+use crate::plan::schedule::Schedule;
+pub use outcome::Outcome;
+
+/// What a lane is given.
+#[derive(Debug)]
+pub struct Orders<'a> {
+    /// The messages to send.
+    pub corpus: &'a Corpus,
+    /// What keeps them coming; an open loop has the worker's own share of the schedule.
+    pub pace: Pace,
+    /// How it waits for what is due and for replies.
+    pub pacing: Pacing,
+    /// When to warm up, measure and stop.
+    pub phases: Phases,
+    /// The run's clock.
+    pub clock: Clock,
+    /// Set when the run is to end early.
+    pub interrupted: &'a AtomicBool,
+    /// Counters for the progress display.
+    pub live: &'a Live,
+    /// Where full intervals go.
+    pub exchange: Exchange,
+    /// How many workers of the phase still have a connection.
+    pub connected: Arc<AtomicUsize>,
+}
+
+/// What keeps a worker's messages coming.
+#[derive(Debug)]
+pub enum Pace {
+    /// Replies: every connection keeps this many messages in flight.
+    Closed(usize),
+    /// The clock.
+    Open(Schedule),
+}
+
+struct Lane<'a> {
+    corpus: &'a Corpus,
+    pace: Pace,
+    pacing: Pacing,
+    clock: Clock,
+    interrupted: &'a AtomicBool,
+    live: &'a Live,
+    lines: &'a mut Lines,
+    /// Messages due or in flight, over all lines.
+    outstanding: usize,
+    ledger: Ledger,
+    failures: Failures,
+    connected: Arc<AtomicUsize>,
+    all_lost_at: Option<u64>,
+    /// Replies since the progress display was last told.
+    untold: u64,
+}
+
+/// Runs the load of `orders` over `lines`, until the phase's end, an interruption, or the loss of the last connection of
+/// all workers; what is due from then on is lost, and the phase counts in its full length. Connections that have lost a
+/// message, or on which a reply is in doubt, are given up, so that whatever is left can go on with another phase.
+///
+/// # Errors
+/// When the kernel refuses to wait.
+pub fn run(orders: Orders<'_>, lines: &mut Lines) -> io::Result<Outcome> {
+    let Orders { corpus, pace, pacing, phases, clock, interrupted, live, exchange, connected } = orders;
+    let early = std::mem::take(&mut lines.early);
+    let mut lane = Lane {
+        corpus,
+        pace,
+        pacing,
+        clock,
+        interrupted,
+        live,
+        lines,
+        outstanding: 0,
+        ledger: Ledger::new(phases, exchange),
+        failures: Failures::new(),
+        connected,
+        all_lost_at: None,
+        untold: 0,
+    };
+    for (index, bytes) in early {
+        lane.take(index, &bytes);
+    }
+    lane.run()
+}
+
+impl Lane<'_> {
+    fn run(mut self) -> io::Result<Outcome> {
+        // The clock stands at 0 until all workers can start together.
+        thread::sleep(self.clock.instant(0).saturating_duration_since(Instant::now()));
+        let mut events = Vec::with_capacity(EVENTS);
+        let mut now = self.clock.now();
+        self.start(now);
+        loop {
+            // In this order: what ends the run because of lost connections comes after they were counted here.
+            let interrupted = self.interrupted.load(Ordering::Acquire);
+            if self.lines.alive == 0 && self.ledger.sending() && self.without_connections(now) {
+                return Ok(self.finish_ahead(now));
+            }
+            if !self.ledger.turn(now, interrupted) {
+                break;
+            }
+            self.send_due(&mut now);
+            let sent_and_answered = !self.ledger.sending() && self.outstanding == 0 && !self.in_doubt();
+            // Every message in flight of a closed loop may be lost; then nothing would ever be sent again.
+            let stuck = matches!(self.pace, Pace::Closed(_)) && self.ledger.silent();
+            if sent_and_answered || stuck {
+                break;
+            }
+            events.clear();
+            let timeout = self.timeout(now);
+            match epoll::wait(&self.lines.epoll, rustix::buffer::spare_capacity(&mut events), Some(&timeout)) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            now = self.clock.now();
+            for event in &events {
+                let Event { flags, data, .. } = *event;
+                self.serve(data.u64() as usize, flags, &mut now);
+                // A full lane must not make what is due wait for the whole batch of events.
+                self.send_due(&mut now);
+            }
+            if self.untold > 0 {
+                self.live.replies.fetch_add(std::mem::take(&mut self.untold), Ordering::Relaxed);
+            }
+        }
+        Ok(self.finish(now))
+    }
+
+    /// Sends the first messages of a closed loop.
+    fn start(&mut self, now: u64) {
+        if let Pace::Closed(in_flight) = self.pace {
+            for index in 0..self.lines.all.len() {
+                self.refill(index, in_flight, now);
+            }
+        }
+    }
+
+    /// Sends what an open loop's schedule has due.
+    #[inline]
+    fn send_due(&mut self, now: &mut u64) {
+        // Bounded, since a schedule that is faster than the sends would otherwise never let a reply be read.
+        for _ in 0..SENDS {
+            let Pace::Open(schedule) = &mut self.pace else { return };
+            let Some(due) = schedule.pop(*now) else { return };
+            if !self.ledger.takes(due.at) {
+                return;
+            }
+            match &mut self.lines.all[due.connection] {
+                Some(line) if line.flight.len() < MAX_BACKLOG => {
+                    line.flight.due(due.at);
+                    self.outstanding += 1;
+                    if !line.blocked {
+                        self.flush(due.connection, *now);
+                    }
+                }
+                Some(_) => self.ledger.refused(due.at),
+                None => self.ledger.lost(Stamp::due(due.at)),
+            }
+            *now = self.clock.now();
+        }
+    }
+
+    /// Makes `count` messages due at `now` on a closed loop's connection, as far as the plan goes on.
+    #[inline]
+    fn refill(&mut self, index: usize, count: usize, mut now: u64) {
+        let Lines { all, desk, .. } = &mut *self.lines;
+        let Some(line) = &mut all[index] else { return };
+        // What a message costs to compress is the generator's time: it is due once that is done.
+        if line.flight.pack(self.corpus, desk, line.flight.unsent_messages() + count) {
+            now = self.clock.now();
+        }
+        let mut taken = 0;
+        while taken < count && self.ledger.takes(now) {
+            line.flight.due(now);
+            taken += 1;
+        }
+        self.outstanding += taken;
+        if !line.blocked && taken > 0 {
+            self.flush(index, now);
+        }
+    }
+
+    /// Sends all that a connection has to send, or as much as its socket takes.
+    #[inline]
+    fn flush(&mut self, index: usize, mut now: u64) {
+        let Lines { epoll, all, desk, .. } = &mut *self.lines;
+        let Some(line) = &mut all[index] else { return };
+        let corpus = self.corpus;
+        let mut full = false;
+        loop {
+            if line.flight.pack(corpus, desk, line.flight.unsent_messages()) {
+                now = self.clock.now();
+            }
+            let bytes = line.flight.unsent(corpus);
+            if bytes.is_empty() {
+                break;
+            }
+            let len = bytes.len();
+            match (&line.stream).write(bytes) {
+                Ok(sent) => {
+                    self.ledger.sent(line.flight.sent(corpus, sent, now), now);
+                    full = sent < len;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => full = true,
+                Err(error) => return self.drop_line(index, &format!("sending: {error}")),
+            }
+            if full {
+                break;
+            }
+        }
+        if full != line.blocked {
+            line.blocked = full;
+            let interest = if full { EventFlags::IN | EventFlags::OUT } else { EventFlags::IN };
+            if let Err(error) = epoll::modify(&*epoll, &line.stream, EventData::new_u64(index as u64), interest) {
+                self.drop_line(index, &format!("epoll: {error}"));
+            }
+        }
+    }
+
+    /// Serves one ready connection; `now` is set to the time of its reply.
+    #[inline]
+    fn serve(&mut self, index: usize, flags: EventFlags, now: &mut u64) {
+        if flags.contains(EventFlags::OUT) {
+            self.flush(index, *now);
+        }
+        if !flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
+            return;
+        }
+        let Some(line) = &self.lines.all[index] else { return };
+        let received = match (&line.stream).read(&mut self.lines.buffer) {
+            Ok(0) => return self.drop_line(index, "closed by the server without a Close frame"),
+            Ok(received) => received,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return,
+            Err(error) => return self.drop_line(index, &format!("receiving: {error}")),
+        };
+        *now = self.clock.now();
+        self.ledger.received(received, *now);
+        let buffer = std::mem::take(&mut self.lines.buffer);
+        let answered = self.take(index, &buffer[..received]);
+        self.lines.buffer = buffer;
+        if let Pace::Closed(_) = self.pace {
+            self.refill(index, answered, *now);
+        }
+    }
+
+    /// Hands received bytes to a connection's flight; returns the messages that they answered.
+    #[inline]
+    fn take(&mut self, index: usize, bytes: &[u8]) -> usize {
+        let Lines { all, desk, .. } = &mut *self.lines;
+        let Some(line) = &mut all[index] else { return 0 };
+        let before = line.flight.len();
+        match line.flight.received(self.corpus, desk, bytes, &mut self.ledger) {
+            Ok(()) => {
+                let answered = before - line.flight.len();
+                self.outstanding -= answered;
+                self.untold += answered as u64;
+                if line.flight.owes_pongs() && !line.blocked {
+                    self.flush(index, self.clock.now());
+                }
+                answered
+            }
+            Err(gone) => {
+                self.outstanding -= before - line.flight.len();
+                if let Some(code) = gone.close_code() {
+                    goodbye(line, code);
+                }
+                self.drop_line(index, &gone.to_string());
+                0
+            }
+        }
+    }
+
+    /// Whether wrong messages may still turn out to be no replies, once all is sent and answered.
+    #[cold]
+    fn in_doubt(&mut self) -> bool {
+        self.ledger.waits_for_true_replies() && self.lines.all.iter().flatten().any(|line| line.flight.in_doubt())
+    }
+
+    #[cold]
+    fn drop_line(&mut self, index: usize, why: &str) {
+        let Some(mut line) = self.lines.all[index].take() else { return };
+        self.outstanding -= line.flight.len();
+        line.flight.abandon(self.corpus, &mut self.ledger);
+        self.lines.alive -= 1;
+        self.ledger.dropped();
+        failures::add(&mut self.failures, why, 1);
+    }
+
+    /// How long the kernel may let the worker sleep.
+    #[inline]
+    fn timeout(&self, now: u64) -> Timespec {
+        let longest = self.ledger.next_mark().min(now + LONGEST_SLEEP_NS);
+        let until = match (&self.pace, self.pacing) {
+            _ if !self.ledger.sending() => longest,
+            (_, Pacing::Spin) if self.lines.alive > 0 => now,
+            (Pace::Open(schedule), _) => longest.min(schedule.next_at()),
+            (Pace::Closed(_), _) => longest,
+        };
+        let ns = until.saturating_sub(now);
+        Timespec { tv_sec: (ns / 1_000_000_000) as i64, tv_nsec: (ns % 1_000_000_000) as i64 }
+    }
+
+    /// This worker has no connection left. Returns whether no other has one either; else what is due is lost as it
+    /// becomes due, since the others may yet be interrupted.
+    #[cold]
+    fn without_connections(&mut self, now: u64) -> bool {
+        if self.all_lost_at.is_none() {
+            self.all_lost_at = Some(now);
+            self.connected.fetch_sub(1, Ordering::AcqRel);
+            if let Pace::Closed(_) = self.pace {
+                self.ledger.lose_quota();
+            }
+        }
+        self.connected.load(Ordering::Acquire) == 0
+    }
+
+    /// Ends the phase before its time, since nothing can come any more.
+    fn finish_ahead(mut self, now: u64) -> Outcome {
+        if let Pace::Open(schedule) = &self.pace {
+            self.ledger.lose_the_rest(schedule);
+        }
+        let Self { ledger, all_lost_at, failures, .. } = self;
+        Outcome::new(ledger.close_ahead(now), all_lost_at, failures)
+    }
+
+    fn finish(mut self, now: u64) -> Outcome {
+        // A server that closes what has nothing left to do loses nothing.
+        if self.lines.alive == 0 && self.ledger.has_lost() {
+            self.all_lost_at.get_or_insert(now);
+        }
+        for slot in &mut self.lines.all {
+            let Some(line) = slot.as_mut().filter(|line| !line.flight.is_idle()) else { continue };
+            goodbye(line, CloseCode::NORMAL);
+            line.flight.abandon(self.corpus, &mut self.ledger);
+            *slot = None;
+            self.lines.alive -= 1;
+        }
+        Outcome::new(self.ledger.close(now), self.all_lost_at, self.failures)
+    }
+}
+
+/// Readable connections taken from the kernel at a time: enough to save system calls, few enough that the last one's
+/// reply has not aged in the generator's own queue before its time is read.
+const EVENTS: usize = 64;
+
+/// Due messages sent before replies have their turn again: as many as there are ready connections in one.
+const SENDS: usize = EVENTS;
+
+/// Messages that one connection may have due or in flight: 65,536 of them (24 bytes each) are over a second of what one
+/// connection can carry, and a bound on what a dead server costs the generator.
+const MAX_BACKLOG: usize = 1 << 16;
+
+/// The longest sleep in ns: an interruption is noticed within it.
+const LONGEST_SLEEP_NS: u64 = 50_000_000;

@@ -1,0 +1,364 @@
+//! One worker's books: which phase the run is in, which messages count, and what became of them. A message belongs to
+//! the measured phase when its intended send time does; its reply counts whenever it comes.
+
+mod witness;
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use crate::host::resources::thread_cpu;
+use crate::measure::clock::nanoseconds;
+use crate::measure::mismatch::Mismatches;
+use crate::measure::recorder::{Checks, Counts, INTERVAL_NS, Interval, Messages, Traffic};
+use crate::plan::messages::Volume;
+use crate::plan::schedule::Schedule;
+
+/// When a worker warms up, measures, stops sending and gives up, in ns of the run's clock.
+#[derive(Debug, Clone, Copy)]
+pub struct Phases {
+    /// The beginning of the measured phase.
+    pub begin: u64,
+    /// Its end.
+    pub end: End,
+    /// How long after the end replies are waited for.
+    pub drain: u64,
+}
+
+/// What ends the measured phase.
+#[derive(Debug, Clone, Copy)]
+pub enum End {
+    /// The clock.
+    At(u64),
+    /// This worker's share of the messages, all sent; the last reply ends the phase.
+    Messages(u64),
+}
+
+/// Where full intervals go, and where emptied ones come back from.
+#[derive(Debug)]
+pub struct Exchange {
+    /// To the collector.
+    pub full: mpsc::Sender<Box<Interval>>,
+    /// From the collector.
+    pub spare: mpsc::Receiver<Box<Interval>>,
+}
+
+/// One worker's books.
+#[derive(Debug)]
+pub struct Ledger {
+    begin: u64,
+    /// The end of the measured phase, once it is known; `u64::MAX` before.
+    end: u64,
+    drain: u64,
+    /// When replies are no longer waited for, once it is known.
+    give_up: u64,
+    /// The next time at which there is something to do.
+    mark: u64,
+    /// Measured messages that may still be started.
+    quota: u64,
+    now: u64,
+    interval: Box<Interval>,
+    /// When the current interval began and when it ends.
+    interval_begin: u64,
+    interval_end: u64,
+    exchange: Exchange,
+    messages: Messages,
+    refused: u64,
+    dropped: u64,
+    /// The counts when the last interval was handed over.
+    handed_over: Counts,
+    replies_in_window: u64,
+    bytes_in_window: u64,
+    traffic: Traffic,
+    checks: Checks,
+    mismatches: Mismatches,
+    last_reply: u64,
+    /// When everything was found to be sent and answered.
+    answered_at: Option<u64>,
+    /// When the last message that was lost was due.
+    last_lost: u64,
+    /// Within the measured phase.
+    last_in_window: u64,
+    cpu_at_begin: Option<Duration>,
+    cpu_at_end: Option<Duration>,
+}
+
+/// The closed books.
+#[derive(Debug)]
+pub struct Closed {
+    /// What became of the measured messages.
+    pub messages: Messages,
+    /// Messages that the backlog's bound refused.
+    pub refused: u64,
+    /// Connections lost.
+    pub dropped: u64,
+    /// Replies that came within the measured phase.
+    pub replies_in_window: u64,
+    /// Bytes received within it, frame headers included.
+    pub reply_bytes_in_window: u64,
+    /// Messages and replies that were sent and that came within it.
+    pub traffic: Traffic,
+    /// How replies were checked, as far as they were not compared as they came.
+    pub checks: Checks,
+    /// What was wrong with messages that were not the replies they should be.
+    pub mismatches: Mismatches,
+    /// The end of the measured phase.
+    pub ended: u64,
+    /// When the last reply of the measured phase came, or its beginning.
+    pub last_in_window: u64,
+    /// The worker's CPU time in the measured phase over its length.
+    pub busy: f64,
+}
+
+impl Ledger {
+    /// Opens the books at 0 of the run's clock.
+    pub fn new(phases: Phases, exchange: Exchange) -> Self {
+        let (end, quota) = match phases.end {
+            End::At(end) => (end, u64::MAX),
+            End::Messages(quota) => (u64::MAX, quota),
+        };
+        Self {
+            begin: phases.begin,
+            end,
+            drain: phases.drain,
+            give_up: end.saturating_add(phases.drain),
+            mark: phases.begin,
+            quota,
+            now: 0,
+            interval: exchange.spare.try_recv().map_or_else(
+                |_| Box::new(Interval::new(0)),
+                |mut spare| {
+                    spare.reset(0);
+                    spare
+                },
+            ),
+            interval_begin: phases.begin,
+            interval_end: phases.begin + INTERVAL_NS,
+            exchange,
+            messages: Messages::default(),
+            refused: 0,
+            dropped: 0,
+            handed_over: Counts::default(),
+            replies_in_window: 0,
+            bytes_in_window: 0,
+            traffic: Traffic::default(),
+            checks: Checks::default(),
+            mismatches: Mismatches::default(),
+            last_reply: phases.begin,
+            answered_at: None,
+            last_lost: phases.begin,
+            last_in_window: phases.begin,
+            cpu_at_begin: None,
+            cpu_at_end: None,
+        }
+    }
+
+    /// It is `now`: hands over a full interval and moves from phase to phase. Returns whether to go on.
+    #[inline]
+    pub fn turn(&mut self, now: u64, interrupted: bool) -> bool {
+        self.now = now;
+        if now < self.mark && !interrupted {
+            return true;
+        }
+        self.pass_marks(interrupted);
+        now < self.give_up
+    }
+
+    /// `bytes` of replies have come at `now`.
+    #[inline]
+    pub fn received(&mut self, bytes: usize, now: u64) {
+        self.now = now;
+        if now >= self.begin && now < self.end {
+            self.bytes_in_window += bytes as u64;
+        }
+    }
+
+    /// These messages have been sent whole at `now`.
+    #[inline]
+    pub fn sent(&mut self, volume: Volume, now: u64) {
+        if now >= self.begin && now < self.end {
+            self.traffic.sent += volume;
+        }
+    }
+
+    /// Whether messages are still to be sent.
+    #[inline]
+    pub fn sending(&self) -> bool {
+        self.now < self.end && self.quota > 0
+    }
+
+    /// Whether true replies are still waited for where wrong ones came; to be asked once all is sent and answered.
+    pub fn waits_for_true_replies(&mut self) -> bool {
+        let since = *self.answered_at.get_or_insert(self.now);
+        self.now.saturating_sub(since) < LONGEST_DOUBT_NS
+    }
+
+    /// Whether a run that ends with its last message has had no reply for as long as replies are waited for.
+    #[inline]
+    pub fn silent(&self) -> bool {
+        self.end == u64::MAX && self.now.saturating_sub(self.last_reply) >= self.drain
+    }
+
+    /// Whether a message that is due at `due` is to be sent; if so, it is entered as one.
+    #[inline]
+    pub fn takes(&mut self, due: u64) -> bool {
+        if due >= self.end || self.quota == 0 {
+            return false;
+        }
+        if due >= self.begin {
+            self.quota -= 1;
+            self.messages.sent += 1;
+            if self.quota == 0 {
+                self.give_up = self.now.saturating_add(self.drain);
+                self.mark = self.mark.min(self.give_up);
+            }
+        }
+        true
+    }
+
+    /// Whether a message got no reply and will get none.
+    pub fn has_lost(&self) -> bool {
+        self.messages.lost > 0
+    }
+
+    /// A connection is lost.
+    pub fn dropped(&mut self) {
+        self.dropped += 1;
+    }
+
+    /// No connection is left to send a count of messages: those of it that have not been sent are lost.
+    pub fn lose_quota(&mut self) {
+        if self.end == u64::MAX {
+            self.messages.lost += self.quota;
+            self.quota = 0;
+        }
+    }
+
+    /// No connection is left to send what is still due by this schedule: it is lost.
+    pub fn lose_the_rest(&mut self, schedule: &Schedule) {
+        let warming_up = schedule.due_before(self.begin);
+        let until_the_end = || schedule.due_before(self.end).saturating_sub(warming_up);
+        let rest = if self.end == u64::MAX { self.quota } else { until_the_end() };
+        if rest > 0 {
+            self.messages.lost += rest;
+            self.last_lost = self.last_lost.max(schedule.due_at(warming_up + rest - 1));
+        }
+        self.quota = 0;
+    }
+
+    /// A message that is due at `due` and was entered is not sent after all.
+    pub fn refused(&mut self, due: u64) {
+        self.messages.sent -= u64::from(due >= self.begin);
+        self.refused += 1;
+    }
+
+    /// The next time at which [`Ledger::turn`] has something to do.
+    #[inline]
+    pub fn next_mark(&self) -> u64 {
+        self.mark
+    }
+
+    /// Closes the books before the end of the measured phase, when nothing can come any more: it ends when it was to end
+    /// all the same. The intervals until then are not handed over one by one.
+    pub fn close_ahead(mut self, now: u64) -> Closed {
+        self.interval_end = u64::MAX;
+        let end = if self.end == u64::MAX { now } else { self.end.max(now) };
+        self.close(end)
+    }
+
+    /// Closes the books at `now`.
+    pub fn close(mut self, now: u64) -> Closed {
+        // A count of messages is through with the last reply, or when the last one was due that got none.
+        let last = self.last_reply.max(self.last_lost).max(self.begin);
+        let ended = if self.end == u64::MAX { last } else { self.end.min(now) };
+        (self.now, self.end) = (now.max(ended), ended);
+        self.pass_marks(false);
+        self.interval.counts = self.counts().since(self.handed_over);
+        // The collector is gone only when the run is being given up.
+        let _ = self.exchange.full.send(self.interval);
+        let cpu = match (self.cpu_at_begin, self.cpu_at_end) {
+            (Some(begin), Some(end)) => end.saturating_sub(begin),
+            _ => Duration::ZERO,
+        };
+        let window = ended.saturating_sub(self.begin);
+        let busy = if window == 0 { 0.0 } else { nanoseconds(cpu) as f64 / window as f64 };
+        Closed {
+            messages: self.messages,
+            refused: self.refused,
+            dropped: self.dropped,
+            replies_in_window: self.replies_in_window,
+            reply_bytes_in_window: self.bytes_in_window,
+            traffic: self.traffic,
+            checks: self.checks,
+            mismatches: self.mismatches,
+            ended,
+            last_in_window: self.last_in_window,
+            busy,
+        }
+    }
+
+    #[cold]
+    fn pass_marks(&mut self, interrupted: bool) {
+        if interrupted {
+            self.end = self.end.min(self.now);
+            self.give_up = self.give_up.min(self.now.saturating_add(self.drain.min(INTERRUPTED_DRAIN_NS)));
+        }
+        if self.now >= self.begin && self.cpu_at_begin.is_none() {
+            self.cpu_at_begin = Some(thread_cpu());
+        }
+        while self.now >= self.interval_end && self.interval_end < self.end {
+            let index = self.interval.index + 1;
+            let next = self.exchange.spare.try_recv().map(|mut spare| {
+                spare.reset(index);
+                spare
+            });
+            let next = next.unwrap_or_else(|_| Box::new(Interval::new(index)));
+            let counts = self.counts();
+            self.interval.counts = counts.since(self.handed_over);
+            self.handed_over = counts;
+            let _ = self.exchange.full.send(std::mem::replace(&mut self.interval, next));
+            self.interval_begin = self.interval_end;
+            self.interval_end += INTERVAL_NS;
+        }
+        if self.now >= self.end && self.cpu_at_end.is_none() {
+            self.cpu_at_end = Some(thread_cpu());
+        }
+        self.mark = match self.now {
+            now if now < self.begin => self.begin,
+            now if now < self.end => self.interval_end.min(self.end).min(self.give_up),
+            _ => self.give_up,
+        };
+    }
+
+    fn counts(&self) -> Counts {
+        Counts {
+            verified: self.messages.verified,
+            wrong: self.messages.wrong(),
+            refused: self.refused,
+            dropped: self.dropped,
+            bytes: self.bytes_in_window,
+        }
+    }
+
+    /// A message was answered, rightly or not. Returns whether that was within the measured phase.
+    #[inline]
+    fn answered(&mut self, count: u64) -> bool {
+        let in_window = self.now >= self.begin && self.now < self.end;
+        if in_window {
+            self.replies_in_window += count;
+            self.last_in_window = self.now;
+        }
+        self.last_reply = self.now;
+        in_window
+    }
+}
+
+/// How long replies are waited for after an interruption, in ns: whoever interrupts does not want to wait.
+const INTERRUPTED_DRAIN_NS: u64 = 1_000_000_000;
+
+/// How long true replies are waited for, in ns, once every message has got something: many round trips of a server that
+/// answers at all, and a short time for a run whose every reply is wrong.
+const LONGEST_DOUBT_NS: u64 = 1_000_000_000;
+
+#[cfg(test)]
+#[path = "ledger/tests.rs"]
+mod tests;

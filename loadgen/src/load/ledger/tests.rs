@@ -1,0 +1,137 @@
+//! The books of made-up runs.
+
+use super::*;
+use crate::load::flight::{Stamp, UNSENT, Witness as _};
+use crate::plan::{Arrival, Rate};
+
+const MS: u64 = 1_000_000;
+
+fn ledger(end: End) -> (Ledger, mpsc::Receiver<Box<Interval>>) {
+    let (full, intervals) = mpsc::channel();
+    let (_, spare) = mpsc::channel();
+    let phases = Phases { begin: 100 * MS, end, drain: 50 * MS };
+    (Ledger::new(phases, Exchange { full, spare }), intervals)
+}
+
+fn stamp(intended: u64, sent: u64) -> Stamp {
+    Stamp { sent, ..Stamp::due(intended) }
+}
+
+#[test]
+fn a_message_counts_by_its_intended_time_and_throughput_by_the_reply() {
+    let (mut ledger, intervals) = ledger(End::At(2_100 * MS));
+    assert!(ledger.takes(99 * MS) && ledger.takes(100 * MS));
+    assert!(ledger.turn(101 * MS, false));
+    ledger.verified(stamp(99 * MS, 99 * MS), 1);
+    ledger.verified(stamp(100 * MS, 100 * MS), 1);
+    assert!(ledger.takes(2_099 * MS) && !ledger.takes(2_100 * MS));
+    assert!(ledger.turn(2_110 * MS, false) && !ledger.sending());
+    ledger.verified(stamp(2_099 * MS, 2_100 * MS), 1);
+    assert!(!ledger.turn(2_150 * MS, false), "the drain has a limit");
+    let closed = ledger.close(2_150 * MS);
+    assert_eq!((closed.replies_in_window, closed.ended), (2, 2_100 * MS));
+    assert_eq!(closed.messages, Messages { sent: 2, received: 2, verified: 2, ..Messages::default() });
+    let intervals: Vec<_> = intervals.iter().map(|interval| (interval.index, interval.latency.len())).collect();
+    assert_eq!(intervals, [(0, 1), (1, 1)], "what comes in the drain belongs to the last interval");
+}
+
+#[test]
+fn lost_messages_are_told_from_unsent_ones() {
+    let (mut ledger, _intervals) = ledger(End::At(1_100 * MS));
+    (0..3).for_each(|i| assert!(ledger.takes(200 * MS + i)));
+    ledger.lost(stamp(200 * MS, UNSENT));
+    ledger.lost(stamp(200 * MS, 201 * MS));
+    ledger.lost(stamp(50 * MS, 51 * MS));
+    ledger.lost(stamp(50 * MS, UNSENT));
+    ledger.refused(200 * MS);
+    let messages = ledger.close(1_100 * MS).messages;
+    assert_eq!(messages, Messages { sent: 1, lost: 3, ..Messages::default() }, "one of them in the warm-up");
+}
+
+#[test]
+fn a_quota_of_messages_ends_with_the_last_reply() {
+    let (mut ledger, _intervals) = ledger(End::Messages(2));
+    assert!(ledger.takes(0), "warm-up messages are not counted");
+    assert!(ledger.turn(100 * MS, false));
+    assert!(ledger.takes(100 * MS) && ledger.takes(100 * MS) && !ledger.takes(100 * MS));
+    assert!(!ledger.sending());
+    ledger.received(2, 130 * MS);
+    ledger.verified(stamp(100 * MS, 100 * MS), 2);
+    assert!(ledger.turn(149 * MS, false) && !ledger.turn(150 * MS, false), "the drain begins with the last message");
+    let closed = ledger.close(150 * MS);
+    assert_eq!((closed.ended, closed.replies_in_window), (130 * MS, 2));
+}
+
+#[test]
+fn an_interruption_ends_the_measured_phase_at_once() {
+    let (mut ledger, _intervals) = ledger(End::At(u64::MAX - 1));
+    assert!(ledger.turn(300 * MS, true));
+    assert!(!ledger.sending());
+    assert!(!ledger.turn(350 * MS, true));
+    assert_eq!(ledger.close(350 * MS).ended, 300 * MS);
+}
+
+#[test]
+fn a_wrong_reply_counts_as_one_until_the_true_one_comes() {
+    let (mut ledger, _intervals) = ledger(End::At(1_100 * MS));
+    (0..2).for_each(|i| assert!(ledger.takes(200 * MS + i)));
+    assert!(ledger.turn(210 * MS, false));
+    let in_window = ledger.corrupted(stamp(200 * MS, 200 * MS)) && ledger.corrupted(stamp(200 * MS + 1, 201 * MS));
+    assert!(in_window);
+    assert_eq!((ledger.messages.corrupted, ledger.messages.received, ledger.replies_in_window), (2, 2, 2));
+    ledger.withdrawn(stamp(200 * MS, 200 * MS), in_window);
+    ledger.verified(stamp(200 * MS, 200 * MS), 1);
+    let closed = ledger.close(1_100 * MS);
+    let expected = Messages { sent: 2, received: 2, verified: 1, corrupted: 1, unexpected: 1, ..Messages::default() };
+    assert_eq!((closed.messages, closed.replies_in_window), (expected, 2));
+}
+
+#[test]
+fn what_no_connection_is_left_for_is_lost_in_the_whole_of_the_phase() {
+    let schedule = || Schedule::new(Rate::try_from(1_000.0).unwrap(), Arrival::Uniform, 1, 0.0, 0);
+    let (mut timed, intervals) = ledger(End::At(3_100 * MS));
+    let mut handed_out = schedule();
+    while handed_out.pop(1_099 * MS).is_some() {}
+    assert!(timed.turn(1_099 * MS, false));
+    timed.dropped();
+    timed.lose_the_rest(&handed_out);
+    let closed = timed.close_ahead(1_100 * MS);
+    assert_eq!((closed.ended, closed.messages.lost, closed.dropped), (3_100 * MS, 2_000, 1));
+    let counts: Vec<_> = intervals.iter().map(|interval| (interval.index, interval.counts.wrong)).collect();
+    assert_eq!(counts, [(0, 2_000)], "the intervals of the dead time are not handed over one by one");
+
+    let (mut warming_up, _intervals) = ledger(End::At(3_100 * MS));
+    warming_up.lose_the_rest(&schedule());
+    let closed = warming_up.close_ahead(50 * MS);
+    assert_eq!((closed.ended, closed.messages.lost), (3_100 * MS, 3_000), "none of the warm-up");
+
+    let (mut counted, _intervals) = ledger(End::Messages(10));
+    counted.lose_the_rest(&schedule());
+    let closed = counted.close_ahead(50 * MS);
+    assert_eq!((closed.ended, closed.messages.lost), (109 * MS, 10), "it ends when the last one was due");
+
+    let (mut closed_loop, _intervals) = ledger(End::Messages(10));
+    assert!(closed_loop.takes(100 * MS));
+    closed_loop.lose_quota();
+    assert!(!closed_loop.sending());
+    assert_eq!(closed_loop.close(150 * MS).messages.lost, 9, "and the one that was sent, once that is told");
+}
+
+#[test]
+fn each_interval_has_its_own_counts() {
+    let (mut ledger, intervals) = ledger(End::At(3_100 * MS));
+    assert!(ledger.turn(500 * MS, false));
+    ledger.verified(stamp(400 * MS, 400 * MS), 3);
+    ledger.corrupted(stamp(400 * MS, 400 * MS));
+    ledger.received(100, 600 * MS);
+    assert!(ledger.turn(1_500 * MS, false));
+    ledger.verified(stamp(1_400 * MS, 1_400 * MS), 1);
+    assert!(ledger.takes(1_400 * MS));
+    ledger.refused(1_400 * MS);
+    ledger.dropped();
+    ledger.close(3_100 * MS);
+    let counts: Vec<_> = intervals.iter().map(|interval| interval.counts).collect();
+    let first = Counts { verified: 3, wrong: 1, bytes: 100, ..Counts::default() };
+    let second = Counts { verified: 1, refused: 1, dropped: 1, ..Counts::default() };
+    assert_eq!(counts, [first, second, Counts::default()]);
+}

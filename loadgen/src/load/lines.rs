@@ -1,0 +1,96 @@
+//! A worker's open connections, in one epoll set, which outlive the phases that a `lane` runs on them: a session's
+//! trials go over the same connections, since opening them anew would be the greater part of a short one.
+
+use std::io::{self, Write as _};
+use std::net::TcpStream;
+use std::os::fd::OwnedFd;
+
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+
+use wire::CloseCode;
+use wire::deflate::Effort;
+
+use crate::load::connect::Connection;
+use crate::load::flight::{Desk, Flight, Terms};
+use crate::plan::messages::Corpus;
+use crate::plan::{Plan, Verify};
+
+/// A connection.
+#[derive(Debug)]
+pub struct Line {
+    pub stream: TcpStream,
+    pub flight: Flight,
+    /// Whether the socket is full, so that epoll is to say when it no longer is.
+    pub blocked: bool,
+}
+
+/// The connections of one worker.
+#[derive(Debug)]
+pub struct Lines {
+    pub epoll: OwnedFd,
+    /// `None` once a connection is lost.
+    pub all: Vec<Option<Line>>,
+    pub alive: usize,
+    /// What has come right behind the handshakes, by connection; the first phase takes it.
+    pub early: Vec<(usize, Vec<u8>)>,
+    /// The receive buffer, shared by all connections.
+    pub buffer: Box<[u8]>,
+    /// What they share to compress and to check.
+    pub desk: Desk,
+}
+
+impl Lines {
+    /// Takes connections over for the load of `plan`; every one has room for `capacity` messages before it has to allocate.
+    ///
+    /// # Errors
+    /// When the kernel refuses an epoll set or an entry in it.
+    pub fn new(connections: Vec<Connection>, plan: &Plan, corpus: &Corpus, capacity: usize) -> io::Result<Self> {
+        let offered = plan.connect.permessage_deflate;
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let mut early = Vec::new();
+        let mut all = Vec::with_capacity(connections.len());
+        for (index, Connection { stream, read_ahead, deflate, .. }) in connections.into_iter().enumerate() {
+            stream.set_nonblocking(true)?;
+            epoll::add(&epoll, &stream, EventData::new_u64(index as u64), EventFlags::IN)?;
+            // Each connection starts elsewhere in the cycle, so that a reply sent to the wrong connection shows.
+            let first = index * STRIDE % corpus.len();
+            let content = match plan.verify {
+                Verify::Full => true,
+                Verify::Sample => index % SAMPLED == 0,
+                Verify::Length => false,
+            };
+            let terms = Terms { deflate: offered.zip(deflate), content, skip: plan.skip_messages };
+            let flight = Flight::new(corpus, first, capacity, &terms);
+            all.push(Some(Line { stream, flight, blocked: false }));
+            if !read_ahead.is_empty() {
+                early.push((index, read_ahead));
+            }
+        }
+        let desk = Desk::new(corpus, offered.map_or_else(Effort::default, |deflate| deflate.effort));
+        Ok(Self { epoll, alive: all.len(), all, early, buffer: vec![0; RECEIVE_BYTES].into_boxed_slice(), desk })
+    }
+
+    /// Says goodbye on every connection and closes it.
+    pub fn close(self) {
+        self.all.iter().flatten().for_each(|line| goodbye(line, CloseCode::NORMAL));
+    }
+}
+
+/// Sends a Close frame where no other frame is under way. A courtesy that nothing depends on: the socket is closed next.
+pub fn goodbye(line: &Line, code: CloseCode) {
+    if !line.flight.mid_frame() {
+        let [high, low] = code.get().to_be_bytes();
+        // Masked with a key of zeros, since it has nothing to hide from anybody.
+        let _ = (&line.stream).write(&[0x88, 0x82, 0, 0, 0, 0, high, low]);
+    }
+}
+
+/// The receive buffer in bytes: one read takes all that a socket holds.
+const RECEIVE_BYTES: usize = 512 << 10;
+
+/// With `--verify sample`, the content of the replies of every 16th connection is checked: where the server takes context
+/// over, single replies could not be inflated without the ones before them.
+const SAMPLED: usize = 16;
+
+/// How far apart in the corpus neighbouring connections start; odd, so that all starts occur.
+const STRIDE: usize = 31;

@@ -1,0 +1,161 @@
+//! A worker's connections, opened before its lane starts: at the plan's rate, a bounded number at a time.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use tokio::task::{JoinSet, LocalSet};
+
+use crate::host::addresses::Addresses;
+use crate::load::connect::{self, ConnectError, Connection};
+use crate::load::live::Live;
+use crate::measure::clock::nanoseconds;
+use crate::measure::failures::{self, Failures};
+use crate::measure::recorder::histogram;
+use crate::plan::Connect;
+use crate::plan::url::Url;
+
+/// What a worker is to open.
+#[derive(Debug)]
+pub struct Share<'a> {
+    /// Where to.
+    pub url: &'a Url,
+    /// The addresses of its host.
+    pub addresses: &'a Addresses,
+    /// How.
+    pub how: &'a Connect,
+    /// How many.
+    pub connections: u32,
+    /// The number of the first, over all workers; source addresses are taken in turn by it.
+    pub first: u32,
+    /// Connections per second for this worker, if they are paced.
+    pub rate: Option<f64>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Opened {
+    /// The connections.
+    pub connections: Vec<Connection>,
+    /// How long each took, ns.
+    pub connect: Histogram<u64>,
+    /// Why others were not opened, and how often.
+    pub failures: Failures,
+}
+
+/// Opens a worker's share. Gives up early when it is interrupted, or when [`HOPELESS`] attempts have failed and none has
+/// succeeded.
+///
+/// # Errors
+/// When the kernel refuses a runtime (an epoll set).
+pub fn open_all(share: &Share<'_>, interrupted: &AtomicBool, live: &Live) -> io::Result<Opened> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let opened = LocalSet::new().block_on(&runtime, open_share(share, interrupted, live));
+    Ok(opened)
+}
+
+async fn open_share(share: &Share<'_>, interrupted: &AtomicBool, live: &Live) -> Opened {
+    let url = Rc::new(share.url.clone());
+    let how = Rc::new(share.how.clone());
+    let began = Instant::now();
+    let mut opened = Opened { connections: Vec::new(), connect: histogram(), failures: Failures::new() };
+    let mut failed = 0;
+    let mut attempts = JoinSet::new();
+    let mut next = 0;
+    loop {
+        let hopeless = opened.connections.is_empty() && failed >= HOPELESS;
+        let more = next < share.connections && !hopeless && !interrupted.load(Ordering::Relaxed);
+        if !more && (attempts.is_empty() || interrupted.load(Ordering::Relaxed)) {
+            return opened;
+        }
+        let due = share.rate.map(|rate| began + Duration::from_secs_f64((f64::from(next) / rate).min(NEVER_S)));
+        let ready = due.is_none_or(|due| Instant::now() >= due);
+        // Of several addresses the first attempt finds one that answers, so that the others need not.
+        let finding = opened.connections.is_empty() && failed == 0 && share.addresses.undecided();
+        if more && ready && attempts.len() < if finding { 1 } else { AT_ONCE } {
+            let number = (share.first + next) as usize;
+            attempts.spawn_local(attempt(url.clone(), share.addresses.clone(), number, how.clone()));
+            next += 1;
+            continue;
+        }
+        let wake = due.filter(|_| more && !ready).unwrap_or_else(|| Instant::now() + INTERRUPTION_POLL);
+        tokio::select! {
+            Some(attempt) = attempts.join_next() => match attempt.expect("an attempt does not panic and is not aborted") {
+                Ok((connection, took)) => {
+                    opened.connect.saturating_record(nanoseconds(took));
+                    opened.connections.push(connection);
+                    live.connected.fetch_add(1, Ordering::Relaxed);
+                }
+                Err(error) => {
+                    failed += 1;
+                    failures::add(&mut opened.failures, &error.to_string(), 1);
+                    live.failed.fetch_add(1, Ordering::Relaxed);
+                }
+            },
+            () = tokio::time::sleep_until(wake.min(Instant::now() + INTERRUPTION_POLL).into()) => {}
+        }
+    }
+}
+
+/// Opens one connection.
+async fn attempt(
+    url: Rc<Url>,
+    addresses: Addresses,
+    number: usize,
+    how: Rc<Connect>,
+) -> Result<(Connection, Duration), ConnectError> {
+    let began = Instant::now();
+    let connection = connect::open(&url, &addresses, number, &how).await?;
+    Ok((connection, began.elapsed()))
+}
+
+/// Handshakes that a worker has under way at once: enough to keep a server busy, well under the 1,024 that a listener's
+/// default backlog holds, since a connection that overflows it waits a second for its SYN to be sent again.
+const AT_ONCE: usize = 128;
+
+/// Failures, none having succeeded, after which a worker does not try the rest.
+const HOPELESS: usize = 64;
+
+/// Seconds that no run lasts.
+const NEVER_S: f64 = 1e9;
+
+/// How often an interruption is looked for.
+const INTERRUPTION_POLL: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::host::addresses::race::tests::{addresses, deaf};
+    use crate::load::connect::tests::{RIGHT, answer_all};
+    use crate::plan::tests::plan;
+
+    #[test]
+    fn only_the_first_connection_waits_for_an_address_that_keeps_quiet() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let _deaf = deaf("127.0.0.2", address.port());
+        answer_all(listener, RIGHT);
+        let mut how = plan().connect;
+        how.timeout = Duration::from_secs(60);
+        let share = Share {
+            url: &Url::at(address),
+            addresses: &addresses(&["127.0.0.2", "127.0.0.1"], address.port()),
+            how: &how,
+            connections: 20,
+            first: 0,
+            rate: None,
+        };
+        let opened = open_all(&share, &AtomicBool::new(false), &Live::default()).unwrap();
+        assert_eq!((opened.connections.len(), opened.failures), (20, Failures::new()));
+        assert!(opened.connections.iter().all(|connection| connection.address == address));
+        // Had they all begun at once, each would have waited for the quiet one as long as an address may take.
+        let first = Duration::from_nanos(opened.connect.max());
+        assert!(first >= Duration::from_millis(250), "{first:?}");
+        let quickest = Duration::from_nanos(opened.connect.min());
+        assert!(quickest < Duration::from_millis(250), "{quickest:?}");
+    }
+}

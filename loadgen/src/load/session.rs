@@ -1,0 +1,365 @@
+//! A session: connections to one server, opened by their workers and kept open over one phase of load or many. This
+//! thread starts each phase for all workers at once, collects what they record and merges it into [`Measured`].
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::{self, Scope, ScopedJoinHandle};
+use std::time::{Duration, Instant, SystemTime};
+
+use hdrhistogram::Histogram;
+
+use crate::host::resources::Sampler;
+use crate::host::resources::Usage;
+use crate::host::withheld::{Meter, Withheld};
+use crate::load::lane::Outcome;
+use crate::load::ledger::{End, Exchange, Phases};
+use crate::load::live::{Live, Phase};
+use crate::load::run::{RunError, SHOW_EVERY};
+use crate::load::worker::{self, Common, Start};
+use crate::measure::clock::{Clock, nanoseconds};
+use crate::measure::collector::add;
+use crate::measure::failures::{self, Failures};
+use crate::measure::measured::{Agreements, AllLost, Connections, Measured, agree};
+use crate::measure::percentile;
+use crate::measure::recorder::{Interval, histogram};
+use crate::measure::so_far::Passed;
+use crate::plan::{Plan, Stop};
+
+/// Open connections, and the workers that hold them.
+#[derive(Debug)]
+pub struct Session<'a, 'scope> {
+    plan: &'a Plan,
+    interrupted: &'a AtomicBool,
+    live: &'a Live,
+    opened: Opened,
+    starts: Vec<mpsc::Sender<Start>>,
+    threads: Vec<ScopedJoinHandle<'scope, std::io::Result<()>>>,
+    /// Intervals of earlier phases, for the next ones to write into.
+    #[expect(clippy::vec_box, reason = "workers pass them on in their boxes")]
+    intervals: Vec<Box<Interval>>,
+}
+
+/// One phase of a session.
+#[derive(Debug, Clone, Copy)]
+pub struct Span<'a> {
+    /// How long the load runs before it is measured.
+    pub warmup: Duration,
+    /// When the measured phase ends.
+    pub stop: Stop,
+    /// Seed of an open loop's schedule.
+    pub seed: u64,
+    /// How long the workers have to reach their lanes.
+    pub delay: Duration,
+    /// The server's processes, whose use of the machine is looked at as the measured phase begins and ends.
+    pub server_pids: &'a [i32],
+    /// Of their control groups, and of this process's; `None` where whoever runs the phases looks at them.
+    pub meter: Option<&'a Meter>,
+}
+
+/// The beginning of a measured phase.
+#[derive(Clone, Copy)]
+struct Began<'a> {
+    at: Instant,
+    /// Replies that had come by then.
+    replies: u64,
+    loadgen: &'a Sampler,
+    server: Option<&'a Sampler>,
+}
+
+/// What came of opening the connections.
+#[derive(Debug)]
+struct Opened {
+    /// By worker.
+    established: Vec<u64>,
+    agreements: Agreements,
+    connect: Histogram<u64>,
+    failures: Failures,
+    is_fathom: bool,
+    addresses: BTreeMap<SocketAddr, u64>,
+}
+
+impl<'a, 'scope> Session<'a, 'scope> {
+    /// Opens the plan's connections, on workers that live as long as `scope` at the most.
+    ///
+    /// # Errors
+    /// When the kernel refuses a thread, no connection could be opened, or the user does not want to wait for it.
+    pub fn open<'env>(
+        scope: &'scope Scope<'scope, 'env>,
+        common: Common<'env>,
+        show: &mut dyn FnMut(Phase),
+    ) -> Result<Self, RunError>
+    where
+        'env: 'a,
+    {
+        let Common { plan, url, interrupted, live, workers, .. } = common;
+        let (opened_by, opened) = mpsc::channel();
+        let (mut starts, mut threads) = (Vec::new(), Vec::new());
+        for index in 0..workers {
+            let (start, starts_at) = mpsc::channel();
+            let opened_by = opened_by.clone();
+            let body = move || worker::run(index, common, opened_by, starts_at);
+            threads.push(thread::Builder::new().name(format!("worker-{index}")).spawn_scoped(scope, body)?);
+            starts.push(start);
+        }
+        drop(opened_by);
+        let opened = gather(&opened, workers, show);
+        let session = Self { plan, interrupted, live, opened, starts, threads, intervals: Vec::new() };
+        if interrupted.load(Ordering::Relaxed) {
+            return Err(RunError::Interrupted);
+        }
+        if session.connections().established == 0 {
+            let why = session.opened.main_failure();
+            session.close()?;
+            return Err(RunError::NoConnection { requested: plan.connections.get(), url: url.clone(), why });
+        }
+        Ok(session)
+    }
+
+    /// What became of the connections when they were opened.
+    pub fn connections(&self) -> Connections {
+        self.opened.connections(self.plan)
+    }
+
+    /// Runs one phase and waits for its end. Every interval that a worker has filled is given to `take`, in which
+    /// histograms and slices are collected: those of what is returned are empty. With it comes how much of the measured
+    /// phase has passed, until that is over.
+    ///
+    /// # Errors
+    /// When the kernel refuses a worker to wait for its connections.
+    pub fn phase(
+        &mut self,
+        span: Span<'_>,
+        take: &mut dyn FnMut(&Interval, Option<Passed<'_>>),
+        show: &mut dyn FnMut(Phase),
+    ) -> Result<Measured, RunError> {
+        let (full, intervals) = mpsc::channel();
+        let (outcomes_to, outcomes) = mpsc::channel();
+        let clock = Clock::starting_at(Instant::now() + span.delay);
+        let began_at = SystemTime::now() + span.delay + span.warmup;
+        let begin = nanoseconds(span.warmup);
+        let mut spares = Vec::new();
+        let taking_part = self.opened.established.iter().filter(|established| **established > 0).count();
+        let connected = Arc::new(AtomicUsize::new(taking_part));
+        let all_established = self.opened.established.iter().sum();
+        for (start, end) in self.starts.iter().zip(ends(span.stop, begin, &self.opened.established)) {
+            let phases = Phases { begin, end, drain: nanoseconds(self.plan.drain_timeout) };
+            let (spare, spare_of) = mpsc::channel();
+            // It lives in `spare_of`.
+            let _ = self.intervals.pop().map(|interval| spare.send(interval));
+            spares.push(spare);
+            let exchange = Exchange { full: full.clone(), spare: spare_of };
+            let (seed, outcomes, connected) = (span.seed, outcomes_to.clone(), connected.clone());
+            // A worker without connections is gone; one that has failed says so when it is joined.
+            let _ = start.send(Start { clock, phases, seed, all_established, exchange, connected, outcomes });
+        }
+        drop((full, outcomes_to));
+        let pool = &mut self.intervals;
+        let watch = Watch { intervals, spares, turn: 0, pool, take, live: self.live, show };
+        let (loadgen, server, withheld) = watch.until_done(span, clock.instant(begin));
+        let outcomes: Vec<Outcome> = outcomes.iter().collect();
+        if outcomes.len() < taking_part {
+            self.join()?;
+        }
+        let mut measured = Measured::new(began_at, window(&outcomes, begin), self.connections(), loadgen);
+        measured.interrupted = self.interrupted.load(Ordering::Relaxed);
+        measured.failures.clone_from(&self.opened.failures);
+        measured.agreements.clone_from(&self.opened.agreements);
+        measured.addresses.clone_from(&self.opened.addresses);
+        measured.server = server;
+        measured.withheld = withheld;
+        let last = outcomes.iter().map(|outcome| outcome.last_in_window).max().unwrap_or(begin);
+        measured.last_reply_after = Duration::from_nanos(last.saturating_sub(begin));
+        measured.all_lost = all_lost(&outcomes);
+        outcomes.into_iter().for_each(|outcome| merge(&mut measured, outcome));
+        Ok(measured)
+    }
+
+    /// How long each connection took to open, ns.
+    pub fn connect(&self) -> &Histogram<u64> {
+        &self.opened.connect
+    }
+
+    /// Whether the server has named itself as Fathom, so that it has a configuration to ask for.
+    pub fn is_fathom(&self) -> bool {
+        self.opened.is_fathom
+    }
+
+    /// Closes the connections.
+    ///
+    /// # Errors
+    /// What stopped a worker.
+    pub fn close(mut self) -> Result<(), RunError> {
+        self.join()
+    }
+
+    fn join(&mut self) -> Result<(), RunError> {
+        self.starts.clear();
+        for thread in self.threads.drain(..) {
+            thread.join().expect("a worker does not panic")?;
+        }
+        Ok(())
+    }
+}
+
+/// Waits until every worker has opened its connections or given up.
+fn gather(opened: &mpsc::Receiver<worker::Report>, workers: usize, show: &mut dyn FnMut(Phase)) -> Opened {
+    let mut all = Opened {
+        established: vec![0; workers],
+        agreements: Agreements::new(),
+        connect: histogram(),
+        failures: Failures::new(),
+        addresses: BTreeMap::new(),
+        is_fathom: false,
+    };
+    loop {
+        match opened.recv_timeout(SHOW_EVERY) {
+            Ok(report) => {
+                all.established[report.worker] = report.established;
+                report.agreements.iter().for_each(|&(agreed, count)| agree(&mut all.agreements, agreed, count));
+                add(&mut all.connect, &report.connect);
+                all.is_fathom |= report.is_fathom;
+                for (address, connections) in report.addresses {
+                    *all.addresses.entry(address).or_default() += connections;
+                }
+                for (why, times) in report.failures {
+                    failures::add(&mut all.failures, &why, times);
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => show(Phase::Connecting),
+            Err(RecvTimeoutError::Disconnected) => return all,
+        }
+    }
+}
+
+impl Opened {
+    fn connections(&self, plan: &Plan) -> Connections {
+        let requested = u64::from(plan.connections.get());
+        let established = self.established.iter().sum();
+        Connections { requested, established, failed: requested - established, dropped: 0 }
+    }
+
+    fn main_failure(&self) -> String {
+        let most = self.failures.iter().max_by_key(|(_, times)| **times);
+        most.map_or_else(|| "no attempt was made".to_owned(), |(why, _)| why.clone())
+    }
+}
+
+/// When each worker's measured phase ends; messages are shared out in proportion to the connections.
+fn ends(stop: Stop, begin: u64, established: &[u64]) -> Vec<End> {
+    let messages = match stop {
+        Stop::After(duration) => return vec![End::At(begin + nanoseconds(duration)); established.len()],
+        Stop::Messages(messages) => u128::from(messages.get()),
+    };
+    let all: u64 = established.iter().sum();
+    let up_to = |connections: u64| (messages * u128::from(connections) / u128::from(all)) as u64;
+    let mut before = 0;
+    let share = |&own: &u64| {
+        before += own;
+        End::Messages(up_to(before) - up_to(before - own))
+    };
+    established.iter().map(share).collect()
+}
+
+/// The measured phase ends with the last worker's.
+fn window(outcomes: &[Outcome], begin: u64) -> Duration {
+    let ended = outcomes.iter().map(|outcome| outcome.ended).max().unwrap_or(begin);
+    Duration::from_nanos(ended.saturating_sub(begin))
+}
+
+/// When and why the last connection was lost, if every worker has lost all of its own.
+fn all_lost(outcomes: &[Outcome]) -> Option<AllLost> {
+    let times: Option<Vec<u64>> = outcomes.iter().map(|outcome| outcome.all_lost_at).collect();
+    let after = Duration::from_nanos(times?.into_iter().max()?);
+    let mut why = Failures::new();
+    for (cause, times) in outcomes.iter().flat_map(|outcome| &outcome.failures) {
+        *why.entry(cause.clone()).or_default() += times;
+    }
+    Some(AllLost { after, why })
+}
+
+fn merge(measured: &mut Measured, outcome: Outcome) {
+    measured.messages += outcome.messages;
+    measured.replies_in_window += outcome.replies_in_window;
+    measured.reply_bytes_in_window += outcome.reply_bytes_in_window;
+    measured.traffic += outcome.traffic;
+    measured.checks += outcome.checks;
+    measured.mismatches.merge(outcome.mismatches);
+    measured.connections.dropped += outcome.dropped;
+    measured.over_backlog += outcome.over_backlog;
+    measured.worker_busy.push(outcome.busy);
+    for (why, times) in outcome.failures {
+        failures::add(&mut measured.failures, &why, times);
+    }
+}
+
+/// Looks on while the lanes run.
+struct Watch<'a> {
+    intervals: mpsc::Receiver<Box<Interval>>,
+    /// Where emptied intervals go back to, by turns.
+    spares: Vec<mpsc::Sender<Box<Interval>>>,
+    turn: usize,
+    /// Where they go once the workers are done.
+    #[expect(clippy::vec_box, reason = "as above")]
+    pool: &'a mut Vec<Box<Interval>>,
+    take: &'a mut dyn FnMut(&Interval, Option<Passed<'_>>),
+    live: &'a Live,
+    show: &'a mut dyn FnMut(Phase),
+}
+
+impl Watch<'_> {
+    /// Collects until the last worker is done; returns what this process and the server's used of the machine from
+    /// `begin` to the end of the measured phase, and what was withheld from them.
+    fn until_done(mut self, span: Span<'_>, begin: Instant) -> (Usage, Option<Usage>, Withheld) {
+        let end = match span.stop {
+            Stop::After(duration) => begin + duration,
+            Stop::Messages(_) => begin + FOREVER,
+        };
+        self.until(begin, Phase::WarmingUp, None);
+        let before = self.live.replies.load(Ordering::Relaxed);
+        let (loadgen, server) = (Sampler::own(), Sampler::of(span.server_pids));
+        let metered = span.meter.map(|meter| (meter, meter.sample()));
+        let began = Began { at: begin, replies: before, loadgen: &loadgen, server: server.as_ref() };
+        self.until(end, Phase::Measuring, Some(began));
+        let withheld = metered.map(|(meter, before)| meter.since(&before)).unwrap_or_default();
+        let own = loadgen.finish().expect("this process lives");
+        let usage = (own, server.and_then(Sampler::finish), withheld);
+        self.until(end + FOREVER, Phase::Draining, None);
+        usage
+    }
+
+    /// Collects until then, or until the last worker is done; what is measured has `began` so.
+    fn until(&mut self, then: Instant, phase: Phase, began: Option<Began<'_>>) {
+        loop {
+            let now = Instant::now();
+            if now >= then {
+                return;
+            }
+            match self.intervals.recv_timeout((then - now).min(SHOW_EVERY)) {
+                Ok(interval) => {
+                    // 0 is not shown.
+                    let p99 = percentile::of(&interval.latency, 99.0).unwrap_or(0);
+                    self.live.p99_ns.store(p99, Ordering::Relaxed);
+                    let passed = began.map(|Began { at, replies, loadgen, server }| Passed {
+                        elapsed: at.elapsed(),
+                        replies: self.live.replies.load(Ordering::Relaxed).saturating_sub(replies),
+                        loadgen,
+                        server,
+                    });
+                    (self.take)(&interval, passed);
+                    self.turn = (self.turn + 1) % self.spares.len();
+                    if let Err(mpsc::SendError(interval)) = self.spares[self.turn].send(interval) {
+                        self.pool.push(interval);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => (self.show)(phase),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+}
+
+/// Longer than any run: 100 years.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);

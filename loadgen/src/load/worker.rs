@@ -1,0 +1,213 @@
+//! The life of one worker thread: it opens its share of the connections, says so, waits for the common start of each
+//! phase, and runs its lane for it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, mpsc};
+
+use hdrhistogram::Histogram;
+use rustix::thread::set_current_timer_slack;
+
+use crate::host::addresses::Addresses;
+use crate::host::cores::Cores;
+use crate::load::lane::{self, Orders, Outcome, Pace};
+use crate::load::ledger::{Exchange, Phases};
+use crate::load::lines::Lines;
+use crate::load::live::Live;
+use crate::load::opening::{self, Opened, Share};
+use crate::measure::clock::Clock;
+use crate::measure::failures::Failures;
+use crate::measure::measured::{Agreements, agree};
+use crate::plan::messages::Corpus;
+use crate::plan::schedule::Schedule;
+use crate::plan::url::Url;
+use crate::plan::{Load, Plan, Rate};
+
+/// What all workers of a run share, read only but for the relaxed counters.
+#[derive(Debug, Clone, Copy)]
+pub struct Common<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Where to connect.
+    pub url: &'a Url,
+    /// The addresses of its host.
+    pub addresses: &'a Addresses,
+    /// The messages.
+    pub corpus: &'a Corpus,
+    /// The cores for the workers, each pinned to one of them; `None` leaves them to the scheduler.
+    pub cores: Option<&'a Cores>,
+    /// Set when the run is to end early.
+    pub interrupted: &'a AtomicBool,
+    /// Counters for the progress display.
+    pub live: &'a Live,
+    /// Workers of the run.
+    pub workers: usize,
+}
+
+/// What a worker says once its connections are open.
+#[derive(Debug)]
+pub struct Report {
+    /// The worker.
+    pub worker: usize,
+    /// Connections that it opened.
+    pub established: u64,
+    /// What was agreed on permessage-deflate, and on how many of them.
+    pub agreements: Agreements,
+    /// The server's addresses, and how many of them each took.
+    pub addresses: BTreeMap<SocketAddr, u64>,
+    /// How long each took, ns.
+    pub connect: Histogram<u64>,
+    /// Why others were not opened, and how often.
+    pub failures: Failures,
+    /// Whether the server has named itself as Fathom on one of them.
+    pub is_fathom: bool,
+}
+
+/// The common start of a phase.
+#[derive(Debug)]
+pub struct Start {
+    /// The phase's clock.
+    pub clock: Clock,
+    /// When this worker warms up, measures and stops.
+    pub phases: Phases,
+    /// Seed of an open loop's schedule.
+    pub seed: u64,
+    /// Connections that all workers together have opened.
+    pub all_established: u64,
+    /// Where full intervals go.
+    pub exchange: Exchange,
+    /// How many workers of the phase still have a connection.
+    pub connected: Arc<AtomicUsize>,
+    /// Where the outcome goes.
+    pub outcomes: mpsc::Sender<Outcome>,
+}
+
+/// Runs worker number `worker` until no more starts come.
+///
+/// # Errors
+/// When the kernel refuses an epoll set.
+pub fn run(
+    worker: usize,
+    common: Common<'_>,
+    opened: mpsc::Sender<Report>,
+    starts: mpsc::Receiver<Start>,
+) -> io::Result<()> {
+    let Common { corpus, interrupted, live, .. } = common;
+    if let Some(cores) = common.cores {
+        cores.for_worker(worker).pin();
+    }
+    // A timeout in ns is worth little while the kernel may round it up by 50 us, its default for a thread. Where it
+    // refuses, the send lag shows it.
+    let _ = set_current_timer_slack(NonZeroU64::new(1));
+    let share = share(worker, common);
+    let Opened { connections, connect, failures } = opening::open_all(&share, interrupted, live)?;
+    let established = connections.len();
+    let mut agreements = Vec::new();
+    connections.iter().for_each(|connection| agree(&mut agreements, connection.deflate, 1));
+    let is_fathom = connections.iter().any(|connection| connection.is_fathom);
+    let mut addresses = BTreeMap::new();
+    connections.iter().for_each(|connection| *addresses.entry(connection.address).or_default() += 1);
+    // Before the others are told: it may compress the corpus, for which the common start is to wait.
+    let mut lines = Lines::new(connections, common.plan, corpus, common.plan.load.capacity())?;
+    // Nobody listens only when the run is being given up; then there is no start either.
+    let _ = opened.send(Report {
+        worker,
+        established: established as u64,
+        agreements,
+        addresses,
+        connect,
+        failures,
+        is_fathom,
+    });
+    drop(opened);
+    if established == 0 {
+        return Ok(());
+    }
+    for Start { clock, phases, seed, all_established, exchange, connected, outcomes } in starts {
+        let pace = pace(worker, common, established, all_established, seed);
+        let pacing = common.plan.pacing;
+        let orders = Orders { corpus, pace, pacing, phases, clock, interrupted, live, exchange, connected };
+        let outcome = lane::run(orders, &mut lines)?;
+        // As above.
+        let _ = outcomes.send(outcome);
+    }
+    lines.close();
+    Ok(())
+}
+
+/// Connections are dealt out evenly; the first workers take what is left over.
+fn share(worker: usize, common: Common<'_>) -> Share<'_> {
+    let Common { plan, url, addresses, workers, .. } = common;
+    let (worker, workers, all) = (worker as u32, workers as u32, plan.connections.get());
+    let connections = all / workers + u32::from(worker < all % workers);
+    let first = worker * (all / workers) + worker.min(all % workers);
+    let rate = plan.connect.rate.map(|rate| rate.get() * f64::from(connections) / f64::from(all));
+    Share { url, addresses, how: &plan.connect, connections, first, rate }
+}
+
+/// An open loop offers its rate whatever became of the connections when they were opened: a worker's share goes by those
+/// that it `established` of `all` that were.
+fn pace(worker: usize, common: Common<'_>, established: usize, all: u64, seed: u64) -> Pace {
+    let plan = common.plan;
+    match plan.load {
+        Load::Closed { in_flight } => Pace::Closed(in_flight.get() as usize),
+        Load::Open { rate, arrival } => {
+            let part = established as f64 / all as f64;
+            let rate = Rate::try_from(rate.get() * part).expect("a part of a rate is one");
+            let phase = worker as f64 / common.workers as f64;
+            let seed = seed.wrapping_add(1 + worker as u64);
+            Pace::Open(Schedule::new(rate, arrival, established, phase, seed))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::tests::plan;
+
+    #[test]
+    fn workers_with_connections_offer_the_whole_rate() {
+        let mut plan = plan();
+        let rate = Rate::try_from(100.0).unwrap();
+        plan.load = Load::Open { rate, arrival: crate::plan::Arrival::Uniform };
+        plan.connections = 4.try_into().unwrap();
+        let url = "ws://127.0.0.1:1/".parse().unwrap();
+        let corpus = Corpus::new(&plan, None);
+        let (interrupted, live) = (AtomicBool::new(false), Live::default());
+        let addresses = Addresses::find(&url, &plan.connect, &interrupted).unwrap();
+        let (plan, url, corpus, interrupted, live) = (&plan, &url, &corpus, &interrupted, &live);
+        let common = Common { plan, url, addresses: &addresses, corpus, cores: None, interrupted, live, workers: 2 };
+        let due = |worker, established, all| match pace(worker, common, established, all, 0) {
+            Pace::Open(schedule) => schedule.due_before(1_000_000_000),
+            Pace::Closed(_) => unreachable!("the plan is an open loop"),
+        };
+        assert_eq!((due(0, 2, 4), due(1, 2, 4)), (50, 50));
+        assert_eq!((due(0, 1, 3), due(1, 2, 3)), (34, 67), "one connection could not be opened");
+        assert_eq!(due(0, 2, 2), 100, "none of the other worker's could");
+    }
+
+    #[test]
+    fn every_connection_belongs_to_one_worker() {
+        let mut plan = plan();
+        plan.connections = 10.try_into().unwrap();
+        plan.connect.rate = Some(Rate::try_from(100.0).unwrap());
+        let url = "ws://127.0.0.1:1/".parse().unwrap();
+        let addresses = Addresses::find(&url, &plan.connect, &AtomicBool::new(false)).unwrap();
+        let corpus = Corpus::new(&plan, None);
+        let (interrupted, live) = (AtomicBool::new(false), Live::default());
+        let shares: Vec<_> = (0..4)
+            .map(|worker| {
+                let (plan, url, addresses, corpus) = (&plan, &url, &addresses, &corpus);
+                let (interrupted, live) = (&interrupted, &live);
+                let common = Common { plan, url, addresses, corpus, cores: None, interrupted, live, workers: 4 };
+                let share = share(worker, common);
+                (share.first, share.connections, share.rate)
+            })
+            .collect();
+        assert_eq!(shares, [(0, 3, Some(30.0)), (3, 3, Some(30.0)), (6, 2, Some(20.0)), (8, 2, Some(20.0))]);
+    }
+}

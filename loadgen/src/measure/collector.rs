@@ -1,0 +1,194 @@
+//! Merges what the workers record, interval by interval, into totals. Histograms are added bucket for bucket, so the
+//! total is what one histogram of everything would have been.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use crate::measure::encoded::Encoded;
+use crate::measure::measured::{IntervalLatency, Measured};
+use crate::measure::recorder::{Counts, INTERVAL_NS, Interval, SLICES, Slice, histogram};
+
+use crate::host::resources::Sampler;
+use crate::measure::so_far::{Passed, SoFar};
+
+/// The totals of a run, in the making.
+#[derive(Debug)]
+pub struct Collector {
+    latency: Histogram<u64>,
+    service_time: Histogram<u64>,
+    send_lag: Histogram<u64>,
+    saturated: u64,
+    counts: Counts,
+    by_interval: BTreeMap<u64, Merged>,
+}
+
+/// What came of opening the connections, which is known before the load begins.
+#[derive(Debug)]
+pub struct Opened {
+    /// How long each took, ns.
+    pub connect: Histogram<u64>,
+    /// Connections that could not be opened.
+    pub failed: u64,
+}
+
+/// What the workers saw in one interval, taken together.
+#[derive(Debug)]
+struct Merged {
+    latency: Latency,
+    slices: [Slice; SLICES],
+}
+
+#[derive(Debug)]
+enum Latency {
+    /// Workers are still to come.
+    Open(Histogram<u64>),
+    /// They should all have come: a kilobyte or two instead of up to 270.
+    Packed(Encoded),
+}
+
+impl Collector {
+    /// Nothing collected.
+    pub fn new() -> Self {
+        Self {
+            latency: histogram(),
+            service_time: histogram(),
+            send_lag: histogram(),
+            saturated: 0,
+            counts: Counts::default(),
+            by_interval: BTreeMap::new(),
+        }
+    }
+
+    /// Takes what a worker saw in one interval.
+    pub fn take(&mut self, interval: &Interval) {
+        add(&mut self.latency, &interval.latency);
+        add(&mut self.service_time, &interval.service_time);
+        add(&mut self.send_lag, &interval.send_lag);
+        self.saturated += interval.saturated;
+        self.counts += interval.counts;
+        let open = || Merged { latency: Latency::Open(histogram()), slices: Default::default() };
+        let merged = self.by_interval.entry(interval.index).or_insert_with(open);
+        match &mut merged.latency {
+            Latency::Open(latency) => add(latency, &interval.latency),
+            Latency::Packed(encoded) => {
+                let mut latency = encoded.decode().expect("it was encoded here");
+                add(&mut latency, &interval.latency);
+                *encoded = Encoded::from(&latency);
+            }
+        }
+        for (sum, slice) in merged.slices.iter_mut().zip(interval.slices) {
+            sum.messages += slice.messages;
+            sum.latency_ns += slice.latency_ns;
+        }
+        for merged in
+            self.by_interval.range_mut(..interval.index.saturating_sub(OPEN - 1)).rev().map(|(_, merged)| merged)
+        {
+            let Latency::Open(latency) = &merged.latency else { break };
+            merged.latency = Latency::Packed(Encoded::from(latency));
+        }
+    }
+
+    /// What was collected of the measured phase, as far as it has passed.
+    pub fn so_far<'a>(&'a self, opened: &'a Opened, passed: Passed<'_>, offered_rate: Option<f64>) -> SoFar<'a> {
+        let Self { latency, service_time, send_lag, counts, .. } = self;
+        SoFar {
+            latency,
+            service_time,
+            send_lag,
+            connect: &opened.connect,
+            replies: passed.replies,
+            seconds: passed.elapsed.as_secs_f64(),
+            offered_rate,
+            counts: *counts,
+            failed: opened.failed,
+            loadgen: passed.loadgen.so_far(),
+            server: passed.server.and_then(Sampler::so_far),
+        }
+    }
+
+    /// Writes the totals into `measured`, whose window is known: the histograms, the latencies by interval, and the
+    /// slices that lie in the window whole.
+    pub fn finish(mut self, measured: &mut Measured) {
+        let window = measured.window;
+        let nothing = Encoded::from(&histogram());
+        // Where the last connection is lost, the intervals from then on are not handed over: nothing came in them.
+        let count = window.as_nanos().div_ceil(u128::from(INTERVAL_NS)) as u64;
+        for index in 0..count {
+            let empty = || Merged { latency: Latency::Packed(nothing.clone()), slices: Default::default() };
+            self.by_interval.entry(index).or_insert_with(empty);
+        }
+        let whole = (window.as_nanos() * SLICES as u128 / u128::from(INTERVAL_NS)) as usize;
+        let slices = self.by_interval.values().flat_map(|merged| merged.slices);
+        measured.slices = slices.take(whole).collect();
+        for (index, merged) in self.by_interval {
+            let latency = match merged.latency {
+                Latency::Open(latency) => Encoded::from(&latency),
+                Latency::Packed(encoded) => encoded,
+            };
+            let start = Duration::from_nanos(index * INTERVAL_NS);
+            let length = Duration::from_nanos(INTERVAL_NS).min(window.saturating_sub(start));
+            measured.intervals.push(IntervalLatency { start, length, latency });
+        }
+        measured.latency = self.latency;
+        measured.service_time = self.service_time;
+        measured.send_lag = self.send_lag;
+        measured.saturated = self.saturated;
+    }
+}
+
+/// Adds bucket for bucket.
+pub fn add(total: &mut Histogram<u64>, part: &Histogram<u64>) {
+    total.add(part).expect("all histograms are of one shape");
+}
+
+/// Intervals that are kept open: the workers hand over the same one at about the same time.
+const OPEN: u64 = 2;
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::host::resources::Usage;
+    use crate::measure::measured::Connections;
+
+    #[test]
+    fn intervals_of_two_workers_add_up() {
+        let mut collector = Collector::new();
+        for (index, latency) in [(0, 10), (1, 30), (2, 30), (0, 20)] {
+            let mut interval = Interval::new(index);
+            interval.record(9, 100, 101, 100 + latency, 2);
+            collector.take(&interval);
+        }
+        assert!(matches!(collector.by_interval[&0].latency, Latency::Packed(_)), "and takes what comes late");
+        assert!(matches!(collector.by_interval[&2].latency, Latency::Open(_)));
+        let window = Duration::from_millis(2990);
+        let mut measured = Measured::new(SystemTime::UNIX_EPOCH, window, Connections::default(), Usage::default());
+        collector.finish(&mut measured);
+        assert_eq!((measured.latency.len(), measured.latency.max()), (8, 30));
+        let counts: Vec<_> =
+            measured.intervals.iter().map(|i| (i.start.as_secs(), i.latency.decode().unwrap().len())).collect();
+        assert_eq!(counts, [(0, 4), (1, 2), (2, 2)]);
+        assert_eq!(measured.intervals[2].length, Duration::from_millis(990));
+        assert_eq!(measured.slices.len(), 29);
+        assert_eq!(measured.slices[9], Slice { messages: 4, latency_ns: 60 });
+    }
+
+    #[test]
+    fn intervals_that_nobody_handed_over_are_empty() {
+        let mut collector = Collector::new();
+        let mut interval = Interval::new(0);
+        interval.record(0, 100, 101, 110, 2);
+        collector.take(&interval);
+        let window = Duration::from_millis(2500);
+        let mut measured = Measured::new(SystemTime::UNIX_EPOCH, window, Connections::default(), Usage::default());
+        collector.finish(&mut measured);
+        let intervals: Vec<_> =
+            measured.intervals.iter().map(|i| (i.start.as_secs(), i.latency.decode().unwrap().len())).collect();
+        assert_eq!(intervals, [(0, 2), (1, 0), (2, 0)]);
+        assert_eq!(measured.intervals[2].length, Duration::from_millis(500));
+        assert_eq!(measured.slices.len(), 25);
+    }
+}

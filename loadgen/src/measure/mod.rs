@@ -1,0 +1,13 @@
+//! What was measured: recorded by each worker, merged bucket for bucket, named as metrics. Nothing here judges it.
+
+pub(crate) mod clock;
+pub(crate) mod collector;
+pub mod encoded;
+pub mod failures;
+pub mod measured;
+pub mod metric;
+pub mod mismatch;
+pub mod percentile;
+pub mod recorder;
+pub mod so_far;
+pub mod trial;

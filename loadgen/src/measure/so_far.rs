@@ -1,0 +1,89 @@
+//! What a run that still goes on has measured so far, and the values of its metrics until then.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use crate::host::resources::{Sampler, Usage};
+use crate::measure::metric::{Distribution, Metric, Statistic, error_rate, range};
+use crate::measure::recorder::Counts;
+
+/// How much of a measured phase has passed.
+#[derive(Debug, Clone, Copy)]
+pub struct Passed<'a> {
+    /// Since its beginning.
+    pub elapsed: Duration,
+    /// Replies that came in that time.
+    pub replies: u64,
+    /// What this process uses.
+    pub loadgen: &'a Sampler,
+    /// What the server's processes use, where they are known.
+    pub server: Option<&'a Sampler>,
+}
+
+/// What a run that still goes on has measured so far.
+#[derive(Debug, Clone, Copy)]
+pub struct SoFar<'a> {
+    /// From the intended send to the reply, ns.
+    pub latency: &'a Histogram<u64>,
+    /// From the actual send to the reply, ns.
+    pub service_time: &'a Histogram<u64>,
+    /// From the intended to the actual send, ns.
+    pub send_lag: &'a Histogram<u64>,
+    /// From the start of connecting to the end of the handshake, ns.
+    pub connect: &'a Histogram<u64>,
+    /// Replies that came within the measured phase.
+    pub replies: u64,
+    /// Seconds of it that have passed.
+    pub seconds: f64,
+    /// Messages per second that the plan asks for; open loop only.
+    pub offered_rate: Option<f64>,
+    /// What was counted.
+    pub counts: Counts,
+    /// Connections that could not be opened.
+    pub failed: u64,
+    /// What the generator has used of the machine.
+    pub loadgen: Option<Usage>,
+    /// What the server has, where it runs on this machine.
+    pub server: Option<Usage>,
+}
+
+impl<'a> SoFar<'a> {
+    /// The value of a metric; `None` where there is none yet. What is still on its way when the run
+    /// ends is lost then, and no error before.
+    pub fn value(self, metric: Metric) -> Option<f64> {
+        let Self { counts, replies, seconds, .. } = self;
+        let per_second = |count: u64| (seconds > 0.0).then(|| count as f64 / seconds);
+        let cpu = |usage: Usage| (replies > 0).then(|| usage.cpu.as_nanos() as f64 / replies as f64);
+        let wrong = counts.wrong + counts.refused;
+        match metric {
+            Metric::Time(distribution, statistic) => statistic.of_histogram(self.distribution(distribution)),
+            Metric::Throughput => per_second(replies),
+            Metric::ByteRate => per_second(counts.bytes),
+            Metric::Achieved => Some(per_second(replies)? / self.offered_rate?),
+            Metric::ServerCpu => self.server.and_then(cpu),
+            Metric::ServerMemory => self.server.map(|usage| usage.max_rss_bytes as f64),
+            Metric::LoadgenCpu => self.loadgen.and_then(cpu),
+            Metric::LoadgenMemory => self.loadgen.map(|usage| usage.max_rss_bytes as f64),
+            Metric::Errors => Some((wrong + self.failed + counts.dropped) as f64),
+            Metric::ErrorRate => error_rate(wrong, counts.verified),
+        }
+    }
+
+    /// The least and the most that a percentile can be of which there are too few values.
+    pub fn bounds(self, metric: Metric) -> Option<(f64, f64)> {
+        match metric {
+            Metric::Time(distribution, Statistic::Percentile(_)) => range(self.distribution(distribution)),
+            _ => None,
+        }
+    }
+
+    fn distribution(self, distribution: Distribution) -> &'a Histogram<u64> {
+        match distribution {
+            Distribution::Latency => self.latency,
+            Distribution::ServiceTime => self.service_time,
+            Distribution::SendLag => self.send_lag,
+            Distribution::Connect => self.connect,
+        }
+    }
+}

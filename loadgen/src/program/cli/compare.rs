@@ -1,0 +1,109 @@
+//! The arguments of `loadgen compare`.
+
+use std::num::NonZeroUsize;
+
+use clap::Args;
+
+use super::trials::TrialsArgs;
+use super::{refusal, values};
+use crate::host::target::Spec;
+use crate::measure::trial::Metric;
+use crate::plan::{Load, Plan};
+use crate::program::output::Output;
+use crate::trials::compare::Question;
+
+/// What to compare, and how.
+#[derive(Debug)]
+pub struct Comparing {
+    /// What is to be found out.
+    pub question: Question,
+    /// The load.
+    pub plan: Plan,
+    /// The server that is compared with, and the one that is compared.
+    pub servers: [Spec; 2],
+    /// Where the report goes.
+    pub output: Output,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(super) struct CompareArgs {
+    /// The server that is compared with: a URL, flags of echo-server for an embedded one, or a command holding {port}
+    #[arg(long, value_name = "SPEC", allow_hyphen_values = true, required_unless_present = "aa")]
+    a: Option<Spec>,
+    /// The server that is compared, likewise; '' is the embedded one without flags
+    #[arg(
+        long,
+        value_name = "SPEC",
+        allow_hyphen_values = true,
+        required_unless_present = "aa",
+        conflicts_with = "aa"
+    )]
+    b: Option<Spec>,
+    /// Compare A (the embedded server, unless given) with itself: prints what this machine can resolve
+    #[arg(long)]
+    aa: bool,
+    #[command(flatten)]
+    judgement: JudgementArgs,
+    #[command(flatten)]
+    trials: TrialsArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Judgement")]
+struct JudgementArgs {
+    /// A metric to judge; repeatable [default: throughput and server-cpu; with --rate latency-p50, latency-p99 and
+    /// server-cpu]
+    #[arg(long = "gate", value_name = "METRIC", value_delimiter = ',')]
+    gate: Vec<Metric>,
+    /// A change of up to this much either way does not matter
+    #[arg(long, value_name = "PCT", default_value = "2%", value_parser = values::percent)]
+    tolerance: f64,
+    /// Exit with 99 where a gated metric is worse by more than this; it is the tolerance then
+    #[arg(long, value_name = "PCT", value_parser = values::percent, conflicts_with = "tolerance")]
+    fail_on_regression: Option<f64>,
+    /// Exit with 98 where a gated metric could not be decided
+    #[arg(long)]
+    require_conclusive: bool,
+    /// The chance of any wrong verdict of regressed or improved, over all gated metrics
+    #[arg(long, value_name = "PCT", default_value = "1%", value_parser = values::positive_percent)]
+    alpha: f64,
+}
+
+impl CompareArgs {
+    pub(super) fn lower(self, threads: NonZeroUsize) -> Result<Comparing, clap::Error> {
+        let load = self.trials.load();
+        let JudgementArgs { gate, tolerance, fail_on_regression, require_conclusive, alpha } = self.judgement;
+        for (i, metric) in gate.iter().enumerate() {
+            if !metric.fits(&load) {
+                let wanted = if matches!(load, Load::Open { .. }) { "no --rate" } else { "--rate" };
+                return Err(refusal(&format!("--gate {metric} needs a load with {wanted}")));
+            }
+            if gate[..i].contains(metric) {
+                return Err(refusal(&format!("--gate {metric} is given twice")));
+            }
+        }
+        let judged = if gate.is_empty() { Metric::gated_by_default(&load) } else { &gate };
+        let tempo = self.trials.tempo(2, judged)?;
+        let question = Question {
+            tempo,
+            gate: (!gate.is_empty()).then_some(gate),
+            alpha,
+            tolerance: fail_on_regression.unwrap_or(tolerance),
+            aa: self.aa,
+            fail_on_regression: fail_on_regression.is_some(),
+            require_conclusive,
+        };
+        let plan = self.trials.plan(tempo, threads)?;
+        let embedded = Spec::embedded_for(plan.connect.permessage_deflate.as_ref(), &[]);
+        let a = self.a.unwrap_or(embedded);
+        let b = self.b.unwrap_or_else(|| a.clone());
+        Ok(Comparing { question, plan, servers: [a, b], output: self.trials.output()? })
+    }
+}
+
+const EXIT_CODES: &str = "Verdicts: regressed or improved (the interval of the change lies beyond the tolerance), \
+    equivalent (within it), inconclusive (neither; the report says how much longer it needs).\n\n\
+    Exit codes: 0 compared; 1 a server failed, or lost or corrupted messages; 2 usage; 98 an open loop's generator was \
+    late itself, or --require-conclusive and a metric is inconclusive; 99 --fail-on-regression and a metric regressed; \
+    130 interrupted.";

@@ -1,0 +1,144 @@
+//! What `compare` and `sweep` share: how trials follow each other, the load of each, and where the report goes.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use clap::Args;
+use server::numbers::count_in;
+
+use super::{ConnectArgs, FileArgs, LoadArgs, MessageArgs, OutputArgs, refusal, values};
+use crate::measure::trial::Metric;
+use crate::plan::{Load, Pacing, Plan, Stop};
+use crate::program::output::Output;
+use crate::trials::course::Tempo;
+
+#[derive(Debug, Args)]
+pub(super) struct TrialsArgs {
+    #[command(flatten)]
+    tempo: TempoArgs,
+    #[command(flatten)]
+    load: LoadArgs,
+    #[command(flatten)]
+    message: MessageArgs,
+    #[command(flatten)]
+    connect: ConnectArgs,
+    #[command(flatten)]
+    report: OutputArgs,
+    /// Worker threads, one connection each at least [default: half of the allowed cores]
+    #[arg(long, value_name = "N", value_parser = values::threads)]
+    threads: Option<NonZeroUsize>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Trials")]
+struct TempoArgs {
+    /// The longest it may take; a comparison stops earlier once every gated metric is decided
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = values::max_time)]
+    max_time: Duration,
+    /// How long a trial is measured [default: 10ms; with --rate 100ms, or as long as 200 messages take]
+    #[arg(long, value_name = "TIME", value_parser = values::positive_duration)]
+    trial: Option<Duration>,
+    /// How long the load runs before each trial, uncounted
+    #[arg(long, value_name = "TIME", default_value = "2ms", value_parser = values::duration)]
+    settle: Duration,
+    /// Rounds of trials (pairs, in a comparison) after which the servers are started anew; a server given by its URL is
+    /// connected to anew; at most 1000 [default: as many as take about 600ms]
+    #[arg(long, value_name = "N", value_parser = count_in::<u32, 1, { MOST_ROUNDS as u64 }>)]
+    restart_every: Option<u32>,
+    /// Seed of the trials' order and of all random choices of the load
+    #[arg(long, value_name = "N", default_value = "1", value_parser = values::count::<u64>)]
+    seed: u64,
+}
+
+impl TrialsArgs {
+    pub(super) fn load(&self) -> Load {
+        self.load.lower()
+    }
+
+    /// How the trials of so many servers follow each other, each long enough for the metrics that are `judged`.
+    pub(super) fn tempo(&self, servers: u32, judged: &[Metric]) -> Result<Tempo, clap::Error> {
+        let tempo = self.tempo.lower(&self.load(), servers)?;
+        let Load::Open { rate, .. } = self.load() else { return Ok(tempo) };
+        let messages = rate.get() * tempo.trial.as_secs_f64();
+        match judged.iter().find(|metric| messages < metric.needs_messages() as f64 * (1.0 - ROUNDING)) {
+            None => Ok(tempo),
+            Some(metric) => {
+                let needed = metric.needs_messages();
+                Err(refusal(&format!(
+                    "--trial {} at --rate {} is {messages:.0} messages, and {metric}, which is judged, needs {needed} in a \
+                     trial; expected a --trial of {:.0}ms at least",
+                    humantime::format_duration(tempo.trial),
+                    rate.get(),
+                    (needed as f64 / rate.get() * 1e3).ceil(),
+                )))
+            }
+        }
+    }
+
+    /// One trial.
+    pub(super) fn plan(&self, tempo: Tempo, threads: NonZeroUsize) -> Result<Plan, clap::Error> {
+        Ok(Plan {
+            connections: self.load.connections,
+            load: self.load(),
+            stop: Stop::After(tempo.trial),
+            warmup: tempo.settle,
+            drain_timeout: self.load.drain_timeout,
+            verify: self.message.replies.verify,
+            skip_messages: self.message.replies.skip_messages,
+            message: self.message.clone().lower()?,
+            connect: self.connect.clone().lower()?,
+            pacing: self.load.pacing.unwrap_or(Pacing::Sleep),
+            threads: self.threads.unwrap_or(threads),
+            seed: tempo.seed,
+        })
+    }
+
+    pub(super) fn output(self) -> Result<Output, clap::Error> {
+        self.report.lower(FileArgs::default())
+    }
+}
+
+impl TempoArgs {
+    fn lower(&self, load: &Load, servers: u32) -> Result<Tempo, clap::Error> {
+        let trial = self.trial.unwrap_or(match load {
+            Load::Closed { .. } => CLOSED_TRIAL,
+            Load::Open { rate, .. } => OPEN_TRIAL.max(Duration::from_secs_f64(OPEN_MESSAGES / rate.get())),
+        });
+        let round = (trial + self.settle) * servers;
+        if round > self.max_time {
+            return Err(refusal(&format!(
+                "--max-time has no room for a --trial of each server, {} long, with its --settle",
+                humantime::format_duration(trial)
+            )));
+        }
+        Ok(Tempo {
+            trial,
+            settle: self.settle,
+            restart_every: self
+                .restart_every
+                .unwrap_or_else(|| (RESTART.div_duration_f64(round) as u32).clamp(1, MOST_ROUNDS)),
+            max_time: self.max_time,
+            seed: self.seed,
+        })
+    }
+}
+
+/// A trial of a closed loop: some 1,000 messages. A shared machine changes its speed within tenths of a second; of trials
+/// that are shorter than that, both of a pair see the same machine. In the same time, pairs of 10 ms gave a third of the
+/// standard error that pairs of 100 ms gave.
+const CLOSED_TRIAL: Duration = Duration::from_millis(10);
+
+/// Messages of a trial of an open loop at the least: twice what a p99 needs, which independent arrivals do not fall short of.
+const OPEN_MESSAGES: f64 = 200.0;
+
+/// The rounding of a rate times a time.
+const ROUNDING: f64 = 1e-9;
+
+/// A trial of an open loop: at 20,000 messages/s its p99 has 20 messages above it.
+const OPEN_TRIAL: Duration = Duration::from_millis(100);
+
+/// Time between two starts: several times what a start costs (about 150 ms), and dozens of starts in a minute.
+const RESTART: Duration = Duration::from_millis(600);
+
+/// Rounds between two starts at the most: the Walsh averages of a start's rounds take 4 MB then.
+const MOST_ROUNDS: u32 = 1_000;

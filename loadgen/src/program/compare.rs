@@ -1,0 +1,54 @@
+//! `loadgen compare`: from the arguments to the report and its exit code.
+
+use std::io;
+
+use super::failure::{Failure, failed};
+use super::run::{file_content, interrupt};
+use crate::host::cores::Cores;
+use crate::host::environment;
+use crate::host::limits;
+use crate::judge::outcome::Outcome;
+use crate::judge::statistics::Change;
+use crate::plan::messages::Corpus;
+use crate::program::cli::Comparing;
+use crate::program::output::Sinks;
+use crate::program::progress::CourseProgress;
+use crate::report::comparison::{Comparison, Ended};
+use crate::report::formats::text;
+use crate::trials::compare;
+use crate::trials::course::Arm;
+
+pub(super) fn run(comparing: Comparing, cores: &Cores) -> Result<Outcome, Failure> {
+    let Comparing { question, plan, servers, output } = comparing;
+    let mut sinks = Sinks::open(&output, io::stdout())?;
+    limits::make_room(&plan, servers.len() as u32)?;
+    let content = file_content(&plan).map_err(failed)?;
+    let interrupt = interrupt()?;
+    let arms = servers.map(|spec| {
+        let corpus = Corpus::new(&plan, content.as_deref());
+        Arm { spec, plan: plan.clone(), corpus }
+    });
+    let mut progress = CourseProgress::new("comparing", question.tempo.max_time, output.quiet);
+    let mut show = |elapsed, starts| progress.show(elapsed, starts);
+    let compared = compare::run(&question, &arms, cores, &interrupt, &mut show);
+    progress.clear();
+    let mut comparison = compared?;
+    comparison.trust.notes.extend(environment::refusals());
+    sinks.document(&text::comparison(&comparison), &comparison)?;
+    Ok(outcome(&comparison))
+}
+
+/// How a comparison ended; of several the greatest tells.
+fn outcome(comparison: &Comparison) -> Outcome {
+    let rules = &comparison.rules;
+    let regressed = rules.fail_on_regression && comparison.change == Change::Regressed;
+    let inconclusive = rules.require_conclusive
+        && comparison.metrics.iter().any(|m| m.ruling.is_some_and(|ruling| ruling.change == Change::Inconclusive));
+    match () {
+        () if comparison.ended == Ended::Interrupted => Outcome::Interrupted,
+        () if !comparison.trust.valid => Outcome::Untrusted,
+        () if regressed => Outcome::Crossed,
+        () if inconclusive => Outcome::Untrusted,
+        () => Outcome::Ok,
+    }
+}

@@ -1,0 +1,98 @@
+//! github-action-benchmark's custom benchmarks (github.com/benchmark-action/github-action-benchmark): one list of what is
+//! better smaller (`customSmallerIsBetter`), and one of what is better bigger (`customBiggerIsBetter`).
+
+use serde::Serialize;
+
+use super::json::render as json;
+use super::text::comparison::{cells, change_cells};
+use super::{Format, FormatError, Part};
+use crate::measure::encoded::DecodeError;
+use crate::measure::metric::{Better, Metric};
+use crate::report::comparison::Comparison;
+use crate::report::run::{Report, unique_names};
+use crate::report::saved::Document;
+use crate::report::sweep::{Sweep, words};
+
+/// The format.
+pub const FORMAT: Format = Format {
+    name: "github-action-benchmark",
+    help: "github-action-benchmark's customSmallerIsBetter and customBiggerIsBetter, a file each",
+    keeps_runs_apart: false,
+    is_two_files: true,
+    render,
+};
+
+fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
+    let [smaller, bigger] = match document {
+        Document::Runs(reports) => runs(reports)?,
+        Document::Comparison(comparison) => medians(comparison),
+        Document::Sweep(sweep) => combinations(sweep),
+    };
+    Ok(vec![
+        Part { name: "smaller-is-better.json", content: smaller },
+        Part { name: "bigger-is-better.json", content: bigger },
+    ])
+}
+
+/// One figure.
+#[derive(Debug, Serialize)]
+struct Benchmark {
+    pub name: String,
+    pub unit: &'static str,
+    pub value: f64,
+    /// Shown beneath the figure.
+    pub extra: String,
+}
+
+/// The runs' figures: smaller is better, bigger is better.
+///
+/// # Errors
+/// When a report's histograms cannot be read.
+fn runs(runs: &[Report]) -> Result<[Vec<u8>; 2], DecodeError> {
+    let mut benchmarks = Vec::new();
+    for (name, run) in unique_names(runs).into_iter().zip(runs) {
+        for metric in Metric::catalogue() {
+            let Some(value) = run.figure(metric)? else { continue };
+            let extra = format!("{} at {}", run.target, run.environment.git_revision);
+            let benchmark = Benchmark { name: format!("{name}: {metric}"), unit: metric.unit().symbol(), value, extra };
+            benchmarks.push((metric.better(), benchmark));
+        }
+    }
+    Ok(lists(benchmarks))
+}
+
+/// What is better smaller, what is better bigger.
+fn lists(benchmarks: impl IntoIterator<Item = (Better, Benchmark)>) -> [Vec<u8>; 2] {
+    let (smaller, bigger): (Vec<_>, Vec<_>) =
+        benchmarks.into_iter().partition(|(better, _)| matches!(better, Better::Lower));
+    [smaller, bigger].map(|list| json(&list.into_iter().map(|(_, benchmark)| benchmark).collect::<Vec<_>>()))
+}
+
+/// B's medians for github-action-benchmark: smaller is better, bigger is better.
+fn medians(comparison: &Comparison) -> [Vec<u8>; 2] {
+    lists(comparison.metrics.iter().map(|metric| {
+        let [a, _, change, interval, _] = cells(metric);
+        let benchmark = Benchmark {
+            name: format!("compare: {}", metric.metric),
+            unit: metric.metric.unit(),
+            value: metric.b.median,
+            extra: format!("A {a}, change {change}, 95% interval {interval}"),
+        };
+        (metric.better, benchmark)
+    }))
+}
+
+/// The combinations for github-action-benchmark: smaller is better, bigger is better.
+fn combinations(sweep: &Sweep) -> [Vec<u8>; 2] {
+    lists(sweep.arms.iter().flat_map(|arm| {
+        arm.figures.iter().map(|(metric, spread)| {
+            let extra = match arm.change.get(metric).map(change_cells) {
+                Some([change, interval]) => format!("change {change}, 95% interval {interval}"),
+                None if arm.change.is_empty() => "reference".to_owned(),
+                None => "change not known".to_owned(),
+            };
+            let name = format!("{}: {metric}", words::settings(arm));
+            (metric.better(), Benchmark { name, unit: metric.unit(), value: spread.median, extra })
+        })
+    }))
+}

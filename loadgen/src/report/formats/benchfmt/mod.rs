@@ -1,0 +1,25 @@
+//! Go's benchmark format, as benchstat reads it.
+
+mod comparison;
+mod run;
+mod sweep;
+
+use super::{Format, FormatError, Part, one};
+use crate::report::saved::Document;
+
+/// The format.
+pub const FORMAT: Format = Format {
+    name: "benchfmt",
+    help: "Go's benchmark format, a line for each run, as benchstat reads it",
+    keeps_runs_apart: true,
+    is_two_files: false,
+    render,
+};
+
+fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
+    match document {
+        Document::Runs(runs) => one(run::render(runs)?),
+        Document::Comparison(comparison) => one(comparison::render(comparison)),
+        Document::Sweep(sweep) => one(sweep::render(sweep)),
+    }
+}

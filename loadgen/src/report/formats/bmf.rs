@@ -1,0 +1,95 @@
+//! Bencher Metric Format (bencher.dev/docs/reference/bencher-metric-format): benchmarks by name, of each its measures.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::json::render as json;
+use super::{Format, FormatError, Part, one};
+use crate::measure::encoded::DecodeError;
+use crate::measure::metric::Metric;
+use crate::report::comparison::Comparison;
+use crate::report::estimate::Spread;
+use crate::report::run::{Report, unique_names};
+use crate::report::saved::Document;
+use crate::report::sweep::{ArmReport, Sweep, words};
+
+/// The format.
+pub const FORMAT: Format =
+    Format { name: "bmf", help: "Bencher Metric Format", keeps_runs_apart: false, is_two_files: false, render };
+
+fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
+    match document {
+        Document::Runs(reports) => one(runs(reports)?),
+        Document::Comparison(comparison) => one(changes(comparison)),
+        Document::Sweep(sweep) => one(combinations(sweep)),
+    }
+}
+
+/// One figure of a benchmark.
+#[derive(Debug, Serialize)]
+struct Value {
+    value: f64,
+}
+
+/// The runs as a JSON document; times in ns, as Bencher's own measure of latency.
+///
+/// # Errors
+/// When a report's histograms cannot be read.
+fn runs(runs: &[Report]) -> Result<Vec<u8>, DecodeError> {
+    let mut benchmarks = BTreeMap::new();
+    for (name, run) in unique_names(runs).into_iter().zip(runs) {
+        let mut measures = BTreeMap::new();
+        for metric in Metric::catalogue() {
+            if let Some(value) = run.figure(metric)? {
+                // Bencher knows measures by slugs of letters, digits and hyphens.
+                measures.insert(metric.to_string().replace(['.', '_'], "-"), Value { value });
+            }
+        }
+        benchmarks.insert(name, measures);
+    }
+    Ok(json(&benchmarks))
+}
+
+/// A figure of Bencher Metric Format with its interval.
+#[derive(Debug, Serialize)]
+struct Change {
+    value: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lower_value: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upper_value: Option<f64>,
+}
+
+/// The changes from A to B as Bencher Metric Format: shares of A, with their 95% intervals.
+fn changes(comparison: &Comparison) -> Vec<u8> {
+    let measures: BTreeMap<String, Change> = comparison
+        .metrics
+        .iter()
+        .filter_map(|metric| {
+            let estimate = metric.estimate;
+            let change = Change { value: estimate.change?, lower_value: estimate.low, upper_value: estimate.high };
+            Some((format!("{}-change", metric.metric), change))
+        })
+        .collect();
+    json(&BTreeMap::from([("compare", measures)]))
+}
+
+/// A figure of Bencher Metric Format between its quartiles.
+#[derive(Debug, Serialize)]
+struct Measure {
+    value: f64,
+    lower_value: f64,
+    upper_value: f64,
+}
+
+/// The combinations in Bencher Metric Format: medians between their quartiles.
+fn combinations(sweep: &Sweep) -> Vec<u8> {
+    let measures = |arm: &ArmReport| -> BTreeMap<String, Measure> {
+        let measure =
+            |spread: &Spread| Measure { value: spread.median, lower_value: spread.q1, upper_value: spread.q3 };
+        arm.figures.iter().map(|(metric, spread)| (metric.to_string(), measure(spread))).collect()
+    };
+    let arms: BTreeMap<String, _> = sweep.arms.iter().map(|arm| (words::settings(arm), measures(arm))).collect();
+    json(&arms)
+}

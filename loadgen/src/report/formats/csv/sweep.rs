@@ -1,0 +1,40 @@
+//! The sweep's combinations as a table (RFC 4180): a line for each metric of each combination.
+
+use crate::report::sweep::{Of, Sweep};
+
+/// All combinations, the reference first. The flags' columns say whose flag each is: server and load share some names.
+pub fn render(sweep: &Sweep) -> Vec<u8> {
+    let mut table = ::csv::Writer::from_writer(Vec::new());
+    let flag = |of: Of, name: &str| match of {
+        Of::Server => format!("server {name}"),
+        Of::Load => format!("load {name}"),
+    };
+    let flags = sweep.factors.iter().map(|factor| flag(factor.of, &factor.name));
+    let figures = ["metric", "unit", "count", "median", "q1", "q3", "change", "low", "high"].map(str::to_owned);
+    table.write_record(flags.chain(figures)).expect(NO_ERROR);
+    for arm in &sweep.arms {
+        for (metric, spread) in &arm.figures {
+            // By their order, and empty where a file has fewer.
+            let value = |i: usize| arm.settings.get(i).map(|setting| setting.value.clone()).unwrap_or_default();
+            let settings = (0..sweep.factors.len()).map(value);
+            let change = arm.change.get(metric);
+            // Empty for the reference, and where there is no interval.
+            let share = |share: Option<f64>| share.map(|share| share.to_string()).unwrap_or_default();
+            let figures = [
+                metric.to_string(),
+                metric.unit().to_owned(),
+                spread.count.to_string(),
+                spread.median.to_string(),
+                spread.q1.to_string(),
+                spread.q3.to_string(),
+                share(change.and_then(|change| change.change)),
+                share(change.and_then(|change| change.low)),
+                share(change.and_then(|change| change.high)),
+            ];
+            table.write_record(settings.chain(figures)).expect(NO_ERROR);
+        }
+    }
+    table.into_inner().expect(NO_ERROR)
+}
+
+const NO_ERROR: &str = "every line has the same columns, and a Vec takes every write";

@@ -1,0 +1,32 @@
+//! HdrHistogram's interval log, version 1.2 of its Java implementation's `HistogramLogWriter`: one histogram a line,
+//! which the tools of every implementation read.
+
+use hdrhistogram::serialization::V2DeflateSerializer;
+use hdrhistogram::serialization::interval_log::IntervalLogWriterBuilder;
+
+use crate::measure::encoded::DecodeError;
+use crate::report::Report;
+
+/// The latency of each interval, values in nanoseconds, the column of maxima in milliseconds.
+pub fn render(report: &Report) -> Result<Vec<u8>, DecodeError> {
+    let mut log = Vec::new();
+    let mut serializer = V2DeflateSerializer::new();
+    let mut writer = IntervalLogWriterBuilder::new()
+        .add_comment("[Histogram log format version 1.2]")
+        .add_comment(&format!("[Fathom {}, latency in ns]", report.environment.fathom))
+        .with_start_time(report.began_at)
+        .with_base_time(report.began_at)
+        .with_max_value_divisor(NS_PER_MS)
+        .begin_log_with(&mut log, &mut serializer)
+        .expect("a Vec takes every write");
+    for interval in &report.intervals {
+        let latency = interval.histogram.decode()?;
+        writer
+            .write_histogram(&latency, interval.start, interval.length, None)
+            .expect("what was decoded can be encoded, and a Vec takes every write");
+    }
+    Ok(log)
+}
+
+/// The divisor that the Java implementation's tools assume for nanoseconds.
+const NS_PER_MS: f64 = 1e6;

@@ -1,0 +1,158 @@
+//! A comparison on a page: the verdict on each metric, and every pair that it stands on.
+
+use maud::{Markup, html};
+
+use super::canvas::{Axis, Canvas, Role, Shape};
+use super::{charts, reasons, ticks};
+use crate::judge::statistics::Change;
+use crate::report::comparison::{Comparison, MetricReport};
+use crate::report::formats::text::comparison as text;
+use crate::report::words;
+use crate::units;
+
+/// The comparison.
+pub(super) fn section(comparison: &Comparison) -> Markup {
+    let plan = &comparison.environment.plan;
+    let pairs: usize = comparison.starts.iter().map(|start| start.pairs.len()).sum();
+    html! {
+        section {
+            div.title {
+                h1 { @if comparison.aa { "A/A" } @else { "Comparison" } }
+                (badge(comparison.change))
+            }
+            p.lead { (words::load(plan)) br; (words::what(&plan.message)) }
+            (reasons(&comparison.trust))
+            div.panel {
+                h3 { "Verdict" }
+                p { (text::verdict(comparison)) }
+                dl.facts {
+                    div { dt { "A" } dd { (comparison.a.target) } }
+                    div { dt { "B" } dd { (comparison.b.target) } }
+                    div {
+                        dt { "trials" }
+                        dd {
+                            (units::count(pairs as u64)) " pairs of " (units::seconds(comparison.rules.trial_seconds)) " trials in "
+                            (units::count(comparison.starts.len() as u64)) " starts of both servers, "
+                            (units::seconds(comparison.elapsed_seconds))
+                        }
+                    }
+                    @for note in &comparison.trust.notes { div { dt { "note" } dd { (note) } } }
+                }
+            }
+            (metrics(comparison))
+            @for metric in &comparison.metrics { (pairs_of(comparison, metric)) }
+        }
+    }
+}
+
+fn badge(change: Change) -> Markup {
+    let class = match change {
+        Change::Equivalent | Change::Improved => "good",
+        Change::Regressed => "bad",
+        Change::Inconclusive => "doubtful",
+    };
+    html! { span.badge.(class) { (text::name(change)) } }
+}
+
+fn metrics(comparison: &Comparison) -> Markup {
+    html! {
+        div.panel {
+            h3 { "From A to B" }
+            div.scroll {
+                table {
+                    thead {
+                        tr {
+                            td {}
+                            @for name in ["A", "B", "change", "95% interval"] { th.number scope="col" { (name) } }
+                            td {}
+                        }
+                    }
+                    tbody {
+                        @for metric in &comparison.metrics {
+                            @let [a, b, change, interval, _] = text::cells(metric);
+                            tr {
+                                th scope="row" { (metric.metric) }
+                                @for cell in [a, b, change, interval] { td.number { (cell) } }
+                                td.number { @if let Some(ruling) = metric.ruling { (badge(ruling.change)) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The pairs of a metric, with the interval of the change; of a metric that a start has one of, the starts.
+fn pairs_of(comparison: &Comparison, metric: &MetricReport) -> Markup {
+    let name = metric.metric;
+    let change = |a: Option<&f64>, b: Option<&f64>| Some(b? / a? - 1.0).filter(|change| change.is_finite());
+    let of_trials = name.is_of_trials();
+    let points: Vec<(f64, f64)> = comparison
+        .starts
+        .iter()
+        .flat_map(|start| {
+            let whole = change(start.a.get(&name), start.b.get(&name)).map(|change| (start.at_seconds, change));
+            let pairs = start.pairs.iter().map(|pair| (pair.at_seconds, change(pair.a.get(&name), pair.b.get(&name))));
+            let pairs = pairs.filter_map(|(at, change)| Some((at, change?)));
+            pairs.filter(move |_| of_trials).chain(whole.filter(|_| !of_trials))
+        })
+        .collect();
+    if points.len() < 2 {
+        return html! {};
+    }
+    let interval = metric.estimate.low.zip(metric.estimate.high);
+    let tolerances = [comparison.rules.tolerance, -comparison.rules.tolerance];
+    // The bulk of the pairs: a few far outliers would leave the rest a line.
+    let mut sorted: Vec<f64> = points.iter().map(|point| point.1).collect();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let bulk = [0.02, 0.98].map(|q| sorted[(q * (sorted.len() - 1) as f64).round() as usize]);
+    let marks =
+        interval.iter().flat_map(|(low, high)| [*low, *high]).chain(tolerances).chain(bulk).chain([-1e-3, 1e-3]);
+    let (low, high) = marks.fold((0.0, 0.0), |(low, high): (f64, f64), mark| (low.min(mark), high.max(mark)));
+    let room = (high - low) * 0.15;
+    let (low, high) = (low - room, high + room);
+    let end = comparison.elapsed_seconds.max(points[points.len() - 1].0).max(1e-3);
+    let axes = |shape| {
+        let count = if shape == Shape::Wide { 10 } else { 5 };
+        [
+            Axis { from: 0.0, to: end, ticks: ticks::linear(end, count), label: ticks::seconds },
+            Axis { from: low, to: high, ticks: ticks::within(low, high, 6), label: ticks::signed_percent },
+        ]
+    };
+    let (inside, outside): (Vec<_>, Vec<_>) = points.iter().partition(|point| (low..=high).contains(&point.1));
+    let level = |change: f64| [(0.0, change), (end, change)];
+    let draw = |canvas: &mut Canvas<'_, '_>| {
+        if let Some((low, high)) = interval {
+            canvas.band(&level(high), &level(low), Role::Third, 0.25);
+        }
+        canvas.dashed(&level(0.0), Role::Label);
+        if comparison.rules.tolerance > 0.0 {
+            for tolerance in tolerances {
+                canvas.dashed(&level(tolerance), Role::Second);
+            }
+        }
+        canvas.dots(&inside, Role::First);
+        if let Some(estimate) = metric.estimate.change {
+            canvas.line(&level(estimate), Role::Third);
+        }
+    };
+    let mut keys = vec![
+        (Role::First, if of_trials { "one pair" } else { "one start" }),
+        (Role::Third, "change with its 95% interval"),
+        (Role::Label, "no change"),
+    ];
+    if comparison.rules.tolerance > 0.0 {
+        keys.push((Role::Second, "tolerance"));
+    }
+    let [a, b, change, interval, called] = text::cells(metric);
+    let mut words = format!("{a} to {b}: {change}, 95% interval {interval}.");
+    if !called.is_empty() {
+        words += &format!(" Verdict: {called}.");
+    }
+    if !outside.is_empty() {
+        let [outside, all] = [outside.len(), points.len()].map(|count| units::count(count as u64));
+        words += &format!(" Beyond the picture: {outside} of {all}.");
+    }
+    charts::figure(&format!("{name}: B against A"), &words, &keys, axes, draw)
+}

@@ -1,0 +1,47 @@
+//! The comparison as JUnit's XML: a test case for trust and for each gated metric.
+
+use std::time::Duration;
+
+use quick_junit::{NonSuccessKind, Report as Suites, TestCase, TestCaseStatus, TestSuite};
+
+use crate::judge::statistics::Change;
+use crate::report::comparison::Comparison;
+use crate::report::formats::junit::run::{serialize, trust, unsuccessful};
+use crate::report::formats::text::comparison as text;
+
+/// The comparison as JUnit XML. A regression is a failure; what is inconclusive is skipped, or an error where the
+/// comparison was to be conclusive.
+pub fn render(comparison: &Comparison) -> Vec<u8> {
+    let lasted = Duration::try_from_secs_f64(comparison.elapsed_seconds).unwrap_or_default();
+    let mut suite = TestSuite::new("compare");
+    suite.set_time(lasted);
+    suite.add_property(("a", comparison.a.target.as_str()));
+    suite.add_property(("b", comparison.b.target.as_str()));
+    let mut case = |name: &str, status: TestCaseStatus| {
+        let mut case = TestCase::new(name, status);
+        case.set_classname("loadgen.compare").set_time(Duration::ZERO);
+        suite.add_test_case(case);
+    };
+    case("figures to be trusted", trust(&comparison.trust));
+    for metric in &comparison.metrics {
+        let Some(ruling) = metric.ruling else { continue };
+        let [a, b, change, interval, called] = text::cells(metric);
+        let what = format!("{called}: {a} to {b}, {change} (95% interval {interval})");
+        let status = match ruling.change {
+            Change::Equivalent | Change::Improved => TestCaseStatus::success(),
+            Change::Regressed => unsuccessful(NonSuccessKind::Failure, "regressed", &what),
+            Change::Inconclusive if comparison.rules.require_conclusive => {
+                unsuccessful(NonSuccessKind::Error, "inconclusive", &what)
+            }
+            Change::Inconclusive => {
+                let mut skipped = TestCaseStatus::skipped();
+                skipped.set_message(what);
+                skipped
+            }
+        };
+        case(&metric.metric.to_string(), status);
+    }
+    let mut suites = Suites::new("loadgen");
+    suites.set_time(lasted).add_test_suite(suite);
+    serialize(&suites)
+}

@@ -1,0 +1,104 @@
+//! JUnit's XML, as CI servers show it: a suite for each run, a test case for verification, for trust and for each
+//! threshold.
+
+use std::time::Duration;
+
+use quick_junit::{NonSuccessKind, Report as Suites, TestCase, TestCaseStatus, TestSuite};
+
+use crate::judge::threshold::Standing;
+use crate::judge::trust::Trust;
+use crate::measure::mismatch::Mismatches;
+use crate::measure::recorder::Messages;
+use crate::report::Report;
+
+/// The runs as JUnit XML.
+pub fn render(runs: &[Report]) -> Vec<u8> {
+    let mut suites = Suites::new("loadgen");
+    suites.set_time(runs.iter().map(lasted).fold(Duration::ZERO, Duration::saturating_add));
+    for run in runs {
+        suites.add_test_suite(suite(run));
+    }
+    serialize(&suites)
+}
+
+/// The suites as XML that Jenkins' schema accepts too: it knows no `skipped` on the root element.
+pub(crate) fn serialize(suites: &Suites) -> Vec<u8> {
+    let xml = suites.to_string().expect("the report is well-formed, and a String takes every write");
+    xml.replacen(&format!(" skipped=\"{}\"", suites.skipped), "", 1).into_bytes()
+}
+
+/// A test case that did not succeed, and why.
+pub(crate) fn unsuccessful(kind: NonSuccessKind, of_type: &str, why: &str) -> TestCaseStatus {
+    let mut status = TestCaseStatus::non_success(kind);
+    status.set_type(of_type).set_message(why);
+    status
+}
+
+fn suite(run: &Report) -> TestSuite {
+    let mut suite = TestSuite::new(run.name.as_str());
+    suite.set_time(lasted(run));
+    suite.add_property(("target", run.target.as_str()));
+    suite.add_property(("git_revision", run.environment.git_revision.as_str()));
+    suite.add_property(("messages_per_second", run.throughput.messages_per_second.to_string().as_str()));
+    let mut case = |name: &str, status: TestCaseStatus| {
+        let mut case = TestCase::new(name, status);
+        case.set_classname(format!("loadgen.{}", run.name));
+        case.set_time(Duration::ZERO);
+        suite.add_test_case(case);
+    };
+    let verified = match run.connections.established {
+        0 => unsuccessful(NonSuccessKind::Failure, "failed", "no connection was opened"),
+        _ if run.all_lost_after_seconds.is_some() => {
+            unsuccessful(NonSuccessKind::Failure, "failed", "no connection was left at the end")
+        }
+        _ => match (verification(&run.messages, &run.mismatches), run.errors_limited()) {
+            (TestCaseStatus::NonSuccess { message, .. }, Some(Standing::Met)) => {
+                let mut status = TestCaseStatus::skipped();
+                let what = message.as_ref().map_or("", |message| message.as_str());
+                status.set_message(format!("{what}; within the limits on errors"));
+                status
+            }
+            (status, _) => status,
+        },
+    };
+    case("every reply verified", verified);
+    case("figures to be trusted", trust(&run.trust));
+    for judged in &run.thresholds {
+        let (limit, value) = judged.show();
+        let status = match judged.outcome {
+            Standing::Met => TestCaseStatus::success(),
+            Standing::Crossed => unsuccessful(NonSuccessKind::Failure, "crossed", &format!("{limit}: it was {value}")),
+            Standing::Unknown => {
+                unsuccessful(NonSuccessKind::Error, "unknown", &format!("{limit}: {}", judged.why_unknown()))
+            }
+        };
+        case(&judged.threshold, status);
+    }
+    suite
+}
+
+/// Whether the figures are to be trusted: an error and not a failure if not, as what was to be tested could not be.
+pub(crate) fn trust(trust: &Trust) -> TestCaseStatus {
+    match trust.valid {
+        true => TestCaseStatus::success(),
+        false => unsuccessful(NonSuccessKind::Error, "not valid", &trust.reasons.join("\n")),
+    }
+}
+
+/// Whether every message was answered by its own reply.
+pub(crate) fn verification(messages: &Messages, mismatches: &Mismatches) -> TestCaseStatus {
+    let Messages { sent, verified, corrupted, reordered, lost, unexpected, .. } = messages;
+    if corrupted + reordered + lost + unexpected == 0 {
+        return TestCaseStatus::success();
+    }
+    let mut what = format!(
+        "{verified} of {sent} messages verified: {lost} lost, {corrupted} corrupted, {reordered} reordered, {unexpected} \
+         unexpected"
+    );
+    mismatches.sentences().for_each(|sentence| what += &format!("\n{sentence}"));
+    unsuccessful(NonSuccessKind::Failure, "failed", &what)
+}
+
+fn lasted(run: &Report) -> Duration {
+    Duration::try_from_secs_f64(run.load.duration_seconds).unwrap_or_default()
+}

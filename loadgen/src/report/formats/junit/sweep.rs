@@ -1,0 +1,31 @@
+//! The sweep as JUnit's XML: a test case for trust and one for the replies of each combination. What a flag is worth is no
+//! test.
+
+use std::time::Duration;
+
+use quick_junit::{Report as Suites, TestCase, TestCaseStatus, TestSuite};
+
+use crate::report::formats::junit::run::{serialize, trust, verification};
+use crate::report::sweep::{Sweep, words};
+
+/// The sweep as JUnit XML.
+pub fn render(sweep: &Sweep) -> Vec<u8> {
+    let lasted = Duration::try_from_secs_f64(sweep.elapsed_seconds).unwrap_or_default();
+    let mut suite = TestSuite::new("sweep");
+    suite.set_time(lasted);
+    let mut case = |name: &str, status: TestCaseStatus| {
+        let mut case = TestCase::new(name, status);
+        case.set_classname("loadgen.sweep").set_time(Duration::ZERO);
+        suite.add_test_case(case);
+    };
+    case("figures to be trusted", trust(&sweep.trust));
+    for arm in &sweep.arms {
+        case(
+            &format!("every reply verified: {}", words::settings(arm)),
+            verification(&arm.messages, &Default::default()),
+        );
+    }
+    let mut suites = Suites::new("loadgen");
+    suites.set_time(lasted).add_test_suite(suite);
+    serialize(&suites)
+}

@@ -1,0 +1,25 @@
+//! Markdown, for the summary of a job or a comment.
+
+mod comparison;
+mod run;
+mod sweep;
+
+use super::{Format, FormatError, Part, one};
+use crate::report::saved::Document;
+
+/// The format.
+pub const FORMAT: Format = Format {
+    name: "markdown",
+    help: "For the summary of a job or a comment",
+    keeps_runs_apart: false,
+    is_two_files: false,
+    render,
+};
+
+fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
+    match document {
+        Document::Runs(runs) => one(run::render(runs)?),
+        Document::Comparison(comparison) => one(comparison::render(comparison)),
+        Document::Sweep(sweep) => one(sweep::render(sweep)),
+    }
+}

@@ -1,0 +1,25 @@
+//! OpenMetrics text, as Prometheus reads it.
+
+mod comparison;
+mod run;
+mod sweep;
+
+use super::{Format, FormatError, Part, one};
+use crate::report::saved::Document;
+
+/// The format.
+pub const FORMAT: Format = Format {
+    name: "openmetrics",
+    help: "OpenMetrics text, as Prometheus reads it",
+    keeps_runs_apart: false,
+    is_two_files: false,
+    render,
+};
+
+fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
+    match document {
+        Document::Runs(runs) => one(run::render(runs)?),
+        Document::Comparison(comparison) => one(comparison::render(comparison)),
+        Document::Sweep(sweep) => one(sweep::render(sweep)),
+    }
+}

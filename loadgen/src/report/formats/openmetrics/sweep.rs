@@ -1,0 +1,48 @@
+//! The sweep as OpenMetrics text: of each combination the medians and the changes, and what each flag is worth.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::registry::Unit;
+
+use crate::report::formats::openmetrics::comparison::{Labels, bounds, exposition, gauges};
+use crate::report::sweep::{Sweep, words};
+
+/// The sweep as one exposition.
+pub fn render(sweep: &Sweep) -> String {
+    exposition("fathom_sweep", Exposition(sweep.clone()))
+}
+
+#[derive(Debug)]
+struct Exposition(Sweep);
+
+impl Collector for Exposition {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Self(sweep) = self;
+        let (mut medians, mut changes) = (Vec::new(), Vec::new());
+        for arm in &sweep.arms {
+            let labels = |more: &[(&'static str, String)]| -> Labels {
+                [("combination", words::settings(arm))].into_iter().chain(more.iter().cloned()).collect()
+            };
+            for (metric, spread) in &arm.figures {
+                let unit = metric.unit().to_owned();
+                medians.push((labels(&[("metric", metric.to_string()), ("unit", unit)]), spread.median));
+            }
+            for (metric, estimate) in &arm.change {
+                let of_metric = labels(&[("metric", metric.to_string())]);
+                changes.extend(bounds(&of_metric, estimate));
+            }
+        }
+        let effects = sweep.effects.iter().flat_map(|effect| {
+            let labels = vec![("effect", words::steps(effect)), ("metric", effect.metric.to_string())];
+            bounds(&labels, &effect.estimate)
+        });
+        let valid = vec![(Labels::new(), f64::from(u8::from(sweep.trust.valid)))];
+        let ratios = || Some(Unit::Ratios);
+        gauges(&mut encoder, "median", "Median over the trials, in the unit of its label", None, medians)?;
+        gauges(&mut encoder, "change", "From the reference, with its 95% interval", ratios(), changes)?;
+        gauges(&mut encoder, "effect", "What a flag is worth, with its 95% interval", ratios(), effects.collect())?;
+        gauges(&mut encoder, "valid", "Whether the figures are to be trusted", None, valid)
+    }
+}

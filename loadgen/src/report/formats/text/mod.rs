@@ -1,0 +1,60 @@
+//! Text to read in a terminal.
+
+pub(in crate::report) mod comparison;
+mod run;
+mod sweep;
+
+use super::{Format, FormatError, Part, one};
+use crate::measure::encoded::DecodeError;
+use crate::report::Report;
+use crate::report::comparison::Comparison;
+use crate::report::saved::Document;
+use crate::report::sweep::Sweep;
+
+/// The format.
+pub const FORMAT: Format = Format {
+    name: "text",
+    help: "The report to read in a terminal",
+    keeps_runs_apart: false,
+    is_two_files: false,
+    render,
+};
+
+/// A run, with an empty line behind it.
+///
+/// # Errors
+/// When a histogram of the report cannot be read.
+pub fn run(report: &Report) -> Result<String, DecodeError> {
+    run::render(report).map(|text| {
+        format!(
+            "{text}
+"
+        )
+    })
+}
+
+/// A comparison likewise.
+pub fn comparison(comparison: &Comparison) -> String {
+    format!(
+        "{}
+",
+        comparison::render(comparison)
+    )
+}
+
+/// A sweep likewise.
+pub fn sweep(sweep: &Sweep) -> String {
+    format!(
+        "{}
+",
+        sweep::render(sweep)
+    )
+}
+
+fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
+    match document {
+        Document::Runs(runs) => one(runs.iter().map(run::render).collect::<Result<Vec<_>, _>>()?.join("\n")),
+        Document::Comparison(comparison) => one(comparison::render(comparison)),
+        Document::Sweep(sweep) => one(sweep::render(sweep)),
+    }
+}

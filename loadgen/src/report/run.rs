@@ -1,0 +1,376 @@
+//! The report of a run: plain data that is written as JSON (`schema/run-v1.schema.json` describes it), read back, and
+//! rendered by the modules beneath.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::compression::{DeflateReport, Verification, Wire};
+use super::stats::Stats;
+use crate::host::environment::Environment;
+use crate::host::resources::Usage;
+use crate::judge::outcome::Outcome;
+use crate::judge::threshold::{Judged, Standing, Threshold};
+use crate::judge::trust::{self, Trust};
+use crate::measure::encoded::{DecodeError, Encoded};
+use crate::measure::measured::{Connections, IntervalLatency, Measured};
+use crate::measure::mismatch::Mismatches;
+use crate::measure::percentile;
+use crate::measure::recorder::Messages;
+use crate::plan::{Arrival, Load};
+use crate::report::baseline::Baseline;
+use crate::serde_time::{rfc3339, seconds};
+
+/// What one run measured and what that is worth.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The format of this document.
+    pub schema: RunSchema,
+    /// What the run asked, in few words.
+    pub name: String,
+    /// What was measured: a URL, or how the server was started.
+    pub target: String,
+    /// When the measured phase began, UTC (RFC 3339).
+    #[serde(with = "rfc3339")]
+    pub began_at: SystemTime,
+    /// Whether it was ended early on request.
+    pub interrupted: bool,
+    /// Whether it was ended early because a threshold was crossed.
+    #[serde(default)]
+    pub aborted: bool,
+    /// What the figures are worth.
+    pub trust: Trust,
+    /// The limits that it was to keep, and whether it did.
+    #[serde(default)]
+    pub thresholds: Vec<Judged>,
+    /// An earlier run, and how this one differs from it.
+    #[serde(default)]
+    pub baseline: Option<Baseline>,
+    /// What was asked for, and how much of it was sent.
+    pub load: LoadReport,
+    /// What came back.
+    pub throughput: Throughput,
+    /// From the intended send to the reply, ns.
+    pub latency: Stats,
+    /// From the actual send to the reply, ns.
+    pub service_time: Stats,
+    /// From the intended to the actual send, ns.
+    pub send_lag: Stats,
+    /// From the start of connecting to the end of the WebSocket handshake, ns.
+    pub connect: Stats,
+    /// Latencies above the histograms' range, recorded as its highest value.
+    pub saturated: u64,
+    /// Latency over time.
+    #[serde(deserialize_with = "intervals")]
+    pub intervals: Vec<IntervalReport>,
+    /// What became of the connections.
+    pub connections: Connections,
+    /// The server's addresses, and how many connections each took.
+    #[serde(default)]
+    pub addresses: BTreeMap<String, u64>,
+    /// When the last connection was lost, where none was left at the end: seconds from the beginning of the measured
+    /// phase, negative in the warm-up.
+    #[serde(default)]
+    pub all_lost_after_seconds: Option<f64>,
+    /// What became of the messages.
+    pub messages: Messages,
+    /// What was wrong with messages that were not the replies they should be: those corrupted or unexpected.
+    #[serde(default)]
+    pub mismatches: Mismatches,
+    /// How the replies were verified.
+    pub verification: Verification,
+    /// What they and the messages took on the wire.
+    pub wire: Wire,
+    /// What was agreed on permessage-deflate; absent where it was not offered.
+    pub permessage_deflate: Option<DeflateReport>,
+    /// Due messages that the backlog's bound refused.
+    pub over_backlog: u64,
+    /// What went wrong, and how often.
+    pub failures: BTreeMap<String, u64>,
+    /// What the run cost the machine.
+    pub resources: Resources,
+    /// Where it ran, and how to run it again.
+    pub environment: Environment,
+}
+
+/// Several runs of one command.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Runs {
+    /// The format of this document.
+    pub schema: RunsSchema,
+    /// The runs, in the order they were made.
+    pub runs: Vec<Report>,
+}
+
+/// The format of a [`Report`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RunSchema {
+    /// `schema/run-v1.schema.json`.
+    #[serde(rename = "fathom/run/v1")]
+    V1,
+}
+
+/// The format of [`Runs`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RunsSchema {
+    /// `schema/runs-v1.schema.json`.
+    #[serde(rename = "fathom/runs/v1")]
+    V1,
+}
+
+/// The load asked for, and how much of it was achieved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LoadReport {
+    /// Which loop.
+    pub mode: Mode,
+    /// Messages in flight per connection; closed loop only.
+    pub in_flight: Option<u32>,
+    /// How due times were spaced; open loop only.
+    pub arrival: Option<Arrival>,
+    /// Messages per second asked for; open loop only.
+    pub offered_rate: Option<f64>,
+    /// Messages per second answered within the measured phase.
+    pub achieved_rate: f64,
+    /// Connections asked for.
+    pub connections: u32,
+    /// How long the measured phase lasted.
+    pub duration_seconds: f64,
+}
+
+/// Which loop made the load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// A reply makes room for the next message.
+    Closed,
+    /// A schedule says when messages are due.
+    Open,
+}
+
+/// What came back within the measured phase.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Throughput {
+    /// Replies per second.
+    pub messages_per_second: f64,
+    /// Their frames, headers included, bytes per second.
+    pub bytes_per_second: f64,
+}
+
+/// One interval of the measured phase.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IntervalReport {
+    /// Its beginning, in seconds from the beginning of the measured phase.
+    #[serde(with = "seconds")]
+    pub start: Duration,
+    /// Its length in seconds.
+    #[serde(with = "seconds")]
+    pub length: Duration,
+    /// Replies that came in it.
+    pub messages: u64,
+    /// Their median latency, ns; absent where they are too few.
+    pub p50: Option<u64>,
+    /// The 99th percentile, ns; absent where they are too few.
+    pub p99: Option<u64>,
+    /// The highest, ns; absent where there is none.
+    pub max: Option<u64>,
+    /// All of it.
+    pub histogram: Encoded,
+}
+
+/// What the run cost the machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Resources {
+    /// This process.
+    pub loadgen: ProcessCost,
+    /// The server, where it runs on this machine and may be looked at.
+    pub server: Option<ProcessCost>,
+    /// Each of the generator's workers: the share of the measured phase that it was on a CPU.
+    pub worker_busy: Vec<f64>,
+}
+
+/// What a process used over the measured phase.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ProcessCost {
+    /// CPU time, user and system, of all its threads.
+    pub cpu_seconds: f64,
+    /// The same per reply, in microseconds; absent without replies.
+    pub cpu_us_per_message: Option<f64>,
+    /// The most memory it ever had resident.
+    pub max_rss_bytes: u64,
+}
+
+impl Report {
+    /// The report of a run of `environment.plan` called `name` against `target`, judged.
+    pub fn new(name: &str, target: &str, measured: &Measured, environment: Environment) -> Self {
+        let plan = &environment.plan;
+        let seconds = measured.window.as_secs_f64();
+        let per_second = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
+        let (mode, in_flight, arrival) = match plan.load {
+            Load::Closed { in_flight } => (Mode::Closed, Some(in_flight.get()), None),
+            Load::Open { arrival, .. } => (Mode::Open, None, Some(arrival)),
+        };
+        let cost = |usage: &Usage| ProcessCost::new(usage, measured.replies_in_window);
+        Self {
+            schema: RunSchema::V1,
+            name: name.to_owned(),
+            target: target.to_owned(),
+            began_at: measured.began_at,
+            interrupted: measured.interrupted,
+            aborted: measured.aborted,
+            trust: trust::judge(plan, measured),
+            thresholds: Vec::new(),
+            baseline: None,
+            load: LoadReport {
+                mode,
+                in_flight,
+                arrival,
+                offered_rate: plan.offered_rate(),
+                achieved_rate: per_second(measured.replies_in_window),
+                connections: plan.connections.get(),
+                duration_seconds: seconds,
+            },
+            throughput: Throughput {
+                messages_per_second: per_second(measured.replies_in_window),
+                bytes_per_second: per_second(measured.reply_bytes_in_window),
+            },
+            latency: Stats::from(&measured.latency),
+            service_time: Stats::from(&measured.service_time),
+            send_lag: Stats::from(&measured.send_lag),
+            connect: Stats::from(&measured.connect),
+            saturated: measured.saturated,
+            intervals: measured.intervals.iter().map(IntervalReport::from).collect(),
+            connections: measured.connections,
+            addresses: measured.addresses.iter().map(|(address, count)| (address.to_string(), *count)).collect(),
+            all_lost_after_seconds: measured
+                .all_lost
+                .as_ref()
+                .map(|lost| lost.after.as_secs_f64() - plan.warmup.as_secs_f64()),
+            messages: measured.messages,
+            mismatches: measured.mismatches.clone(),
+            verification: Verification::of(plan, measured),
+            wire: Wire::of(measured),
+            permessage_deflate: DeflateReport::of(plan, measured),
+            over_backlog: measured.over_backlog,
+            failures: measured.failures.clone(),
+            resources: Resources {
+                loadgen: cost(&measured.loadgen),
+                server: measured.server.as_ref().map(cost),
+                worker_busy: measured.worker_busy.clone(),
+            },
+            environment,
+        }
+    }
+
+    /// How the run ended.
+    pub fn outcome(&self) -> Outcome {
+        // An aborted run does not wait for what is on its way.
+        let on_its_way = if self.aborted { self.messages.lost } else { 0 };
+        let outcome = |outcome| self.thresholds.iter().any(|judged| judged.outcome == outcome);
+        if self.interrupted {
+            Outcome::Interrupted
+        } else if self.connections.established == 0 || self.all_lost_after_seconds.is_some() {
+            Outcome::Failed
+        } else if self.errors_limited() == Some(Standing::Crossed) {
+            // Whatever the times are worth, the errors were counted.
+            Outcome::Crossed
+        } else if self.errors_limited().is_none() && self.messages.wrong() > on_its_way {
+            Outcome::Failed
+        } else if !self.trust.valid || outcome(Standing::Unknown) {
+            Outcome::Untrusted
+        } else if self.aborted || outcome(Standing::Crossed) {
+            Outcome::Crossed
+        } else {
+            Outcome::Ok
+        }
+    }
+
+    /// What became of the limits on errors, if there are any whose value is known: they say how many errors are too many.
+    pub fn errors_limited(&self) -> Option<Standing> {
+        let limits =
+            self.thresholds.iter().filter(|judged| judged.is_of_errors() && judged.outcome != Standing::Unknown);
+        limits.map(|judged| judged.outcome).reduce(|all, outcome| match all {
+            Standing::Crossed => all,
+            _ => outcome,
+        })
+    }
+
+    /// The share of the offered rate that was answered within the measured phase; open loop only. Where more messages
+    /// were due than the rate makes of the time, as the first one of a rate below one in it, they are what was offered.
+    pub fn achieved_share(&self) -> Option<f64> {
+        let seconds = self.load.duration_seconds;
+        let due = (self.messages.received + self.messages.lost + self.over_backlog) as f64;
+        let offered = (self.load.offered_rate? * seconds).max(due);
+        Some(if offered > 0.0 { self.load.achieved_rate * seconds / offered } else { 0.0 })
+    }
+
+    /// The same report, held against thresholds.
+    ///
+    /// # Errors
+    /// When its histograms cannot be read.
+    pub fn judged_by(mut self, thresholds: &[Threshold]) -> Result<Self, DecodeError> {
+        self.thresholds = thresholds
+            .iter()
+            .map(|threshold| Ok(threshold.judge(self.found(threshold.metric())?)))
+            .collect::<Result<_, DecodeError>>()?;
+        Ok(self)
+    }
+}
+
+impl From<Vec<Report>> for Runs {
+    fn from(runs: Vec<Report>) -> Self {
+        Self { schema: RunsSchema::V1, runs }
+    }
+}
+
+impl From<&IntervalLatency> for IntervalReport {
+    fn from(interval: &IntervalLatency) -> Self {
+        let latency = interval.latency.decode().expect("what was encoded here can be decoded");
+        Self {
+            start: interval.start,
+            length: interval.length,
+            messages: latency.len(),
+            p50: percentile::of(&latency, 50.0),
+            p99: percentile::of(&latency, 99.0),
+            max: percentile::of(&latency, 100.0),
+            histogram: interval.latency.clone(),
+        }
+    }
+}
+
+impl IntervalReport {
+    /// Leaves out what an earlier version saved of too few replies.
+    fn of_saved(mut self) -> Self {
+        for (value, rank) in [(&mut self.p50, 50.0), (&mut self.p99, 99.0), (&mut self.max, 100.0)] {
+            *value = value.filter(|_| self.messages >= percentile::needed(rank));
+        }
+        self
+    }
+}
+
+/// The intervals of a saved report.
+fn intervals<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<IntervalReport>, D::Error> {
+    Ok(Vec::deserialize(from)?.into_iter().map(IntervalReport::of_saved).collect())
+}
+
+impl ProcessCost {
+    fn new(usage: &Usage, messages: u64) -> Self {
+        let cpu_seconds = usage.cpu.as_secs_f64();
+        Self {
+            cpu_seconds,
+            cpu_us_per_message: (messages > 0).then(|| cpu_seconds * 1e6 / messages as f64),
+            max_rss_bytes: usage.max_rss_bytes,
+        }
+    }
+}
+
+/// The runs' names, those that repeat told apart by a number.
+pub(super) fn unique_names(runs: &[Report]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for run in runs {
+        let numbered = (2..).map(|number| format!("{} {number}", run.name));
+        let mut candidates = std::iter::once(run.name.clone()).chain(numbered);
+        names.push(candidates.find(|name| !names.contains(name)).expect("there is always a next number"));
+    }
+    names
+}

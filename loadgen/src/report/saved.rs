@@ -1,0 +1,98 @@
+//! Saved reports: files read back, whatever they hold.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::report::comparison::Comparison;
+use crate::report::sweep::Sweep;
+use crate::report::{Report, Runs};
+
+/// What a file holds.
+#[derive(Debug)]
+pub enum Document {
+    /// One run or several.
+    Runs(Vec<Report>),
+    /// A comparison of two servers.
+    Comparison(Box<Comparison>),
+    /// What some flags are worth.
+    Sweep(Box<Sweep>),
+}
+
+/// Why a file is no saved report.
+#[derive(Debug, Error)]
+pub enum SavedError {
+    /// It cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// It is too large for a report.
+    #[error("{}: more than {} MiB; no report is that large", path.display(), LARGEST >> 20)]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is not JSON, or not that of a report.
+    #[error("{}: not a report of loadgen as --format json or -o writes it", path.display())]
+    NoReport {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and in which line.
+        source: serde_json::Error,
+    },
+    /// It is of another format.
+    #[error("{}: its schema is '{schema}'; expected fathom/run/v1, runs/v1, compare/v1 or sweep/v1", path.display())]
+    Schema {
+        /// The file.
+        path: PathBuf,
+        /// What it says of itself.
+        schema: String,
+    },
+}
+
+/// What a file holds; `-` is stdin.
+///
+/// # Errors
+/// When it cannot be read or holds something else.
+pub fn read(path: &Path) -> Result<Document, SavedError> {
+    let text = content(path)?;
+    let no_report = |source| SavedError::NoReport { path: path.to_owned(), source };
+    let Tagged { schema } = serde_json::from_slice(&text).map_err(no_report)?;
+    match schema.as_str() {
+        "fathom/run/v1" => Ok(Document::Runs(vec![serde_json::from_slice(&text).map_err(no_report)?])),
+        "fathom/runs/v1" => Ok(Document::Runs(serde_json::from_slice::<Runs>(&text).map_err(no_report)?.runs)),
+        "fathom/compare/v1" => Ok(Document::Comparison(serde_json::from_slice(&text).map_err(no_report)?)),
+        "fathom/sweep/v1" => Ok(Document::Sweep(serde_json::from_slice(&text).map_err(no_report)?)),
+        _ => Err(SavedError::Schema { path: path.to_owned(), schema: schema.chars().take(80).collect() }),
+    }
+}
+
+fn content(path: &Path) -> Result<Vec<u8>, SavedError> {
+    let mut content = Vec::new();
+    let read = if path == Path::new("-") {
+        io::stdin().lock().take(LARGEST + 1).read_to_end(&mut content)
+    } else {
+        File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut content))
+    };
+    match read {
+        Err(source) => Err(SavedError::Read { path: path.to_owned(), source }),
+        Ok(bytes) if bytes as u64 > LARGEST => Err(SavedError::TooLarge { path: path.to_owned() }),
+        Ok(_) => Ok(content),
+    }
+}
+
+/// What every document of ours says of itself.
+#[derive(Deserialize)]
+struct Tagged {
+    schema: String,
+}
+
+/// 256 MiB: a run of a day, with its 86,400 intervals, takes a half of it.
+const LARGEST: u64 = 256 << 20;

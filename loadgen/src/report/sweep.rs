@@ -1,0 +1,150 @@
+//! The report of a sweep: plain data that is written as JSON (`schema/sweep-v1.schema.json` describes it) and read back.
+
+pub(crate) mod words;
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use crate::host::environment::Environment;
+use crate::judge::statistics::Change;
+use crate::judge::trust::Trust;
+use crate::measure::recorder::Messages;
+use crate::measure::trial::Metric;
+use crate::report::comparison::Ended;
+use crate::report::estimate::{Estimate, Spread};
+use crate::serde_time::rfc3339;
+
+/// What some flags are worth.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sweep {
+    /// The format of this document.
+    pub schema: SweepSchema,
+    /// When the first trial began, UTC (RFC 3339).
+    #[serde(with = "rfc3339")]
+    pub began_at: SystemTime,
+    /// What ended it.
+    pub ended: Ended,
+    /// What the figures are worth.
+    pub trust: Trust,
+    /// What was asked for.
+    pub rules: SweepRules,
+    /// How long it took, in seconds.
+    pub elapsed_seconds: f64,
+    /// Rounds of one trial for each combination.
+    pub rounds: u64,
+    /// Starts of all servers: the observations that effects are judged by.
+    pub starts: u64,
+    /// The flags that were varied.
+    pub factors: Vec<Factor>,
+    /// The combinations, the reference first.
+    pub arms: Vec<ArmReport>,
+    /// What the flags are worth, by metric, the largest effect first.
+    pub effects: Vec<Effect>,
+    /// Where it ran, and the plan of the reference's trial.
+    pub environment: Environment,
+}
+
+/// The format of a [`Sweep`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SweepSchema {
+    /// `schema/sweep-v1.schema.json`.
+    #[serde(rename = "fathom/sweep/v1")]
+    V1,
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SweepRules {
+    /// The chance of any wrong effect among all of them.
+    pub alpha: f64,
+    /// How long a trial is measured, in seconds.
+    pub trial_seconds: f64,
+    /// How long the load runs before each trial, in seconds.
+    pub settle_seconds: f64,
+    /// Rounds between two starts of the servers.
+    pub restart_every: u32,
+    /// The longest it may take, in seconds.
+    pub max_time_seconds: f64,
+    /// Seed of the order and of all random choices of the load.
+    pub seed: u64,
+    /// Whether only combinations that differ from the reference in one flag were measured.
+    pub one_at_a_time: bool,
+}
+
+/// A flag and the values that it takes in turn; the first is the reference's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Factor {
+    /// The flag, without dashes.
+    pub name: String,
+    /// Its values, two at least, each different.
+    pub values: Vec<String>,
+    /// Whose flag it is.
+    pub of: Of,
+}
+
+/// Whose flag it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Of {
+    /// The server's.
+    Server,
+    /// The generator's.
+    Load,
+}
+
+/// A combination.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ArmReport {
+    /// Its flags.
+    pub settings: Vec<Setting>,
+    /// How the server was started.
+    pub target: String,
+    /// What became of the messages of all its trials, settling included.
+    pub messages: Messages,
+    /// Messages for one second of the server's CPU time, by the median; absent where that cannot be seen.
+    pub messages_per_cpu_second: Option<f64>,
+    /// Figures by metric, in its unit.
+    pub figures: BTreeMap<Metric, Spread>,
+    /// The change against the reference by metric; empty for the reference itself.
+    pub change: BTreeMap<Metric, Estimate>,
+}
+
+/// A flag and its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setting {
+    /// The flag, without dashes; `load-` is before the load's where the server's flag of that name is varied too.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// What a step, or two steps together, do to a metric.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Effect {
+    /// The metric.
+    pub metric: Metric,
+    /// One step for a main effect, averaged over all other flags; two for an interaction: how much more both do together
+    /// than each by itself.
+    pub steps: Vec<Step>,
+    /// The change as a share.
+    pub estimate: Estimate,
+    /// The p-value of "no effect" (Wilcoxon's signed-rank test, two-sided), corrected by Holm for all effects.
+    pub p_value: f64,
+    /// Regressed or improved where the corrected p-value is at most alpha, inconclusive otherwise.
+    pub change: Change,
+    /// The log ratios that are judged, one for each start.
+    pub log_ratios: Vec<f64>,
+}
+
+/// From one value of a flag to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// The flag, without dashes, as in [`Setting`].
+    pub name: String,
+    /// The reference's value.
+    pub from: String,
+    /// The other one.
+    pub to: String,
+}

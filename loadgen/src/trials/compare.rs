@@ -1,0 +1,288 @@
+//! `loadgen compare`: starts of both servers until every gated metric is decided or the time is up, and the report of
+//! it. The statistics are `verdict`'s, the trials `trials`'s.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
+
+use clap::ValueEnum as _;
+
+use super::contrast::{self, Contrast};
+use crate::host::cores::Cores;
+use crate::host::environment::Environment;
+use crate::host::interrupt::Interrupt;
+use crate::judge::statistics::{self, Band, Change, Judge, LOOKS, Ruling, Sample};
+use crate::judge::trust;
+use crate::measure::recorder::Messages;
+use crate::measure::trial::Trial;
+use crate::measure::trial::{Figures, Metric};
+use crate::plan::Plan;
+use crate::report::comparison::{
+    CompareSchema, Comparison, Ended, MetricReport, PairReport, Rules, RulingReport, Side, StartReport, Which,
+};
+use crate::report::estimate::{Estimate, Spread, share};
+use crate::trials::course::{Arm, Course, Start, Tempo, TrialError};
+
+/// What a comparison is to find out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question {
+    /// How trials follow each other.
+    pub tempo: Tempo,
+    /// The metrics to judge; `None` for those that the load is usually judged by.
+    pub gate: Option<Vec<Metric>>,
+    /// The chance of a wrong verdict.
+    pub alpha: f64,
+    /// Changes up to this share either way do not matter.
+    pub tolerance: f64,
+    /// Whether B is A once more; then it takes all its time, whatever is decided.
+    pub aa: bool,
+    /// Whether a regression fails the command.
+    pub fail_on_regression: bool,
+    /// Whether an inconclusive metric fails it.
+    pub require_conclusive: bool,
+}
+
+/// Why there is no comparison.
+#[derive(Debug, thiserror::Error)]
+pub enum CompareError {
+    /// The trials failed.
+    #[error(transparent)]
+    Trial(#[from] TrialError),
+    /// A metric that was to be judged is not there.
+    #[error("--gate {0}: the servers' processes cannot be seen from here; expected servers on this machine")]
+    NoProcess(Metric),
+    /// Or there was not a reply to have figures of, or too few of them.
+    #[error(
+        "no trial of both servers had a reply, or replies enough for a percentile that is judged: there is nothing to judge; \
+         expected a longer --trial"
+    )]
+    NoFigures,
+    /// Nothing was measured.
+    #[error("interrupted before anything was measured")]
+    Interrupted,
+}
+
+impl CompareError {
+    /// Whether the user did not want to wait for it.
+    pub fn is_interruption(&self) -> bool {
+        match self {
+            Self::Trial(error) => error.is_interruption(),
+            Self::Interrupted => true,
+            Self::NoProcess(_) | Self::NoFigures => false,
+        }
+    }
+}
+
+/// Compares the second of `arms` with the first; `show` is told of the time that has passed and of the starts so far.
+///
+/// # Errors
+/// When trials cannot be made, or a metric that is to be judged cannot be measured.
+pub fn run(
+    question: &Question,
+    arms: &[Arm; 2],
+    cores: &Cores,
+    interrupt: &Interrupt,
+    show: &mut dyn FnMut(Duration, usize),
+) -> Result<Comparison, CompareError> {
+    let began_at = SystemTime::now();
+    let plan = &arms[0].plan;
+    let mut course = Course::new(arms, question.tempo, cores, interrupt);
+    let mut starts: Vec<Start> = Vec::new();
+    let mut trial: Option<(Vec<Metric>, Judge)> = None;
+    let mut looks = LOOKS.into_iter().peekable();
+    let max_time = question.tempo.max_time.as_secs_f64();
+    let ended = loop {
+        let start = course.start(&mut |elapsed| show(elapsed, starts.len()))?;
+        if !start.rounds.is_empty() {
+            starts.push(start);
+        }
+        let interrupted = interrupt.flag().load(Ordering::Relaxed);
+        if starts.is_empty() {
+            return Err(CompareError::Interrupted);
+        }
+        let over = course.is_over() || starts.len() >= MOST_STARTS;
+        if trial.is_none() {
+            let gated = match gated(question, plan, &starts) {
+                // That may be the machine's fault, once or twice.
+                Err(CompareError::NoFigures) if starts.len() < STARTS_FOR_A_REPLY && !over && !interrupted => continue,
+                gated => gated?,
+            };
+            let judge =
+                Judge::new(question.alpha, Band::of(question.tolerance), gated.iter().map(|metric| metric.better()));
+            trial = Some((gated, judge));
+        }
+        let (gated, judge) = trial.as_mut().expect("it is made with the first start");
+        let part = if over { 1.0 } else { course.elapsed().as_secs_f64() / max_time };
+        let mut look = interrupted.then_some(part.min(1.0));
+        while let Some(due) = looks.next_if(|due| *due <= part) {
+            look = Some(due);
+        }
+        if let Some(part) = look {
+            let samples: Vec<Sample> = gated.iter().map(|metric| Sample::new(&log_ratios(*metric, &starts))).collect();
+            judge.look(part, &samples);
+        }
+        match () {
+            () if interrupted => break Ended::Interrupted,
+            () if judge.decided() && !question.aa => break Ended::Decided,
+            () if over => break Ended::MaxTime,
+            () => {}
+        }
+    };
+    let (gated, judge) = trial.expect("there was a start");
+    let rulings: BTreeMap<Metric, Option<Ruling>> = gated.iter().copied().zip(judge.rulings()).collect();
+    let elapsed_seconds = course.elapsed().as_secs_f64();
+    let times = max_time / elapsed_seconds.min(max_time);
+    let mut metrics: Vec<MetricReport> = Metric::value_variants()
+        .iter()
+        .filter_map(|&metric| {
+            report(metric, rulings.get(&metric).copied(), rulings.len(), question, &starts, elapsed_seconds, times)
+        })
+        .collect();
+    metrics.sort_by_key(|metric| !metric.gated);
+    let change = metrics.iter().filter_map(|metric| Some(metric.ruling?.change)).max().unwrap_or(Change::Inconclusive);
+    Ok(Comparison {
+        schema: CompareSchema::V1,
+        began_at,
+        ended,
+        aa: question.aa,
+        change,
+        trust: trust::of_paired_trials([0, 1].map(|i| (["A", "B"][i], plan, trials(i, &starts))))
+            .of_trials_with(course.withheld()),
+        a: side(0, &starts),
+        b: side(1, &starts),
+        rules: rules(question),
+        elapsed_seconds,
+        metrics,
+        starts: starts.into_iter().map(start_report).collect(),
+        environment: Environment::collect(plan, None, None),
+    })
+}
+
+/// The metrics that are judged: those asked for, all of which must be there, or those of the load that are.
+fn gated(question: &Question, plan: &Plan, starts: &[Start]) -> Result<Vec<Metric>, CompareError> {
+    let there = |metric: Metric| match metric {
+        // Resident memory grows in pages, and may not have grown yet.
+        Metric::ConnectionMemory => there(Metric::PeakMemory, starts),
+        metric => there(metric, starts),
+    };
+    let gate = question.gate.as_deref();
+    let wanted = gate.unwrap_or(Metric::gated_by_default(&plan.load)).iter().copied();
+    let (found, missing): (Vec<Metric>, Vec<Metric>) = wanted.partition(|metric| there(*metric));
+    // What only the server's process tells is left out where nobody asked for it.
+    match missing.iter().find(|metric| gate.is_some() || !metric.is_of_the_process()) {
+        Some(metric) if metric.is_of_the_process() => Err(CompareError::NoProcess(*metric)),
+        Some(_) => Err(CompareError::NoFigures),
+        None => Ok(found),
+    }
+}
+
+fn there(metric: Metric, starts: &[Start]) -> bool {
+    starts.iter().any(|start| !figures(metric, 0, start).is_empty() && !figures(metric, 1, start).is_empty())
+}
+
+/// The metric's figures of one server in one start.
+fn figures(metric: Metric, server: usize, start: &Start) -> Vec<f64> {
+    if metric.is_of_trials() {
+        start.rounds.iter().filter_map(|round| round.trials[server].figures.get(&metric).copied()).collect()
+    } else {
+        start.lives[server].figures.get(&metric).copied().into_iter().collect()
+    }
+}
+
+/// The log ratios B/A, one for each start: its pairs share the servers' memory layout, so that all of them together are
+/// one observation. It is their Hodges-Lehmann estimate, which a disturbed trial hardly moves.
+pub fn log_ratios(metric: Metric, starts: &[Start]) -> Vec<f64> {
+    contrast::log_ratios(&Contrast::between(1, 0), metric, starts)
+}
+
+fn report(
+    metric: Metric,
+    ruling: Option<Option<Ruling>>,
+    gates: usize,
+    question: &Question,
+    starts: &[Start],
+    elapsed: f64,
+    times: f64,
+) -> Option<MetricReport> {
+    let log_ratios = log_ratios(metric, starts);
+    if log_ratios.is_empty() && ruling.is_none() {
+        return None;
+    }
+    let spread = |server: usize| Spread::of(starts.iter().flat_map(|start| figures(metric, server, start)).collect());
+    let sample = Sample::new(&log_ratios);
+    // The last look has about half of the error.
+    let last = question.alpha * (1.0 - LOOKS[LOOKS.len() - 2].powi(3)) / gates as f64;
+    let max_time = question.tempo.max_time.as_secs_f64();
+    let undecided = ruling.flatten().filter(|ruling| ruling.change == Change::Inconclusive);
+    let more = undecided.and_then(|_| statistics::times_more(&sample, last, Band::of(question.tolerance)));
+    Some(MetricReport {
+        metric,
+        unit: metric.unit().to_owned(),
+        better: metric.better(),
+        gated: ruling.is_some(),
+        a: spread(0),
+        b: spread(1),
+        estimate: Estimate::of(&sample),
+        ruling: ruling.flatten().map(|ruling| RulingReport {
+            change: ruling.change,
+            p_value: ruling.p_value,
+            level: ruling.level,
+            low: share(ruling.interval.low),
+            high: share(ruling.interval.high),
+            at_seconds: (ruling.part * max_time).min(elapsed),
+        }),
+        more_seconds: more.map(|times| ((times - 1.0) * elapsed).max(0.0)),
+        resolution: statistics::resolution(&sample, last, times).map(f64::exp_m1),
+        log_ratios,
+    })
+}
+
+fn trials(server: usize, starts: &[Start]) -> impl Iterator<Item = &Trial> {
+    starts.iter().flat_map(|start| &start.rounds).map(move |round| &round.trials[server])
+}
+
+fn side(server: usize, starts: &[Start]) -> Side {
+    let first = &starts[0].lives[server];
+    let mut messages = Messages::default();
+    starts.iter().for_each(|start| messages += start.lives[server].messages);
+    Side { target: first.target.clone(), server_config: first.config.clone(), messages }
+}
+
+fn rules(question: &Question) -> Rules {
+    let Question { tempo, alpha, tolerance, fail_on_regression, require_conclusive, .. } = *question;
+    Rules {
+        alpha,
+        tolerance,
+        trial_seconds: tempo.trial.as_secs_f64(),
+        settle_seconds: tempo.settle.as_secs_f64(),
+        restart_every: tempo.restart_every,
+        max_time_seconds: tempo.max_time.as_secs_f64(),
+        seed: tempo.seed,
+        fail_on_regression,
+        require_conclusive,
+    }
+}
+
+fn start_report(start: Start) -> StartReport {
+    let pair = |round: crate::trials::course::Round| {
+        let mut trials = round.trials.into_iter().map(|trial| trial.figures);
+        let mut next = || trials.next().unwrap_or_default();
+        let first = if round.order[0] == 0 { Which::A } else { Which::B };
+        PairReport { at_seconds: round.at_seconds, first, a: next(), b: next() }
+    };
+    let mut lives = start.lives.into_iter().map(|life| life.figures);
+    let mut next = || -> Figures { lives.next().unwrap_or_default() };
+    StartReport {
+        at_seconds: start.at_seconds,
+        a: next(),
+        b: next(),
+        pairs: start.rounds.into_iter().map(pair).collect(),
+    }
+}
+
+/// Starts after which the time is up: their Walsh averages take 64 MB for each gated metric, and more starts than this
+/// would tell apart servers that differ by less than anybody cares for.
+const MOST_STARTS: usize = 4_000;
+
+/// Starts without a reply in any trial of one of the servers, after which there will be none.
+const STARTS_FOR_A_REPLY: usize = 3;

@@ -1,0 +1,34 @@
+//! Contrasts of log figures: what a comparison and a sweep judge, one for each start of the servers.
+
+use crate::judge::statistics::Sample;
+use crate::measure::trial::Metric;
+use crate::trials::course::{Round, Start};
+
+/// A weighted sum of log figures whose weights add up to zero, by arm.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Contrast(pub(super) Vec<(usize, f64)>);
+
+impl Contrast {
+    /// One arm against another.
+    pub fn between(arm: usize, reference: usize) -> Self {
+        Self(vec![(arm, 1.0), (reference, -1.0)])
+    }
+
+    /// Its value, given the positive figure of each arm; `None` where one is missing.
+    pub fn of(&self, figure: impl Fn(usize) -> Option<f64>) -> Option<f64> {
+        self.0.iter().map(|&(arm, weight)| Some(weight * figure(arm)?.ln())).sum()
+    }
+}
+
+/// The contrast's log ratios, one for each start: its rounds share the servers' memory layout, so that all of them together
+/// are one observation. It is their Hodges-Lehmann estimate, which a disturbed trial hardly moves.
+pub fn log_ratios(contrast: &Contrast, metric: Metric, starts: &[Start]) -> Vec<f64> {
+    let of_start = |start: &Start| {
+        if !metric.is_of_trials() {
+            return contrast.of(|arm| start.lives[arm].figures.get(&metric).copied());
+        }
+        let of_round = |round: &Round| contrast.of(|arm| round.trials[arm].figures.get(&metric).copied());
+        Sample::new(&start.rounds.iter().filter_map(of_round).collect::<Vec<_>>()).estimate()
+    };
+    starts.iter().filter_map(of_start).collect()
+}

@@ -1,0 +1,396 @@
+//! Trials of several servers in turn: one start of all of them, connections to each, and rounds of one short trial per
+//! server, in an order that is drawn anew for every round. Whatever the machine does to one trial it is as likely to do
+//! to the next server's.
+
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use rand::rngs::SmallRng;
+use rand::seq::SliceRandom;
+use rand::{RngExt as _, SeedableRng as _};
+
+use crate::host::addresses::Addresses;
+use crate::host::cores::Cores;
+use crate::host::interrupt::Interrupt;
+use crate::host::resources::{self, Sampler};
+use crate::host::server_config;
+use crate::host::target::{Server, Spec};
+use crate::host::withheld::{Meter, Withheld};
+use crate::load::live::{Live, Phase};
+use crate::load::run::{RunError, note_end_of};
+use crate::load::session::{Session, Span};
+use crate::load::worker::Common;
+use crate::measure::collector::add;
+use crate::measure::measured::Measured;
+use crate::measure::percentile;
+use crate::measure::recorder::{Interval, Messages, histogram};
+use crate::measure::so_far::Passed;
+use crate::measure::trial::{Figures, Metric, Trial};
+use crate::plan::messages::Corpus;
+use crate::plan::{Plan, Stop};
+
+pub use super::failure::TrialError;
+use super::failure::failure;
+
+/// A server and the load that it is to be measured under.
+#[derive(Debug)]
+pub struct Arm {
+    /// Which server.
+    pub spec: Spec,
+    /// The load; its warm-up, duration and seed are the tempo's.
+    pub plan: Plan,
+    /// The messages of the plan.
+    pub corpus: Corpus,
+}
+
+/// How trials follow each other.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tempo {
+    /// How long a trial is measured.
+    pub trial: Duration,
+    /// How long the load runs before each trial: what a server's absence did to the caches is over by then.
+    pub settle: Duration,
+    /// Rounds between two starts of the servers.
+    pub restart_every: u32,
+    /// The longest that all starts may take.
+    pub max_time: Duration,
+    /// Seed of the order and of all random choices of the load.
+    pub seed: u64,
+}
+
+/// Starts servers and measures them, time and again.
+#[derive(Debug)]
+pub struct Course<'a> {
+    arms: &'a [Arm],
+    tempo: Tempo,
+    server_cores: Cores,
+    worker_cores: Option<Cores>,
+    interrupt: &'a Interrupt,
+    rng: SmallRng,
+    began: Instant,
+    /// How long the last start took before its first round and after its last, and one round of it.
+    overhead: Duration,
+    round: Duration,
+    starts: u64,
+    withheld: Withheld,
+}
+
+/// What was measured from one start to the next.
+#[derive(Debug)]
+pub struct Start {
+    /// When it began, in seconds since the beginning of the course.
+    pub at_seconds: f64,
+    /// Its rounds, one at least unless the user interrupted it.
+    pub rounds: Vec<Round>,
+    /// What became of each server.
+    pub lives: Vec<Life>,
+}
+
+/// One trial of every server.
+#[derive(Debug)]
+pub struct Round {
+    /// When its first trial began to settle, in seconds since the beginning of the course.
+    pub at_seconds: f64,
+    /// The servers by number, in the order they were measured.
+    pub order: Vec<usize>,
+    /// The trials by server.
+    pub trials: Vec<Trial>,
+}
+
+/// A server from its start to its end.
+#[derive(Debug)]
+pub struct Life {
+    /// A URL, or how it was started.
+    pub target: String,
+    /// What it says of its configuration; asked for at the first start only.
+    pub config: Option<serde_json::Value>,
+    /// Its memory.
+    pub figures: Figures,
+    /// What became of its messages.
+    pub messages: Messages,
+}
+
+/// A server that is up, with connections to it.
+struct Up<'a, 'scope> {
+    arm: &'a Arm,
+    pids: &'a [i32],
+    server: &'a Server,
+    session: Session<'a, 'scope>,
+    messages: Messages,
+}
+
+/// What is known of a server once its connections are closed.
+struct End {
+    messages: Messages,
+    figures: Figures,
+    is_fathom: bool,
+}
+
+/// What the workers record in a trial, ns.
+struct Tally {
+    latency: Histogram<u64>,
+    send_lag: Histogram<u64>,
+}
+
+/// A server that is up.
+struct Started {
+    server: Server,
+    addresses: Addresses,
+    pids: Vec<i32>,
+    resident: Option<u64>,
+}
+
+impl<'a> Course<'a> {
+    /// A course that begins now. `cores` are shared out between servers that are started here and the workers.
+    pub fn new(arms: &'a [Arm], tempo: Tempo, cores: &Cores, interrupt: &'a Interrupt) -> Self {
+        let (server_cores, worker_cores) = cores.split();
+        let apart = cores.count() > 1 && arms.iter().all(|arm| !matches!(arm.spec, Spec::Url(_)));
+        Self {
+            arms,
+            tempo,
+            server_cores,
+            worker_cores: apart.then_some(worker_cores),
+            interrupt,
+            rng: SmallRng::seed_from_u64(tempo.seed),
+            began: Instant::now(),
+            overhead: Duration::ZERO,
+            round: (tempo.trial + tempo.settle) * arms.len() as u32,
+            starts: 0,
+            withheld: Withheld::default(),
+        }
+    }
+
+    /// CPU time that servers and workers wanted and did not get while they were measured.
+    pub fn withheld(&self) -> &Withheld {
+        &self.withheld
+    }
+
+    /// Time since the beginning.
+    pub fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Whether the time is too short for another start with one round.
+    pub fn is_over(&self) -> bool {
+        self.elapsed() + self.overhead + self.round > self.tempo.max_time
+    }
+
+    /// Starts every server, measures them in rounds, and stops them again. An interruption on the way leaves what was
+    /// measured before.
+    ///
+    /// # Errors
+    /// When a server cannot be started or connected to, or fails at what it is measured at.
+    pub fn start(&mut self, show: &mut dyn FnMut(Duration)) -> Result<Start, TrialError> {
+        let at_seconds = self.elapsed().as_secs_f64();
+        match self.measure(show) {
+            Err(error) if error.is_interruption() => Ok(Start { at_seconds, rounds: Vec::new(), lives: Vec::new() }),
+            measured => measured,
+        }
+    }
+
+    fn measure(&mut self, show: &mut dyn FnMut(Duration)) -> Result<Start, TrialError> {
+        let (began, since) = (self.elapsed(), self.began);
+        let mut order: Vec<usize> = (0..self.arms.len()).collect();
+        order.shuffle(&mut self.rng);
+        let mut started: Vec<Option<Started>> = self.arms.iter().map(|_| None).collect();
+        for &i in &order {
+            started[i] = Some(self.start_server(&self.arms[i])?);
+        }
+        let started: Vec<Started> = started.into_iter().flatten().collect();
+        let mut rounds = Vec::new();
+        let (live, worker_cores) = (Live::default(), self.worker_cores.clone());
+        let ends = thread::scope(|scope| {
+            let mut ups: Vec<Option<Up<'_, '_>>> = started.iter().map(|_| None).collect();
+            for &i in &order {
+                let (arm, up) = (&self.arms[i], &started[i]);
+                let common = Common {
+                    plan: &arm.plan,
+                    url: up.server.url(),
+                    addresses: &up.addresses,
+                    corpus: &arm.corpus,
+                    cores: worker_cores.as_ref(),
+                    interrupted: self.interrupt.flag(),
+                    live: &live,
+                    workers: arm.plan.workers(),
+                };
+                let session = Session::open(scope, common, &mut |_| show(since.elapsed()))
+                    .map_err(|error| error.with_end_of(&up.server))?;
+                ups[i] = Some(Up { arm, pids: &up.pids, server: &up.server, session, messages: Messages::default() });
+            }
+            let mut ups: Vec<Up<'_, '_>> = ups.into_iter().flatten().collect();
+            for &i in &order {
+                ups[i].settle(WARMUP, self.rng.random(), &mut |_| show(since.elapsed()))?;
+            }
+            let meter = Meter::of(&started.iter().flat_map(|up| &up.pids).copied().collect::<Vec<_>>());
+            let before = meter.sample();
+            for number in 0..self.tempo.restart_every {
+                let interrupted = self.interrupt.flag().load(Ordering::Relaxed);
+                // The first one is measured whatever the time: servers that were started for nothing tell nothing.
+                if interrupted || (number > 0 && self.elapsed() + self.round > self.tempo.max_time) {
+                    break;
+                }
+                let before = self.elapsed();
+                let Some(round) = self.round(&mut ups, show)? else { break };
+                self.round = self.elapsed() - before;
+                rounds.push(round);
+            }
+            self.withheld.add(meter.since(&before));
+            // While all are still connected: a server that has lost its connections soon gives memory back.
+            let memory: Vec<Figures> = ups.iter().zip(&started).map(|(up, started)| started.memory(up.arm)).collect();
+            let close = |(up, figures): (Up<'_, '_>, Figures)| {
+                let is_fathom = up.session.is_fathom();
+                up.session.close()?;
+                Ok(End { messages: up.messages, figures, is_fathom })
+            };
+            ups.into_iter().zip(memory).map(close).collect::<Result<Vec<_>, TrialError>>()
+        })?;
+        let config = |up: &Started, arm: &Arm| server_config::fetch(up.server.url(), &up.addresses, &arm.plan.connect);
+        let life = |((started, end), arm): ((Started, End), &Arm)| Life {
+            target: arm.spec.to_string(),
+            config: (self.starts == 0 && end.is_fathom).then(|| config(&started, arm)).flatten(),
+            figures: end.figures,
+            messages: end.messages,
+        };
+        let lives = started.into_iter().zip(ends).zip(self.arms).map(life).collect();
+        self.starts += 1;
+        self.overhead = (self.elapsed() - began).saturating_sub(self.round * rounds.len() as u32);
+        Ok(Start { at_seconds: began.as_secs_f64(), rounds, lives })
+    }
+
+    fn start_server(&self, arm: &Arm) -> Result<Started, TrialError> {
+        let server = Server::start(&arm.spec, &self.server_cores, self.interrupt.flag())?;
+        let addresses =
+            Addresses::find(server.url(), &arm.plan.connect, self.interrupt.flag()).map_err(RunError::from)?;
+        let pids = match arm.spec {
+            // The process that was started is the server, and there is no need to look for it.
+            Spec::Embedded(_) => server.pid().into_iter().collect(),
+            Spec::Url(_) | Spec::Command(_) => resources::of_server(server.pid(), &addresses),
+        };
+        let resident = resources::resident(&pids);
+        Ok(Started { server, addresses, pids, resident })
+    }
+
+    /// One trial of every server; `None` where it was interrupted.
+    fn round(&mut self, ups: &mut [Up<'_, '_>], show: &mut dyn FnMut(Duration)) -> Result<Option<Round>, TrialError> {
+        let at_seconds = self.elapsed().as_secs_f64();
+        let mut order: Vec<usize> = (0..ups.len()).collect();
+        order.shuffle(&mut self.rng);
+        // All of a round get the same schedule.
+        let seed = self.rng.random();
+        let mut trials = vec![Trial::default(); ups.len()];
+        for &i in &order {
+            show(self.elapsed());
+            ups[i].settle(self.tempo.settle, seed, &mut |_| ())?;
+            trials[i] = ups[i].trial(self.tempo.trial, seed)?;
+            if self.interrupt.flag().load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Round { at_seconds, order, trials }))
+    }
+}
+
+impl Up<'_, '_> {
+    /// Load that nobody measures.
+    fn settle(&mut self, length: Duration, seed: u64, show: &mut dyn FnMut(Phase)) -> Result<(), TrialError> {
+        if length.is_zero() {
+            return Ok(());
+        }
+        self.phase(length, seed, &mut |_, _| (), show).map(drop)
+    }
+
+    fn trial(&mut self, length: Duration, seed: u64) -> Result<Trial, TrialError> {
+        thread::sleep(REST);
+        let sampler = Sampler::of(self.pids);
+        let mut tally = Tally::default();
+        let measured = self.phase(length, seed, &mut |interval, _| tally.take(interval), &mut |_| ())?;
+        thread::sleep(REST);
+        let cpu = sampler.and_then(|sampler| sampler.cpu());
+        let mut trial = Trial {
+            achieved_rate: measured.replies_in_window as f64 / measured.window.as_secs_f64(),
+            latency_min: tally.latency.min(),
+            latency_p99: tally.latency.value_at_quantile(0.99),
+            send_lag_p99: tally.send_lag.value_at_quantile(0.99),
+            ..Trial::default()
+        };
+        let replies = measured.messages.verified;
+        let mut figure = |metric: Metric, figure: f64| {
+            if metric.fits(&self.arm.plan.load) && figure > 0.0 && figure.is_finite() {
+                trial.figures.insert(metric, figure);
+            }
+        };
+        // By the time of the last: where a round trip is not short against the trial, connections make whole turns, the same
+        // number for servers of quite different speed. But a silence of several round trips is the server's.
+        let (window, last) = (measured.window, measured.last_reply_after);
+        let round_trip = Duration::from_nanos(tally.latency.value_at_quantile(0.5));
+        let taken = if window.saturating_sub(last) > 2 * round_trip { window } else { last };
+        figure(Metric::Throughput, measured.replies_in_window as f64 / taken.as_secs_f64());
+        if replies > 0 {
+            for (metric, rank) in Metric::percentiles() {
+                figure(metric, percentile::of(&tally.latency, rank).map_or(0.0, |ns| ns as f64));
+            }
+            figure(Metric::ServerCpu, cpu.map_or(0.0, |cpu| cpu.as_nanos() as f64 / replies as f64));
+        }
+        Ok(trial)
+    }
+
+    fn phase(
+        &mut self,
+        length: Duration,
+        seed: u64,
+        take: &mut dyn FnMut(&Interval, Option<Passed<'_>>),
+        show: &mut dyn FnMut(Phase),
+    ) -> Result<Measured, TrialError> {
+        // The sampler of a phase looks at a busy process, whose clock lags by up to a tick of the kernel's (4 ms): here
+        // the server is looked at while it rests.
+        let stop = Stop::After(length);
+        let span = Span { warmup: Duration::ZERO, stop, seed, delay: DELAY, server_pids: &[], meter: None };
+        let mut measured = self.session.phase(span, take, show)?;
+        note_end_of(self.server, &mut measured);
+        self.messages += measured.messages;
+        match failure(&measured) {
+            Some(why) if !measured.interrupted => Err(TrialError::Failed { server: self.arm.spec.to_string(), why }),
+            _ => Ok(measured),
+        }
+    }
+}
+
+impl Tally {
+    fn take(&mut self, interval: &Interval) {
+        add(&mut self.latency, &interval.latency);
+        add(&mut self.send_lag, &interval.send_lag);
+    }
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self { latency: histogram(), send_lag: histogram() }
+    }
+}
+
+impl Started {
+    /// What its memory has come to.
+    fn memory(&self, arm: &Arm) -> Figures {
+        let mut figures = Figures::new();
+        let resident = resources::resident(&self.pids).zip(self.resident);
+        let added = resident.and_then(|(now, before)| now.checked_sub(before)).filter(|added| *added > 0);
+        if let Some(added) = added {
+            figures.insert(Metric::ConnectionMemory, added as f64 / f64::from(arm.plan.connections.get()));
+        }
+        if let Some(usage) = Sampler::of(&self.pids).and_then(Sampler::finish) {
+            figures.insert(Metric::PeakMemory, usage.max_rss_bytes as f64);
+        }
+        figures
+    }
+}
+
+/// How long every server is under load after it was started: it has touched its buffers and filled the caches by then.
+const WARMUP: Duration = Duration::from_millis(50);
+
+/// How long a server may go on after its last reply: until it waits again, its CPU clock is not up to date.
+const REST: Duration = Duration::from_micros(300);
+
+/// How long the workers have to reach their lanes: waking a thread takes a tenth of it on an idle core.
+const DELAY: Duration = Duration::from_micros(300);

@@ -1,0 +1,8 @@
+//! Experiments made of many short runs of several servers in turn: a comparison of two, a sweep over flags.
+
+pub mod compare;
+pub mod contrast;
+pub mod course;
+pub mod design;
+mod failure;
+pub mod sweep;

@@ -1,0 +1,165 @@
+//! `loadgen sweep`: every combination of some flags, measured in turn against each other, and what each flag is worth by
+//! itself and together with another. The trials are `trials`'s; an effect is a contrast of log figures, one for each
+//! start, and is judged like the log ratios of a comparison.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
+
+use super::contrast::{Contrast, log_ratios};
+use super::design::Design;
+use crate::host::cores::Cores;
+use crate::host::environment::Environment;
+use crate::host::interrupt::Interrupt;
+use crate::judge::statistics::{Change, Sample, adjusted};
+use crate::judge::trust;
+use crate::measure::metric::Better;
+use crate::measure::recorder::Messages;
+use crate::measure::trial::Metric;
+use crate::report::comparison::Ended;
+use crate::report::estimate::{Estimate, Spread};
+use crate::report::sweep::{ArmReport, Effect, Sweep, SweepRules, SweepSchema, words};
+use crate::trials::course::{Arm, Course, Start, Tempo, TrialError};
+
+/// Why there is no sweep.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// The trials failed.
+    #[error(transparent)]
+    Trial(#[from] TrialError),
+    /// Nothing was measured.
+    #[error("interrupted before anything was measured")]
+    Interrupted,
+}
+
+/// Measures the arms of a design, its reference first, until the time is up.
+///
+/// # Errors
+/// When trials cannot be made.
+pub fn run(
+    design: &Design,
+    tempo: Tempo,
+    alpha: f64,
+    arms: &[Arm],
+    cores: &Cores,
+    interrupt: &Interrupt,
+    show: &mut dyn FnMut(Duration, usize),
+) -> Result<Sweep, SweepError> {
+    let began_at = SystemTime::now();
+    let mut course = Course::new(arms, tempo, cores, interrupt);
+    let mut starts: Vec<Start> = Vec::new();
+    let ended = loop {
+        let start = course.start(&mut |elapsed| show(elapsed, starts.len()))?;
+        if !start.rounds.is_empty() {
+            starts.push(start);
+        }
+        if interrupt.flag().load(Ordering::Relaxed) {
+            break Ended::Interrupted;
+        }
+        if course.is_over() || starts.len() >= MOST_STARTS {
+            break Ended::MaxTime;
+        }
+    };
+    if starts.is_empty() {
+        return Err(SweepError::Interrupted);
+    }
+    let plan = &arms[0].plan;
+    let reports: Vec<ArmReport> = (0..arms.len()).map(|arm| arm_report(design, arm, &starts)).collect();
+    let trials = |arm: usize| starts.iter().flat_map(|start| &start.rounds).map(move |round| &round.trials[arm]);
+    let judged = arms.iter().zip(&reports).enumerate();
+    Ok(Sweep {
+        schema: SweepSchema::V1,
+        began_at,
+        ended,
+        trust: trust::of_paired_trials(
+            judged.map(|(i, (arm, report))| (words::settings(report), &arm.plan, trials(i))),
+        )
+        .of_trials_with(course.withheld()),
+        rules: SweepRules {
+            alpha,
+            trial_seconds: tempo.trial.as_secs_f64(),
+            settle_seconds: tempo.settle.as_secs_f64(),
+            restart_every: tempo.restart_every,
+            max_time_seconds: tempo.max_time.as_secs_f64(),
+            seed: tempo.seed,
+            one_at_a_time: design.is_one_at_a_time(),
+        },
+        elapsed_seconds: course.elapsed().as_secs_f64(),
+        rounds: starts.iter().map(|start| start.rounds.len() as u64).sum(),
+        starts: starts.len() as u64,
+        factors: design.factors().to_vec(),
+        arms: reports,
+        effects: effects(design, alpha, Metric::gated_by_default(&plan.load), &starts),
+        environment: Environment::collect(plan, None, None),
+    })
+}
+
+impl SweepError {
+    /// Whether the user did not want to wait for it.
+    pub fn is_interruption(&self) -> bool {
+        match self {
+            Self::Trial(error) => error.is_interruption(),
+            Self::Interrupted => true,
+        }
+    }
+}
+
+fn arm_report(design: &Design, arm: usize, starts: &[Start]) -> ArmReport {
+    let mut figures: BTreeMap<Metric, Vec<f64>> = BTreeMap::new();
+    let mut messages = Messages::default();
+    for start in starts {
+        let life = &start.lives[arm];
+        messages += life.messages;
+        let trials = start.rounds.iter().map(|round| &round.trials[arm].figures);
+        for (metric, figure) in trials.chain([&life.figures]).flatten() {
+            figures.entry(*metric).or_default().push(*figure);
+        }
+    }
+    let figures: BTreeMap<Metric, Spread> =
+        figures.into_iter().map(|(metric, figures)| (metric, Spread::of(figures))).collect();
+    let against_reference = Contrast::between(arm, 0);
+    let change = |metric: Metric| {
+        let log_ratios = log_ratios(&against_reference, metric, starts);
+        (!log_ratios.is_empty()).then(|| (metric, Estimate::of(&Sample::new(&log_ratios))))
+    };
+    ArmReport {
+        settings: design.settings(arm),
+        target: starts[0].lives[arm].target.clone(),
+        messages,
+        messages_per_cpu_second: figures.get(&Metric::ServerCpu).map(|cpu| 1e9 / cpu.median),
+        change: if arm == 0 { BTreeMap::new() } else { figures.keys().filter_map(|metric| change(*metric)).collect() },
+        figures,
+    }
+}
+
+/// Every effect on every one of these metrics, the largest first.
+fn effects(design: &Design, alpha: f64, metrics: &[Metric], starts: &[Start]) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for &metric in metrics {
+        for (steps, contrast) in design.contrasts() {
+            let log_ratios = log_ratios(&contrast, metric, starts);
+            let sample = Sample::new(&log_ratios);
+            if sample.is_empty() {
+                continue;
+            }
+            let p_value = (2.0 * sample.p_above(0.0).min(sample.p_below(0.0))).min(1.0);
+            let estimate = Estimate::of(&sample);
+            effects.push(Effect { metric, steps, estimate, p_value, change: Change::Inconclusive, log_ratios });
+        }
+    }
+    let corrected = adjusted(&effects.iter().map(|effect| effect.p_value).collect::<Vec<_>>());
+    for (effect, p_value) in effects.iter_mut().zip(corrected) {
+        effect.p_value = p_value;
+        if p_value <= alpha {
+            let more = effect.estimate.change.unwrap_or_default() > 0.0;
+            let better = more == (effect.metric.better() == Better::Higher);
+            effect.change = if better { Change::Improved } else { Change::Regressed };
+        }
+    }
+    let size = |effect: &Effect| effect.estimate.change.map_or(0.0, |change| change.ln_1p().abs());
+    effects.sort_by(|a, b| a.metric.cmp(&b.metric).then(size(b).total_cmp(&size(a))));
+    effects
+}
+
+/// Starts after which the time is up: the Walsh averages of an effect take 4 MB then.
+const MOST_STARTS: usize = 1_000;
