@@ -6,6 +6,7 @@
 //! was measured and [`judge`] says what it is worth; [`load`] sends and receives; [`report`] makes documents of it;
 //! [`trials`] makes experiments of many runs; and [`program`] is the command line.
 
+// They panic where the stream cannot be written, which is nothing to end for.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod host;

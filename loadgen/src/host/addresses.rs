@@ -104,7 +104,7 @@ impl Addresses {
         if answering.is_empty() { all().map(|one| one.address).collect() } else { answering }
     }
 
-    /// Finds an address that answers by a connection that is closed again, if one does within [`SETTLE`].
+    /// Finds an address that answers by a connection that is closed again, if one does within `SETTLE`.
     pub fn settle(&self) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         // Where none answers, or the kernel refuses a runtime, whoever connects next is told.

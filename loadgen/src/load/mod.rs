@@ -1,4 +1,4 @@
-//! Sending and receiving. [`run::measure`] opens a [`session`], whose workers open connections (`opening`, `connect`) and
+//! Sending and receiving. [`run::measure`] opens a `session`, whose workers open connections (`opening`, `connect`) and
 //! run a `lane` each; the lane keeps the messages of every connection in a `flight` and its counts in a `ledger`.
 
 mod connect;

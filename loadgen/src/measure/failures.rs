@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 pub type Failures = BTreeMap<String, u64>;
 
 /// Counts a cause `times` more. What stands behind its first `": "` or `" ("` is a detail: of causes that differ in
-/// nothing else, [`MOST_ALIKE`] are kept as they are and the others counted together.
+/// nothing else, `MOST_ALIKE` are kept as they are and the others counted together.
 pub fn add(failures: &mut Failures, why: &str, times: u64) {
     let why = shortened(&printable(why), MOST_CHARS);
     if let Some(count) = failures.get_mut(&why) {
@@ -60,7 +60,7 @@ const MOST_ALIKE: usize = 4;
 /// Causes kept as they are: more than anybody reads. Each of their kinds may have one more, for other details.
 const MOST_CAUSES: usize = 32;
 
-/// Stands for the details of a kind that has had [`MOST_ALIKE`].
+/// Stands for the details of a kind that has had `MOST_ALIKE`.
 const OTHER_DETAILS: &str = "other details than those listed";
 
 /// Stands for the causes after [`MOST_CAUSES`].

@@ -3,7 +3,7 @@
 pub(crate) mod clock;
 pub(crate) mod collector;
 pub mod encoded;
-pub mod failures;
+pub(crate) mod failures;
 pub mod measured;
 pub mod metric;
 pub mod mismatch;

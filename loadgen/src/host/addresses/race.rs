@@ -132,7 +132,7 @@ async fn connect(socket: io::Result<TcpSocket>, address: SocketAddr) -> io::Resu
     socket?.connect(address).await
 }
 
-/// When `limit` will have passed; a limit that no clock can count to is one of [`NEVER`].
+/// When `limit` will have passed; a limit that no clock can count to is one of 30 years.
 pub fn deadline_after(limit: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(limit).unwrap_or_else(|| now + NEVER)
