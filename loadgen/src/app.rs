@@ -56,6 +56,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Invocation::Sweep(sweeping)) => sweep::run(sweeping, &cores),
         Ok(Invocation::Run { plan, server, gate, output }) => once(&plan, &server, &gate, &output, &cores),
         Ok(Invocation::Report(conversion)) => conversion.run().map(|()| Verdict::Ok).map_err(Into::into),
+        Ok(Invocation::Print(text)) => cli::print(&text).map(|()| Verdict::Ok),
         Ok(Invocation::Quick { plan, output }) => quick(&plan, &output, &cores),
     };
     leftovers::settled();

@@ -7,12 +7,18 @@ mod tables;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
 use tables::{Flags, help, in_page, named_in, page, prose, root, same_default};
 
 const RUN: &str = "docs/loadgen.md";
 const TRIALS: &str = "docs/compare.md";
 const REPORT: &str = "docs/reports.md";
+const SUBCOMMANDS: [&str; 4] = ["run", "compare", "sweep", "report"];
+
+fn loadgen(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_loadgen")).args(arguments).output().expect("it starts")
+}
 
 fn flags_of(subcommand: &str) -> Flags {
     help(env!("CARGO_BIN_EXE_loadgen"), &[subcommand])
@@ -61,6 +67,40 @@ fn flags_that_pages_name_exist() {
         wrong.extend(unknown.map(|flag| format!("{path}: {flag}")));
     }
     assert!(wrong.is_empty(), "no such flag: {}", wrong.join("; "));
+}
+
+#[test]
+fn completions_have_every_flag() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = loadgen(&["completions", shell]);
+        assert_eq!(output.status.code(), Some(0), "{shell}");
+        // fish leaves the dashes of a long flag away.
+        let text = String::from_utf8(output.stdout).unwrap().replace(" -l ", " --");
+        for subcommand in SUBCOMMANDS {
+            let missing: Vec<_> = flags_of(subcommand).into_keys().filter(|flag| !text.contains(flag)).collect();
+            assert!(missing.is_empty(), "{shell}: {subcommand} {missing:?}");
+        }
+    }
+    assert_eq!(loadgen(&["completions", "dos"]).status.code(), Some(2));
+}
+
+#[test]
+fn manual_pages_have_every_flag() {
+    for subcommand in SUBCOMMANDS {
+        let output = loadgen(&["man", subcommand]);
+        assert_eq!(output.status.code(), Some(0), "{subcommand}");
+        // In roff a dash is escaped.
+        let text = String::from_utf8(output.stdout).unwrap().replace('\\', "");
+        assert!(text.contains(&format!("loadgen-{subcommand}")), "{subcommand}: {text}");
+        let missing: Vec<_> = flags_of(subcommand).into_keys().filter(|flag| !text.contains(flag)).collect();
+        assert!(missing.is_empty(), "man {subcommand} has no {missing:?}");
+    }
+    let whole = String::from_utf8(loadgen(&["man"]).stdout).unwrap();
+    assert!(SUBCOMMANDS.iter().all(|subcommand| whole.contains(subcommand)), "{whole}");
+    let refused = loadgen(&["man", "walk"]);
+    assert_eq!(refused.status.code(), Some(2));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(said.contains("'walk' is no subcommand; expected one of run, compare"), "{said}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod tables;
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use tables::{help, in_page, named_in, page, same_default};
 
@@ -28,4 +29,19 @@ fn the_table_of_flags_is_the_one_of_help() {
     let named = named_in(&text).into_iter().filter(|flag| !flags.contains_key(flag));
     wrong.extend(named.map(|flag| format!("{flag} is named and no flag")));
     assert!(wrong.is_empty(), "docs/server.md: {}", wrong.join("; "));
+}
+
+#[test]
+fn completions_and_manual_have_every_flag() {
+    let program = env!("CARGO_BIN_EXE_echo-server");
+    for shown in [&["--completions", "bash"][..], &["--completions", "zsh"], &["--completions", "fish"], &["--man"]] {
+        let output = Command::new(program).args(shown).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{shown:?}");
+        // In roff a dash is escaped; fish leaves the dashes of a long flag away.
+        let text = String::from_utf8(output.stdout).unwrap().replace('\\', "").replace(" -l ", " --");
+        let missing: Vec<_> = help(program, &[]).into_keys().filter(|flag| !text.contains(flag.as_str())).collect();
+        assert!(missing.is_empty(), "{shown:?} has no {missing:?}");
+    }
+    let refused = Command::new(program).args(["--completions", "dos"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
 }
