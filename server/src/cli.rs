@@ -2,6 +2,7 @@
 
 mod args;
 mod listen;
+mod manual;
 mod values;
 
 use std::ffi::OsString;
@@ -24,6 +25,9 @@ pub fn main(program: &'static str, args: impl IntoIterator<Item = OsString>) -> 
         Ok(args) => args,
         Err(error) => return show(&error),
     };
+    if let Some(text) = args.manual.text(command(program)) {
+        return manual::print(&text);
+    }
     let (log_format, print_config) = (args.log_format(), args.print_config());
     logging::init(log_format);
     let config = match args.lower() {
@@ -57,8 +61,11 @@ pub fn check(args: impl IntoIterator<Item = OsString>) -> Result<(), String> {
 }
 
 fn read(program: &'static str, args: impl IntoIterator<Item = OsString>) -> Result<Args, clap::Error> {
-    let command = read_dashes(Args::command()).name(program).bin_name(program).no_binary_name(true);
-    Args::from_arg_matches(&command.try_get_matches_from(args)?)
+    Args::from_arg_matches(&command(program).no_binary_name(true).try_get_matches_from(args)?)
+}
+
+fn command(program: &'static str) -> Command {
+    read_dashes(Args::command()).name(program).bin_name(program)
 }
 
 /// The command line with every flag that takes a number taking what begins with a dash too: `--rate -5` is a number out

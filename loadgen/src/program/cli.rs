@@ -3,6 +3,7 @@
 
 mod compare;
 mod deflate;
+mod manual;
 mod output;
 mod replies;
 mod report;
@@ -32,6 +33,7 @@ use crate::program::output::Output;
 use crate::report::baseline;
 pub use compare::Comparing;
 use deflate::DeflateArgs;
+pub use manual::print;
 use output::{FileArgs, OutputArgs};
 use replies::ReplyArgs;
 pub use sweep::Sweeping;
@@ -63,6 +65,8 @@ pub enum Invocation {
     Sweep(Sweeping),
     /// Saved reports in another format.
     Report(Conversion),
+    /// Nothing but to print this: completions, or a manual page.
+    Print(String),
     /// The embedded server in this process, with these arguments of `echo-server`.
     EmbeddedServer(Vec<OsString>),
     /// The guard of another loadgen's servers.
@@ -108,6 +112,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, threads: NonZeroUsiz
         Some(Command::Sweep(sweep)) => Ok(Invocation::Sweep(sweep.lower(&arguments, threads)?)),
         Some(Command::Compare(compare)) => Ok(Invocation::Compare(compare.lower(threads)?)),
         Some(Command::Report(report)) => Ok(Invocation::Report(report.lower()?)),
+        Some(Command::Completions(completions)) => Ok(Invocation::Print(completions.text(Cli::command()))),
+        Some(Command::Man(man)) => Ok(Invocation::Print(man.text(Cli::command())?)),
     }
 }
 
@@ -148,6 +154,10 @@ enum Command {
     Sweep(Box<sweep::SweepArgs>),
     /// Turn saved reports into another format
     Report(report::ReportArgs),
+    /// Print completions of this command line for a shell
+    Completions(manual::CompletionsArgs),
+    /// Print the manual page, in roff, as man reads it
+    Man(manual::ManArgs),
 }
 
 #[derive(Debug, Args)]

@@ -42,6 +42,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Invocation::Sweep(sweeping)) => sweep::run(sweeping, &cores),
         Ok(Invocation::Run { plan, server, gate, output }) => run::run(&plan, &server, &gate, &output, &cores),
         Ok(Invocation::Report(conversion)) => conversion.run().map(|()| Outcome::Ok).map_err(Into::into),
+        Ok(Invocation::Print(text)) => cli::print(&text).map(|()| Outcome::Ok).map_err(failure::failed),
         Ok(Invocation::Quick { plan, output }) => quick::run(&plan, &output, &cores),
     };
     leftovers::settled();

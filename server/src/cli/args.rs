@@ -7,6 +7,7 @@ use clap::Parser;
 use wire::deflate::{Level, MemoryLevel, WindowBits};
 
 use super::listen::{Listen, resolve};
+use super::manual::ManualArgs;
 use super::values::{
     KeepaliveFlag, LEAST_BUFFERED, MOST_INT, MOST_THREADS, Pin, Switch, level, max_buffered, memory_level,
     message_bytes, read_buffer, socket_bytes, time, window_bits,
@@ -45,6 +46,8 @@ pub(super) struct Args {
     limits: LimitArgs,
     #[command(flatten)]
     logs: LogArgs,
+    #[command(flatten)]
+    pub(super) manual: ManualArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -207,7 +210,7 @@ impl Args {
 
     /// The configuration that these flags mean on this machine.
     pub(super) fn lower(self) -> Result<Config, Error> {
-        let Self { listen, workers, socket, echo, deflate, limits, logs, print_config: _ } = self;
+        let Self { listen, workers, socket, echo, deflate, limits, logs, print_config: _, manual: _ } = self;
         let bytes = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
         Ok(Config {
             version: env!("CARGO_PKG_VERSION"),

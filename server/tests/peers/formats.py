@@ -1,7 +1,7 @@
 """What loadgen writes, read by its consumers: `formats.py LOADGEN JUNIT_XSD PROMTOOL`.
 
 JUnit against the schema of Jenkins' plug-in, OpenMetrics by Prometheus's Python parser and by promtool, the page by a strict HTML parser,
-CSV by Python, action.yml and the workflow against SchemaStore's schemas; and the action's step as GitHub would run it.
+CSV by Python, action.yml and the workflows against SchemaStore's schemas; and the action's step as GitHub would run it.
 """
 
 import csv
@@ -56,7 +56,10 @@ def main(loadgen, xsd, promtool):
             ("the page of a comparison", page, to, comparison, "throughput: B against A"),
             ("the page of a sweep", page, to, sweep, "effects on throughput"),
             ("action.yml", schema, "vendor.github-actions", ROOT / "action.yml"),
-            ("the workflow", schema, "vendor.github-workflows", ROOT / ".github/workflows/compare.yml"),
+            *[
+                (f"the workflow {file.name}", schema, "vendor.github-workflows", file)
+                for file in sorted((ROOT / ".github/workflows").glob("*.yml"))
+            ],
             ("the action's step, nothing slower", step, loadgen, scratch / "same", NONE, (0,), ""),
             ("the action's step, a regression", step, loadgen, scratch / "slower", SLOWER, (99,), "::error"),
             ("the action's step, too short to tell", step, loadgen, scratch / "short", NONE, (98,), "::error", "3s"),
