@@ -393,6 +393,7 @@ fn a_comparison_has_its_own_formats() {
     refused(&[name, "--to", "hgrm"], &["hgrm", "a comparison"]);
     refused(&[name, "--to", "csv", "--over-time"], &["--over-time", name, "a comparison", "expected runs"]);
     refused(&[name, saved()], &[name, "cannot be merged"]);
+    refused(&[name, "--to", "html", "-o", name], &["--output", name, "is the report that is read"]);
     let finished = loadgen(&["run", "--baseline", name]).wait();
     assert_eq!(finished.code, Some(2));
     assert!(finished.stderr.contains("it holds a comparison"), "{}", finished.stderr);

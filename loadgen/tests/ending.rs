@@ -210,3 +210,19 @@ fn a_server_may_say_what_nobody_reads() {
     assert!(matches!(output.status.code(), Some(0 | 98)), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stdout).contains("errors      none"), "{output:?}");
 }
+
+#[test]
+fn an_end_in_the_warm_up_leaves_an_earlier_report_as_it_was() {
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-earlier.json", std::process::id()));
+    fs::write(&file, "earlier").unwrap();
+    let server = EmbeddedServer::start(&[]);
+    let before = server.sockets();
+    let run = loadgen(&["run", &server.url, "-c", "20", "--warmup", "600s", "-o", file.to_str().unwrap()]);
+    server.wait_for_sockets(before, 20);
+    run.signal(Signal::INT);
+    let finished = run.wait();
+    assert_eq!(finished.code, Some(130));
+    assert!(finished.stderr.contains("interrupted before anything was measured"), "{}", finished.stderr);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "earlier");
+    fs::remove_file(file).unwrap();
+}

@@ -143,6 +143,31 @@ fn a_full_disk_is_named() {
 }
 
 #[test]
+fn one_file_is_not_written_twice_however_it_is_spelled() {
+    let file = scratch("twice.json");
+    let (folder, name) = (file.parent().unwrap(), file.file_name().unwrap().to_str().unwrap());
+    let other = folder.join(".").join(name);
+    let finished = loadgen(&["run", "-o", file.to_str().unwrap(), "--hlog", other.to_str().unwrap()]).wait();
+    assert_eq!(finished.code, Some(2));
+    assert!(finished.stderr.contains("name the same file"), "{}", finished.stderr);
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_is_an_error_as_a_full_disk_is() {
+    let file = scratch("limited.json");
+    let script = format!(
+        "ulimit -f 4; exec {} run -c 10 -d 300ms --warmup 0s -q -o {} >&2",
+        env!("CARGO_BIN_EXE_loadgen"),
+        file.display()
+    );
+    let finished = Command::new("sh").args(["-c", &script]).output().unwrap();
+    let said = String::from_utf8(finished.stderr).unwrap();
+    assert_eq!(finished.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot write the report to") && said.contains("File too large"), "{said}");
+    assert!(!file.exists());
+}
+
+#[test]
 fn flags_of_the_embedded_server_reach_it() {
     let report = verified(&["-d", "500ms", "--server", "--tcp-nodelay off"]);
     let config = &report.0["environment"]["server_config"];

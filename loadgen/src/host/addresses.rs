@@ -10,6 +10,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
+use crate::host::target::no_thread;
 use crate::plan::Connect;
 use crate::plan::url::Url;
 pub use race::{Attempt, NoAddress, deadline_after};
@@ -122,7 +123,9 @@ fn resolve(url: &Url, limit: Duration, interrupted: &AtomicBool) -> Result<Vec<S
     let (resolved, answer) = mpsc::channel();
     let asked = url.clone();
     // Nobody listens any more where it came too late.
-    thread::spawn(move || resolved.send(asked.resolve()));
+    let look_up = move || drop(resolved.send(asked.resolve()));
+    let started = thread::Builder::new().name("resolver".to_owned()).spawn(look_up);
+    started.map_err(|source| AddressError::Lookup { url: url.clone(), source: no_thread(source) })?;
     let began = Instant::now();
     loop {
         let left = limit.saturating_sub(began.elapsed());

@@ -12,6 +12,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::host::leftovers;
+use crate::host::target::no_thread;
 
 /// Whether the user wants the run to end.
 #[derive(Debug)]
@@ -29,14 +30,15 @@ impl Interrupt {
         let mut signals = Signals::new(taken(ignored()))?;
         let interrupted = Arc::new(AtomicBool::new(false));
         let shared = interrupted.clone();
-        thread::spawn(move || {
+        let watch = move || {
             for _ in signals.forever() {
                 if shared.swap(true, Ordering::Relaxed) {
                     leftovers::dispose();
                     process::exit(exit_code.into());
                 }
             }
-        });
+        };
+        thread::Builder::new().name("signals".to_owned()).spawn(watch).map_err(no_thread)?;
         Ok(Self { interrupted })
     }
 

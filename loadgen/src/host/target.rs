@@ -23,6 +23,7 @@ use crate::host::cores::Cores;
 use crate::plan::url::{Url, masked};
 use crate::plan::{ContextTakeover, Deflate};
 
+pub(in crate::host) use process::no_thread;
 use process::{Process, READY_POLL, READY_TIMEOUT};
 
 /// Which server to measure.
@@ -47,7 +48,7 @@ pub struct Server {
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
     /// The command could not be started.
-    #[error("cannot start '{command}'")]
+    #[error("cannot start '{command}'{}", shell_hint(command, source))]
     Start {
         /// The command.
         command: String,
@@ -200,6 +201,19 @@ impl Server {
     }
 }
 
+/// Commands are started without a shell, which is not what everybody expects.
+fn shell_hint(command: &str, error: &io::Error) -> &'static str {
+    let is_for_a_shell = command.split(['\'', ' ']).any(|word| {
+        matches!(word, "&&" | "||" | "|" | ";" | ">" | "<" | "cd" | "exec")
+            || word.split_once('=').is_some_and(|(name, _)| !name.is_empty() && !name.starts_with('-'))
+    });
+    if error.kind() == io::ErrorKind::NotFound && is_for_a_shell {
+        "; there is no shell: write env NAME=VALUE before the command, or sh -c '...' around it"
+    } else {
+        ""
+    }
+}
+
 /// A command as reports and errors show it: without the secrets of URLs among its words.
 fn shown(words: &[String]) -> String {
     shell_words::join(words.iter().map(|word| masked(word)))
@@ -252,6 +266,17 @@ mod tests {
         };
         assert!(start("/no/such/program {port}").contains("cannot start '/no/such/program"));
         assert!(start("sh -c 'exit 3' {port}").contains("exit status: 3"));
+    }
+
+    #[test]
+    fn a_command_for_a_shell_is_told_that_there_is_none() {
+        let start = |spec: &str| {
+            let started = Server::start(&spec.parse().unwrap(), &Cores::allowed(), &AtomicBool::new(false));
+            started.map(drop).unwrap_err().to_string()
+        };
+        assert!(start("PORT={port} node echo.js").contains("write env NAME=VALUE before the command"));
+        assert!(start("cd-or-not /tmp && node echo.js {port}").contains("sh -c"));
+        assert!(!start("no-such-program --port={port}").contains("shell"));
     }
 
     #[test]

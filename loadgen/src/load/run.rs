@@ -123,6 +123,10 @@ pub fn measure(plan: &Plan, world: World<'_>) -> Result<Measured, RunError> {
             }
         };
         let mut measured = session.phase(span, take, show)?;
+        if measured.interrupted && measured.window.is_zero() {
+            session.close()?;
+            return Err(RunError::Interrupted);
+        }
         if crossed {
             // It may have come with the last interval, when there was nothing left to end.
             (measured.interrupted, measured.aborted) = (false, !complete(plan, &measured));

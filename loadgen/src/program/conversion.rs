@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::judge::threshold::Threshold;
 use crate::measure::encoded::DecodeError;
+use crate::program::cli::place;
 use crate::program::output::Sink;
 use crate::report::Report;
 use crate::report::formats::{Format, FormatError};
@@ -48,6 +49,9 @@ pub enum ConversionError {
     /// A file is no report.
     #[error(transparent)]
     Saved(#[from] SavedError),
+    /// It would be lost.
+    #[error("--output: {} is the report that is read; expected another file", .0.display())]
+    Overwrites(PathBuf),
     /// The files do not belong together.
     #[error("the files cannot be merged")]
     Merge(#[from] MergeError),
@@ -96,6 +100,7 @@ impl Conversion {
     /// # Errors
     /// When a file is no report, when the files do not belong together, or when the result cannot be written.
     pub fn run(self) -> Result<(), ConversionError> {
+        self.spares_its_input()?;
         let alone = self.files.len() == 1;
         let mut files = Vec::new();
         let mut paired = None;
@@ -133,6 +138,18 @@ impl Conversion {
                     .and_then(|mut summary| summary.write_all(&parts[0].content))
                     .map_err(|source| ConversionError::Write { to: file, source })
             }
+        }
+    }
+}
+
+impl Conversion {
+    /// Whether no saved report is overwritten by what it is turned into; in JSON it may be, as it is a report still.
+    fn spares_its_input(&self) -> Result<(), ConversionError> {
+        let Destination::File(to) = &self.to else { return Ok(()) };
+        let is_input = |file: &&PathBuf| place(file) == place(to);
+        match self.files.iter().find(is_input) {
+            Some(file) if self.format.name != "json" => Err(ConversionError::Overwrites(file.clone())),
+            _ => Ok(()),
         }
     }
 }

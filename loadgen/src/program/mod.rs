@@ -15,6 +15,9 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
+use std::sync::Arc;
+
+use signal_hook::consts::SIGXFSZ;
 
 use crate::host::cores::Cores;
 use crate::host::leftovers;
@@ -27,6 +30,8 @@ use cli::Invocation;
 /// Exit codes: 0 measured; 1 the run failed; 2 usage; 98 measured but not to be trusted; 99 a threshold was crossed; 130
 /// interrupted.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    // A file that passes `ulimit -f` is to be an error as a full disk is, and not the end of the process.
+    let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
     let cores = Cores::allowed();
     let threads = NonZeroUsize::new(cores.usable() / 2).unwrap_or(NonZeroUsize::MIN);
     leftovers::guard_with(target::own_program());

@@ -33,10 +33,12 @@ impl Process {
             command.stderr(Stdio::piped());
         }
         let (mut child, group) = cores.during(|| leftovers::spawn(&mut command))?;
+        let (stdout, stderr) = (child.stdout.take().expect("stdout is piped"), child.stderr.take());
+        // From here on it is ended where something fails.
+        let mut process = Self { child, group, said: None };
         let (found, ready) = mpsc::channel();
-        let stdout = child.stdout.take().expect("stdout is piped");
         // Read to its end, so that a talkative server never blocks on a full pipe; the thread ends with the server.
-        thread::spawn(move || {
+        reader("stdout", move || {
             for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
                 let line = String::from_utf8_lossy(&line);
                 if let Some(url) = line.trim().strip_prefix(READY_PREFIX).and_then(|url| url.parse().ok()) {
@@ -44,13 +46,13 @@ impl Process {
                     let _ = found.send(url);
                 }
             }
-        });
-        let said = child.stderr.take().map(|stderr| {
+        })?;
+        if let Some(stderr) = stderr {
             let (open, closed) = mpsc::channel();
-            thread::spawn(move || pass_on(stderr, open));
-            closed
-        });
-        Ok((Self { child, group, said }, ready))
+            reader("stderr", move || pass_on(stderr, open))?;
+            process.said = Some(closed);
+        }
+        Ok((process, ready))
     }
 
     pub(super) fn pid(&self) -> Option<Pid> {
@@ -106,6 +108,19 @@ impl Drop for Process {
             let _ = said.recv_timeout(LAST_WORDS);
         }
     }
+}
+
+/// Starts a thread that reads what a server says.
+fn reader(of: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new().name(format!("server-{of}")).spawn(body).map(drop).map_err(no_thread)
+}
+
+/// What the kernel says of a thread that it does not start is nothing that a user could act on.
+pub(in crate::host) fn no_thread(error: io::Error) -> io::Error {
+    io::Error::new(
+        error.kind(),
+        format!("no thread can be started ({error}): see ulimit -u, and the limit of processes of a container"),
+    )
 }
 
 /// Passes on what a server says on its stderr, and goes on reading where nobody takes it; drops `_open` at the end.

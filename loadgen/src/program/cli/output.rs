@@ -40,7 +40,7 @@ impl OutputArgs {
                 .filter_map(|(flag, path)| Some((flag, path.as_ref()?)))
                 .collect();
         for (i, (flag, path)) in named.iter().enumerate() {
-            if let Some((earlier, _)) = named[..i].iter().find(|(_, earlier)| earlier == path) {
+            if let Some((earlier, _)) = named[..i].iter().find(|(_, earlier)| place(earlier) == place(path)) {
                 return Err(refusal(&format!("{earlier} and {flag} name the same file: {}", path.display())));
             }
         }
@@ -58,6 +58,15 @@ impl OutputArgs {
             quiet: self.quiet,
         })
     }
+}
+
+/// Where a file is or will be, whichever way it is spelled.
+pub(in crate::program) fn place(path: &Path) -> PathBuf {
+    let of_new = || {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Some(parent.canonicalize().ok()?.join(path.file_name()?))
+    };
+    path.canonicalize().ok().or_else(of_new).unwrap_or_else(|| path.to_owned())
 }
 
 /// Whether `-` is given in a file's place, as other programs read it.
