@@ -160,8 +160,8 @@ async fn handshake(
     how: &Connect,
     deadline: Instant,
 ) -> Result<(Upgraded, Option<Agreed>, bool), Failed> {
-    let key = fastwebsockets::handshake::generate_key();
-    // fastwebsockets' own client handshake prints to stderr when a connection fails, and it does not check the key.
+    // 16 random bytes (RFC 6455, 4.1).
+    let key = BASE64.encode(rand::random::<[u8; 16]>());
     let mut client = hyper::client::conn::http1::Builder::new();
     let client = client.max_buf_size(MOST_HEAD_BYTES).handshake(TokioIo::new(stream));
     let (mut sender, connection) = client.await.map_err(Failed::Http)?;

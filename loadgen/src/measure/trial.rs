@@ -14,25 +14,32 @@ use crate::units;
 /// Figures by metric, in its unit.
 pub type Figures = BTreeMap<Metric, f64>;
 
-/// A figure of a trial or of a server's life.
+/// A figure of a trial or of a server's life. Flags take the names that thresholds have for it too, such as `latency.p99`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Metric {
     /// Replies per second of a closed loop.
     Throughput,
     /// The median latency of an open loop, from the intended send.
+    #[value(alias = "latency.p50")]
     LatencyP50,
     /// Its 90th percentile.
+    #[value(alias = "latency.p90")]
     LatencyP90,
     /// Its 95th percentile.
+    #[value(alias = "latency.p95")]
     LatencyP95,
     /// Its 99th percentile.
+    #[value(alias = "latency.p99")]
     LatencyP99,
     /// CPU time of the server for one message, user and system.
+    #[value(alias = "server.cpu")]
     ServerCpu,
     /// The most memory that the server ever had resident.
+    #[value(alias = "server.memory")]
     PeakMemory,
     /// Resident memory that the server's connections added, for each of them.
+    #[value(alias = "connection.memory")]
     ConnectionMemory,
 }
 

@@ -283,6 +283,8 @@ fn compare_and_sweep_read_numbers_alike() {
     assert_eq!([trial(&["compare", "--aa"]), trial(&["compare", "--aa", "--rate", "20k"])], [10, 100]);
     assert_eq!(trial(&["compare", "--aa", "--rate", "500"]), 400, "twice the messages that a p99 needs");
     assert_eq!(trial(&["compare", "--aa", "--rate", "500", "--gate", "latency-p95", "--trial", "40ms"]), 40);
+    // By the name that a threshold has for it too.
+    assert_eq!(trial(&["compare", "--aa", "--rate", "500", "--gate", "latency.p95", "--trial", "40ms"]), 40);
     assert_eq!(trial(&["sweep", "--vary-load", "rate=10k,1k"]), 200, "of the slowest");
     let connections: Vec<u32> = sweeping.arms.iter().map(|(_, plan)| plan.connections.get()).collect();
     assert_eq!(connections, [1_000, 2_000]);
