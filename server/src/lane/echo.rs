@@ -11,9 +11,9 @@ use wire::deflate::{Codec, EchoedDeflated, echo_deflated};
 use wire::{Echoed, End, Limits};
 
 use super::line::{TURN_NS, send};
-use crate::budget::Share;
 use crate::config::Config;
-use crate::{cost, deflate};
+use crate::dialogue::{cost, deflate};
+use crate::limits::budget::Share;
 
 /// How the lines of one worker are echoed.
 pub(super) struct Echo {

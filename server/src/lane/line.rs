@@ -16,10 +16,10 @@ use wire::{End, Violation};
 use super::batch::Batch;
 use super::echo::{Echo, Exchanged, Left};
 use super::spares::Spares;
-use crate::budget::{Charge, Share};
 use crate::config::Config;
-use crate::worker::Admission;
-use crate::{connection, deflate};
+use crate::dialogue::deflate;
+use crate::limits::admission::Admission;
+use crate::limits::budget::{Charge, Share};
 
 /// What the lines of one worker share while they are served: its one buffer, and how what lies in it is echoed.
 pub(super) struct Desk {
@@ -110,8 +110,18 @@ pub(super) enum Served {
     Ends,
 }
 
-/// How a line leaves the lane alive.
-pub(super) enum Parting {
+/// A connection that has left the lane.
+pub(crate) struct Departed {
+    pub(crate) admission: Admission,
+    pub(crate) stream: TcpStream,
+    pub(crate) codec: deflate::Connection,
+    /// Replies that are still to be sent.
+    pub(crate) unsent: Vec<u8>,
+    pub(crate) parting: Parting,
+}
+
+/// Why a connection leaves the lane alive, and what is to become of it.
+pub(crate) enum Parting {
     /// For a protocol task to go on with these bytes.
     Detour(Bytes),
     /// To be closed because of this.
@@ -137,8 +147,8 @@ impl Line {
         self.held.as_ref().map_or(0, |kept| kept.held.bytes())
     }
 
-    /// Hands the connection on, to a task of its own.
-    pub(super) fn part(self, parting: Parting) {
+    /// Takes the connection off the lane, with what is still to be sent to its peer.
+    pub(super) fn depart(self, parting: Parting) -> Departed {
         let unsent = match self.held.map(|kept| kept.held) {
             Some(Held::Unsent { mut replies, sent, .. }) => {
                 replies.drain(..sent);
@@ -146,16 +156,7 @@ impl Line {
             }
             Some(Held::Begun(_)) | None => Vec::new(),
         };
-        match parting {
-            Parting::Detour(read_ahead) => {
-                connection::detour(self.admission, self.stream, read_ahead, self.codec);
-            }
-            Parting::Refusal(violation) => connection::refuse(self.admission, self.stream, unsent, violation),
-            Parting::Drain => connection::go_away(self.admission, self.stream, unsent),
-            Parting::Eviction if unsent.is_empty() => connection::evict(self.admission, self.stream),
-            // Nothing but the rest of the reply may follow, and that is what is not taken.
-            Parting::Eviction => tracing::debug!("connection dropped: its unsent replies took most memory"),
-        }
+        Departed { admission: self.admission, stream: self.stream, codec: self.codec, unsent, parting }
     }
 
     /// Does what its socket is ready for: one read or none, one write or none.

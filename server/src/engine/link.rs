@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::net::TcpStream;
 use wire::Cursor;
 
-use crate::deflate;
+use crate::dialogue::deflate;
 
 /// What a connection keeps while nothing of a message is buffered.
 #[derive(Debug)]

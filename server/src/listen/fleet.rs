@@ -1,4 +1,4 @@
-//! Worker threads: each runs a tokio runtime over its connections until it has drained.
+//! All workers of a server and their threads: each runs a tokio runtime over its connections until it has drained.
 
 use std::io;
 use std::sync::Arc;
@@ -11,139 +11,18 @@ use tokio::runtime::{Builder, Runtime as TokioRuntime};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{Notify, oneshot};
 
-use crate::accept::{self, Listener};
-use crate::budget::{Share, largest};
+use super::accept::{self, Listener};
+use super::cpus;
+use super::housekeeping::Housekeeping;
+use super::listener::Listeners;
+use super::placement::{Accepted, Fewest, Placement, receive};
+use crate::Error;
 use crate::config::{Config, Effective, Runtime};
-use crate::drain::Drain;
-use crate::housekeeping::Housekeeping;
+use crate::connection::{self, Worker};
 use crate::lane::Lane;
-use crate::placement::{Accepted, Fewest, Placement, receive};
-use crate::{Error, Listeners, allocator, cpus, engine};
-
-/// What the connections of one worker share. Nothing here is shared between workers but what is read only, the count of
-/// all connections, and what is left of `--max-buffered`; a thread that accepts for all reads their own counts too.
-#[derive(Debug)]
-pub(crate) struct Worker {
-    pub(crate) config: Arc<Config>,
-    /// What `/config` answers.
-    pub(crate) config_json: Bytes,
-    pub(crate) drain: Drain,
-    /// Where connections stand between messages, if there is one.
-    pub(crate) lane: Option<Arc<Lane>>,
-    /// What the connections hold.
-    pub(crate) share: Arc<Share>,
-    /// Notified when it is time to tidy up, where there is no lane to ring at.
-    pub(crate) housekeeper: Notify,
-    /// Connections of this worker.
-    open: AtomicUsize,
-    /// Accept loops that wait for a timer.
-    pub(crate) pausing: AtomicUsize,
-    /// Notified when `open` falls to 0.
-    emptied: Notify,
-    /// Connections of all workers.
-    open_anywhere: Arc<AtomicUsize>,
-}
-
-impl Worker {
-    /// A place for one more connection, unless `--max-connections` are open.
-    pub(crate) fn admit(self: &Arc<Self>) -> Option<Admission> {
-        let before = self.open_anywhere.fetch_add(1, Ordering::Relaxed);
-        self.open.fetch_add(1, Ordering::Relaxed);
-        let admission = Admission { worker: Arc::clone(self) };
-        (before < self.config.limits.max_connections).then_some(admission)
-    }
-
-    /// Connections of this worker, those in their handshake and those on their way to it included.
-    pub(crate) fn open(&self) -> usize {
-        self.open.load(Ordering::Relaxed)
-    }
-
-    /// Whether tokio has anything to do here but to accept, while `on_lane` connections are on the lane. (Its timers
-    /// and tasks are those of the other connections and of accept loops that pause.)
-    pub(crate) fn is_elsewhere(&self, on_lane: usize) -> bool {
-        self.open.load(Ordering::Relaxed) != on_lane || self.pausing.load(Ordering::Relaxed) > 0
-    }
-
-    /// Closes the connections that hold most until this worker is within `--max-buffered`, which it may have passed.
-    #[inline]
-    pub(crate) fn relieve(&self) {
-        let wanted = self.share.wanted();
-        if wanted > 0 {
-            self.close_largest(wanted + self.share.slack());
-        }
-    }
-
-    #[cold]
-    fn close_largest(&self, wanted: usize) {
-        let mut found = Vec::new();
-        if let Some(lane) = &self.lane {
-            found.extend(lane.holders().into_iter().map(|(bytes, key)| (bytes, Holds::Line(lane, key))));
-        }
-        found.extend(self.share.holders().into_iter().map(|(bytes, key)| (bytes, Holds::Task(key))));
-        let mut closed = 0;
-        for holder in largest(found, wanted) {
-            match holder {
-                Holds::Line(lane, key) => lane.evict(key),
-                Holds::Task(key) => self.share.evict(key),
-            }
-            closed += 1;
-        }
-        tracing::debug!("--max-buffered is passed: {closed} connections that held most are closed");
-        allocator::return_memory();
-    }
-
-    /// Gives back what this worker keeps for the next messages and has not used lately, and what is free. Runs on the
-    /// worker's own thread; `again`: something was used lately, and is to be looked at once more.
-    pub(crate) fn tidy(&self, again: bool) {
-        let again = engine::tidy() || again;
-        self.lane.iter().for_each(|lane| lane.shrink());
-        allocator::return_memory();
-        if again {
-            self.share.tidy_again();
-        }
-    }
-
-    /// For a worker without a lane, whose turns do it otherwise.
-    async fn tidy_when_told(self: Arc<Self>) {
-        loop {
-            self.housekeeper.notified().await;
-            self.tidy(false);
-        }
-    }
-
-    /// Completes once no connection is open. Only for a worker that accepts no more.
-    async fn emptied(&self) {
-        loop {
-            let emptied = self.emptied.notified();
-            if self.open.load(Ordering::Acquire) == 0 {
-                return;
-            }
-            emptied.await;
-        }
-    }
-}
-
-/// Who holds something.
-enum Holds<'w> {
-    Line(&'w Lane, usize),
-    Task(usize),
-}
-
-/// A connection's place among those that may be open, given back when dropped.
-#[derive(Debug)]
-pub(crate) struct Admission {
-    pub(crate) worker: Arc<Worker>,
-}
-
-impl Drop for Admission {
-    fn drop(&mut self) {
-        self.worker.open_anywhere.fetch_sub(1, Ordering::Relaxed);
-        self.worker.share.freed(CONNECTION_BYTES);
-        if self.worker.open.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.worker.emptied.notify_waiters();
-        }
-    }
-}
+use crate::limits::admission::Admissions;
+use crate::limits::budget::Share;
+use crate::limits::drain::Drain;
 
 /// Where a worker's connections come from.
 enum Source {
@@ -179,17 +58,17 @@ impl Fleet {
         for (index, share) in shares.into_iter().enumerate() {
             let fail = |source| Error::Worker { worker: index, source };
             let lane = config.echo.lane.then(Lane::new).transpose().map_err(fail)?.map(Arc::new);
+            let admissions = Admissions::new(&open_anywhere, config.limits.max_connections, &share);
             let worker = Arc::new(Worker {
                 config: Arc::clone(&config),
                 config_json: config_json.clone(),
                 drain: Drain::default(),
                 lane,
                 share,
+                admissions,
                 housekeeper: Notify::new(),
-                open: AtomicUsize::new(0),
                 pausing: AtomicUsize::new(0),
-                emptied: Notify::new(),
-                open_anywhere: Arc::clone(&open_anywhere),
+                depart: connection::depart,
             });
             let runtime = build_runtime(&config, index).map_err(fail)?;
             let source = match &mut fewest {
@@ -315,7 +194,7 @@ fn work(runtime: &TokioRuntime, worker: &Arc<Worker>, source: Source) {
                 let loops = accept::start(&own, &listeners);
                 (listeners, loops)
             }
-            Source::Handed(queue) => (Vec::new(), vec![tokio::spawn(receive(queue))]),
+            Source::Handed(queue) => (Vec::new(), vec![tokio::spawn(receive(Arc::clone(worker), queue))]),
         };
         if worker.lane.is_none() {
             tokio::spawn(Arc::clone(worker).tidy_when_told());
@@ -334,8 +213,8 @@ fn work(runtime: &TokioRuntime, worker: &Arc<Worker>, source: Source) {
         }
         accept::finish(&own, taking, listeners, worker.config.socket.backlog).await;
         let deadline = worker.config.limits.drain_timeout;
-        if tokio::time::timeout(deadline, worker.emptied()).await.is_err() {
-            let open = worker.open.load(Ordering::Relaxed);
+        if tokio::time::timeout(deadline, worker.admissions.emptied()).await.is_err() {
+            let open = worker.admissions.open();
             tracing::warn!("{open} connections did not close within {deadline:?} and are dropped");
         }
     });
@@ -343,6 +222,3 @@ fn work(runtime: &TokioRuntime, worker: &Arc<Worker>, source: Source) {
 
 /// How long a thread of the work-stealing runtime may take to notice the end: it notices at its next task switch.
 const TASK_STOP: Duration = Duration::from_millis(500);
-
-/// Bytes that a connection took beside what it held, about: a task, or a place on the lane and in tables.
-const CONNECTION_BYTES: usize = 1 << 10;

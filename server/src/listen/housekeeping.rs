@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use crate::allocator;
-use crate::worker::Worker;
+use crate::connection::Worker;
+use crate::limits::allocator;
 
 /// What has the workers tidy up.
 pub(crate) struct Housekeeping {

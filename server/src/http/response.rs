@@ -7,7 +7,7 @@ use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SERVER};
 use hyper::{Method, Response, StatusCode};
 
-use crate::handshake::Refusal;
+use super::handshake::Refusal;
 
 /// A page, which hyper writes.
 pub(crate) type Page = Response<Full<Bytes>>;

@@ -9,9 +9,9 @@ use std::net::{SocketAddr, TcpListener};
 
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
+use super::int_option::IntOption;
 use crate::Error;
 use crate::config::{Config, Granted, Keepalive, SocketOptions};
-use crate::int_option::IntOption;
 
 /// Bound, listening sockets for [`crate::run`].
 #[derive(Debug)]

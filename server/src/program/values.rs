@@ -8,9 +8,9 @@ use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use wire::deflate::{Level, MemoryLevel, WindowBits};
 
+use super::logging::LogFormat;
+use super::numbers;
 use crate::config::{Balance, ContextTakeover, Keepalive, Runtime, UncompressedReply, WriteMode};
-use crate::logging::LogFormat;
-use crate::numbers;
 
 /// On or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,19 +1,17 @@
 //! The program around [`crate::run`]: arguments in, ready lines and an exit code out.
 
-mod args;
-mod listen;
-mod values;
-
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Arg, Command, CommandFactory, FromArgMatches};
 
-use self::args::Args;
+use super::args::Args;
+use super::signals::ShutdownSignals;
+use super::{huge_pages, logging};
+use crate::Error;
 use crate::config::{Config, Effective};
-use crate::drain::ShutdownSignals;
-use crate::{Error, allocator, huge_pages, logging};
+use crate::limits::allocator;
 
 /// Runs the server as a program named `program` with `args` (without the program's name) until a signal ends it.
 ///

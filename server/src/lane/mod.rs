@@ -9,8 +9,14 @@
 //! listeners too: a message costs one wait, one read and one write, as in a server that has nothing but this loop. As
 //! soon as anything else is going on (a handshake, a protocol task, a pause of accept) tokio does the waiting.
 
+mod batch;
+mod echo;
+mod line;
+mod spares;
+
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::net::TcpStream;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,16 +27,38 @@ use slab::Slab;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::accept::Listener;
-use crate::deflate;
-use crate::worker::{Admission, Worker};
+pub(crate) use self::line::{Departed, Parting};
+use self::line::{Desk, Line, Served};
+use crate::config::Config;
+use crate::dialogue::deflate;
+use crate::limits::admission::Admission;
+use crate::limits::budget::Share;
+use crate::limits::drain::Drain;
 
-use self::line::{Desk, Line, Parting, Served};
+/// What a lane needs of its worker, and where the connections go that leave it.
+pub(crate) trait Host {
+    /// How the server is set up.
+    fn config(&self) -> &Config;
 
-mod batch;
-mod echo;
-mod line;
-mod spares;
+    /// Started when the lane is to end.
+    fn drain(&self) -> &Drain;
+
+    /// What the connections hold.
+    fn share(&self) -> &Arc<Share>;
+
+    /// Whether tokio has anything to do here but to accept, while `on_lane` connections are on the lane. (Its timers
+    /// and tasks are those of the other connections and of accept loops that pause.)
+    fn is_elsewhere(&self, on_lane: usize) -> bool;
+
+    /// Goes on with a connection that has left the lane. Called while the lane is locked.
+    fn depart(&self, departed: Departed);
+
+    /// Closes the connections that hold most until the worker is within `--max-buffered`, which it may have passed.
+    fn relieve(&self);
+
+    /// Gives back what the worker does not need; `again`: something was used lately, and is to be looked at once more.
+    fn tidy(&self, again: bool);
+}
 
 /// One worker's lane.
 #[derive(Debug)]
@@ -79,13 +107,11 @@ impl Lane {
         lines.map(|(key, line)| (line.held(), key)).filter(|(bytes, _)| *bytes > 0).collect()
     }
 
-    /// Closes a line that holds something, so that others can be served.
-    pub(crate) fn evict(&self, key: usize) {
-        let line = self.lock().as_mut().and_then(|lines| lines.try_remove(key));
-        if let Some(line) = line {
-            self.remove(&line);
-            line.part(Parting::Eviction);
-        }
+    /// Removes a line that holds something, to be closed so that others can be served.
+    pub(crate) fn evict(&self, key: usize) -> Option<Departed> {
+        let line = self.lock().as_mut()?.try_remove(key)?;
+        self.remove(&line);
+        Some(line.depart(Parting::Eviction))
     }
 
     /// Makes the lane's task look whether the worker drains, is to tidy up or has connections elsewhere, from any thread.
@@ -95,21 +121,25 @@ impl Lane {
     }
 
     /// Takes a connection that stands between two messages with nothing buffered.
-    pub(crate) fn enter(&self, admission: Admission, stream: tokio::net::TcpStream, codec: deflate::Connection) {
-        let stream = match stream.into_std() {
-            Ok(stream) => stream,
-            Err(error) => return tracing::debug!("connection lost on its way to the lane: {error}"),
-        };
+    ///
+    /// # Errors
+    /// The connection, once the worker drains.
+    pub(crate) fn enter(
+        &self,
+        admission: Admission,
+        stream: TcpStream,
+        codec: deflate::Connection,
+    ) -> Result<(), Departed> {
         let mut lines = self.lock();
         let Some(open) = lines.as_mut() else {
-            drop(lines);
-            return Line::new(stream, admission, codec).part(Parting::Drain);
+            return Err(Line::new(stream, admission, codec).depart(Parting::Drain));
         };
         let entry = open.vacant_entry();
         match epoll::add(&self.epoll, &stream, EventData::new_u64(entry.key() as u64), EventFlags::IN) {
             Ok(()) => drop(entry.insert(Line::new(stream, admission, codec))),
             Err(error) => tracing::warn!("the lane cannot take a connection: {error}"),
         }
+        Ok(())
     }
 
     /// Serves the lane until the worker drains; then every connection on it is told to go away. The worker accepts on
@@ -117,28 +147,29 @@ impl Lane {
     ///
     /// # Errors
     /// When the epoll set cannot be watched.
-    pub(crate) async fn run(self: Arc<Self>, worker: Arc<Worker>, listeners: Vec<Arc<Listener>>) -> io::Result<()> {
+    pub(crate) async fn run(self: Arc<Self>, host: impl Host, listeners: Vec<impl AsFd>) -> io::Result<()> {
         for listener in &listeners {
             epoll::add(&self.epoll, listener, EventData::new_u64(BELL), EventFlags::ONESHOT)?;
         }
         let watched = watch(Arc::clone(&self))?;
-        let mut draining = pin!(worker.drain.wait());
-        let mut desk = Desk::new(&worker.config, Arc::clone(&worker.share));
-        // Tasks that are about to end have their turn before nobody else is thought to need one.
+        let mut draining = pin!(host.drain().wait());
+        let mut desk = Desk::new(host.config(), Arc::clone(host.share()));
+        // The lane waits by itself only after the other tasks have run once more: one of them may be about to hand a
+        // connection to the lane, or to end.
         let mut yielded = false;
-        while !worker.drain.started() {
+        while !host.drain().started() {
             if self.untidy.load(Ordering::Relaxed) && self.untidy.swap(false, Ordering::Acquire) {
-                worker.tidy(desk.tidy());
+                host.tidy(desk.tidy());
             }
-            if worker.is_elsewhere(self.len()) {
+            if host.is_elsewhere(self.len()) {
                 yielded = false;
                 let mut ready = tokio::select! {
                     biased;
                     () = &mut draining => break,
                     ready = watched.readable() => ready?,
                 };
-                let turn = self.turn(&mut desk, &worker, Some(&NO_WAIT))?;
-                worker.relieve();
+                let turn = self.turn(&mut desk, &host, Some(&NO_WAIT))?;
+                host.relieve();
                 if turn == Turn::Idle {
                     ready.clear_ready();
                     continue;
@@ -152,8 +183,8 @@ impl Lane {
                         EventFlags::IN | EventFlags::ONESHOT,
                     )?;
                 }
-                self.turn(&mut desk, &worker, None)?;
-                worker.relieve();
+                self.turn(&mut desk, &host, None)?;
+                host.relieve();
             }
             // Accepts, timers and protocol tasks have their turn.
             tokio::task::yield_now().await;
@@ -162,7 +193,7 @@ impl Lane {
         let lines = self.lock().take();
         for (_, line) in lines.into_iter().flatten() {
             self.remove(&line);
-            line.part(Parting::Drain);
+            host.depart(line.depart(Parting::Drain));
         }
         Ok(())
     }
@@ -185,7 +216,7 @@ impl Lane {
 
     /// Serves sockets until the turn is over, somebody rings or is elsewhere, or nothing is ready. With `patience` of
     /// `None` it then waits instead, for ever.
-    fn turn(&self, desk: &mut Desk, worker: &Worker, patience: Option<&Timespec>) -> io::Result<Turn> {
+    fn turn(&self, desk: &mut Desk, host: &impl Host, patience: Option<&Timespec>) -> io::Result<Turn> {
         let mut lines = self.lock();
         let Some(lines) = lines.as_mut() else { return Ok(Turn::Idle) };
         let mut rung = false;
@@ -195,12 +226,12 @@ impl Lane {
                     rung = true;
                     continue;
                 }
-                self.serve(lines, key as usize, desk);
+                self.serve(lines, key as usize, desk, host);
                 if desk.ends_turn() {
                     return Ok(Turn::Over);
                 }
             }
-            if rung || (patience.is_none() && worker.is_elsewhere(lines.len())) {
+            if rung || (patience.is_none() && host.is_elsewhere(lines.len())) {
                 return Ok(Turn::Over);
             }
             if !desk.batch.wait(&self.epoll, patience)? {
@@ -211,7 +242,7 @@ impl Lane {
 
     /// Serves a connection, if it still is one.
     #[inline]
-    fn serve(&self, lines: &mut Slab<Line>, key: usize, desk: &mut Desk) {
+    fn serve(&self, lines: &mut Slab<Line>, key: usize, desk: &mut Desk, host: &impl Host) {
         let Some(line) = lines.get_mut(key) else { return };
         match line.serve(desk) {
             Served::Waits => {}
@@ -223,7 +254,7 @@ impl Lane {
             Served::Leaves(parting) => {
                 let line = lines.remove(key);
                 self.remove(&line);
-                line.part(parting);
+                host.depart(line.depart(parting));
             }
             Served::Ends => drop(lines.remove(key)),
         }

@@ -11,8 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use wire::{Header, MAX_HEADER_LEN, Mark, OpCode, Stop, Violation};
 
+use super::link::{Link, Standing, borrow};
 use crate::config::WriteMode;
-use crate::link::{Link, Standing, borrow};
 
 /// The adapter. One lives as long as its engine and serves many connections, one after the other.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Accepting: the loop over one listener, which survives every error of accept.
 
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,8 +13,8 @@ use tokio::io::unix::AsyncFd;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use crate::drain::REQUEST_GRACE;
-use crate::placement::Placement;
+use super::placement::Placement;
+use crate::limits::drain::REQUEST_GRACE;
 
 /// A listening socket that a runtime watches. (tokio's own would have the runtime that accepts watch the connection too,
 /// which may be served by another.)
@@ -118,15 +118,6 @@ fn canonical(peer: SocketAddr) -> SocketAddr {
     }
 }
 
-/// Tells a client over `--max-connections` or `--max-buffered` so, without waiting for it: what it sent is left unread if it is not there
-/// yet, so that it may see a reset instead.
-pub(crate) fn turn_away(mut stream: &TcpStream) {
-    let _ = stream.write(BUSY);
-    let _ = stream.shutdown(Shutdown::Write);
-    // A request left in the buffer would turn the close into a reset, which may overtake the answer.
-    let _ = stream.read(&mut [0; 4096]);
-}
-
 /// Pauses between attempts that fail, doubling up to a limit.
 ///
 /// Errors such as EMFILE and ENOBUFS last until something is freed, and accept reports them at once each time: without
@@ -166,9 +157,6 @@ const BETWEEN_LAST_ATTEMPTS: Duration = Duration::from_millis(10);
 
 /// A server out of descriptors for an hour says so 360 times instead of 3,600.
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);
-
-const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n\
-Content-Type: text/plain; charset=utf-8\r\nContent-Length: 21\r\n\r\ntoo many connections\n";
 
 #[cfg(test)]
 mod tests {

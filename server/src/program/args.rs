@@ -6,18 +6,20 @@ use std::time::Duration;
 use clap::Parser;
 use wire::deflate::{Level, MemoryLevel, WindowBits};
 
-use super::listen::{Listen, resolve};
+use super::addresses::{Listen, resolve};
+use super::logging::LogFormat;
+use super::machine_memory;
+use super::numbers::{bytes, count, count_in};
 use super::values::{
     KeepaliveFlag, LEAST_BUFFERED, MOST_INT, MOST_THREADS, Pin, Switch, level, max_buffered, memory_level,
     message_bytes, read_buffer, socket_bytes, time, window_bits,
 };
+use crate::Error;
 use crate::config::{
     Balance, Config, ContextTakeover, DeflateOptions, EchoOptions, Limits, Runtime, SocketOptions, UncompressedReply,
     Workers, WriteMode,
 };
-use crate::logging::LogFormat;
-use crate::numbers::{bytes, count, count_in};
-use crate::{Error, cpus, machine_memory};
+use crate::listen::cpus;
 
 /// A WebSocket echo server.
 ///

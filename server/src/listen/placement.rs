@@ -5,17 +5,18 @@
 //! There is one listening socket per address, so that no other program can join its port. Workers share nothing for
 //! this but their counts of connections, which are read once for every connection accepted.
 
-use std::net::{SocketAddr, TcpStream};
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::accept::turn_away;
-use crate::budget::Charge;
-use crate::drain::Drain;
+use crate::connection::Worker;
 use crate::http;
-use crate::worker::{Admission, Worker};
+use crate::limits::admission::Admission;
+use crate::limits::budget::Charge;
+use crate::limits::drain::Drain;
 
 /// Where the connections of an accept loop go, and when it ends.
 #[derive(Debug)]
@@ -49,8 +50,8 @@ impl Placement {
             Self::Own(worker) => worker,
             Self::Fewest(fewest) => return fewest.hand_over(stream, peer),
         };
-        match worker.admit() {
-            Some(admission) => serve(Accepted { admission, stream, peer }),
+        match worker.admissions.admit() {
+            Some(admission) => serve(worker, Accepted { admission, stream, peer }),
             None => turn_away(&stream),
         }
     }
@@ -85,7 +86,7 @@ impl Fewest {
 
     fn hand_over(&self, stream: TcpStream, peer: SocketAddr) {
         let seat = &self.seats[self.fewest()];
-        let Some(admission) = seat.worker.admit() else { return turn_away(&stream) };
+        let Some(admission) = seat.worker.admissions.admit() else { return turn_away(&stream) };
         // It fails only if the worker has panicked, which ends the server.
         let _ = seat.queue.send(Accepted { admission, stream, peer });
         // It may wait for its connections alone.
@@ -95,7 +96,8 @@ impl Fewest {
     fn fewest(&self) -> usize {
         let (first, count) = (self.next.load(Ordering::Relaxed), self.seats.len());
         let from_first = (0..count).map(|offset| (first + offset) % count);
-        let fewest = from_first.min_by_key(|&at| self.seats[at].worker.open()).expect("a server has workers");
+        let fewest =
+            from_first.min_by_key(|&at| self.seats[at].worker.admissions.open()).expect("a server has workers");
         self.next.store(fewest + 1, Ordering::Relaxed);
         fewest
     }
@@ -110,23 +112,23 @@ pub(crate) struct Accepted {
 }
 
 /// Starts the handshakes of the connections handed to a worker, until no more can come: the thread that accepts has ended.
-pub(crate) async fn receive(mut queue: UnboundedReceiver<Accepted>) {
+pub(crate) async fn receive(worker: Arc<Worker>, mut queue: UnboundedReceiver<Accepted>) {
     while let Some(accepted) = queue.recv().await {
-        serve(accepted);
+        serve(&worker, accepted);
     }
 }
 
 /// On the worker's own thread, which may have to close connections that hold much to make room for the request.
-fn serve(Accepted { admission, stream, peer }: Accepted) {
-    let Some(room) = room_for_request(&admission.worker) else { return turn_away(&stream) };
+fn serve(worker: &Arc<Worker>, Accepted { admission, stream, peer }: Accepted) {
+    let Some(room) = room_for_request(worker) else { return turn_away(&stream) };
     match tokio::net::TcpStream::from_std(stream) {
-        Ok(stream) => drop(tokio::spawn(http::serve(admission, room, stream, peer))),
+        Ok(stream) => drop(tokio::spawn(http::serve(Arc::clone(worker), admission, room, stream, peer))),
         Err(error) => tracing::warn!(%peer, "a connection cannot be watched and is closed: {error}"),
     }
 }
 
 /// Counts what a request may take, unless `--max-buffered` is passed and nobody can be closed to make room for it.
-fn room_for_request(worker: &Worker) -> Option<Charge> {
+fn room_for_request(worker: &Arc<Worker>) -> Option<Charge> {
     let mut room = Charge::new(&worker.share);
     if !room.set(REQUEST_BYTES) {
         worker.relieve();
@@ -134,5 +136,18 @@ fn room_for_request(worker: &Worker) -> Option<Charge> {
     (worker.share.wanted() == 0).then_some(room)
 }
 
+/// Tells a client over `--max-connections` or `--max-buffered` so, without waiting for it: what it sent is left unread if it is not there
+/// yet, so that it may see a reset instead.
+fn turn_away(mut stream: &TcpStream) {
+    let _ = stream.write(BUSY);
+    let _ = stream.shutdown(Shutdown::Write);
+    // A request left in the buffer would turn the close into a reset, which may overtake the answer.
+    let _ = stream.read(&mut [0; 4096]);
+}
+
 /// Bytes: a head of the largest size, and hyper's state.
 const REQUEST_BYTES: usize = http::HEAD_BYTES + (8 << 10);
+
+/// The answer to a connection for which there is no room.
+const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n\
+Content-Type: text/plain; charset=utf-8\r\nContent-Length: 21\r\n\r\ntoo many connections\n";

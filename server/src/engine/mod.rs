@@ -5,6 +5,12 @@
 //! of connections gets by with a handful of engines, whose buffers are in the cache, and an idle connection costs no
 //! buffer. Nothing is allocated for a whole uncompressed message once an engine has warmed up.
 
+pub(crate) mod closing;
+pub(crate) mod conversation;
+mod cork;
+mod link;
+mod message;
+
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,13 +19,12 @@ use fastwebsockets::{Frame, OpCode, Payload, Role, WebSocket, WebSocketError};
 use wire::deflate::Uncompressed;
 use wire::{CloseCode, Violation};
 
-use crate::closing::append_close;
+use self::closing::append_close;
+use self::cork::Cork;
+use self::link::{Link, Standing};
+use self::message::Assembly;
 use crate::config::{Config, Runtime, WriteMode};
-use crate::cork::Cork;
-use crate::cost;
-use crate::deflate;
-use crate::link::{self, Link, Standing};
-use crate::message::Assembly;
+use crate::dialogue::{cost, deflate};
 
 /// How engines read and write: those of one thread are all made for the same way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

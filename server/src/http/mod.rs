@@ -4,10 +4,13 @@
 //! hyper reads requests and writes pages. The last response of a connection that is upgraded or refused is written here:
 //! hyper would write its headers as `Sec-Websocket-Accept`, and clients on small devices look for `Sec-WebSocket-Accept`.
 
+mod handshake;
+mod response;
+
 use std::future::{poll_fn, ready};
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,27 +25,33 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 use wire::deflate::Agreed;
 
-use crate::budget::Charge;
-use crate::closing::close;
-use crate::connection;
-use crate::deflate;
-use crate::drain::REQUEST_GRACE;
-use crate::handshake::{self, Asked, Refusal};
-use crate::response::{self, Page};
-use crate::worker::{Admission, Worker};
+use self::handshake::{Asked, Refusal};
+use self::response::Page;
+use crate::connection::{self, Worker};
+use crate::dialogue::deflate;
+use crate::engine::closing::close;
+use crate::limits::admission::Admission;
+use crate::limits::budget::Charge;
+use crate::limits::drain::REQUEST_GRACE;
 
 /// Serves HTTP on an accepted connection. An upgrade goes on in a task of its own, since a task keeps the size of its
 /// largest future for as long as it lives, and hyper's is large.
 /// What that takes is counted as `room`.
-pub(crate) async fn serve(admission: Admission, room: Charge, stream: TcpStream, peer: SocketAddr) {
-    let limits = &admission.worker.config.limits;
+pub(crate) async fn serve(
+    worker: Arc<Worker>,
+    admission: Admission,
+    room: Charge,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
+    let limits = &worker.config.limits;
     let (limit, close_timeout) = (limits.handshake_timeout, limits.close_timeout);
-    let ended = requests(&admission.worker, stream, peer).await;
+    let ended = requests(&worker, stream, peer).await;
     drop(room);
     let Some(Ended { mut stream, read_ahead, end }) = ended else { return };
     match end {
         End::Upgraded { response, agreed } => match timeout(limit, stream.write_all(&response)).await {
-            Ok(Ok(())) => connection::start(admission, stream, read_ahead, peer, deflate::connection(agreed)),
+            Ok(Ok(())) => connection::start(&worker, admission, stream, read_ahead, peer, deflate::connection(agreed)),
             Ok(Err(error)) => tracing::debug!(%peer, "handshake failed: {error}"),
             Err(_) => tracing::debug!(%peer, "the handshake's response was not taken in time"),
         },

@@ -1,0 +1,194 @@
+//! A connection from the upgrade to its end: on the lane between two messages, in an engine within them, and closed in the
+//! end. This is the one place that knows both the lane and the engine.
+
+mod worker;
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::net::TcpStream;
+use wire::{CloseCode, Limits};
+
+pub(crate) use self::worker::Worker;
+use crate::dialogue::deflate;
+use crate::engine::closing::{append_close, close};
+use crate::engine::conversation::{Conversation, Step};
+use crate::engine::{Cause, Ended, Manner};
+use crate::lane::{Departed, Lane, Parting};
+use crate::limits::admission::Admission;
+use crate::limits::allocator;
+use crate::limits::budget::{Charge, Holding};
+
+/// Starts echoing on an upgraded connection, of which `read_ahead` has been read already.
+pub(crate) fn start(
+    worker: &Arc<Worker>,
+    admission: Admission,
+    stream: TcpStream,
+    read_ahead: Bytes,
+    peer: SocketAddr,
+    codec: deflate::Connection,
+) {
+    tracing::debug!(%peer, "connection opened");
+    match &worker.lane {
+        Some(lane) if read_ahead.is_empty() => enter(worker, lane, admission, stream, codec),
+        _ => drop(tokio::spawn(run(Arc::clone(worker), admission, stream, read_ahead, codec))),
+    }
+}
+
+/// Hands a connection that stands between two messages to the lane.
+fn enter(worker: &Arc<Worker>, lane: &Lane, admission: Admission, stream: TcpStream, codec: deflate::Connection) {
+    let stream = match stream.into_std() {
+        Ok(stream) => stream,
+        Err(error) => return tracing::debug!("connection lost on its way to the lane: {error}"),
+    };
+    if let Err(departed) = lane.enter(admission, stream, codec) {
+        depart(worker, departed);
+    }
+}
+
+/// Goes on with a connection that has left the lane, in a task of its own.
+pub(crate) fn depart(worker: &Arc<Worker>, departed: Departed) {
+    let Departed { admission, stream, codec, mut unsent, parting } = departed;
+    let stream = match TcpStream::from_std(stream) {
+        Ok(stream) => stream,
+        Err(error) => return tracing::warn!("the lane cannot hand a connection on: {error}"),
+    };
+    match parting {
+        Parting::Detour(read_ahead) => {
+            return drop(tokio::spawn(run(Arc::clone(worker), admission, stream, read_ahead, codec)));
+        }
+        // Nothing but the rest of the reply may follow, and that is what is not taken.
+        Parting::Eviction if !unsent.is_empty() => {
+            return tracing::debug!("connection dropped: its unsent replies took most memory");
+        }
+        Parting::Refusal(violation) => append_close(&mut unsent, violation.close_code(), &violation.to_string()),
+        Parting::Drain => append_close(&mut unsent, CloseCode::GOING_AWAY, GOING_AWAY),
+        Parting::Eviction => append_close(&mut unsent, CloseCode::TRY_AGAIN_LATER, EVICTED),
+    }
+    // Counted like any other reply that is not taken, but not evicted: it ends soon by itself.
+    let mut charge = Charge::new(&worker.share);
+    charge.set(unsent.capacity());
+    let limit = worker.config.limits.close_timeout;
+    tokio::spawn(async move {
+        close(stream, unsent, limit).await;
+        drop((charge, admission));
+    });
+}
+
+/// Echoes until the connection ends, the worker drains, or the lane can take it (back); in the first two cases it is
+/// closed.
+async fn run(
+    worker: Arc<Worker>,
+    admission: Admission,
+    stream: TcpStream,
+    read_ahead: Bytes,
+    codec: deflate::Connection,
+) {
+    let config = &worker.config;
+    let limits =
+        Limits { max_message_size: config.limits.max_message_size, max_fragments: config.limits.max_fragments };
+    let mut conversation = Conversation::new(stream, read_ahead, limits, Manner::new(config), codec);
+    let mut draining = pin!(worker.drain.wait());
+    let mut registered = false;
+    let mut holding = Holding::new(&worker.share);
+    let next = std::future::poll_fn(|cx| {
+        if !registered {
+            // Once is enough, as the waker of a task never changes; polling this takes a lock.
+            registered = true;
+            let _ = draining.as_mut().poll(cx);
+        }
+        go_on(&worker, &mut conversation, &mut holding, cx)
+    })
+    .await;
+    let (cause, unsent) = match next {
+        Next::Ended(Ended { cause, unsent }) => (Some(cause), unsent),
+        Next::Drained => {
+            let mut unsent = Vec::new();
+            append_close(&mut unsent, CloseCode::GOING_AWAY, GOING_AWAY);
+            (None, unsent)
+        }
+        Next::Evicted if conversation.is_writing() => {
+            // Nothing but the rest of the reply may follow, and that is what is not taken.
+            drop(conversation);
+            allocator::return_memory();
+            return tracing::debug!("connection dropped: {EVICTED}");
+        }
+        Next::Evicted => {
+            let mut unsent = Vec::new();
+            append_close(&mut unsent, CloseCode::TRY_AGAIN_LATER, EVICTED);
+            (None, unsent)
+        }
+        Next::Rests => {
+            let lane = worker.lane.as_ref().expect("a connection rests only for the lane");
+            let (stream, codec) = conversation.into_parts();
+            return enter(&worker, lane, admission, stream, codec);
+        }
+    };
+    match &cause {
+        Some(cause) => tracing::debug!("connection closing: {cause}"),
+        None => tracing::debug!("connection closing: the server drains or needs the room"),
+    }
+    if !matches!(cause, Some(Cause::Eof | Cause::Io(_))) {
+        let stream = conversation.into_parts().0;
+        if holding.evicted() {
+            allocator::return_memory();
+        }
+        drop(holding);
+        let mut charge = Charge::new(&worker.share);
+        charge.set(unsent.capacity());
+        // Boxed, as it would otherwise make every open connection's task as large as a closing one's.
+        Box::pin(close(stream, unsent, config.limits.close_timeout)).await;
+    }
+}
+
+/// Goes on with a conversation as far as the socket, `--max-buffered` and the other connections let it.
+fn go_on(
+    worker: &Arc<Worker>,
+    conversation: &mut Conversation,
+    holding: &mut Holding,
+    cx: &mut Context<'_>,
+) -> Poll<Next> {
+    if holding.evicted() {
+        return Poll::Ready(Next::Evicted);
+    }
+    if worker.share.is_leaving() {
+        // Those that are, run before this does again.
+        cx.waker().wake_by_ref();
+        return Poll::Pending;
+    }
+    let stopping = worker.drain.started();
+    let step = conversation.poll(cx, stopping);
+    worker.share.freed(conversation.take_worked());
+    if !holding.set(conversation.held(), cx.waker()) {
+        worker.relieve();
+        if holding.evicted() && !matches!(step, Step::Ended(_)) {
+            return Poll::Ready(Next::Evicted);
+        }
+    }
+    match step {
+        Step::Ended(ended) => Poll::Ready(Next::Ended(ended)),
+        Step::Idle | Step::Reading if stopping => Poll::Ready(Next::Drained),
+        Step::Idle if worker.lane.is_some() => Poll::Ready(Next::Rests),
+        Step::Idle | Step::Reading | Step::Writing => Poll::Pending,
+    }
+}
+
+/// What follows the protocol phase.
+enum Next {
+    Ended(Ended),
+    /// The worker drains.
+    Drained,
+    /// It held most when `--max-buffered` was passed.
+    Evicted,
+    /// The lane takes over.
+    Rests,
+}
+
+/// The reason in the Close frame of a server that goes down.
+const GOING_AWAY: &str = "server is shutting down";
+
+/// The reason in the Close frame of a connection that is closed so that others can be served.
+const EVICTED: &str = "the server holds too much, and most for this connection; try again later";
