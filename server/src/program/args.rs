@@ -4,15 +4,15 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use clap::Parser;
-use wire::deflate::{Level, MemoryLevel, WindowBits};
+use wire::deflate::{Level, MemoryLevel, WindowBits, given_without_extension};
 
 use super::addresses::{Listen, resolve};
 use super::logging::LogFormat;
 use super::machine_memory;
 use super::numbers::{bytes, count, count_in};
 use super::values::{
-    KeepaliveFlag, LEAST_BUFFERED, MOST_INT, MOST_THREADS, Pin, Switch, level, max_buffered, memory_level,
-    message_bytes, read_buffer, socket_bytes, time, window_bits,
+    KeepaliveFlag, LEAST_BUFFERED, MOST_INT, MOST_THREADS, Pin, Switch, context_takeover, level, max_buffered,
+    memory_level, message_bytes, read_buffer, socket_bytes, time, window_bits,
 };
 use crate::Error;
 use crate::config::{
@@ -142,7 +142,7 @@ struct DeflateArgs {
     deflate_threshold: Option<u64>,
     /// Whose messages may refer to earlier ones, if the client agrees: smaller, for at most 170 KiB (server; 200 KiB with
     /// --deflate-memory 9) and 50 KiB (client) of every connection that has used it [default: off]
-    #[arg(long, value_name = "off|server|client|both", value_enum, hide_possible_values = true)]
+    #[arg(long, value_name = "off|server|client|both", value_parser = context_takeover(), hide_possible_values = true)]
     deflate_context_takeover: Option<ContextTakeover>,
     /// Window, as a power of two in bytes: how far back messages may refer, 9 to 15 [default: 15]
     #[arg(long, value_name = "BITS", value_parser = window_bits)]
@@ -277,11 +277,12 @@ impl DeflateArgs {
             ("--deflate-memory", self.deflate_memory.is_some()),
             ("--deflate-uncompressed", self.deflate_uncompressed.is_some()),
         ];
-        if self.permessage_deflate == Switch::Off {
-            return match given.into_iter().find(|(_, given)| *given) {
-                Some((flag, _)) => Err(Error::NoDeflate { flag }),
-                None => Ok(None),
-            };
+        let enabled = self.permessage_deflate == Switch::On;
+        if let Some(flag) = given_without_extension(enabled, &given) {
+            return Err(Error::NoDeflate { flag });
+        }
+        if !enabled {
+            return Ok(None);
         }
         let threshold = self.deflate_threshold.unwrap_or(DEFLATE_THRESHOLD);
         Ok(Some(DeflateOptions {

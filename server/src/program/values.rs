@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use clap::builder::PossibleValue;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use wire::deflate::{Level, MemoryLevel, WindowBits};
 
 use super::logging::LogFormat;
@@ -131,6 +131,12 @@ pub(super) fn memory_level(text: &str) -> Result<MemoryLevel, String> {
     text.parse().ok().and_then(MemoryLevel::new).ok_or_else(|| "must be 1 to 9".into())
 }
 
+/// What `--deflate-context-takeover` accepts.
+pub(super) fn context_takeover() -> impl TypedValueParser<Value = ContextTakeover> {
+    let names = PossibleValuesParser::new(ContextTakeover::ALL.map(ContextTakeover::name));
+    names.map(|name| ContextTakeover::from_name(&name).expect("a name of the list"))
+}
+
 /// A window that `--deflate-window-bits` accepts: zlib, and so most clients, knows none of 8 bits.
 pub(super) fn window_bits(text: &str) -> Result<WindowBits, String> {
     let bits = text.parse().ok().and_then(WindowBits::new).filter(|bits| bits.get() > 8);
@@ -155,7 +161,6 @@ macro_rules! value_enum {
 value_enum!(Runtime { Sharded = "sharded", WorkStealing = "work-stealing" });
 value_enum!(Balance { Exact = "exact", Kernel = "kernel" });
 value_enum!(WriteMode { Cork = "cork", PerFrame = "per-frame", Vectored = "vectored" });
-value_enum!(ContextTakeover { Off = "off", Server = "server", Client = "client", Both = "both" });
 value_enum!(UncompressedReply { Plain = "plain", Compressed = "compressed" });
 value_enum!(LogFormat { Text = "text", Json = "json" });
 
