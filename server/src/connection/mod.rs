@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use tokio::net::TcpStream;
 use wire::{CloseCode, Limits};
 
 pub(crate) use self::worker::Worker;
@@ -21,12 +20,13 @@ use crate::lane::{Departed, Lane, Parting};
 use crate::limits::admission::Admission;
 use crate::limits::allocator;
 use crate::limits::budget::{Charge, Holding};
+use crate::transport::Watched;
 
 /// Starts echoing on an upgraded connection, of which `read_ahead` has been read already.
 pub(crate) fn start(
     worker: &Arc<Worker>,
     admission: Admission,
-    stream: TcpStream,
+    stream: Watched,
     read_ahead: Bytes,
     peer: SocketAddr,
     codec: deflate::Connection,
@@ -39,8 +39,8 @@ pub(crate) fn start(
 }
 
 /// Hands a connection that stands between two messages to the lane.
-fn enter(worker: &Arc<Worker>, lane: &Lane, admission: Admission, stream: TcpStream, codec: deflate::Connection) {
-    let stream = match stream.into_std() {
+fn enter(worker: &Arc<Worker>, lane: &Lane, admission: Admission, stream: Watched, codec: deflate::Connection) {
+    let stream = match stream.unwatch() {
         Ok(stream) => stream,
         Err(error) => return tracing::debug!("connection lost on its way to the lane: {error}"),
     };
@@ -52,7 +52,7 @@ fn enter(worker: &Arc<Worker>, lane: &Lane, admission: Admission, stream: TcpStr
 /// Goes on with a connection that has left the lane, in a task of its own.
 pub(crate) fn depart(worker: &Arc<Worker>, departed: Departed) {
     let Departed { admission, stream, codec, mut unsent, parting } = departed;
-    let stream = match TcpStream::from_std(stream) {
+    let stream = match stream.watch() {
         Ok(stream) => stream,
         Err(error) => return tracing::warn!("the lane cannot hand a connection on: {error}"),
     };
@@ -83,7 +83,7 @@ pub(crate) fn depart(worker: &Arc<Worker>, departed: Departed) {
 async fn run(
     worker: Arc<Worker>,
     admission: Admission,
-    stream: TcpStream,
+    stream: Watched,
     read_ahead: Bytes,
     codec: deflate::Connection,
 ) {

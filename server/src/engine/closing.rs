@@ -4,9 +4,10 @@ use std::io;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use wire::{CloseCode, Header, MAX_CONTROL_PAYLOAD, MAX_HEADER_LEN, OpCode};
+
+use crate::transport::Watched;
 
 /// Appends a Close frame with `code` and as much of `reason` as fits (RFC 6455, 5.5.1).
 pub(crate) fn append_close(out: &mut Vec<u8>, code: CloseCode, reason: &str) {
@@ -25,7 +26,7 @@ pub(crate) fn append_close(out: &mut Vec<u8>, code: CloseCode, reason: &str) {
 ///
 /// A socket closed with bytes unread is reset, and a reset destroys what the peer has not read yet: the Close frame
 /// that says what was wrong. Hence whatever still comes is read and thrown away (RFC 6455, 7.1.1).
-pub(crate) async fn close(mut stream: TcpStream, unsent: Vec<u8>, limit: Duration) {
+pub(crate) async fn close(mut stream: Watched, unsent: Vec<u8>, limit: Duration) {
     let mut sent = 0;
     while sent < unsent.len() {
         match timeout(limit, stream.write(&unsent[sent..])).await {
@@ -54,7 +55,7 @@ pub(crate) async fn close(mut stream: TcpStream, unsent: Vec<u8>, limit: Duratio
 }
 
 /// Reads and throws away what is there, into a buffer that nobody keeps while he waits.
-fn discard(stream: &TcpStream) -> io::Result<usize> {
+fn discard(stream: &Watched) -> io::Result<usize> {
     stream.try_read(&mut [0; DISCARD_BUFFER])
 }
 

@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use tokio::net::TcpStream;
 use wire::{Cursor, Limits, Peer};
 
 use super::link::{Link, Standing};
 use super::{Ended, Engine, Manner};
 use crate::dialogue::deflate;
+use crate::transport::Watched;
 
 /// The protocol phase of a connection: an engine while it has something to say, and no more than a [`Link`] otherwise.
 pub(crate) struct Conversation {
@@ -35,7 +35,7 @@ pub(crate) enum Step {
 
 impl Conversation {
     pub(crate) fn new(
-        stream: TcpStream,
+        stream: Watched,
         read_ahead: Bytes,
         limits: Limits,
         manner: Manner,
@@ -100,7 +100,7 @@ impl Conversation {
     }
 
     /// The socket and the codec, for what follows the conversation.
-    pub(crate) fn into_parts(self) -> (TcpStream, deflate::Connection) {
+    pub(crate) fn into_parts(self) -> (Watched, deflate::Connection) {
         let link = self.link.expect("the link is back after every poll");
         (link.stream, link.codec)
     }

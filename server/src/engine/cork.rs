@@ -6,13 +6,12 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use wire::{Header, MAX_HEADER_LEN, Mark, OpCode, Stop, Violation};
 
 use super::link::{Link, Standing, borrow};
 use crate::config::WriteMode;
+use crate::transport::Watched;
 
 /// The adapter. One lives as long as its engine and serves many connections, one after the other.
 #[derive(Debug)]
@@ -62,7 +61,7 @@ impl Cork {
     }
 
     /// Sends everything that is corked.
-    fn uncork(&mut self, stream: &mut TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn uncork(&mut self, stream: &mut Watched, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.sent < self.corked.len() {
             self.sent += nonzero(ready!(Pin::new(&mut *stream).poll_write(cx, &self.corked[self.sent..]))?)?;
         }
@@ -74,7 +73,7 @@ impl Cork {
     /// Writes `slices` (a frame, or the rest of one) behind what is corked, without copying them.
     fn write_through(
         &mut self,
-        stream: &mut TcpStream,
+        stream: &mut Watched,
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
@@ -172,9 +171,8 @@ impl Cork {
         let start = window.filled().len();
         if link.stopping || receive(link, cx, window, limit)?.is_pending() {
             if self.quickack {
-                // A hint that the kernel forgets at every reply, hence again before what comes next. Failing to give it
-                // changes nothing that is promised.
-                let _ = SockRef::from(&link.stream).set_tcp_quickack(true);
+                // The kernel forgets it at every reply, hence again before what comes next.
+                link.stream.acknowledge();
             }
             link.standing = if at_boundary { Standing::Rest } else { Standing::Reading };
             link.footprint = self.footprint();

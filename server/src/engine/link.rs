@@ -9,15 +9,15 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use tokio::net::TcpStream;
 use wire::Cursor;
 
 use crate::dialogue::deflate;
+use crate::transport::Watched;
 
 /// What a connection keeps while nothing of a message is buffered.
 #[derive(Debug)]
 pub(crate) struct Link {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Watched,
     /// Where the peer's bytes stand between frames.
     pub(crate) cursor: Cursor,
     /// What compresses and decompresses, if permessage-deflate was agreed.

@@ -231,7 +231,7 @@ fn pack<'f>(
 }
 
 fn log(message: &Frame<'_>) {
-    let peer = link::borrow(|link| link.stream.peer_addr().ok());
+    let peer = link::borrow(|link| link.stream.peer());
     tracing::info!(?peer, opcode = ?message.opcode, bytes = message.payload.len(), "message");
 }
 

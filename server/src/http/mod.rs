@@ -21,7 +21,6 @@ use hyper::service::service_fn;
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 use wire::deflate::Agreed;
 
@@ -33,17 +32,12 @@ use crate::engine::closing::close;
 use crate::limits::admission::Admission;
 use crate::limits::budget::Charge;
 use crate::limits::drain::REQUEST_GRACE;
+use crate::transport::Watched;
 
 /// Serves HTTP on an accepted connection. An upgrade goes on in a task of its own, since a task keeps the size of its
 /// largest future for as long as it lives, and hyper's is large.
 /// What that takes is counted as `room`.
-pub(crate) async fn serve(
-    worker: Arc<Worker>,
-    admission: Admission,
-    room: Charge,
-    stream: TcpStream,
-    peer: SocketAddr,
-) {
+pub(crate) async fn serve(worker: Arc<Worker>, admission: Admission, room: Charge, stream: Watched, peer: SocketAddr) {
     let limits = &worker.config.limits;
     let (limit, close_timeout) = (limits.handshake_timeout, limits.close_timeout);
     let ended = requests(&worker, stream, peer).await;
@@ -62,7 +56,7 @@ pub(crate) async fn serve(
 
 /// A connection whose HTTP phase is over.
 struct Ended {
-    stream: TcpStream,
+    stream: Watched,
     /// What was read behind the last request.
     read_ahead: Bytes,
     end: End,
@@ -105,7 +99,7 @@ impl Leaving {
 }
 
 /// Answers requests until the last one. `None` where nothing is left to say to the peer.
-async fn requests(worker: &Worker, stream: TcpStream, peer: SocketAddr) -> Option<Ended> {
+async fn requests(worker: &Worker, stream: Watched, peer: SocketAddr) -> Option<Ended> {
     let limit = worker.config.limits.handshake_timeout;
     let course = Mutex::new(Course { since: Instant::now(), requests: 0, end: None });
     let service = service_fn(|request| ready(answer(worker, &mut lock(&course), request)));

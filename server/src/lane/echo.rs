@@ -2,18 +2,17 @@
 //! message.
 
 use std::io;
-use std::net::TcpStream;
 use std::ops::Range;
 use std::sync::Arc;
 
-use socket2::SockRef;
 use wire::deflate::{Codec, EchoedDeflated, echo_deflated};
 use wire::{Echoed, End, Limits};
 
-use super::line::{TURN_NS, send};
+use super::turn::Turn;
 use crate::config::Config;
 use crate::dialogue::{cost, deflate};
 use crate::limits::budget::Share;
+use crate::transport::Stream;
 
 /// How the lines of one worker are echoed.
 pub(super) struct Echo {
@@ -26,8 +25,8 @@ pub(super) struct Echo {
     replies: Vec<u8>,
     /// Told what was freed.
     share: Arc<Share>,
-    /// About how long this turn has taken so far, ns.
-    pub(super) spent: u64,
+    /// About how long this turn has taken so far.
+    pub(super) turn: Turn,
 }
 
 /// What was made of a buffer.
@@ -60,7 +59,7 @@ impl Echo {
             deflate: deflate::Manner::new(config),
             replies: Vec::new(),
             share,
-            spent: 0,
+            turn: Turn::default(),
         }
     }
 
@@ -71,7 +70,7 @@ impl Echo {
     #[inline]
     pub(super) fn exchange(
         &mut self,
-        stream: &TcpStream,
+        stream: &Stream,
         codec: &mut deflate::Connection,
         bytes: &mut [u8],
     ) -> io::Result<Exchanged> {
@@ -80,24 +79,23 @@ impl Echo {
             _ => self.exchange_plain(stream, bytes),
         };
         if self.quickack {
-            // A hint to the kernel, which forgets it with every reply.
-            let _ = SockRef::from(stream).set_tcp_quickack(true);
+            stream.acknowledge();
         }
         exchanged
     }
 
     #[inline]
-    fn exchange_plain(&mut self, stream: &TcpStream, bytes: &mut [u8]) -> io::Result<Exchanged> {
+    fn exchange_plain(&mut self, stream: &Stream, bytes: &mut [u8]) -> io::Result<Exchanged> {
         let Echoed { consumed, written, messages, end } = wire::echo_in_place(bytes, &self.limits);
         self.count(messages, written, 1);
-        let sent = if written == 0 { 0 } else { send(stream, &bytes[..written])? };
+        let sent = if written == 0 { 0 } else { stream.send(&bytes[..written])? };
         let left = if sent < written { Left::InPlace(sent..written) } else { Left::Nothing };
         Ok(Exchanged { consumed, left, end })
     }
 
     fn exchange_deflated(
         &mut self,
-        stream: &TcpStream,
+        stream: &Stream,
         codec: &mut Codec,
         manner: deflate::Manner,
         bytes: &mut [u8],
@@ -109,7 +107,7 @@ impl Echo {
             let EchoedDeflated { consumed, written, messages, worked, end } = manner
                 .share(|shared| echo_deflated(bytes, &self.limits, &manner.replies, codec, shared, &mut self.replies));
             let replies = if self.replies.is_empty() { &bytes[..written] } else { &self.replies[..] };
-            let sent = if replies.is_empty() { 0 } else { send(stream, replies)? };
+            let sent = if replies.is_empty() { 0 } else { stream.send(replies)? };
             let unsent = replies[sent..].to_vec();
             let length = replies.len();
             self.count(messages, length.max(worked), DEFLATED);
@@ -118,7 +116,7 @@ impl Echo {
                 self.replies = Vec::new();
             }
             done += consumed;
-            let tired = end.is_none() && self.spent > TURN_NS;
+            let tired = end.is_none() && self.turn.is_over();
             if end.is_some() || !unsent.is_empty() || tired {
                 let left = match () {
                     () if !unsent.is_empty() => Left::Apart(unsent),
@@ -134,16 +132,9 @@ impl Echo {
     #[inline]
     fn count(&mut self, messages: usize, bytes: usize, effort: u64) {
         cost::burn(self.inject_cost, messages);
-        self.spent +=
-            messages as u64 * (MESSAGE_NS + u64::from(self.inject_cost)) + bytes as u64 / BYTES_PER_NS * effort;
+        self.turn.add_messages(messages, self.inject_cost, bytes, effort);
     }
 }
-
-/// Nanoseconds that a small message takes, about.
-const MESSAGE_NS: u64 = 40;
-
-/// Bytes that are received, unmasked and sent in a nanosecond, about.
-const BYTES_PER_NS: u64 = 3;
 
 /// How many times as long a byte takes that is decompressed and compressed again, about.
 const DEFLATED: u64 = 60;

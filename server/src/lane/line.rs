@@ -4,12 +4,9 @@
 //! connection holds nothing. The beginning of a frame, and replies that the socket does not take, are held for the
 //! next turn; a large frame is gathered, echoed and sent in a buffer of its own, so that no byte of it moves twice.
 
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rustix::buffer::spare_capacity;
 use rustix::event::epoll::EventFlags;
 use wire::{End, Violation};
 
@@ -20,6 +17,7 @@ use crate::config::Config;
 use crate::dialogue::deflate;
 use crate::limits::admission::Admission;
 use crate::limits::budget::{Charge, Share};
+use crate::transport::Stream;
 
 /// What the lines of one worker share while they are served: its one buffer, and how what lies in it is echoed.
 pub(super) struct Desk {
@@ -54,18 +52,14 @@ impl Desk {
 
     /// Whether others have waited long enough by now; then a new turn begins.
     pub(super) fn ends_turn(&mut self) -> bool {
-        let ends = self.echo.spent > TURN_NS;
-        if ends {
-            self.echo.spent = 0;
-        }
-        ends
+        self.echo.turn.begin_next()
     }
 }
 
 /// A connection on the lane.
 #[derive(Debug)]
 pub(super) struct Line {
-    stream: TcpStream,
+    stream: Stream,
     admission: Admission,
     codec: deflate::Connection,
     held: Option<Box<Kept>>,
@@ -113,7 +107,7 @@ pub(super) enum Served {
 /// A connection that has left the lane.
 pub(crate) struct Departed {
     pub(crate) admission: Admission,
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     pub(crate) codec: deflate::Connection,
     /// Replies that are still to be sent.
     pub(crate) unsent: Vec<u8>,
@@ -134,11 +128,11 @@ pub(crate) enum Parting {
 
 impl Line {
     /// A connection that stands between two messages with nothing buffered.
-    pub(super) fn new(stream: TcpStream, admission: Admission, codec: deflate::Connection) -> Self {
+    pub(super) fn new(stream: Stream, admission: Admission, codec: deflate::Connection) -> Self {
         Self { stream, admission, codec, held: None }
     }
 
-    pub(super) fn stream(&self) -> &TcpStream {
+    pub(super) fn stream(&self) -> &Stream {
         &self.stream
     }
 
@@ -162,7 +156,7 @@ impl Line {
     /// Does what its socket is ready for: one read or none, one write or none.
     #[inline]
     pub(super) fn serve(&mut self, desk: &mut Desk) -> Served {
-        desk.echo.spent += CALLS_NS;
+        desk.echo.turn.add_calls();
         match self.held.take() {
             None => self.read(desk, 0),
             Some(kept) => self.go_on(desk, *kept),
@@ -190,7 +184,7 @@ impl Line {
         let mut charge = desk.charge.take().unwrap_or_else(|| Charge::new(&desk.share));
         if !charge.set(held.bytes()) {
             // The turn ends, so that somebody is evicted now.
-            desk.echo.spent = desk.echo.spent.max(TURN_NS + 1);
+            desk.echo.turn.end();
         }
         self.held = Some(Box::new(Kept { held, charge }));
     }
@@ -199,7 +193,7 @@ impl Line {
     #[inline]
     fn read(&mut self, desk: &mut Desk, kept: usize) -> Served {
         let window = &mut desk.buffer[kept..kept + desk.read_at_most];
-        let received = match settle((&self.stream).read(window)) {
+        let received = match self.stream.read(window) {
             Ok(Some(0)) | Err(_) => return Served::Ends,
             Ok(received) => received.unwrap_or(0),
         };
@@ -226,7 +220,7 @@ impl Line {
         if frame.len() == frame.capacity() && frame.try_reserve_exact(room_for_rest(&frame)).is_err() {
             return Served::Ends;
         }
-        match settle(rustix::io::read(&self.stream, spare_capacity(&mut frame)).map_err(io::Error::from)) {
+        match self.stream.read_behind(&mut frame) {
             Ok(Some(0)) | Err(_) => Served::Ends,
             Ok(_) => self.echo_own(desk, frame),
         }
@@ -234,7 +228,7 @@ impl Line {
 
     /// Goes on sending `replies`.
     fn flush(&mut self, desk: &mut Desk, replies: Vec<u8>, sent: usize, behind: Vec<u8>) -> Served {
-        let now = match send(&self.stream, &replies[sent..]) {
+        let now = match self.stream.send(&replies[sent..]) {
             Ok(now) => now,
             Err(_) => return Served::Ends,
         };
@@ -319,22 +313,6 @@ fn room_for_rest(frame: &[u8]) -> usize {
     missing.min(frame.len().saturating_mul(3).max(RESERVED) as u64) as usize
 }
 
-/// Sends what the socket takes.
-#[inline]
-pub(super) fn send(mut stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
-    Ok(settle(stream.write(bytes))?.unwrap_or(0))
-}
-
-/// `None` where there was nothing to be had now.
-#[inline]
-fn settle(result: io::Result<usize>) -> io::Result<Option<usize>> {
-    match result {
-        Ok(count) => Ok(Some(count)),
-        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
 /// Bytes: the worker's one buffer. A read takes all that a socket holds unless it is a large message, and what lies in
 /// it stays in the core's cache.
 const BUFFER: usize = GATHERED + (512 << 10);
@@ -349,12 +327,3 @@ const RESERVED: usize = 256 << 10;
 
 /// Bytes that it takes to hold anything, beside what is held.
 const KEPT_BYTES: usize = 128;
-
-/// Nanoseconds that the system calls for a readable socket and its reply take, about.
-const CALLS_NS: u64 = 5_000;
-
-/// Nanoseconds, about: after so much of it a turn ends, and accepts, timers and protocol tasks have theirs. tokio's timers
-/// tick once in a millisecond. A line is served to its end, so that others wait for 3 ms longer at the most (a full
-/// buffer of empty messages), or one message that is decompressed (16 MiB take some 50 ms, and ten times that if it was
-/// made to).
-pub(super) const TURN_NS: u64 = 1_000_000;

@@ -13,9 +13,9 @@ mod batch;
 mod echo;
 mod line;
 mod spares;
+mod turn;
 
 use std::io;
-use std::net::TcpStream;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,6 +34,7 @@ use crate::dialogue::deflate;
 use crate::limits::admission::Admission;
 use crate::limits::budget::Share;
 use crate::limits::drain::Drain;
+use crate::transport::Stream;
 
 /// What a lane needs of its worker, and where the connections go that leave it.
 pub(crate) trait Host {
@@ -127,7 +128,7 @@ impl Lane {
     pub(crate) fn enter(
         &self,
         admission: Admission,
-        stream: TcpStream,
+        stream: Stream,
         codec: deflate::Connection,
     ) -> Result<(), Departed> {
         let mut lines = self.lock();
@@ -170,7 +171,7 @@ impl Lane {
                 };
                 let turn = self.turn(&mut desk, &host, Some(&NO_WAIT))?;
                 host.relieve();
-                if turn == Turn::Idle {
+                if turn == TurnEnd::Idle {
                     ready.clear_ready();
                     continue;
                 }
@@ -216,9 +217,9 @@ impl Lane {
 
     /// Serves sockets until the turn is over, somebody rings or is elsewhere, or nothing is ready. With `patience` of
     /// `None` it then waits instead, for ever.
-    fn turn(&self, desk: &mut Desk, host: &impl Host, patience: Option<&Timespec>) -> io::Result<Turn> {
+    fn turn(&self, desk: &mut Desk, host: &impl Host, patience: Option<&Timespec>) -> io::Result<TurnEnd> {
         let mut lines = self.lock();
-        let Some(lines) = lines.as_mut() else { return Ok(Turn::Idle) };
+        let Some(lines) = lines.as_mut() else { return Ok(TurnEnd::Idle) };
         let mut rung = false;
         loop {
             while let Some(key) = desk.batch.next() {
@@ -228,14 +229,14 @@ impl Lane {
                 }
                 self.serve(lines, key as usize, desk, host);
                 if desk.ends_turn() {
-                    return Ok(Turn::Over);
+                    return Ok(TurnEnd::Over);
                 }
             }
             if rung || (patience.is_none() && host.is_elsewhere(lines.len())) {
-                return Ok(Turn::Over);
+                return Ok(TurnEnd::Over);
             }
             if !desk.batch.wait(&self.epoll, patience)? {
-                return Ok(Turn::Idle);
+                return Ok(TurnEnd::Idle);
             }
         }
     }
@@ -263,7 +264,7 @@ impl Lane {
 
 /// How a turn ended.
 #[derive(Debug, PartialEq, Eq)]
-enum Turn {
+enum TurnEnd {
     /// Nothing more was ready.
     Idle,
     /// Others may have something to do.
@@ -272,16 +273,16 @@ enum Turn {
 
 /// Has tokio watch the lane's epoll set.
 #[allow(unsafe_code)]
-fn watch(lane: Arc<Lane>) -> io::Result<AsyncFd<Watched>> {
-    // SAFETY: `Watched` names one descriptor for ever, which the lane owns and which stays open as long as the lane that
-    // `Watched` holds.
-    unsafe { AsyncFd::register_with_interest(Watched(lane), Interest::READABLE) }.map_err(io::Error::from)
+fn watch(lane: Arc<Lane>) -> io::Result<AsyncFd<EpollSet>> {
+    // SAFETY: `EpollSet` names one descriptor for ever, which the lane owns and which stays open as long as the lane that
+    // `EpollSet` holds.
+    unsafe { AsyncFd::register_with_interest(EpollSet(lane), Interest::READABLE) }.map_err(io::Error::from)
 }
 
 /// The epoll set as tokio watches it.
-struct Watched(Arc<Lane>);
+struct EpollSet(Arc<Lane>);
 
-impl AsRawFd for Watched {
+impl AsRawFd for EpollSet {
     fn as_raw_fd(&self) -> RawFd {
         self.0.epoll.as_raw_fd()
     }

@@ -1,7 +1,7 @@
 //! Accepting: the loop over one listener, which survives every error of accept.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use super::placement::Placement;
 use crate::limits::drain::REQUEST_GRACE;
+use crate::transport::Stream;
 
 /// A listening socket that a runtime watches. (tokio's own would have the runtime that accepts watch the connection too,
 /// which may be served by another.)
@@ -103,11 +104,11 @@ async fn accept_loop(placement: Arc<Placement>, listener: Arc<Listener>) {
 }
 
 /// The next connection that waits, as a socket that does not block.
-fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+fn accept(listener: &TcpListener) -> io::Result<(Stream, SocketAddr)> {
     let (stream, peer) = acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
     let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
     let peer = peer.ok_or_else(|| io::Error::other("a peer without an IP address"))?;
-    Ok((stream.into(), canonical(peer)))
+    Ok((Stream::Tcp(stream.into()), canonical(peer)))
 }
 
 /// The address of an IPv4 peer as such, also where it came by a socket for IPv6.

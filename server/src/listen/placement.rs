@@ -5,8 +5,7 @@
 //! There is one listening socket per address, so that no other program can join its port. Workers share nothing for
 //! this but their counts of connections, which are read once for every connection accepted.
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,6 +16,7 @@ use crate::http;
 use crate::limits::admission::Admission;
 use crate::limits::budget::Charge;
 use crate::limits::drain::Drain;
+use crate::transport::Stream;
 
 /// Where the connections of an accept loop go, and when it ends.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Placement {
     }
 
     /// Starts the handshake of an accepted connection, on its worker. One over `--max-connections` is turned away.
-    pub(crate) fn place(&self, stream: TcpStream, peer: SocketAddr) {
+    pub(crate) fn place(&self, stream: Stream, peer: SocketAddr) {
         let worker = match self {
             Self::Own(worker) => worker,
             Self::Fewest(fewest) => return fewest.hand_over(stream, peer),
@@ -84,7 +84,7 @@ impl Fewest {
         receiver
     }
 
-    fn hand_over(&self, stream: TcpStream, peer: SocketAddr) {
+    fn hand_over(&self, stream: Stream, peer: SocketAddr) {
         let seat = &self.seats[self.fewest()];
         let Some(admission) = seat.worker.admissions.admit() else { return turn_away(&stream) };
         // It fails only if the worker has panicked, which ends the server.
@@ -107,7 +107,7 @@ impl Fewest {
 #[derive(Debug)]
 pub(crate) struct Accepted {
     admission: Admission,
-    stream: TcpStream,
+    stream: Stream,
     peer: SocketAddr,
 }
 
@@ -121,7 +121,7 @@ pub(crate) async fn receive(worker: Arc<Worker>, mut queue: UnboundedReceiver<Ac
 /// On the worker's own thread, which may have to close connections that hold much to make room for the request.
 fn serve(worker: &Arc<Worker>, Accepted { admission, stream, peer }: Accepted) {
     let Some(room) = room_for_request(worker) else { return turn_away(&stream) };
-    match tokio::net::TcpStream::from_std(stream) {
+    match stream.watch() {
         Ok(stream) => drop(tokio::spawn(http::serve(Arc::clone(worker), admission, room, stream, peer))),
         Err(error) => tracing::warn!(%peer, "a connection cannot be watched and is closed: {error}"),
     }
@@ -138,11 +138,8 @@ fn room_for_request(worker: &Arc<Worker>) -> Option<Charge> {
 
 /// Tells a client over `--max-connections` or `--max-buffered` so, without waiting for it: what it sent is left unread if it is not there
 /// yet, so that it may see a reset instead.
-fn turn_away(mut stream: &TcpStream) {
-    let _ = stream.write(BUSY);
-    let _ = stream.shutdown(Shutdown::Write);
-    // A request left in the buffer would turn the close into a reset, which may overtake the answer.
-    let _ = stream.read(&mut [0; 4096]);
+fn turn_away(stream: &Stream) {
+    stream.send_last(BUSY);
 }
 
 /// Bytes: a head of the largest size, and hyper's state.
