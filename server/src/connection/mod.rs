@@ -1,25 +1,26 @@
 //! A connection from the upgrade to its end: on the lane between two messages, in an engine within them, and closed in the
 //! end. This is the one place that knows both the lane and the engine.
 
+mod bounds;
 mod worker;
 
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use wire::{CloseCode, Limits};
 
+use self::bounds::{Bounds, Next};
 pub(crate) use self::worker::Worker;
-use crate::dialogue::deflate;
-use crate::engine::closing::{append_close, close};
-use crate::engine::conversation::{Conversation, Step};
+use crate::dialogue::{Dialogue, close_frame};
+use crate::engine::closing::close;
+use crate::engine::conversation::Conversation;
 use crate::engine::{Cause, Ended, Manner};
 use crate::lane::{Departed, Lane, Parting};
 use crate::limits::admission::Admission;
 use crate::limits::allocator;
-use crate::limits::budget::{Charge, Holding};
+use crate::limits::budget::Charge;
 use crate::transport::Watched;
 
 /// Starts echoing on an upgraded connection, of which `read_ahead` has been read already.
@@ -29,44 +30,46 @@ pub(crate) fn start(
     stream: Watched,
     read_ahead: Bytes,
     peer: SocketAddr,
-    codec: deflate::Connection,
+    dialogue: Dialogue,
 ) {
     tracing::debug!(%peer, "connection opened");
     match &worker.lane {
-        Some(lane) if read_ahead.is_empty() => enter(worker, lane, admission, stream, codec),
-        _ => drop(tokio::spawn(run(Arc::clone(worker), admission, stream, read_ahead, codec))),
+        Some(lane) if read_ahead.is_empty() => enter(worker, lane, admission, stream, dialogue),
+        _ => drop(tokio::spawn(run(Arc::clone(worker), admission, stream, read_ahead, dialogue))),
     }
 }
 
 /// Hands a connection that stands between two messages to the lane.
-fn enter(worker: &Arc<Worker>, lane: &Lane, admission: Admission, stream: Watched, codec: deflate::Connection) {
+fn enter(worker: &Arc<Worker>, lane: &Lane, admission: Admission, stream: Watched, dialogue: Dialogue) {
     let stream = match stream.unwatch() {
         Ok(stream) => stream,
         Err(error) => return tracing::debug!("connection lost on its way to the lane: {error}"),
     };
-    if let Err(departed) = lane.enter(admission, stream, codec) {
+    if let Err(departed) = lane.enter(admission, stream, dialogue) {
         depart(worker, departed);
     }
 }
 
 /// Goes on with a connection that has left the lane, in a task of its own.
 pub(crate) fn depart(worker: &Arc<Worker>, departed: Departed) {
-    let Departed { admission, stream, codec, mut unsent, parting } = departed;
+    let Departed { admission, stream, dialogue, mut unsent, parting } = departed;
     let stream = match stream.watch() {
         Ok(stream) => stream,
         Err(error) => return tracing::warn!("the lane cannot hand a connection on: {error}"),
     };
     match parting {
         Parting::Detour(read_ahead) => {
-            return drop(tokio::spawn(run(Arc::clone(worker), admission, stream, read_ahead, codec)));
+            return drop(tokio::spawn(run(Arc::clone(worker), admission, stream, read_ahead, dialogue)));
         }
         // Nothing but the rest of the reply may follow, and that is what is not taken.
         Parting::Eviction if !unsent.is_empty() => {
             return tracing::debug!("connection dropped: its unsent replies took most memory");
         }
-        Parting::Refusal(violation) => append_close(&mut unsent, violation.close_code(), &violation.to_string()),
-        Parting::Drain => append_close(&mut unsent, CloseCode::GOING_AWAY, GOING_AWAY),
-        Parting::Eviction => append_close(&mut unsent, CloseCode::TRY_AGAIN_LATER, EVICTED),
+        Parting::Refusal(violation) => {
+            dialogue.append_last_words(&mut unsent, violation.close_code(), &violation.to_string())
+        }
+        Parting::Drain => dialogue.append_last_words(&mut unsent, CloseCode::GOING_AWAY, GOING_AWAY),
+        Parting::Eviction => dialogue.append_last_words(&mut unsent, CloseCode::TRY_AGAIN_LATER, EVICTED),
     }
     // Counted like any other reply that is not taken, but not evicted: it ends soon by itself.
     let mut charge = Charge::new(&worker.share);
@@ -80,34 +83,28 @@ pub(crate) fn depart(worker: &Arc<Worker>, departed: Departed) {
 
 /// Echoes until the connection ends, the worker drains, or the lane can take it (back); in the first two cases it is
 /// closed.
-async fn run(
-    worker: Arc<Worker>,
-    admission: Admission,
-    stream: Watched,
-    read_ahead: Bytes,
-    codec: deflate::Connection,
-) {
+async fn run(worker: Arc<Worker>, admission: Admission, stream: Watched, read_ahead: Bytes, dialogue: Dialogue) {
     let config = &worker.config;
     let limits =
         Limits { max_message_size: config.limits.max_message_size, max_fragments: config.limits.max_fragments };
-    let mut conversation = Conversation::new(stream, read_ahead, limits, Manner::new(config), codec);
+    let mut conversation = Conversation::new(stream, read_ahead, limits, Manner::new(config), dialogue);
     let mut draining = pin!(worker.drain.wait());
     let mut registered = false;
-    let mut holding = Holding::new(&worker.share);
+    let mut bounds = Bounds::new(Arc::clone(&worker));
     let next = std::future::poll_fn(|cx| {
         if !registered {
             // Once is enough, as the waker of a task never changes; polling this takes a lock.
             registered = true;
             let _ = draining.as_mut().poll(cx);
         }
-        go_on(&worker, &mut conversation, &mut holding, cx)
+        bounds.go_on(&mut conversation, cx)
     })
     .await;
     let (cause, unsent) = match next {
         Next::Ended(Ended { cause, unsent }) => (Some(cause), unsent),
         Next::Drained => {
             let mut unsent = Vec::new();
-            append_close(&mut unsent, CloseCode::GOING_AWAY, GOING_AWAY);
+            close_frame::append(&mut unsent, CloseCode::GOING_AWAY, GOING_AWAY);
             (None, unsent)
         }
         Next::Evicted if conversation.is_writing() => {
@@ -118,13 +115,13 @@ async fn run(
         }
         Next::Evicted => {
             let mut unsent = Vec::new();
-            append_close(&mut unsent, CloseCode::TRY_AGAIN_LATER, EVICTED);
+            close_frame::append(&mut unsent, CloseCode::TRY_AGAIN_LATER, EVICTED);
             (None, unsent)
         }
         Next::Rests => {
             let lane = worker.lane.as_ref().expect("a connection rests only for the lane");
-            let (stream, codec) = conversation.into_parts();
-            return enter(&worker, lane, admission, stream, codec);
+            let (stream, dialogue) = conversation.into_parts();
+            return enter(&worker, lane, admission, stream, dialogue);
         }
     };
     match &cause {
@@ -133,58 +130,15 @@ async fn run(
     }
     if !matches!(cause, Some(Cause::Eof | Cause::Io(_))) {
         let stream = conversation.into_parts().0;
-        if holding.evicted() {
+        if bounds.evicted() {
             allocator::return_memory();
         }
-        drop(holding);
+        drop(bounds);
         let mut charge = Charge::new(&worker.share);
         charge.set(unsent.capacity());
         // Boxed, as it would otherwise make every open connection's task as large as a closing one's.
         Box::pin(close(stream, unsent, config.limits.close_timeout)).await;
     }
-}
-
-/// Goes on with a conversation as far as the socket, `--max-buffered` and the other connections let it.
-fn go_on(
-    worker: &Arc<Worker>,
-    conversation: &mut Conversation,
-    holding: &mut Holding,
-    cx: &mut Context<'_>,
-) -> Poll<Next> {
-    if holding.evicted() {
-        return Poll::Ready(Next::Evicted);
-    }
-    if worker.share.is_leaving() {
-        // Those that are, run before this does again.
-        cx.waker().wake_by_ref();
-        return Poll::Pending;
-    }
-    let stopping = worker.drain.started();
-    let step = conversation.poll(cx, stopping);
-    worker.share.freed(conversation.take_worked());
-    if !holding.set(conversation.held(), cx.waker()) {
-        worker.relieve();
-        if holding.evicted() && !matches!(step, Step::Ended(_)) {
-            return Poll::Ready(Next::Evicted);
-        }
-    }
-    match step {
-        Step::Ended(ended) => Poll::Ready(Next::Ended(ended)),
-        Step::Idle | Step::Reading if stopping => Poll::Ready(Next::Drained),
-        Step::Idle if worker.lane.is_some() => Poll::Ready(Next::Rests),
-        Step::Idle | Step::Reading | Step::Writing => Poll::Pending,
-    }
-}
-
-/// What follows the protocol phase.
-enum Next {
-    Ended(Ended),
-    /// The worker drains.
-    Drained,
-    /// It held most when `--max-buffered` was passed.
-    Evicted,
-    /// The lane takes over.
-    Rests,
 }
 
 /// The reason in the Close frame of a server that goes down.

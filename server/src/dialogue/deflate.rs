@@ -1,23 +1,20 @@
-//! permessage-deflate on this side: what a connection keeps of it, and what all those of a thread share.
+//! permessage-deflate in this server: how messages are answered, and what all connections of a thread share for that.
 
 use std::cell::RefCell;
 
 use wire::deflate::{Codec, Effort, Replies, Shared};
-use wire::{OpCode, Peer, Violation};
+use wire::{OpCode, Violation};
 
 use crate::config::Config;
 
-/// A connection's codec, if it agreed on permessage-deflate; boxed, as most connections have none.
-pub(crate) type Connection = Option<Box<Codec>>;
-
-/// How messages are answered, by any connection.
+/// How the messages of every connection that agreed on permessage-deflate are answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Manner {
+pub(crate) struct Compression {
     effort: Effort,
     pub(crate) replies: Replies,
 }
 
-impl Manner {
+impl Compression {
     /// What the configuration says, if it says so.
     pub(crate) fn new(config: &Config) -> Option<Self> {
         let options = config.permessage_deflate?;
@@ -50,11 +47,6 @@ impl Manner {
         reply.clear();
         self.share(|shared| wire::deflate::answer(message, &self.replies, codec, shared, reply))
     }
-}
-
-/// The codec of a connection after its handshake.
-pub(crate) fn connection(agreed: Option<wire::deflate::Agreed>) -> Connection {
-    agreed.map(|agreed| Box::new(Codec::new(agreed, Peer::Client)))
 }
 
 /// What is known of a message before its first frame is read: how it came if it is compressed, which fastwebsockets is not

@@ -1,27 +1,15 @@
-//! The last words of a connection: Close frames, and the wait for the peer to have read them.
+//! The end of a connection: what is still to be sent is sent, and the peer is given time to read it.
 
 use std::io;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
-use wire::{CloseCode, Header, MAX_CONTROL_PAYLOAD, MAX_HEADER_LEN, OpCode};
 
 use crate::transport::Watched;
 
-/// Appends a Close frame with `code` and as much of `reason` as fits (RFC 6455, 5.5.1).
-pub(crate) fn append_close(out: &mut Vec<u8>, code: CloseCode, reason: &str) {
-    let mut buffer = [0; MAX_CONTROL_PAYLOAD];
-    let payload = wire::close_payload(code, reason, &mut buffer);
-    let header = Header { fin: true, rsv: 0, opcode: OpCode::Close, mask: None, payload_len: payload.len() as u64 };
-    let mut head = [0; MAX_HEADER_LEN];
-    let length = header.encode(&mut head);
-    out.extend_from_slice(&head[..length]);
-    out.extend_from_slice(payload);
-}
-
-/// Sends `unsent`, whose end is a Close frame, ends this side of the stream, and reads until the peer has ended its
-/// own, for `limit` at the most. The reply before the Close frame may be large: while the peer takes some of it within
+/// Sends `unsent`, whose end are its last words (a Close frame, or an HTTP response), ends this side of the stream, and reads until the peer has ended its
+/// own, for `limit` at the most. A reply before them may be large: while the peer takes some of it within
 /// every `limit`, it is waited for.
 ///
 /// A socket closed with bytes unread is reset, and a reset destroys what the peer has not read yet: the Close frame
@@ -50,11 +38,11 @@ pub(crate) async fn close(mut stream: Watched, unsent: Vec<u8>, limit: Duration)
         }
         Ok(())
     };
-    // As above.
+    // Here, too, it is the peer's business whether it went well.
     let _ = timeout(limit, farewell).await;
 }
 
-/// Reads and throws away what is there, into a buffer that nobody keeps while he waits.
+/// Reads and throws away what is there, into a buffer that is not kept while the task waits.
 fn discard(stream: &Watched) -> io::Result<usize> {
     stream.try_read(&mut [0; DISCARD_BUFFER])
 }

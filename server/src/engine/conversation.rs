@@ -8,7 +8,7 @@ use wire::{Cursor, Limits, Peer};
 
 use super::link::{Link, Standing};
 use super::{Ended, Engine, Manner};
-use crate::dialogue::deflate;
+use crate::dialogue::Dialogue;
 use crate::transport::Watched;
 
 /// The protocol phase of a connection: an engine while it has something to say, and no more than a [`Link`] otherwise.
@@ -34,13 +34,8 @@ pub(crate) enum Step {
 }
 
 impl Conversation {
-    pub(crate) fn new(
-        stream: Watched,
-        read_ahead: Bytes,
-        limits: Limits,
-        manner: Manner,
-        codec: deflate::Connection,
-    ) -> Self {
+    pub(crate) fn new(stream: Watched, read_ahead: Bytes, limits: Limits, manner: Manner, dialogue: Dialogue) -> Self {
+        let codec = dialogue.into_codec();
         let cursor = Cursor::new(Peer::Client, limits);
         let link = Link {
             stream,
@@ -99,10 +94,10 @@ impl Conversation {
         self.engine.is_some() && self.link.as_ref().is_some_and(|link| link.standing == Standing::Writing)
     }
 
-    /// The socket and the codec, for what follows the conversation.
-    pub(crate) fn into_parts(self) -> (Watched, deflate::Connection) {
+    /// The stream and the dialogue, for what follows the conversation.
+    pub(crate) fn into_parts(self) -> (Watched, Dialogue) {
         let link = self.link.expect("the link is back after every poll");
-        (link.stream, link.codec)
+        (link.stream, Dialogue::with_codec(link.codec))
     }
 }
 

@@ -10,8 +10,9 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use wire::Cursor;
+use wire::deflate::Codec;
 
-use crate::dialogue::deflate;
+use crate::dialogue::deflate::Begun;
 use crate::transport::Watched;
 
 /// What a connection keeps while nothing of a message is buffered.
@@ -21,9 +22,9 @@ pub(crate) struct Link {
     /// Where the peer's bytes stand between frames.
     pub(crate) cursor: Cursor,
     /// What compresses and decompresses, if permessage-deflate was agreed.
-    pub(crate) codec: deflate::Connection,
+    pub(crate) codec: Option<Box<Codec>>,
     /// The messages that have begun and that the engine has not come to, in their order; only if it was agreed.
-    pub(crate) begun: VecDeque<deflate::Begun>,
+    pub(crate) begun: VecDeque<Begun>,
     /// The next frame to be written is a compressed message.
     pub(crate) rsv1: bool,
     /// Bytes that the HTTP phase read beyond the request, until the engine has taken them.

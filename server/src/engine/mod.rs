@@ -19,12 +19,12 @@ use fastwebsockets::{Frame, OpCode, Payload, Role, WebSocket, WebSocketError};
 use wire::deflate::Uncompressed;
 use wire::{CloseCode, Violation};
 
-use self::closing::append_close;
 use self::cork::Cork;
 use self::link::{Link, Standing};
 use self::message::Assembly;
 use crate::config::{Config, Runtime, WriteMode};
-use crate::dialogue::{cost, deflate};
+use crate::dialogue::deflate::{Begun, Compression};
+use crate::dialogue::{close_frame, cost};
 
 /// How engines read and write: those of one thread are all made for the same way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub(crate) struct Manner {
     log_messages: bool,
     /// Nanoseconds burnt for every message.
     inject_cost: u32,
-    deflate: Option<deflate::Manner>,
+    compression: Option<Compression>,
     /// Bytes of buffers that resting engines may keep, per thread.
     pooled_bytes: usize,
 }
@@ -49,7 +49,7 @@ impl Manner {
             quickack: config.socket.tcp_quickack,
             log_messages: config.echo.log_messages,
             inject_cost: config.echo.inject_cost,
-            deflate: deflate::Manner::new(config),
+            compression: Compression::new(config),
             pooled_bytes: match config.workers.runtime {
                 Runtime::Sharded => POOLED_BYTES,
                 Runtime::WorkStealing => POOLED_BYTES_STEALING,
@@ -121,8 +121,8 @@ async fn echo(manner: Manner) -> Ended {
     let cause = converse(&mut ws, &manner).await;
     let mut unsent = ws.into_inner().into_unsent();
     match &cause {
-        Cause::Violation(violation) => append_close(&mut unsent, violation.close_code(), &violation.to_string()),
-        Cause::Library(error) => append_close(&mut unsent, CloseCode::PROTOCOL_ERROR, &error.to_string()),
+        Cause::Violation(violation) => close_frame::append(&mut unsent, violation.close_code(), &violation.to_string()),
+        Cause::Library(error) => close_frame::append(&mut unsent, CloseCode::PROTOCOL_ERROR, &error.to_string()),
         Cause::Closed | Cause::Eof | Cause::Io(_) => {}
     }
     Ended { cause, unsent }
@@ -165,8 +165,8 @@ async fn converse(ws: &mut WebSocket<Cork>, manner: &Manner) -> Cause {
                         log(&message);
                     }
                     cost::burn(manner.inject_cost, 1);
-                    match &manner.deflate {
-                        Some(deflate) => match pack(deflate, message, begun, &mut packed, &mut worked) {
+                    match &manner.compression {
+                        Some(compression) => match pack(compression, message, begun, &mut packed, &mut worked) {
                             Ok(reply) => reply,
                             Err(violation) => return Cause::Violation(violation),
                         },
@@ -202,21 +202,21 @@ async fn converse(ws: &mut WebSocket<Cork>, manner: &Manner) -> Cause {
 /// The reply to a message, which came compressed if it has `begun` so: the message itself, or a frame around what is put
 /// into `packed`. Adds to `worked` the bytes that were compressed or decompressed.
 fn pack<'f>(
-    manner: &deflate::Manner,
+    compression: &Compression,
     message: Frame<'f>,
-    begun: deflate::Begun,
+    begun: Begun,
     packed: &'f mut Vec<u8>,
     worked: &mut usize,
 ) -> Result<Frame<'f>, Violation> {
     let compressed = link::borrow(|link| {
         let Some(codec) = &mut link.codec else { return Ok(None) };
-        if begun.is_none() && manner.replies.uncompressed == Uncompressed::AsIs {
+        if begun.is_none() && compression.replies.uncompressed == Uncompressed::AsIs {
             return Ok(None);
         }
         let came = if message.opcode == OpCode::Text { wire::OpCode::Text } else { wire::OpCode::Binary };
         let opcode = begun.unwrap_or(came);
         let message = wire::deflate::Message { opcode, compressed: begun.is_some(), payload: &message.payload };
-        let answer = manner.answer(codec, &message, packed)?;
+        let answer = compression.answer(codec, &message, packed)?;
         link.rsv1 = answer.compressed;
         link.message = packed.len();
         link.worked += answer.worked;

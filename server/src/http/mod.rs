@@ -27,7 +27,7 @@ use wire::deflate::Agreed;
 use self::handshake::{Asked, Refusal};
 use self::response::Page;
 use crate::connection::{self, Worker};
-use crate::dialogue::deflate;
+use crate::dialogue::Dialogue;
 use crate::engine::closing::close;
 use crate::limits::admission::Admission;
 use crate::limits::budget::Charge;
@@ -45,7 +45,7 @@ pub(crate) async fn serve(worker: Arc<Worker>, admission: Admission, room: Charg
     let Some(Ended { mut stream, read_ahead, end }) = ended else { return };
     match end {
         End::Upgraded { response, agreed } => match timeout(limit, stream.write_all(&response)).await {
-            Ok(Ok(())) => connection::start(&worker, admission, stream, read_ahead, peer, deflate::connection(agreed)),
+            Ok(Ok(())) => connection::start(&worker, admission, stream, read_ahead, peer, Dialogue::websocket(agreed)),
             Ok(Err(error)) => tracing::debug!(%peer, "handshake failed: {error}"),
             Err(_) => tracing::debug!(%peer, "the handshake's response was not taken in time"),
         },

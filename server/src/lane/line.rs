@@ -11,10 +11,11 @@ use rustix::event::epoll::EventFlags;
 use wire::{End, Violation};
 
 use super::batch::Batch;
-use super::echo::{Echo, Exchanged, Left};
+use super::bounds::Bounds;
+use super::exchange::{Exchange, Exchanged, Left};
 use super::spares::Spares;
 use crate::config::Config;
-use crate::dialogue::deflate;
+use crate::dialogue::Dialogue;
 use crate::limits::admission::Admission;
 use crate::limits::budget::{Charge, Share};
 use crate::transport::Stream;
@@ -23,11 +24,9 @@ use crate::transport::Stream;
 pub(super) struct Desk {
     buffer: Box<[u8]>,
     read_at_most: usize,
-    echo: Echo,
+    exchange: Exchange,
     spares: Spares,
-    share: Arc<Share>,
-    /// What the line that is being served held before, while it is not known what it will hold.
-    charge: Option<Charge>,
+    bounds: Bounds,
     /// The sockets to be served.
     pub(super) batch: Batch,
 }
@@ -37,10 +36,9 @@ impl Desk {
         Self {
             buffer: vec![0; BUFFER].into_boxed_slice(),
             read_at_most: config.echo.read_buffer.unwrap_or(BUFFER).min(BUFFER - GATHERED),
-            echo: Echo::new(config, Arc::clone(&share)),
+            exchange: Exchange::new(config, Arc::clone(&share)),
             spares: Spares::default(),
-            share,
-            charge: None,
+            bounds: Bounds::new(share),
             batch: Batch::new(),
         }
     }
@@ -52,7 +50,7 @@ impl Desk {
 
     /// Whether others have waited long enough by now; then a new turn begins.
     pub(super) fn ends_turn(&mut self) -> bool {
-        self.echo.turn.begin_next()
+        self.exchange.turn.begin_next()
     }
 }
 
@@ -61,7 +59,7 @@ impl Desk {
 pub(super) struct Line {
     stream: Stream,
     admission: Admission,
-    codec: deflate::Connection,
+    dialogue: Dialogue,
     held: Option<Box<Kept>>,
 }
 
@@ -108,7 +106,7 @@ pub(super) enum Served {
 pub(crate) struct Departed {
     pub(crate) admission: Admission,
     pub(crate) stream: Stream,
-    pub(crate) codec: deflate::Connection,
+    pub(crate) dialogue: Dialogue,
     /// Replies that are still to be sent.
     pub(crate) unsent: Vec<u8>,
     pub(crate) parting: Parting,
@@ -128,8 +126,8 @@ pub(crate) enum Parting {
 
 impl Line {
     /// A connection that stands between two messages with nothing buffered.
-    pub(super) fn new(stream: Stream, admission: Admission, codec: deflate::Connection) -> Self {
-        Self { stream, admission, codec, held: None }
+    pub(super) fn new(stream: Stream, admission: Admission, dialogue: Dialogue) -> Self {
+        Self { stream, admission, dialogue, held: None }
     }
 
     pub(super) fn stream(&self) -> &Stream {
@@ -150,13 +148,13 @@ impl Line {
             }
             Some(Held::Begun(_)) | None => Vec::new(),
         };
-        Departed { admission: self.admission, stream: self.stream, codec: self.codec, unsent, parting }
+        Departed { admission: self.admission, stream: self.stream, dialogue: self.dialogue, unsent, parting }
     }
 
     /// Does what its socket is ready for: one read or none, one write or none.
     #[inline]
     pub(super) fn serve(&mut self, desk: &mut Desk) -> Served {
-        desk.echo.turn.add_calls();
+        desk.exchange.turn.add_calls();
         match self.held.take() {
             None => self.read(desk, 0),
             Some(kept) => self.go_on(desk, *kept),
@@ -165,26 +163,25 @@ impl Line {
 
     /// Goes on with what is held.
     fn go_on(&mut self, desk: &mut Desk, kept: Kept) -> Served {
-        desk.charge = Some(kept.charge);
+        desk.bounds.begin(kept.charge);
         let served = match kept.held {
-            Held::Begun(frame) if is_gathered(&frame) => self.gather(desk, frame),
+            Held::Begun(frame) if is_gathered(&self.dialogue, &frame) => self.gather(desk, frame),
             Held::Begun(frame) => {
                 desk.buffer[..frame.len()].copy_from_slice(&frame);
                 self.read(desk, frame.len())
             }
             Held::Unsent { replies, sent, behind } => self.flush(desk, replies, sent, behind),
         };
-        // Unless it was taken again, nothing is held any longer.
-        desk.charge = None;
+        desk.bounds.end();
         served
     }
 
     /// Holds something until the next turn.
     fn keep(&mut self, desk: &mut Desk, held: Held) {
-        let mut charge = desk.charge.take().unwrap_or_else(|| Charge::new(&desk.share));
-        if !charge.set(held.bytes()) {
+        let (charge, fits) = desk.bounds.hold(held.bytes());
+        if !fits {
             // The turn ends, so that somebody is evicted now.
-            desk.echo.turn.end();
+            desk.exchange.turn.end();
         }
         self.held = Some(Box::new(Kept { held, charge }));
     }
@@ -198,7 +195,8 @@ impl Line {
             Ok(received) => received.unwrap_or(0),
         };
         let bytes = &mut desk.buffer[..kept + received];
-        let Ok(Exchanged { consumed, left, end }) = desk.echo.exchange(&self.stream, &mut self.codec, bytes) else {
+        let Ok(Exchanged { consumed, left, end }) = desk.exchange.answer(&self.stream, &mut self.dialogue, bytes)
+        else {
             return Served::Ends;
         };
         let unsent = match left {
@@ -207,17 +205,17 @@ impl Line {
             Left::InPlace(replies) => bytes[replies].to_vec(),
             Left::Apart(replies) => replies,
             Left::ForNextTurn => {
-                let behind = begin(&bytes[consumed..], &mut desk.spares);
+                let behind = begin(&self.dialogue, &bytes[consumed..], &mut desk.spares);
                 return self.take_another_turn(desk, behind);
             }
         };
-        let behind = begin(&bytes[consumed..], &mut desk.spares);
+        let behind = begin(&self.dialogue, &bytes[consumed..], &mut desk.spares);
         self.hold(desk, end, unsent, 0, behind)
     }
 
     /// Reads the rest of a large frame into the buffer that it has for itself.
     fn gather(&mut self, desk: &mut Desk, mut frame: Vec<u8>) -> Served {
-        if frame.len() == frame.capacity() && frame.try_reserve_exact(room_for_rest(&frame)).is_err() {
+        if frame.len() == frame.capacity() && frame.try_reserve_exact(room_for_rest(&self.dialogue, &frame)).is_err() {
             return Served::Ends;
         }
         match self.stream.read_behind(&mut frame) {
@@ -247,14 +245,14 @@ impl Line {
 
     /// Echoes what lies in a buffer that belongs to this line.
     fn echo_own(&mut self, desk: &mut Desk, mut bytes: Vec<u8>) -> Served {
-        let exchanged = desk.echo.exchange(&self.stream, &mut self.codec, &mut bytes);
+        let exchanged = desk.exchange.answer(&self.stream, &mut self.dialogue, &mut bytes);
         let Ok(Exchanged { consumed, left, end }) = exchanged else {
             return Served::Ends;
         };
         if consumed == 0 {
             return self.hold(desk, end, Vec::new(), 0, bytes);
         }
-        let behind = begin(&bytes[consumed..], &mut desk.spares);
+        let behind = begin(&self.dialogue, &bytes[consumed..], &mut desk.spares);
         if let Left::InPlace(replies) = left {
             bytes.truncate(replies.end);
             return self.hold(desk, end, bytes, replies.start, behind);
@@ -292,24 +290,24 @@ impl Line {
     }
 }
 
-/// Whether a frame of which the beginning is held gets a buffer of its own.
-fn is_gathered(frame: &[u8]) -> bool {
-    wire::frame_len(frame).is_some_and(|len| len > GATHERED as u64)
+/// Whether a message of which the beginning is held gets a buffer of its own.
+fn is_gathered(dialogue: &Dialogue, begun: &[u8]) -> bool {
+    dialogue.length(begun).is_some_and(|len| len > GATHERED as u64)
 }
 
 /// A copy of the beginning of a frame, with room for what is to come if it is gathered.
-fn begin(frame: &[u8], spares: &mut Spares) -> Vec<u8> {
-    if !is_gathered(frame) {
+fn begin(dialogue: &Dialogue, frame: &[u8], spares: &mut Spares) -> Vec<u8> {
+    if !is_gathered(dialogue, frame) {
         return frame.to_vec();
     }
-    let mut copy = spares.take(frame.len() + room_for_rest(frame));
+    let mut copy = spares.take(frame.len() + room_for_rest(dialogue, frame));
     copy.extend_from_slice(frame);
     copy
 }
 
 /// Bytes to make room for behind the beginning of a frame.
-fn room_for_rest(frame: &[u8]) -> usize {
-    let missing = wire::frame_len(frame).map_or(0, |len| len.saturating_sub(frame.len() as u64));
+fn room_for_rest(dialogue: &Dialogue, frame: &[u8]) -> usize {
+    let missing = dialogue.length(frame).map_or(0, |len| len.saturating_sub(frame.len() as u64));
     missing.min(frame.len().saturating_mul(3).max(RESERVED) as u64) as usize
 }
 
@@ -327,3 +325,7 @@ const RESERVED: usize = 256 << 10;
 
 /// Bytes that it takes to hold anything, beside what is held.
 const KEPT_BYTES: usize = 128;
+
+/// Bytes of a connection on the lane: nearly all connections are idle, and this is what each of them costs.
+const LINE_BYTES: usize = 32;
+const _: () = assert!(size_of::<Line>() <= LINE_BYTES);

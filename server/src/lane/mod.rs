@@ -10,7 +10,8 @@
 //! soon as anything else is going on (a handshake, a protocol task, a pause of accept) tokio does the waiting.
 
 mod batch;
-mod echo;
+mod bounds;
+mod exchange;
 mod line;
 mod spares;
 mod turn;
@@ -30,7 +31,7 @@ use tokio::io::unix::AsyncFd;
 pub(crate) use self::line::{Departed, Parting};
 use self::line::{Desk, Line, Served};
 use crate::config::Config;
-use crate::dialogue::deflate;
+use crate::dialogue::Dialogue;
 use crate::limits::admission::Admission;
 use crate::limits::budget::Share;
 use crate::limits::drain::Drain;
@@ -125,19 +126,14 @@ impl Lane {
     ///
     /// # Errors
     /// The connection, once the worker drains.
-    pub(crate) fn enter(
-        &self,
-        admission: Admission,
-        stream: Stream,
-        codec: deflate::Connection,
-    ) -> Result<(), Departed> {
+    pub(crate) fn enter(&self, admission: Admission, stream: Stream, dialogue: Dialogue) -> Result<(), Departed> {
         let mut lines = self.lock();
         let Some(open) = lines.as_mut() else {
-            return Err(Line::new(stream, admission, codec).depart(Parting::Drain));
+            return Err(Line::new(stream, admission, dialogue).depart(Parting::Drain));
         };
         let entry = open.vacant_entry();
         match epoll::add(&self.epoll, &stream, EventData::new_u64(entry.key() as u64), EventFlags::IN) {
-            Ok(()) => drop(entry.insert(Line::new(stream, admission, codec))),
+            Ok(()) => drop(entry.insert(Line::new(stream, admission, dialogue))),
             Err(error) => tracing::warn!("the lane cannot take a connection: {error}"),
         }
         Ok(())

@@ -1,5 +1,5 @@
-//! Whole frames in, replies out, whatever buffer they lie in: the one place of the lane that knows what is done with a
-//! message.
+//! Bytes in, replies out, whatever buffer they lie in: the one place of the lane that knows what a message is and what is done
+//! with it, for every kind of [`Dialogue`].
 
 use std::io;
 use std::ops::Range;
@@ -10,17 +10,18 @@ use wire::{Echoed, End, Limits};
 
 use super::turn::Turn;
 use crate::config::Config;
-use crate::dialogue::{cost, deflate};
+use crate::dialogue::deflate::Compression;
+use crate::dialogue::{Dialogue, cost};
 use crate::limits::budget::Share;
 use crate::transport::Stream;
 
-/// How the lines of one worker are echoed.
-pub(super) struct Echo {
+/// How the lines of one worker are answered.
+pub(super) struct Exchange {
     limits: Limits,
     quickack: bool,
     /// Nanoseconds burnt for every message.
     inject_cost: u32,
-    deflate: Option<deflate::Manner>,
+    compression: Option<Compression>,
     /// Replies of connections with permessage-deflate, while they are made.
     replies: Vec<u8>,
     /// Told what was freed.
@@ -31,7 +32,7 @@ pub(super) struct Echo {
 
 /// What was made of a buffer.
 pub(super) struct Exchanged {
-    /// Bytes at its start that were whole frames.
+    /// Bytes at its start that were whole messages.
     pub(super) consumed: usize,
     /// Replies that the socket did not take.
     pub(super) left: Left,
@@ -49,34 +50,37 @@ pub(super) enum Left {
     ForNextTurn,
 }
 
-impl Echo {
+impl Exchange {
     pub(super) fn new(config: &Config, share: Arc<Share>) -> Self {
         let limits = &config.limits;
         Self {
             limits: Limits { max_message_size: limits.max_message_size, max_fragments: limits.max_fragments },
             quickack: config.socket.tcp_quickack,
             inject_cost: config.echo.inject_cost,
-            deflate: deflate::Manner::new(config),
+            compression: Compression::new(config),
             replies: Vec::new(),
             share,
             turn: Turn::default(),
         }
     }
 
-    /// Turns the whole frames in `bytes` into replies and sends what the socket takes.
+    /// Turns the whole messages in `bytes` into replies and sends what the socket takes.
     ///
     /// # Errors
     /// When sending fails.
     #[inline]
-    pub(super) fn exchange(
+    pub(super) fn answer(
         &mut self,
         stream: &Stream,
-        codec: &mut deflate::Connection,
+        dialogue: &mut Dialogue,
         bytes: &mut [u8],
     ) -> io::Result<Exchanged> {
-        let exchanged = match (codec, self.deflate) {
-            (Some(codec), Some(manner)) => self.exchange_deflated(stream, codec, manner, bytes),
-            _ => self.exchange_plain(stream, bytes),
+        let exchanged = match dialogue {
+            Dialogue::Echo => self.echo(stream, bytes),
+            Dialogue::EchoDeflated(codec) => {
+                let compression = self.compression.expect("it is agreed on only where the configuration has it");
+                self.echo_deflated_frames(stream, codec, compression, bytes)
+            }
         };
         if self.quickack {
             stream.acknowledge();
@@ -85,7 +89,7 @@ impl Echo {
     }
 
     #[inline]
-    fn exchange_plain(&mut self, stream: &Stream, bytes: &mut [u8]) -> io::Result<Exchanged> {
+    fn echo(&mut self, stream: &Stream, bytes: &mut [u8]) -> io::Result<Exchanged> {
         let Echoed { consumed, written, messages, end } = wire::echo_in_place(bytes, &self.limits);
         self.count(messages, written, 1);
         let sent = if written == 0 { 0 } else { stream.send(&bytes[..written])? };
@@ -93,19 +97,20 @@ impl Echo {
         Ok(Exchanged { consumed, left, end })
     }
 
-    fn exchange_deflated(
+    fn echo_deflated_frames(
         &mut self,
         stream: &Stream,
         codec: &mut Codec,
-        manner: deflate::Manner,
+        compression: Compression,
         bytes: &mut [u8],
     ) -> io::Result<Exchanged> {
         let mut done = 0;
         loop {
             let bytes = &mut bytes[done..];
             self.replies.clear();
-            let EchoedDeflated { consumed, written, messages, worked, end } = manner
-                .share(|shared| echo_deflated(bytes, &self.limits, &manner.replies, codec, shared, &mut self.replies));
+            let EchoedDeflated { consumed, written, messages, worked, end } = compression.share(|shared| {
+                echo_deflated(bytes, &self.limits, &compression.replies, codec, shared, &mut self.replies)
+            });
             let replies = if self.replies.is_empty() { &bytes[..written] } else { &self.replies[..] };
             let sent = if replies.is_empty() { 0 } else { stream.send(replies)? };
             let unsent = replies[sent..].to_vec();
