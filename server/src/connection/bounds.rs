@@ -11,12 +11,12 @@ use crate::engine::conversation::{Conversation, Step};
 use crate::limits::budget::Holding;
 
 /// What bounds one connection while it is off the lane.
-pub(super) struct Bounds {
+pub(super) struct TaskBounds {
     worker: Arc<Worker>,
     holding: Holding,
 }
 
-impl Bounds {
+impl TaskBounds {
     pub(super) fn new(worker: Arc<Worker>) -> Self {
         Self { holding: Holding::new(&worker.share), worker }
     }

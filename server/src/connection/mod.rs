@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wire::{CloseCode, Limits};
 
-use self::bounds::{Bounds, Next};
+use self::bounds::{Next, TaskBounds};
 pub(crate) use self::worker::Worker;
 use crate::dialogue::{Dialogue, close_frame};
 use crate::engine::closing::close;
@@ -61,7 +61,7 @@ pub(crate) fn depart(worker: &Arc<Worker>, departed: Departed) {
         Parting::Detour(read_ahead) => {
             return drop(tokio::spawn(run(Arc::clone(worker), admission, stream, read_ahead, dialogue)));
         }
-        // Nothing but the rest of the reply may follow, and that is what is not taken.
+        // Only the rest of the reply may be sent now, and the peer does not take it: there is no room for last words.
         Parting::Eviction if !unsent.is_empty() => {
             return tracing::debug!("connection dropped: its unsent replies took most memory");
         }
@@ -81,8 +81,8 @@ pub(crate) fn depart(worker: &Arc<Worker>, departed: Departed) {
     });
 }
 
-/// Echoes until the connection ends, the worker drains, or the lane can take it (back); in the first two cases it is
-/// closed.
+/// Echoes in an engine until the connection ends, is evicted, the worker drains, or the lane can take it; it is closed in all
+/// cases but the last.
 async fn run(worker: Arc<Worker>, admission: Admission, stream: Watched, read_ahead: Bytes, dialogue: Dialogue) {
     let config = &worker.config;
     let limits =
@@ -90,7 +90,7 @@ async fn run(worker: Arc<Worker>, admission: Admission, stream: Watched, read_ah
     let mut conversation = Conversation::new(stream, read_ahead, limits, Manner::new(config), dialogue);
     let mut draining = pin!(worker.drain.wait());
     let mut registered = false;
-    let mut bounds = Bounds::new(Arc::clone(&worker));
+    let mut bounds = TaskBounds::new(Arc::clone(&worker));
     let next = std::future::poll_fn(|cx| {
         if !registered {
             // Once is enough, as the waker of a task never changes; polling this takes a lock.
@@ -108,7 +108,7 @@ async fn run(worker: Arc<Worker>, admission: Admission, stream: Watched, read_ah
             (None, unsent)
         }
         Next::Evicted if conversation.is_writing() => {
-            // Nothing but the rest of the reply may follow, and that is what is not taken.
+            // Only the rest of the reply may be sent now, and the peer does not take it: there is no room for a Close frame.
             drop(conversation);
             allocator::return_memory();
             return tracing::debug!("connection dropped: {EVICTED}");

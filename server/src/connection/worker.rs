@@ -77,7 +77,7 @@ impl Worker {
         }
     }
 
-    /// For a worker without a lane, whose turns do it otherwise.
+    /// Tidies up whenever it is told to, for ever. For a worker without a lane: on others the lane's task does it.
     pub(crate) async fn tidy_when_told(self: Arc<Self>) {
         loop {
             self.housekeeper.notified().await;
@@ -117,7 +117,7 @@ impl Host for Arc<Worker> {
     }
 }
 
-/// Who holds something.
+/// A connection that holds bytes, by where it is served.
 enum Holds<'w> {
     Line(&'w Lane, usize),
     Task(usize),

@@ -22,7 +22,7 @@ impl Compression {
     }
 
     /// Calls `act` with what the connections of this thread share.
-    pub(crate) fn share<T>(&self, act: impl FnOnce(&mut Shared) -> T) -> T {
+    pub(crate) fn with_shared<T>(&self, act: impl FnOnce(&mut Shared) -> T) -> T {
         SHARED.with_borrow_mut(|shared| {
             let shared = match shared {
                 Some((effort, shared)) if *effort == self.effort => shared,
@@ -45,13 +45,13 @@ impl Compression {
         reply: &mut Vec<u8>,
     ) -> Result<wire::deflate::Answer, Violation> {
         reply.clear();
-        self.share(|shared| wire::deflate::answer(message, &self.replies, codec, shared, reply))
+        self.with_shared(|shared| wire::deflate::answer(message, &self.replies, codec, shared, reply))
     }
 }
 
 /// What is known of a message before its first frame is read: how it came if it is compressed, which fastwebsockets is not
 /// told.
-pub(crate) type Begun = Option<OpCode>;
+pub(crate) type CompressedAs = Option<OpCode>;
 
 thread_local! {
     static SHARED: RefCell<Option<(Effort, Shared)>> = const { RefCell::new(None) };

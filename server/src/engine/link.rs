@@ -12,7 +12,7 @@ use bytes::Bytes;
 use wire::Cursor;
 use wire::deflate::Codec;
 
-use crate::dialogue::deflate::Begun;
+use crate::dialogue::deflate::CompressedAs;
 use crate::transport::Watched;
 
 /// What a connection keeps while nothing of a message is buffered.
@@ -24,7 +24,7 @@ pub(crate) struct Link {
     /// What compresses and decompresses, if permessage-deflate was agreed.
     pub(crate) codec: Option<Box<Codec>>,
     /// The messages that have begun and that the engine has not come to, in their order; only if it was agreed.
-    pub(crate) begun: VecDeque<Begun>,
+    pub(crate) begun: VecDeque<CompressedAs>,
     /// The next frame to be written is a compressed message.
     pub(crate) rsv1: bool,
     /// Bytes that the HTTP phase read beyond the request, until the engine has taken them.

@@ -23,7 +23,7 @@ use self::cork::Cork;
 use self::link::{Link, Standing};
 use self::message::Assembly;
 use crate::config::{Config, Runtime, WriteMode};
-use crate::dialogue::deflate::{Begun, Compression};
+use crate::dialogue::deflate::{CompressedAs, Compression};
 use crate::dialogue::{close_frame, cost};
 
 /// How engines read and write: those of one thread are all made for the same way.
@@ -204,7 +204,7 @@ async fn converse(ws: &mut WebSocket<Cork>, manner: &Manner) -> Cause {
 fn pack<'f>(
     compression: &Compression,
     message: Frame<'f>,
-    begun: Begun,
+    begun: CompressedAs,
     packed: &'f mut Vec<u8>,
     worked: &mut usize,
 ) -> Result<Frame<'f>, Violation> {

@@ -42,28 +42,28 @@ pub(crate) async fn serve(worker: Arc<Worker>, admission: Admission, room: Charg
     let (limit, close_timeout) = (limits.handshake_timeout, limits.close_timeout);
     let ended = requests(&worker, stream, peer).await;
     drop(room);
-    let Some(Ended { mut stream, read_ahead, end }) = ended else { return };
+    let Some(AfterHttp { mut stream, read_ahead, end }) = ended else { return };
     match end {
-        End::Upgraded { response, agreed } => match timeout(limit, stream.write_all(&response)).await {
+        HttpEnd::Upgraded { response, agreed } => match timeout(limit, stream.write_all(&response)).await {
             Ok(Ok(())) => connection::start(&worker, admission, stream, read_ahead, peer, Dialogue::websocket(agreed)),
             Ok(Err(error)) => tracing::debug!(%peer, "handshake failed: {error}"),
             Err(_) => tracing::debug!(%peer, "the handshake's response was not taken in time"),
         },
         // Boxed, as it would otherwise make every handshake's task larger.
-        End::Closing { response } => Box::pin(close(stream, response, close_timeout)).await,
+        HttpEnd::Closing { response } => Box::pin(close(stream, response, close_timeout)).await,
     }
 }
 
 /// A connection whose HTTP phase is over.
-struct Ended {
+struct AfterHttp {
     stream: Watched,
     /// What was read behind the last request.
     read_ahead: Bytes,
-    end: End,
+    end: HttpEnd,
 }
 
 /// How the HTTP phase ends. The response is still to be sent.
-enum End {
+enum HttpEnd {
     /// With an upgrade, and what was agreed on compression.
     Upgraded { response: Vec<u8>, agreed: Option<Agreed> },
     /// Without one. The response is empty where hyper has written it.
@@ -75,7 +75,7 @@ struct Course {
     /// When the last request came, or the connection if none has.
     since: Instant,
     requests: u64,
-    end: Option<End>,
+    end: Option<HttpEnd>,
 }
 
 /// A connection in its HTTP phase while the server goes down.
@@ -99,7 +99,7 @@ impl Leaving {
 }
 
 /// Answers requests until the last one. `None` where nothing is left to say to the peer.
-async fn requests(worker: &Worker, stream: Watched, peer: SocketAddr) -> Option<Ended> {
+async fn requests(worker: &Worker, stream: Watched, peer: SocketAddr) -> Option<AfterHttp> {
     let limit = worker.config.limits.handshake_timeout;
     let course = Mutex::new(Course { since: Instant::now(), requests: 0, end: None });
     let service = service_fn(|request| ready(answer(worker, &mut lock(&course), request)));
@@ -146,13 +146,13 @@ async fn requests(worker: &Worker, stream: Watched, peer: SocketAddr) -> Option<
         // Nothing was asked, at all or since the server goes down: no answer can be lost, and a client that keeps an idle
         // connection open must not hold up the shutdown.
         (None, Ok(())) if requests == leaving.and_then(|leaving| leaving.answered).unwrap_or_default() => return None,
-        (None, Ok(())) => End::Closing { response: Vec::new() },
+        (None, Ok(())) => HttpEnd::Closing { response: Vec::new() },
         (None, Err(error)) => {
             tracing::debug!(%peer, "HTTP failed: {error}");
-            End::Closing { response: last_words(&error) }
+            HttpEnd::Closing { response: last_words(&error) }
         }
     };
-    Some(Ended { stream, read_ahead, end })
+    Some(AfterHttp { stream, read_ahead, end })
 }
 
 /// Whether the deadline still holds: another request may have come meanwhile.
@@ -195,12 +195,12 @@ fn answer(worker: &Worker, course: &mut Course, mut request: Request<Incoming>) 
         Asked::Refused(refusal) => Err(refusal),
         Asked::Upgrade => accept(worker, &mut request),
     };
-    let refused = |refusal| End::Closing { response: response::refuse(refusal, request.method()) };
+    let refused = |refusal| HttpEnd::Closing { response: response::refuse(refusal, request.method()) };
     course.end = Some(end.unwrap_or_else(refused));
     Err(Over)
 }
 
-fn accept(worker: &Worker, request: &mut Request<Incoming>) -> Result<End, Refusal> {
+fn accept(worker: &Worker, request: &mut Request<Incoming>) -> Result<HttpEnd, Refusal> {
     let granted = match &worker.config.permessage_deflate {
         Some(options) => handshake::deflate(request.headers(), &options.policy())?,
         None => None,
@@ -211,7 +211,7 @@ fn accept(worker: &Worker, request: &mut Request<Incoming>) -> Result<End, Refus
     let (accepted, _) = fastwebsockets::upgrade::upgrade(&mut *request).map_err(|_| Refusal::MalformedKey)?;
     let (agreed, extensions) = granted.unzip();
     let response = response::switch(accepted.headers(), subprotocol.as_deref(), extensions.as_deref());
-    Ok(End::Upgraded { response, agreed })
+    Ok(HttpEnd::Upgraded { response, agreed })
 }
 
 /// tokio's timers tick once in a millisecond.

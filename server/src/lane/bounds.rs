@@ -1,8 +1,9 @@
 //! The place on the lane for what is limited, timed or counted per connection; its counterpart off the lane is
 //! `connection::bounds`. Today that is the bytes that a connection holds (`--max-buffered`).
 //!
-//! [`Bounds`] is the worker's, and is told of every connection that is served. What a connection has to carry itself goes into
-//! its `Line`, whose size is asserted: 4 of its bytes are unused, enough for the time of its last message.
+//! [`LaneBounds`] belongs to the worker, and is told of every connection that holds something when its turn begins and ends
+//! (`Line::serve`, which is also where one that holds nothing would be counted or timed). What a connection has to carry
+//! itself goes into its `Line`, whose size is asserted: 4 of its bytes are unused, enough for the time of its last message.
 
 use std::sync::Arc;
 
@@ -10,13 +11,13 @@ use crate::limits::budget::{Charge, Share};
 
 /// What bounds the connections of one worker's lane while they are served.
 #[derive(Debug)]
-pub(super) struct Bounds {
+pub(super) struct LaneBounds {
     share: Arc<Share>,
     /// What the connection that is being served held before, while it is not known what it will hold.
     charge: Option<Charge>,
 }
 
-impl Bounds {
+impl LaneBounds {
     pub(super) fn new(share: Arc<Share>) -> Self {
         Self { share, charge: None }
     }

@@ -108,7 +108,7 @@ impl Exchange {
         loop {
             let bytes = &mut bytes[done..];
             self.replies.clear();
-            let EchoedDeflated { consumed, written, messages, worked, end } = compression.share(|shared| {
+            let EchoedDeflated { consumed, written, messages, worked, end } = compression.with_shared(|shared| {
                 echo_deflated(bytes, &self.limits, &compression.replies, codec, shared, &mut self.replies)
             });
             let replies = if self.replies.is_empty() { &bytes[..written] } else { &self.replies[..] };
@@ -117,7 +117,7 @@ impl Exchange {
             let length = replies.len();
             self.count(messages, length.max(worked), DEFLATED);
             self.share.freed(worked);
-            if self.replies.capacity() > KEPT {
+            if self.replies.capacity() > KEPT_REPLIES {
                 self.replies = Vec::new();
             }
             done += consumed;
@@ -145,4 +145,4 @@ impl Exchange {
 const DEFLATED: u64 = 60;
 
 /// Bytes of compressed replies that a worker has room for all the time.
-const KEPT: usize = 1 << 20;
+const KEPT_REPLIES: usize = 1 << 20;

@@ -11,7 +11,7 @@ use rustix::event::epoll::EventFlags;
 use wire::{End, Violation};
 
 use super::batch::Batch;
-use super::bounds::Bounds;
+use super::bounds::LaneBounds;
 use super::exchange::{Exchange, Exchanged, Left};
 use super::spares::Spares;
 use crate::config::Config;
@@ -21,24 +21,24 @@ use crate::limits::budget::{Charge, Share};
 use crate::transport::Stream;
 
 /// What the lines of one worker share while they are served: its one buffer, and how what lies in it is echoed.
-pub(super) struct Desk {
+pub(super) struct Workspace {
     buffer: Box<[u8]>,
     read_at_most: usize,
     exchange: Exchange,
     spares: Spares,
-    bounds: Bounds,
+    bounds: LaneBounds,
     /// The sockets to be served.
     pub(super) batch: Batch,
 }
 
-impl Desk {
+impl Workspace {
     pub(super) fn new(config: &Config, share: Arc<Share>) -> Self {
         Self {
             buffer: vec![0; BUFFER].into_boxed_slice(),
             read_at_most: config.echo.read_buffer.unwrap_or(BUFFER).min(BUFFER - GATHERED),
             exchange: Exchange::new(config, Arc::clone(&share)),
             spares: Spares::default(),
-            bounds: Bounds::new(share),
+            bounds: LaneBounds::new(share),
             batch: Batch::new(),
         }
     }
@@ -92,13 +92,13 @@ impl Held {
 
 /// What became of a line that was served.
 pub(super) enum Served {
-    /// It waits for what it waited for before.
+    /// It goes on waiting for what it waited for before.
     Waits,
     /// From now on it waits for this.
-    Turns(EventFlags),
+    WaitsFor(EventFlags),
     /// It leaves the lane.
     Leaves(Parting),
-    /// It is over.
+    /// It has ended, or failed, and is closed.
     Ends,
 }
 
@@ -153,49 +153,49 @@ impl Line {
 
     /// Does what its socket is ready for: one read or none, one write or none.
     #[inline]
-    pub(super) fn serve(&mut self, desk: &mut Desk) -> Served {
-        desk.exchange.turn.add_calls();
+    pub(super) fn serve(&mut self, workspace: &mut Workspace) -> Served {
+        workspace.exchange.turn.add_calls();
         match self.held.take() {
-            None => self.read(desk, 0),
-            Some(kept) => self.go_on(desk, *kept),
+            None => self.read(workspace, 0),
+            Some(kept) => self.go_on(workspace, *kept),
         }
     }
 
     /// Goes on with what is held.
-    fn go_on(&mut self, desk: &mut Desk, kept: Kept) -> Served {
-        desk.bounds.begin(kept.charge);
+    fn go_on(&mut self, workspace: &mut Workspace, kept: Kept) -> Served {
+        workspace.bounds.begin(kept.charge);
         let served = match kept.held {
-            Held::Begun(frame) if is_gathered(&self.dialogue, &frame) => self.gather(desk, frame),
+            Held::Begun(frame) if is_gathered(&self.dialogue, &frame) => self.gather(workspace, frame),
             Held::Begun(frame) => {
-                desk.buffer[..frame.len()].copy_from_slice(&frame);
-                self.read(desk, frame.len())
+                workspace.buffer[..frame.len()].copy_from_slice(&frame);
+                self.read(workspace, frame.len())
             }
-            Held::Unsent { replies, sent, behind } => self.flush(desk, replies, sent, behind),
+            Held::Unsent { replies, sent, behind } => self.flush(workspace, replies, sent, behind),
         };
-        desk.bounds.end();
+        workspace.bounds.end();
         served
     }
 
     /// Holds something until the next turn.
-    fn keep(&mut self, desk: &mut Desk, held: Held) {
-        let (charge, fits) = desk.bounds.hold(held.bytes());
+    fn keep(&mut self, workspace: &mut Workspace, held: Held) {
+        let (charge, fits) = workspace.bounds.hold(held.bytes());
         if !fits {
             // The turn ends, so that somebody is evicted now.
-            desk.exchange.turn.end();
+            workspace.exchange.turn.end();
         }
         self.held = Some(Box::new(Kept { held, charge }));
     }
 
     /// Reads into the worker's buffer, behind the `kept` bytes in it, and echoes.
     #[inline]
-    fn read(&mut self, desk: &mut Desk, kept: usize) -> Served {
-        let window = &mut desk.buffer[kept..kept + desk.read_at_most];
+    fn read(&mut self, workspace: &mut Workspace, kept: usize) -> Served {
+        let window = &mut workspace.buffer[kept..kept + workspace.read_at_most];
         let received = match self.stream.read(window) {
             Ok(Some(0)) | Err(_) => return Served::Ends,
             Ok(received) => received.unwrap_or(0),
         };
-        let bytes = &mut desk.buffer[..kept + received];
-        let Ok(Exchanged { consumed, left, end }) = desk.exchange.answer(&self.stream, &mut self.dialogue, bytes)
+        let bytes = &mut workspace.buffer[..kept + received];
+        let Ok(Exchanged { consumed, left, end }) = workspace.exchange.answer(&self.stream, &mut self.dialogue, bytes)
         else {
             return Served::Ends;
         };
@@ -205,86 +205,86 @@ impl Line {
             Left::InPlace(replies) => bytes[replies].to_vec(),
             Left::Apart(replies) => replies,
             Left::ForNextTurn => {
-                let behind = begin(&self.dialogue, &bytes[consumed..], &mut desk.spares);
-                return self.take_another_turn(desk, behind);
+                let behind = begin(&self.dialogue, &bytes[consumed..], &mut workspace.spares);
+                return self.take_another_turn(workspace, behind);
             }
         };
-        let behind = begin(&self.dialogue, &bytes[consumed..], &mut desk.spares);
-        self.hold(desk, end, unsent, 0, behind)
+        let behind = begin(&self.dialogue, &bytes[consumed..], &mut workspace.spares);
+        self.hold(workspace, end, unsent, 0, behind)
     }
 
     /// Reads the rest of a large frame into the buffer that it has for itself.
-    fn gather(&mut self, desk: &mut Desk, mut frame: Vec<u8>) -> Served {
+    fn gather(&mut self, workspace: &mut Workspace, mut frame: Vec<u8>) -> Served {
         if frame.len() == frame.capacity() && frame.try_reserve_exact(room_for_rest(&self.dialogue, &frame)).is_err() {
             return Served::Ends;
         }
         match self.stream.read_behind(&mut frame) {
             Ok(Some(0)) | Err(_) => Served::Ends,
-            Ok(_) => self.echo_own(desk, frame),
+            Ok(_) => self.echo_own(workspace, frame),
         }
     }
 
     /// Goes on sending `replies`.
-    fn flush(&mut self, desk: &mut Desk, replies: Vec<u8>, sent: usize, behind: Vec<u8>) -> Served {
+    fn flush(&mut self, workspace: &mut Workspace, replies: Vec<u8>, sent: usize, behind: Vec<u8>) -> Served {
         let now = match self.stream.send(&replies[sent..]) {
             Ok(now) => now,
             Err(_) => return Served::Ends,
         };
         if sent + now < replies.len() {
-            self.keep(desk, Held::Unsent { replies, sent: sent + now, behind });
+            self.keep(workspace, Held::Unsent { replies, sent: sent + now, behind });
             return Served::Waits;
         }
-        desk.spares.put(replies);
+        workspace.spares.put(replies);
         // What was read behind the replies may need a protocol task, which must not wait for more to come.
-        match self.echo_own(desk, behind) {
-            Served::Waits => Served::Turns(EventFlags::IN),
-            Served::Turns(_) => Served::Waits,
+        match self.echo_own(workspace, behind) {
+            Served::Waits => Served::WaitsFor(EventFlags::IN),
+            Served::WaitsFor(_) => Served::Waits,
             parting => parting,
         }
     }
 
     /// Echoes what lies in a buffer that belongs to this line.
-    fn echo_own(&mut self, desk: &mut Desk, mut bytes: Vec<u8>) -> Served {
-        let exchanged = desk.exchange.answer(&self.stream, &mut self.dialogue, &mut bytes);
+    fn echo_own(&mut self, workspace: &mut Workspace, mut bytes: Vec<u8>) -> Served {
+        let exchanged = workspace.exchange.answer(&self.stream, &mut self.dialogue, &mut bytes);
         let Ok(Exchanged { consumed, left, end }) = exchanged else {
             return Served::Ends;
         };
         if consumed == 0 {
-            return self.hold(desk, end, Vec::new(), 0, bytes);
+            return self.hold(workspace, end, Vec::new(), 0, bytes);
         }
-        let behind = begin(&self.dialogue, &bytes[consumed..], &mut desk.spares);
+        let behind = begin(&self.dialogue, &bytes[consumed..], &mut workspace.spares);
         if let Left::InPlace(replies) = left {
             bytes.truncate(replies.end);
-            return self.hold(desk, end, bytes, replies.start, behind);
+            return self.hold(workspace, end, bytes, replies.start, behind);
         }
-        desk.spares.put(bytes);
+        workspace.spares.put(bytes);
         match left {
-            Left::Apart(replies) => self.hold(desk, end, replies, 0, behind),
-            Left::ForNextTurn => self.take_another_turn(desk, behind),
-            Left::Nothing | Left::InPlace(_) => self.hold(desk, end, Vec::new(), 0, behind),
+            Left::Apart(replies) => self.hold(workspace, end, replies, 0, behind),
+            Left::ForNextTurn => self.take_another_turn(workspace, behind),
+            Left::Nothing | Left::InPlace(_) => self.hold(workspace, end, Vec::new(), 0, behind),
         }
     }
 
     /// Goes on with what was read `behind` the replies when it is this line's turn again: its socket is ready to be
     /// written to, so that this is soon.
-    fn take_another_turn(&mut self, desk: &mut Desk, behind: Vec<u8>) -> Served {
-        self.keep(desk, Held::Unsent { replies: Vec::new(), sent: 0, behind });
-        Served::Turns(EventFlags::OUT)
+    fn take_another_turn(&mut self, workspace: &mut Workspace, behind: Vec<u8>) -> Served {
+        self.keep(workspace, Held::Unsent { replies: Vec::new(), sent: 0, behind });
+        Served::WaitsFor(EventFlags::OUT)
     }
 
     /// Keeps for the next turn what is neither sent nor echoed, or leaves the lane with it.
-    fn hold(&mut self, desk: &mut Desk, end: End, replies: Vec<u8>, sent: usize, behind: Vec<u8>) -> Served {
+    fn hold(&mut self, workspace: &mut Workspace, end: End, replies: Vec<u8>, sent: usize, behind: Vec<u8>) -> Served {
         let blocked = sent < replies.len();
         let waits = match end {
             End::Violation(violation) => Served::Leaves(Parting::Refusal(violation)),
             End::Detour if !blocked => return Served::Leaves(Parting::Detour(Bytes::from(behind))),
-            End::Detour | End::Partial if blocked => Served::Turns(EventFlags::OUT),
+            End::Detour | End::Partial if blocked => Served::WaitsFor(EventFlags::OUT),
             End::Detour | End::Partial => Served::Waits,
         };
         if blocked {
-            self.keep(desk, Held::Unsent { replies, sent, behind });
+            self.keep(workspace, Held::Unsent { replies, sent, behind });
         } else if !behind.is_empty() {
-            self.keep(desk, Held::Begun(behind));
+            self.keep(workspace, Held::Begun(behind));
         }
         waits
     }

@@ -29,7 +29,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 pub(crate) use self::line::{Departed, Parting};
-use self::line::{Desk, Line, Served};
+use self::line::{Line, Served, Workspace};
 use crate::config::Config;
 use crate::dialogue::Dialogue;
 use crate::limits::admission::Admission;
@@ -48,8 +48,8 @@ pub(crate) trait Host {
     /// What the connections hold.
     fn share(&self) -> &Arc<Share>;
 
-    /// Whether tokio has anything to do here but to accept, while `on_lane` connections are on the lane. (Its timers
-    /// and tasks are those of the other connections and of accept loops that pause.)
+    /// Whether tokio has anything to do on this worker beside accepting, given that `on_lane` connections are on the lane: serving
+    /// other connections, or the timers of accept loops that pause.
     fn is_elsewhere(&self, on_lane: usize) -> bool;
 
     /// Goes on with a connection that has left the lane. Called while the lane is locked.
@@ -87,7 +87,7 @@ impl Lane {
         Ok(Self { epoll, bell, lines: Mutex::new(Some(Slab::new())), untidy: AtomicBool::new(false) })
     }
 
-    /// Has the lane's task tidy up, which is soon. From any thread.
+    /// Has the lane's task tidy up soon. May be called from any thread.
     pub(crate) fn ask_to_tidy(&self) {
         self.untidy.store(true, Ordering::Release);
         self.ring();
@@ -116,7 +116,8 @@ impl Lane {
         Some(line.depart(Parting::Eviction))
     }
 
-    /// Makes the lane's task look whether the worker drains, is to tidy up or has connections elsewhere, from any thread.
+    /// Wakes the lane's task, which then looks whether the worker drains, is to tidy up or has connections off the lane. May be
+    /// called from any thread.
     pub(crate) fn ring(&self) {
         // It cannot fail: the counter is far from full.
         let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
@@ -150,13 +151,13 @@ impl Lane {
         }
         let watched = watch(Arc::clone(&self))?;
         let mut draining = pin!(host.drain().wait());
-        let mut desk = Desk::new(host.config(), Arc::clone(host.share()));
+        let mut workspace = Workspace::new(host.config(), Arc::clone(host.share()));
         // The lane waits by itself only after the other tasks have run once more: one of them may be about to hand a
         // connection to the lane, or to end.
         let mut yielded = false;
         while !host.drain().started() {
             if self.untidy.load(Ordering::Relaxed) && self.untidy.swap(false, Ordering::Acquire) {
-                host.tidy(desk.tidy());
+                host.tidy(workspace.tidy());
             }
             if host.is_elsewhere(self.len()) {
                 yielded = false;
@@ -165,7 +166,7 @@ impl Lane {
                     () = &mut draining => break,
                     ready = watched.readable() => ready?,
                 };
-                let turn = self.turn(&mut desk, &host, Some(&NO_WAIT))?;
+                let turn = self.turn(&mut workspace, &host, Some(&NO_WAIT))?;
                 host.relieve();
                 if turn == TurnEnd::Idle {
                     ready.clear_ready();
@@ -180,7 +181,7 @@ impl Lane {
                         EventFlags::IN | EventFlags::ONESHOT,
                     )?;
                 }
-                self.turn(&mut desk, &host, None)?;
+                self.turn(&mut workspace, &host, None)?;
                 host.relieve();
             }
             // Accepts, timers and protocol tasks have their turn.
@@ -204,46 +205,47 @@ impl Lane {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A socket that goes on living elsewhere must be taken out of the set; closing one would do so by itself.
+    /// Takes a connection out of the epoll set. A closed socket leaves the set by itself; one that is served off the lane from now
+    /// on does not.
     fn remove(&self, line: &Line) {
         if let Err(error) = epoll::delete(&self.epoll, line.stream()) {
             tracing::warn!("the lane cannot let go of a connection: {error}");
         }
     }
 
-    /// Serves sockets until the turn is over, somebody rings or is elsewhere, or nothing is ready. With `patience` of
-    /// `None` it then waits instead, for ever.
-    fn turn(&self, desk: &mut Desk, host: &impl Host, patience: Option<&Timespec>) -> io::Result<TurnEnd> {
+    /// Serves sockets until the turn is over, the bell rings, a connection is off the lane, or nothing is ready. With
+    /// `patience` of `None` it waits where nothing is ready, for as long as that takes.
+    fn turn(&self, workspace: &mut Workspace, host: &impl Host, patience: Option<&Timespec>) -> io::Result<TurnEnd> {
         let mut lines = self.lock();
         let Some(lines) = lines.as_mut() else { return Ok(TurnEnd::Idle) };
         let mut rung = false;
         loop {
-            while let Some(key) = desk.batch.next() {
+            while let Some(key) = workspace.batch.next() {
                 if key == BELL {
                     rung = true;
                     continue;
                 }
-                self.serve(lines, key as usize, desk, host);
-                if desk.ends_turn() {
+                self.serve(lines, key as usize, workspace, host);
+                if workspace.ends_turn() {
                     return Ok(TurnEnd::Over);
                 }
             }
             if rung || (patience.is_none() && host.is_elsewhere(lines.len())) {
                 return Ok(TurnEnd::Over);
             }
-            if !desk.batch.wait(&self.epoll, patience)? {
+            if !workspace.batch.wait(&self.epoll, patience)? {
                 return Ok(TurnEnd::Idle);
             }
         }
     }
 
-    /// Serves a connection, if it still is one.
+    /// Serves the connection of that key, if it is still on the lane.
     #[inline]
-    fn serve(&self, lines: &mut Slab<Line>, key: usize, desk: &mut Desk, host: &impl Host) {
+    fn serve(&self, lines: &mut Slab<Line>, key: usize, workspace: &mut Workspace, host: &impl Host) {
         let Some(line) = lines.get_mut(key) else { return };
-        match line.serve(desk) {
+        match line.serve(workspace) {
             Served::Waits => {}
-            Served::Turns(interest) => {
+            Served::WaitsFor(interest) => {
                 if epoll::modify(&self.epoll, line.stream(), EventData::new_u64(key as u64), interest).is_err() {
                     lines.remove(key);
                 }
@@ -261,9 +263,9 @@ impl Lane {
 /// How a turn ended.
 #[derive(Debug, PartialEq, Eq)]
 enum TurnEnd {
-    /// Nothing more was ready.
+    /// No socket was ready any more.
     Idle,
-    /// Others may have something to do.
+    /// Its time was used up, or a task off the lane may have something to do.
     Over,
 }
 
@@ -284,7 +286,7 @@ impl AsRawFd for EpollSet {
     }
 }
 
-/// What a listener or the bell says; no connection has this number.
+/// The key under which the listeners and the bell are in the epoll set; no connection has this number.
 const BELL: u64 = u64::MAX;
 
 const NO_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };

@@ -6,8 +6,8 @@
 //! beginning, in equal parts: one worker's connections cannot starve another's. A connection that holds nothing,
 //! which is nearly every one at nearly every time, is not counted and costs nothing here.
 //!
-//! Who would pass the limit is judged afterwards (see `Worker::relieve`): until then a worker is over the
-//! limit by one read.
+//! The limit is enforced after a read that passes it, not before (see `Worker::relieve`): a worker may be over its limit by one
+//! read.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,13 +27,13 @@ pub(crate) struct Share {
     chunk: usize,
     reserved: AtomicUsize,
     held: AtomicUsize,
-    /// Of that, what is held by protocol tasks that are to close their connections and have not run since.
+    /// Of `held`, what belongs to protocol tasks that were told to close their connections and have not run since.
     leaving: AtomicUsize,
     /// The protocol tasks that hold something.
     holders: Mutex<Slab<Holder>>,
     /// Bytes freed since the worker tidied up last.
     freed: AtomicUsize,
-    /// So much is freed that it is worth to be given back.
+    /// So much was freed that giving it back to the kernel is worth the time.
     untidy: AtomicBool,
     /// Told when a share becomes untidy, the same for all workers.
     housekeeper: Arc<Notify>,
@@ -110,7 +110,7 @@ impl Share {
         })
     }
 
-    /// Bytes that somebody has to give up who is not about to: 0 unless the limit is passed.
+    /// Bytes beyond the limit that no task is about to give up yet: 0 unless the limit is passed.
     #[inline]
     pub(crate) fn wanted(&self) -> usize {
         match self.excess() {
@@ -145,7 +145,7 @@ impl Share {
         self.leaving.fetch_add(holder.bytes, Ordering::Relaxed);
     }
 
-    /// Notes that about so many bytes were freed. Once that is much, the allocator is told to return them.
+    /// Notes that about so many bytes were freed. Once they add up to much, the worker is asked to have them returned.
     pub(crate) fn freed(&self, bytes: usize) {
         if !self.untidy.load(Ordering::Relaxed) && self.freed.fetch_add(bytes, Ordering::Relaxed) + bytes > UNTIDY {
             self.tidy_again();
@@ -255,7 +255,8 @@ impl Drop for Holding {
     }
 }
 
-/// Of `found`, sizes with whatever they are the sizes of, the largest that add up to `wanted` bytes, or all.
+/// Of `found`, pairs of a size and what has that size, the largest ones that together make up `wanted` bytes; all of them if they do
+/// not.
 pub(crate) fn largest<T>(mut found: Vec<(usize, T)>, wanted: usize) -> impl Iterator<Item = T> {
     found.sort_unstable_by_key(|&(bytes, _)| std::cmp::Reverse(bytes));
     let mut sum = 0;
@@ -269,7 +270,7 @@ pub(crate) fn largest<T>(mut found: Vec<(usize, T)>, wanted: usize) -> impl Iter
 /// Bytes: the most that is reserved at a time beyond what is needed, so that little lies idle with a worker.
 const LARGEST_CHUNK: usize = 1 << 20;
 
-/// Bytes: what is freed is told to the allocator when there is more of it.
+/// Bytes: a worker is asked to return what it has freed once it is more than this.
 const UNTIDY: usize = 1 << 20;
 
 #[cfg(test)]

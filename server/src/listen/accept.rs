@@ -38,8 +38,8 @@ pub(crate) fn start(placement: &Arc<Placement>, listeners: &[Arc<Listener>]) -> 
     listeners.iter().map(start).collect()
 }
 
-/// Waits for the tasks that bring connections to end, and closes their listeners. Connections that the kernel has completed are accepted
-/// before: they are open as far as their clients know, and closing the listener would reset them.
+/// Waits for the tasks that bring connections to end, accepts the connections that the kernel has completed meanwhile, and closes the
+/// listeners. (Those connections are open as far as their clients know, and closing the listener would reset them.)
 pub(crate) async fn finish(
     placement: &Placement,
     tasks: Vec<JoinHandle<()>>,
@@ -53,7 +53,7 @@ pub(crate) async fn finish(
     }
     let deadline = Instant::now() + REQUEST_GRACE;
     for listener in listeners {
-        // No more than the kernel keeps ready: clients that go on connecting would keep it from ending.
+        // At most as many as the kernel keeps ready: with clients that go on connecting it would never end otherwise.
         let mut left = u64::from(backlog) + 1;
         while left > 0 {
             match accept(listener.get_ref()) {

@@ -86,7 +86,7 @@ impl Fleet {
         Ok(fleet)
     }
 
-    /// Has every listener closed and every connection told. Those who wait to be accepted are accepted before.
+    /// Has every worker go down: connections that wait to be accepted are accepted, listeners closed, and every peer is told.
     pub(crate) fn drain(&self) {
         self.acceptor.iter().for_each(|acceptor| acceptor.start());
         for worker in &self.workers {
@@ -125,7 +125,7 @@ fn start_worker(
     let _: JoinHandle<()> = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
         pin(&worker.config, index);
         work(&runtime, &worker, source);
-        // Tasks of a multi-thread runtime may still run elsewhere: they are not waited for for long.
+        // Tasks of a multi-thread runtime may still run on its other threads; they are given a moment to stop.
         runtime.shutdown_timeout(TASK_STOP);
         let _ = ended.send(());
     })?;

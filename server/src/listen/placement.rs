@@ -89,7 +89,7 @@ impl Fewest {
         let Some(admission) = seat.worker.admissions.admit() else { return turn_away(&stream) };
         // It fails only if the worker has panicked, which ends the server.
         let _ = seat.queue.send(Accepted { admission, stream, peer });
-        // It may wait for its connections alone.
+        // The worker may be waiting in its lane, which does not watch this queue.
         seat.worker.lane.iter().for_each(|lane| lane.ring());
     }
 
@@ -136,8 +136,8 @@ fn room_for_request(worker: &Arc<Worker>) -> Option<Charge> {
     (worker.share.wanted() == 0).then_some(room)
 }
 
-/// Tells a client over `--max-connections` or `--max-buffered` so, without waiting for it: what it sent is left unread if it is not there
-/// yet, so that it may see a reset instead.
+/// Tells a client that `--max-connections` or `--max-buffered` is reached, without waiting for its request. If the request arrives
+/// later, the client may see a reset instead of the answer.
 fn turn_away(stream: &Stream) {
     stream.send_last(BUSY);
 }
