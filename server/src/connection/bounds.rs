@@ -1,6 +1,6 @@
-//! The place off the lane for what is limited, timed or counted per connection; its counterpart on the lane is `lane::bounds`.
-//! Today that is the bytes that a connection holds (`--max-buffered`), the turn of those that are to give up theirs, and the
-//! drain.
+//! The place off the lane for what is limited, timed or counted per connection; its counterpart on the lane is
+//! `lane::bounds`. Today that is the bytes that a connection holds (`--max-buffered`), the turn of those that are to
+//! give up theirs, and the drain.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};

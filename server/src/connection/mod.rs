@@ -1,5 +1,5 @@
-//! A connection from the upgrade to its end: on the lane between two messages, in an engine within them, and closed in the
-//! end. This is the one place that knows both the lane and the engine.
+//! A connection from the upgrade to its end: on the lane between two messages, in an engine within them, and closed in
+//! the end. This is the one place that knows both the lane and the engine.
 
 mod bounds;
 mod worker;
@@ -81,8 +81,8 @@ pub(crate) fn depart(worker: &Arc<Worker>, departed: Departed) {
     });
 }
 
-/// Echoes in an engine until the connection ends, is evicted, the worker drains, or the lane can take it; it is closed in all
-/// cases but the last.
+/// Echoes in an engine until the connection ends, is evicted, the worker drains, or the lane can take it; it is closed
+/// in all cases but the last.
 async fn run(worker: Arc<Worker>, admission: Admission, stream: Watched, read_ahead: Bytes, dialogue: Dialogue) {
     let config = &worker.config;
     let limits =
@@ -108,7 +108,8 @@ async fn run(worker: Arc<Worker>, admission: Admission, stream: Watched, read_ah
             (None, unsent)
         }
         Next::Evicted if conversation.is_writing() => {
-            // Only the rest of the reply may be sent now, and the peer does not take it: there is no room for a Close frame.
+            // Only the rest of the reply may be sent now, and the peer does not take it: there is no room for a Close
+            // frame.
             drop(conversation);
             allocator::return_memory();
             return tracing::debug!("connection dropped: {EVICTED}");

@@ -1,8 +1,8 @@
 //! `--inject-cost`: CPU time burnt for every message, so that a comparison can be tried on a slow-down of known size.
 //!
-//! A thread notes what it owes and burns it in portions that are long against a reading of its CPU time, so that what is
-//! burnt per message is right on average even where it is a fraction of such a reading. The clock is the one by which
-//! CPU time is charged: pauses of a virtual machine are on it, other processes' turns are not.
+//! A thread notes what it owes and burns it in portions that are long against a reading of its CPU time, so that what
+//! is burnt per message is right on average even where it is a fraction of such a reading. The clock is the one by
+//! which CPU time is charged: pauses of a virtual machine are on it, other processes' turns are not.
 
 use std::cell::Cell;
 use std::hint;

@@ -49,8 +49,8 @@ impl Compression {
     }
 }
 
-/// What is known of a message before its first frame is read: how it came if it is compressed, which fastwebsockets is not
-/// told.
+/// What is known of a message before its first frame is read: how it came if it is compressed, which fastwebsockets is
+/// not told.
 pub(crate) type CompressedAs = Option<OpCode>;
 
 thread_local! {

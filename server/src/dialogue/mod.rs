@@ -1,9 +1,9 @@
-//! What a connection's messages are and what answers them, wherever it is served. A [`Dialogue`] is chosen once, when the
-//! handshake is over; the lane matches on it once per read (`lane::exchange`), and whatever ends a connection asks it for its
-//! last words.
+//! What a connection's messages are and what answers them, wherever it is served. A [`Dialogue`] is chosen once, when
+//! the handshake is over; the lane matches on it once per read (`lane::exchange`), and whatever ends a connection asks
+//! it for its last words.
 //!
-//! The parts of the WebSocket echo that lane and engine share are here too: [`close_frame`], compression ([`deflate`]) and the
-//! burning of CPU time on purpose ([`cost`]).
+//! The parts of the WebSocket echo that lane and engine share are here too: [`close_frame`], compression ([`deflate`])
+//! and the burning of CPU time on purpose ([`cost`]).
 
 pub(crate) mod close_frame;
 pub(crate) mod cost;

@@ -8,9 +8,9 @@ use tokio::time::timeout;
 
 use crate::transport::Watched;
 
-/// Sends `unsent`, whose end are its last words (a Close frame, or an HTTP response), ends this side of the stream, and reads until the peer has ended its
-/// own, for `limit` at the most. A reply before them may be large: while the peer takes some of it within
-/// every `limit`, it is waited for.
+/// Sends `unsent`, whose end are its last words (a Close frame, or an HTTP response), ends this side of the stream, and
+/// reads until the peer has ended its own, for `limit` at the most. A reply before them may be large: while the peer
+/// takes some of it within every `limit`, it is waited for.
 ///
 /// A socket closed with bytes unread is reset, and a reset destroys what the peer has not read yet: the Close frame
 /// that says what was wrong. Hence whatever still comes is read and thrown away (RFC 6455, 7.1.1).

@@ -1,9 +1,9 @@
 //! Engines: fastwebsockets with its buffers, echoing for whichever connection is lent to it.
 //!
-//! An engine is a coroutine that reads a message, writes it back, and so on. When it can go no further and stands between
-//! two messages it holds nothing of its connection, so that it can speak for another one next: a worker with thousands
-//! of connections gets by with a handful of engines, whose buffers are in the cache, and an idle connection costs no
-//! buffer. Nothing is allocated for a whole uncompressed message once an engine has warmed up.
+//! An engine is a coroutine that reads a message, writes it back, and so on. When it can go no further and stands
+//! between two messages it holds nothing of its connection, so that it can speak for another one next: a worker with
+//! thousands of connections gets by with a handful of engines, whose buffers are in the cache, and an idle connection
+//! costs no buffer. Nothing is allocated for a whole uncompressed message once an engine has warmed up.
 
 pub(crate) mod closing;
 pub(crate) mod conversation;
@@ -92,8 +92,8 @@ impl Engine {
         Self { coroutine: Box::pin(echo(manner)) }
     }
 
-    /// Lets the engine speak for `link` as far as it can. Pending: `link.standing` says where it stands, and the task of
-    /// `cx` is woken when the socket lets it go on.
+    /// Lets the engine speak for `link` as far as it can. Pending: `link.standing` says where it stands, and the task
+    /// of `cx` is woken when the socket lets it go on.
     pub(crate) fn poll(&mut self, link: Link, cx: &mut Context<'_>) -> (Link, Poll<Ended>) {
         link::lend(link, || self.coroutine.as_mut().poll(cx))
     }
@@ -199,8 +199,8 @@ async fn converse(ws: &mut WebSocket<Cork>, manner: &Manner) -> Cause {
     }
 }
 
-/// The reply to a message, which came compressed if it has `begun` so: the message itself, or a frame around what is put
-/// into `packed`. Adds to `worked` the bytes that were compressed or decompressed.
+/// The reply to a message, which came compressed if it has `begun` so: the message itself, or a frame around what is
+/// put into `packed`. Adds to `worked` the bytes that were compressed or decompressed.
 fn pack<'f>(
     compression: &Compression,
     message: Frame<'f>,
@@ -245,8 +245,8 @@ struct Pool {
     used: bool,
 }
 
-/// Gives up the resting engines of this thread with large buffers, if none was needed lately; true if it is to be called
-/// again to see to that.
+/// Gives up the resting engines of this thread with large buffers, if none was needed lately; true if it is to be
+/// called again to see to that.
 pub(crate) fn tidy() -> bool {
     POOL.with_borrow_mut(|pool| {
         let used = std::mem::take(&mut pool.used);

@@ -1,8 +1,9 @@
 //! The HTTP phase of a connection, by hyper: from accept to the upgrade or the end. Every request must come within the
 //! handshake timeout of the one before it.
 //!
-//! hyper reads requests and writes pages. The last response of a connection that is upgraded or refused is written here:
-//! hyper would write its headers as `Sec-Websocket-Accept`, and clients on small devices look for `Sec-WebSocket-Accept`.
+//! hyper reads requests and writes pages. The last response of a connection that is upgraded or refused is written
+//! here: hyper would write its headers as `Sec-Websocket-Accept`, and clients on small devices look for
+//! `Sec-WebSocket-Accept`.
 
 mod handshake;
 mod response;
@@ -143,8 +144,8 @@ async fn requests(worker: &Worker, stream: Watched, peer: SocketAddr) -> Option<
     let Course { requests, end, .. } = course.into_inner().unwrap_or_else(PoisonError::into_inner);
     let end = match (end, result) {
         (Some(end), _) => end,
-        // Nothing was asked, at all or since the server goes down: no answer can be lost, and a client that keeps an idle
-        // connection open must not hold up the shutdown.
+        // Nothing was asked, at all or since the server goes down: no answer can be lost, and a client that keeps an
+        // idle connection open must not hold up the shutdown.
         (None, Ok(())) if requests == leaving.and_then(|leaving| leaving.answered).unwrap_or_default() => return None,
         (None, Ok(())) => HttpEnd::Closing { response: Vec::new() },
         (None, Err(error)) => {

@@ -28,8 +28,8 @@ fn with_type(content_type: &'static str, body: impl Into<Bytes>) -> Page {
     page
 }
 
-/// The answer to a request with `method` that is refused: 426 where another upgrade request would do, mostly 400. It is the
-/// connection's last, since what follows the request may be a body that nobody reads.
+/// The answer to a request with `method` that is refused: 426 where another upgrade request would do, mostly 400. It is
+/// the connection's last, since what follows the request may be a body that nobody reads.
 pub(crate) fn refuse(refusal: Refusal, method: &Method) -> Vec<u8> {
     let again = [("Connection", "Upgrade, close"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")];
     let (status, headers): (_, &[_]) = match refusal {

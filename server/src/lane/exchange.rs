@@ -1,5 +1,5 @@
-//! Bytes in, replies out, whatever buffer they lie in: the one place of the lane that knows what a message is and what is done
-//! with it, for every kind of [`Dialogue`].
+//! Bytes in, replies out, whatever buffer they lie in: the one place of the lane that knows what a message is and what
+//! is done with it, for every kind of [`Dialogue`].
 
 use std::io;
 use std::ops::Range;

@@ -319,8 +319,8 @@ const BUFFER: usize = GATHERED + (512 << 10);
 /// other is copied back to the worker's buffer before the next read, at most so much for each.
 const GATHERED: usize = 16 << 10;
 
-/// Bytes: the room made at first for a frame to be gathered; then it grows to four times what has come. All of it counts
-/// as held, since it may be memory that was used before.
+/// Bytes: the room made at first for a frame to be gathered; then it grows to four times what has come. All of it
+/// counts as held, since it may be memory that was used before.
 const RESERVED: usize = 256 << 10;
 
 /// Bytes that it takes to hold anything, beside what is held.

@@ -48,8 +48,8 @@ pub(crate) trait Host {
     /// What the connections hold.
     fn share(&self) -> &Arc<Share>;
 
-    /// Whether tokio has anything to do on this worker beside accepting, given that `on_lane` connections are on the lane: serving
-    /// other connections, or the timers of accept loops that pause.
+    /// Whether tokio has anything to do on this worker beside accepting, given that `on_lane` connections are on the
+    /// lane: serving other connections, or the timers of accept loops that pause.
     fn is_elsewhere(&self, on_lane: usize) -> bool;
 
     /// Goes on with a connection that has left the lane. Called while the lane is locked.
@@ -116,8 +116,8 @@ impl Lane {
         Some(line.depart(Parting::Eviction))
     }
 
-    /// Wakes the lane's task, which then looks whether the worker drains, is to tidy up or has connections off the lane. May be
-    /// called from any thread.
+    /// Wakes the lane's task, which then looks whether the worker drains, is to tidy up or has connections off the
+    /// lane. May be called from any thread.
     pub(crate) fn ring(&self) {
         // It cannot fail: the counter is far from full.
         let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
@@ -205,8 +205,8 @@ impl Lane {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a connection out of the epoll set. A closed socket leaves the set by itself; one that is served off the lane from now
-    /// on does not.
+    /// Takes a connection out of the epoll set. A closed socket leaves the set by itself; one that is served off the
+    /// lane from now on does not.
     fn remove(&self, line: &Line) {
         if let Err(error) = epoll::delete(&self.epoll, line.stream()) {
             tracing::warn!("the lane cannot let go of a connection: {error}");
@@ -272,8 +272,8 @@ enum TurnEnd {
 /// Has tokio watch the lane's epoll set.
 #[allow(unsafe_code)]
 fn watch(lane: Arc<Lane>) -> io::Result<AsyncFd<EpollSet>> {
-    // SAFETY: `EpollSet` names one descriptor for ever, which the lane owns and which stays open as long as the lane that
-    // `EpollSet` holds.
+    // SAFETY: `EpollSet` names one descriptor for ever, which the lane owns and which stays open as long as the lane
+    // that `EpollSet` holds.
     unsafe { AsyncFd::register_with_interest(EpollSet(lane), Interest::READABLE) }.map_err(io::Error::from)
 }
 

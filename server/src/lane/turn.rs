@@ -1,5 +1,5 @@
-//! About how long a turn of the lane has taken, added up from what its work usually takes: reading a clock for every socket would
-//! cost more than it tells.
+//! About how long a turn of the lane has taken, added up from what its work usually takes: reading a clock for every
+//! socket would cost more than it tells.
 
 /// The time that a turn has taken so far.
 #[derive(Debug, Default)]
@@ -14,8 +14,8 @@ impl Turn {
         self.ns += CALLS_NS;
     }
 
-    /// Adds so many messages with `bytes` of replies: each message took `extra` nanoseconds more than a small one, and each byte
-    /// `effort` times as long as one that is copied.
+    /// Adds so many messages with `bytes` of replies: each message took `extra` nanoseconds more than a small one, and
+    /// each byte `effort` times as long as one that is copied.
     #[inline]
     pub(super) fn add_messages(&mut self, messages: usize, extra: u32, bytes: usize, effort: u64) {
         self.ns += messages as u64 * (MESSAGE_NS + u64::from(extra)) + bytes as u64 / BYTES_PER_NS * effort;
@@ -52,8 +52,8 @@ const MESSAGE_NS: u64 = 40;
 /// Bytes that are received, unmasked and sent in a nanosecond, about.
 const BYTES_PER_NS: u64 = 3;
 
-/// Nanoseconds, about: after so much of it a turn ends, and accepts, timers and protocol tasks have theirs. tokio's timers
-/// tick once in a millisecond. A line is served to its end, so that others wait for 3 ms longer at the most (a full
-/// buffer of empty messages), or one message that is decompressed (16 MiB take some 50 ms, and ten times that if it was
-/// made to).
+/// Nanoseconds, about: after so much of it a turn ends, and accepts, timers and protocol tasks have theirs. tokio's
+/// timers tick once in a millisecond. A line is served to its end, so that others wait for 3 ms longer at the most (a
+/// full buffer of empty messages), or one message that is decompressed (16 MiB take some 50 ms, and ten times that if
+/// it was made to).
 const TURN_NS: u64 = 1_000_000;

@@ -1,5 +1,5 @@
-//! How many connections may be open (`--max-connections`), and how many each worker has. A connection is counted from the
-//! moment it is accepted until its [`Admission`] is dropped, wherever it is served in between.
+//! How many connections may be open (`--max-connections`), and how many each worker has. A connection is counted from
+//! the moment it is accepted until its [`Admission`] is dropped, wherever it is served in between.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

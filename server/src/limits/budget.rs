@@ -1,13 +1,13 @@
 //! The bytes that connections hold between two turns, bounded over all of them (`--max-buffered`): what has come of
 //! messages that are not whole yet, and replies that their peers do not take.
 //!
-//! Every worker counts what its own connections hold and reserves room for it from what is left for all, some at a time, so
-//! that the count that all workers share is seldom touched. Half of the limit belongs to the workers from the
-//! beginning, in equal parts: one worker's connections cannot starve another's. A connection that holds nothing,
-//! which is nearly every one at nearly every time, is not counted and costs nothing here.
+//! Every worker counts what its own connections hold and reserves room for it from what is left for all, some at a
+//! time, so that the count that all workers share is seldom touched. Half of the limit belongs to the workers from the
+//! beginning, in equal parts: one worker's connections cannot starve another's. A connection that holds nothing, which
+//! is nearly every one at nearly every time, is not counted and costs nothing here.
 //!
-//! The limit is enforced after a read that passes it, not before (see `Worker::relieve`): a worker may be over its limit by one
-//! read.
+//! The limit is enforced after a read that passes it, not before (see `Worker::relieve`): a worker may be over its
+//! limit by one read.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -119,14 +119,15 @@ impl Share {
         }
     }
 
-    /// Whether the limit is passed and protocol tasks are about to give up what they hold: others are to wait for their turn,
-    /// or would take in more before anything is freed.
+    /// Whether the limit is passed and protocol tasks are about to give up what they hold: others are to wait for their
+    /// turn, or would take in more before anything is freed.
     #[inline]
     pub(crate) fn is_leaving(&self) -> bool {
         self.leaving.load(Ordering::Relaxed) > 0 && self.excess() > 0
     }
 
-    /// How much more than what is wanted is to be given up at once, so that the next message does not meet the limit again.
+    /// How much more than what is wanted is to be given up at once, so that the next message does not meet the limit
+    /// again.
     pub(crate) fn slack(&self) -> usize {
         self.reserved.load(Ordering::Relaxed) / 16
     }
@@ -255,8 +256,8 @@ impl Drop for Holding {
     }
 }
 
-/// Of `found`, pairs of a size and what has that size, the largest ones that together make up `wanted` bytes; all of them if they do
-/// not.
+/// Of `found`, pairs of a size and what has that size, the largest ones that together make up `wanted` bytes; all of
+/// them if they do not.
 pub(crate) fn largest<T>(mut found: Vec<(usize, T)>, wanted: usize) -> impl Iterator<Item = T> {
     found.sort_unstable_by_key(|&(bytes, _)| std::cmp::Reverse(bytes));
     let mut sum = 0;

@@ -34,6 +34,6 @@ impl Drain {
     }
 }
 
-/// How long a server that goes down waits for the first request of a connection, or for the rest of it: a round trip of any
-/// network, and not so long that half a request holds up the exit.
+/// How long a server that goes down waits for the first request of a connection, or for the rest of it: a round trip of
+/// any network, and not so long that half a request holds up the exit.
 pub(crate) const REQUEST_GRACE: Duration = Duration::from_secs(1);

@@ -17,8 +17,8 @@ use super::placement::Placement;
 use crate::limits::drain::REQUEST_GRACE;
 use crate::transport::Stream;
 
-/// A listening socket that a runtime watches. (tokio's own would have the runtime that accepts watch the connection too,
-/// which may be served by another.)
+/// A listening socket that a runtime watches. (tokio's own would have the runtime that accepts watch the connection
+/// too, which may be served by another.)
 pub(crate) type Listener = AsyncFd<TcpListener>;
 
 /// Has the current runtime watch a listening socket.
@@ -38,8 +38,9 @@ pub(crate) fn start(placement: &Arc<Placement>, listeners: &[Arc<Listener>]) -> 
     listeners.iter().map(start).collect()
 }
 
-/// Waits for the tasks that bring connections to end, accepts the connections that the kernel has completed meanwhile, and closes the
-/// listeners. (Those connections are open as far as their clients know, and closing the listener would reset them.)
+/// Waits for the tasks that bring connections to end, accepts the connections that the kernel has completed meanwhile,
+/// and closes the listeners. (Those connections are open as far as their clients know, and closing the listener would
+/// reset them.)
 pub(crate) async fn finish(
     placement: &Placement,
     tasks: Vec<JoinHandle<()>>,

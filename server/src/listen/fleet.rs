@@ -86,7 +86,8 @@ impl Fleet {
         Ok(fleet)
     }
 
-    /// Has every worker go down: connections that wait to be accepted are accepted, listeners closed, and every peer is told.
+    /// Has every worker go down: connections that wait to be accepted are accepted, listeners closed, and every peer is
+    /// told.
     pub(crate) fn drain(&self) {
         self.acceptor.iter().for_each(|acceptor| acceptor.start());
         for worker in &self.workers {

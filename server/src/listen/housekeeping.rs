@@ -1,6 +1,6 @@
-//! Memory given back after a burst. An allocator returns nothing while nobody calls it, and a worker whose connections have
-//! all gone, or send small messages only, does not call it. Hence somebody else has the worker do so, a while after it
-//! freed much; a server whose connections hold nothing, or nothing new, is not woken up.
+//! Memory given back after a burst. An allocator returns nothing while nobody calls it, and a worker whose connections
+//! have all gone, or send small messages only, does not call it. Hence somebody else has the worker do so, a while
+//! after it freed much; a server whose connections hold nothing, or nothing new, is not woken up.
 
 use std::sync::Arc;
 use std::time::Duration;

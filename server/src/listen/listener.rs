@@ -1,4 +1,5 @@
-//! Listening sockets: one per address, or one per worker and address (`--balance kernel`), their options set before they listen, and what the kernel granted.
+//! Listening sockets: one per address, or one per worker and address (`--balance kernel`), their options set before
+//! they listen, and what the kernel granted.
 //!
 //! Linux copies a listener's options to the sockets it accepts, so that they are set here once and cost nothing per
 //! connection. (TCP_QUICKACK is the exception: the connection sets it.) The buffers must be set before `listen`, as
@@ -71,8 +72,8 @@ pub fn probe(config: &Config) -> Result<Granted, Error> {
     Ok(open(SocketAddr::from(([127, 0, 0, 1], 0)), true, &config.socket)?.granted)
 }
 
-/// Whether the socket of `address`, which is one of `all`, takes connections to IPv4 addresses: `[::]` does, as people expect
-/// of "every address", unless another socket is to take those of the same port, which would then fail to bind.
+/// Whether the socket of `address`, which is one of `all`, takes connections to IPv4 addresses: `[::]` does, as people
+/// expect of "every address", unless another socket is to take those of the same port, which would then fail to bind.
 fn takes_ipv4(address: SocketAddr, all: &[SocketAddr]) -> bool {
     let port = address.port();
     address.is_ipv4()

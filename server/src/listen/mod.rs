@@ -1,5 +1,6 @@
-//! From the listening sockets to the workers: [`listener`] binds them, [`accept`] takes connections from them, [`placement`]
-//! chooses the worker of each, and [`fleet`] runs the threads of all this until they have drained. [`run`] is the whole of it.
+//! From the listening sockets to the workers: [`listener`] binds them, [`accept`] takes connections from them,
+//! [`placement`] chooses the worker of each, and [`fleet`] runs the threads of all this until they have drained.
+//! [`run`] is the whole of it.
 
 mod accept;
 pub(crate) mod cpus;

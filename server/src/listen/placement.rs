@@ -111,7 +111,8 @@ pub(crate) struct Accepted {
     peer: SocketAddr,
 }
 
-/// Starts the handshakes of the connections handed to a worker, until no more can come: the thread that accepts has ended.
+/// Starts the handshakes of the connections handed to a worker, until no more can come: the thread that accepts has
+/// ended.
 pub(crate) async fn receive(worker: Arc<Worker>, mut queue: UnboundedReceiver<Accepted>) {
     while let Some(accepted) = queue.recv().await {
         serve(&worker, accepted);
@@ -136,8 +137,8 @@ fn room_for_request(worker: &Arc<Worker>) -> Option<Charge> {
     (worker.share.wanted() == 0).then_some(room)
 }
 
-/// Tells a client that `--max-connections` or `--max-buffered` is reached, without waiting for its request. If the request arrives
-/// later, the client may see a reset instead of the answer.
+/// Tells a client that `--max-connections` or `--max-buffered` is reached, without waiting for its request. If the
+/// request arrives later, the client may see a reset instead of the answer.
 fn turn_away(stream: &Stream) {
     stream.send_last(BUSY);
 }

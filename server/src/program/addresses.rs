@@ -69,8 +69,8 @@ pub(super) fn resolve(asked: &[Listen]) -> Result<Vec<SocketAddr>, Error> {
     Ok(addresses)
 }
 
-/// Those of the addresses found for `host` that this machine has, as far as it has any: localhost often stands for ::1 too
-/// where IPv6 is switched off.
+/// Those of the addresses found for `host` that this machine has, as far as it has any: localhost often stands for ::1
+/// too where IPv6 is switched off.
 fn of_this_machine(host: &str, found: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let (have, lack): (Vec<_>, Vec<_>) =
         found.iter().map(|&address| (address, is_here(address))).partition(|(_, here)| here.is_ok());

@@ -28,8 +28,8 @@ use crate::listen::cpus;
 #[derive(Debug, Parser)]
 #[command(version, args_override_self = true, max_term_width = 110)]
 pub(super) struct Args {
-    /// Address to listen on, or name: every address of this machine that it stands for. Repeatable. Port 0 picks a free one
-    /// for each address. [::] takes IPv4 as well, unless an IPv4 address with the same port is given too
+    /// Address to listen on, or name: every address of this machine that it stands for. Repeatable. Port 0 picks a free
+    /// one for each address. [::] takes IPv4 as well, unless an IPv4 address with the same port is given too
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8181")]
     listen: Vec<Listen>,
     /// Print the effective configuration as JSON (what /config serves) and exit
@@ -58,9 +58,9 @@ struct WorkerArgs {
     /// One runtime per worker, or one runtime whose threads steal work
     #[arg(long, value_enum, default_value_t = Runtime::Sharded)]
     runtime: Runtime,
-    /// Which worker gets a new connection: the one with the fewest (exact), or the one that a hash of the addresses picks
-    /// (kernel), which may leave workers idle, and lets other programs of the same user join the port (SO_REUSEPORT)
-    /// [default: exact]
+    /// Which worker gets a new connection: the one with the fewest (exact), or the one that a hash of the addresses
+    /// picks (kernel), which may leave workers idle, and lets other programs of the same user join the port
+    /// (SO_REUSEPORT) [default: exact]
     #[arg(long, value_name = "exact|kernel", value_enum, hide_possible_values = true)]
     balance: Option<Balance>,
     /// Pin worker i to the i-th core: of those allowed (on), or of a list such as 0,2-3
@@ -101,9 +101,9 @@ struct SocketArgs {
     /// TCP_NOTSENT_LOWAT: writable only while fewer bytes than this wait unsent
     #[arg(long, value_name = "BYTES", value_parser = socket_bytes)]
     notsent_lowat: Option<u64>,
-    /// SO_KEEPALIVE: a silent peer is probed after IDLE, then every INTERVAL, and dropped after so many PROBES without an
-    /// answer; a peer that takes nothing of what was sent is dropped after the same time (TCP_USER_TIMEOUT). Times are
-    /// whole seconds
+    /// SO_KEEPALIVE: a silent peer is probed after IDLE, then every INTERVAL, and dropped after so many PROBES without
+    /// an answer; a peer that takes nothing of what was sent is dropped after the same time (TCP_USER_TIMEOUT). Times
+    /// are whole seconds
     #[arg(long, value_name = "off|IDLE,INTERVAL,PROBES", default_value = "60s,10s,6")]
     keepalive: KeepaliveFlag,
 }
@@ -118,8 +118,8 @@ struct EchoArgs {
     /// One write per read (cork), one per frame, or one per frame without copying the payload (vectored)
     #[arg(long, value_name = "MODE", value_enum, default_value_t = WriteMode::Cork)]
     write: WriteMode,
-    /// Most bytes that one read takes, 128 B to 16 MiB [default: 512 KiB on the lane, which takes no more; off it 8 KiB,
-    /// more after larger messages]
+    /// Most bytes that one read takes, 128 B to 16 MiB [default: 512 KiB on the lane, which takes no more; off it 8
+    /// KiB, more after larger messages]
     #[arg(long, value_name = "BYTES", value_parser = read_buffer)]
     read_buffer: Option<u64>,
     /// CPU time to burn for every message, in nanoseconds, at most 1000000: a slow-down of known size, to try
@@ -140,8 +140,8 @@ struct DeflateArgs {
     /// Smallest message whose reply is compressed; what smaller ones save is not worth the time [default: 64 B]
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     deflate_threshold: Option<u64>,
-    /// Whose messages may refer to earlier ones, if the client agrees: smaller, for at most 170 KiB (server; 200 KiB with
-    /// --deflate-memory 9) and 50 KiB (client) of every connection that has used it [default: off]
+    /// Whose messages may refer to earlier ones, if the client agrees: smaller, for at most 170 KiB (server; 200 KiB
+    /// with --deflate-memory 9) and 50 KiB (client) of every connection that has used it [default: off]
     #[arg(long, value_name = "off|server|client|both", value_parser = context_takeover(), hide_possible_values = true)]
     deflate_context_takeover: Option<ContextTakeover>,
     /// Window, as a power of two in bytes: how far back messages may refer, 9 to 15 [default: 15]
@@ -166,8 +166,8 @@ struct LimitArgs {
     max_fragments: u32,
     /// Most memory, over all connections, for messages that are not whole yet and replies that are not taken. Whoever
     /// holds most is closed with 1013 when it is passed, in the middle of a reply without a word; a new connection that
-    /// finds it full is answered 503. At least 1 MiB [default: a quarter of the machine's or the control group's memory,
-    /// 1 GiB at most]
+    /// finds it full is answered 503. At least 1 MiB [default: a quarter of the machine's or the control group's
+    /// memory, 1 GiB at most]
     #[arg(long, value_name = "BYTES", value_parser = max_buffered)]
     max_buffered: Option<u64>,
     /// Most connections over all workers, handshakes included; one more is answered 503 and closed

@@ -6,8 +6,8 @@ use std::io;
 /// Keeps the kernel from backing this process with huge pages.
 ///
 /// The library reserves room for a frame as soon as its header announces the length. With small pages that costs what
-/// arrives; with huge ones (which mimalloc asks for) each announcement costs 2 MiB at once, and a peer that announces and
-/// never sends can exhaust the memory by 14 bytes a time. Throughput was the same with both.
+/// arrives; with huge ones (which mimalloc asks for) each announcement costs 2 MiB at once, and a peer that announces
+/// and never sends can exhaust the memory by 14 bytes a time. Throughput was the same with both.
 ///
 /// # Errors
 /// A kernel built without them.

@@ -11,8 +11,8 @@ pub(crate) fn available() -> u64 {
     limits.into_iter().fold(machine, u64::min)
 }
 
-/// The limits of the control groups that /proc/self/cgroup lists, and of all that they lie in (cgroups(7)). In a container
-/// a group may be listed by a path that is not mounted there; its limit is then that of the mount's root.
+/// The limits of the control groups that /proc/self/cgroup lists, and of all that they lie in (cgroups(7)). In a
+/// container a group may be listed by a path that is not mounted there; its limit is then that of the mount's root.
 fn limits(groups: &str) -> Vec<u64> {
     let mut limits = Vec::new();
     for line in groups.lines() {

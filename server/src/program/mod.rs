@@ -1,5 +1,5 @@
-//! The program around the library: the command line ([`cli`], `args`, `values`, `addresses`, [`numbers`]), what it sets up in its
-//! process (`logging`, `huge_pages`, `signals`), and what it asks the machine (`machine_memory`).
+//! The program around the library: the command line ([`cli`], `args`, `values`, `addresses`, [`numbers`]), what it sets
+//! up in its process (`logging`, `huge_pages`, `signals`), and what it asks the machine (`machine_memory`).
 
 mod addresses;
 mod args;

@@ -179,8 +179,8 @@ const KEEPALIVE_SECONDS: RangeInclusive<u64> = 1..=32767;
 /// Probes that Linux takes for TCP_KEEPCNT (tcp.h, MAX_TCP_KEEPCNT).
 const KEEPALIVE_PROBES: RangeInclusive<u32> = 1..=127;
 
-/// 4 GiB: a frame's length is reserved once its header announces it, and far more would be no allocation but the end of the
-/// process.
+/// 4 GiB: a frame's length is reserved once its header announces it, and far more would be no allocation but the end of
+/// the process.
 const MOST_MESSAGE_BYTES: u64 = 4 << 30;
 
 /// What a C `int` holds.

@@ -1,8 +1,9 @@
-//! How the bytes of a connection travel: the one place, with the listeners and the accept loops, that knows sockets by their
-//! kind. Everybody else has a [`Stream`], which is either on the lane or watched by a tokio runtime ([`Watched`]).
+//! How the bytes of a connection travel: the one place, with the listeners and the accept loops, that knows sockets by
+//! their kind. Everybody else has a [`Stream`], which is either on the lane or watched by a tokio runtime
+//! ([`Watched`]).
 //!
-//! Both are enums with a variant for each kind. With a single kind a match costs nothing; with several, one is decided per
-//! system call.
+//! Both are enums with a variant for each kind. With a single kind a match costs nothing; with several, one is decided
+//! per system call.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;

@@ -46,8 +46,8 @@ impl ContextTakeover {
     }
 }
 
-/// The first flag that was given although it has no meaning without permessage-deflate, if that is not `enabled`. `flags` are
-/// all flags that need it, and whether each was given.
+/// The first flag that was given although it has no meaning without permessage-deflate, if that is not `enabled`.
+/// `flags` are all flags that need it, and whether each was given.
 pub fn given_without_extension(enabled: bool, flags: &[(&'static str, bool)]) -> Option<&'static str> {
     let mut given = flags.iter().filter(|(_, given)| *given && !enabled);
     given.next().map(|&(flag, _)| flag)

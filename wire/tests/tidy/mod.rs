@@ -1,16 +1,17 @@
-//! What every crate's tree keeps to, read from its sources: which room may look into which, that no files import each other in a
-//! circle, and how long files and functions may be. Shared by the crates, each of which has a table of its rooms
-//! (`tests/rooms.rs`) and names this file by `#[path]`. (The model is TigerBeetle's `src/tidy.zig`.)
+//! What every crate's tree keeps to, read from its sources: which room may look into which, that no files import each
+//! other in a circle, and how long files and functions may be. Shared by the crates, each of which has a table of its
+//! rooms (`tests/rooms.rs`) and names this file by `#[path]`. (The model is TigerBeetle's `src/tidy.zig`.)
 //!
-//! It knows just enough Rust for sources that rustfmt has laid out: `use` declarations, paths that begin with `crate::`, and
-//! functions that end at a brace under their first letter. What follows `#[cfg(test)]` may look wherever it likes.
+//! It knows just enough Rust for sources that rustfmt has laid out: `use` declarations, paths that begin with
+//! `crate::`, and functions that end at a brace under their first letter. What follows `#[cfg(test)]` may look wherever
+//! it likes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A module at the root of a crate, and the rooms before it in the table that it may look into. It may look into whatever those
-/// may, too.
+/// A module at the root of a crate, and the rooms before it in the table that it may look into. It may look into
+/// whatever those may, too.
 pub struct Room {
     /// The module's name.
     pub name: &'static str,
