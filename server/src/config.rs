@@ -7,6 +7,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
+pub use wire::deflate::ContextTakeover;
 use wire::deflate::{Direction, Effort, Level, MemoryLevel, Policy, Replies, Uncompressed, WindowBits};
 
 /// Everything a server needs to know, resolved: no field means "find out later".
@@ -153,26 +154,13 @@ pub struct DeflateOptions {
     /// Bytes of the smallest message whose reply is compressed.
     pub threshold: usize,
     /// Whose messages may refer to earlier ones, if the client agrees.
+    #[serde(serialize_with = "context_takeover")]
     pub context_takeover: ContextTakeover,
     /// How far back messages may refer: replies, and a client's if it can be told.
     #[serde(serialize_with = "number")]
     pub window_bits: WindowBits,
     /// Whether a message that came uncompressed is answered as it came or compressed.
     pub uncompressed: UncompressedReply,
-}
-
-/// Whose messages may refer to earlier ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ContextTakeover {
-    /// Nobody's: compressors and decompressors are shared by all connections of a worker.
-    Off,
-    /// The server's: a compressor for every connection that has been sent a compressed reply.
-    Server,
-    /// The client's: a decompressor for every connection from which a compressed message came.
-    Client,
-    /// Both.
-    Both,
 }
 
 /// How a message is answered that came uncompressed on a connection that agreed on permessage-deflate.
@@ -190,8 +178,8 @@ impl DeflateOptions {
     pub(crate) fn policy(&self) -> Policy {
         let direction = |context_takeover| Direction { context_takeover, window: self.window_bits };
         Policy {
-            server: direction(matches!(self.context_takeover, ContextTakeover::Server | ContextTakeover::Both)),
-            client: direction(matches!(self.context_takeover, ContextTakeover::Client | ContextTakeover::Both)),
+            server: direction(self.context_takeover.of_server()),
+            client: direction(self.context_takeover.of_client()),
         }
     }
 
@@ -294,6 +282,10 @@ impl Effective<'_> {
 
 fn number<N: Copy + Into<u8>, S: Serializer>(number: &N, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u8((*number).into())
+}
+
+fn context_takeover<S: Serializer>(value: &ContextTakeover, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(value.name())
 }
 
 fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

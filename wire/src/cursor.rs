@@ -4,12 +4,12 @@
 use thiserror::Error;
 
 use crate::{
-    close::Violation,
     header::{
         FIN_BIT, FINAL_BINARY, FINAL_TEXT, LEN_16, MASK_BIT, MASK_LEN, MAX_HEADER_LEN, RSV_BITS, RSV1_BIT,
         parse_length, parse_opcode,
     },
     opcode::OpCode,
+    violation::Violation,
 };
 
 /// What a peer may ask for at the most.

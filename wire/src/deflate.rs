@@ -5,6 +5,7 @@
 //!   writes them.
 //! - [`decompressor`] reads one, with the limit on its output enforced while it is read.
 //! - [`codec`] holds what one connection, or all connections of a thread, need of both.
+//! - [`options`] is what both programs let their users choose, and refuse to choose.
 //! - [`echo`] turns a buffer with compressed frames into the replies to them.
 
 mod bits;
@@ -16,6 +17,7 @@ pub mod echo;
 mod huffman;
 mod matcher;
 pub mod negotiation;
+pub mod options;
 mod symbols;
 pub mod window;
 
@@ -24,8 +26,5 @@ pub use compressor::{Compressor, Effort, Level, MemoryLevel, Workspace};
 pub use decompressor::{Decompressor, Output};
 pub use echo::{Answer, EchoedDeflated, Message, Replies, Uncompressed, answer, echo_deflated};
 pub use negotiation::{Agreed, ClientWindow, Direction, Offer, Policy, Refused};
+pub use options::{ContextTakeover, given_without_extension};
 pub use window::WindowBits;
-
-/// What a sender takes off a flushed DEFLATE stream and a receiver puts back (RFC 7692, 7.2.1 and 7.2.2): the lengths of
-/// an empty stored block.
-pub(crate) const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];

@@ -1,11 +1,11 @@
 //! The server's echo, in place: a buffer of client frames becomes the replies to them.
 
 use crate::{
-    close::Violation,
     cursor::Limits,
     header::{FIN_BIT, FINAL_BINARY, FINAL_TEXT, Header, LEN_16, MASK_BIT, MASK_LEN, parse_length, parse_opcode},
     mask::shift_masked_ascii,
     opcode::OpCode,
+    violation::Violation,
 };
 
 /// What [`echo_in_place`] did with a buffer.

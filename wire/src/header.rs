@@ -1,6 +1,6 @@
 //! One frame header (RFC 6455, 5.2): reading it as early as its bytes allow, and writing it.
 
-use crate::{close::Violation, opcode::OpCode};
+use crate::{opcode::OpCode, violation::Violation};
 
 /// Bytes of the longest header: two, a length of eight, a masking key of four.
 pub const MAX_HEADER_LEN: usize = 14;

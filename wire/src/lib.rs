@@ -1,8 +1,9 @@
 //! The WebSocket protocol (RFC 6455) without sockets, clocks or async: bytes in, verdicts and bytes out.
 //!
-//! - [`header`] reads and writes one frame header.
+//! - [`violation`] names what a peer can do wrong, and [`close_code`] the codes that a connection is closed with.
+//! - [`header`] reads and writes one frame header, whose kinds [`opcode`] names.
 //! - [`mask`] applies the masking key, in place or while moving.
-//! - [`close`] knows the close codes, the Close payload, and what a peer can do wrong ([`Violation`]).
+//! - [`close`] writes and reads the payload of a Close frame.
 //! - [`cursor`] follows a byte stream and finds the first frame that breaks the protocol or a limit.
 //! - [`extension`] reads `Sec-WebSocket-Extensions`; [`deflate`] is the one extension there is, permessage-deflate.
 //! - [`echo`] turns a buffer of client frames into the server's replies, in place.
@@ -10,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod close;
+pub mod close_code;
 pub mod cursor;
 pub mod deflate;
 pub mod echo;
@@ -17,10 +19,13 @@ pub mod extension;
 pub mod header;
 pub mod mask;
 pub mod opcode;
+pub mod violation;
 
-pub use close::{CloseCode, Violation, close_payload, parse_close};
+pub use close::{close_payload, parse_close};
+pub use close_code::CloseCode;
 pub use cursor::{Cursor, Limits, Mark, Peer, Stop};
 pub use echo::{Echoed, End, echo_in_place, frame_len};
 pub use header::{Header, MAX_CONTROL_PAYLOAD, MAX_HEADER_LEN};
 pub use mask::{apply_mask, move_masked};
 pub use opcode::OpCode;
+pub use violation::Violation;

@@ -7,8 +7,8 @@ use std::os::fd::OwnedFd;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, Event};
 
-/// The keys of the sockets taken last, of which some may be left from the turn before: the set lists a socket again as long as it
-/// is ready, in the same order, so that one at the end would never be served if each turn began anew.
+/// The keys of the sockets taken last, of which some may be left from the turn before: the set lists a socket again as
+/// long as it is ready, in the same order, so that one at the end would never be served if each turn began anew.
 #[derive(Debug)]
 pub(super) struct Batch {
     keys: Vec<u64>,

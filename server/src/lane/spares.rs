@@ -37,7 +37,7 @@ impl Spares {
     /// Keeps a buffer that is no longer needed, if there is room for it.
     pub(super) fn put(&mut self, mut buffer: Vec<u8>) {
         let capacity = buffer.capacity();
-        if capacity >= SMALLEST && self.bytes + capacity <= KEPT {
+        if capacity >= SMALLEST && self.bytes + capacity <= KEPT_SPARES {
             buffer.clear();
             self.bytes += capacity;
             self.buffers.push(buffer);
@@ -49,7 +49,7 @@ impl Spares {
 const SMALLEST: usize = 16 << 10;
 
 /// Bytes that a worker keeps: a few buffers for large messages, not the remains of a burst of them.
-const KEPT: usize = 4 << 20;
+const KEPT_SPARES: usize = 4 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -62,7 +62,7 @@ mod tests {
             spares.put(vec![1; 1 << 20]);
         }
         spares.put(vec![1; SMALLEST - 1]);
-        assert_eq!((spares.buffers.len(), spares.bytes), (4, KEPT));
+        assert_eq!((spares.buffers.len(), spares.bytes), (4, KEPT_SPARES));
         let spare = spares.take(1 << 20);
         assert!(spare.is_empty() && spare.capacity() >= 1 << 20);
         assert_eq!((spares.buffers.len(), spares.bytes), (3, 3 << 20));

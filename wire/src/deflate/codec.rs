@@ -4,8 +4,8 @@ use super::compressor::{Compressor, Effort, Workspace};
 use super::decompressor::{Decompressor, Output};
 use super::negotiation::{Agreed, Direction};
 use super::window::WindowBits;
-use crate::close::Violation;
 use crate::cursor::Peer;
+use crate::violation::Violation;
 
 /// What the connections of one thread share: buffers, and the compressor and decompressor of those that take no context
 /// over.

@@ -4,8 +4,7 @@ use std::fmt;
 
 use zlib_rs::{Inflate, InflateFlush, Status};
 
-use super::TAIL;
-use crate::close::Violation;
+use crate::violation::Violation;
 
 /// The receiving end of one direction: 40 KiB of memory, of which 32 KiB are the window whatever was agreed.
 ///
@@ -146,3 +145,7 @@ const FIRST: usize = 16 << 10;
 
 /// Bytes that [`Output::trim`] leaves.
 const KEPT: usize = 256 << 10;
+
+/// What a sender takes off a flushed DEFLATE stream and a receiver puts back (RFC 7692, 7.2.1 and 7.2.2): the lengths of
+/// an empty stored block.
+const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];

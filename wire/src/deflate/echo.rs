@@ -1,12 +1,12 @@
 //! The server's echo where permessage-deflate was agreed: a buffer of client frames becomes the replies to them.
 
 use super::codec::{Codec, Shared};
-use crate::close::Violation;
 use crate::cursor::Limits;
 use crate::echo::{Echoed, End, echo_in_place};
 use crate::header::{FIN_BIT, FINAL_BINARY, FINAL_TEXT, Header, MAX_HEADER_LEN, RSV1_BIT};
 use crate::mask::apply_mask;
 use crate::opcode::OpCode;
+use crate::violation::Violation;
 
 /// How messages are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,83 @@
+//! `--inject-cost`: CPU time burnt for every message, so that a comparison can be tried on a slow-down of known size.
+//!
+//! A thread notes what it owes and burns it in portions that are long against a reading of its CPU time, so that what
+//! is burnt per message is right on average even where it is a fraction of such a reading. The clock is the one by
+//! which CPU time is charged: pauses of a virtual machine are on it, other processes' turns are not.
+
+use std::cell::Cell;
+use std::hint;
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// Owes `per_message` nanoseconds for each of so many messages.
+#[inline]
+pub(crate) fn burn(per_message: u32, messages: usize) {
+    if per_message > 0 && messages > 0 {
+        owe(i64::from(per_message).saturating_mul(i64::try_from(messages).unwrap_or(i64::MAX)));
+    }
+}
+
+#[cold]
+fn owe(ns: i64) {
+    OWED.with(|owed| {
+        let mut sum = owed.get().saturating_add(ns);
+        if sum >= PORTION_NS {
+            let (before, start) = (cpu_time(), Instant::now());
+            while start.elapsed().as_nanos() < sum as u128 {
+                hint::spin_loop();
+            }
+            // What was burnt too much is credited, what another process took is still owed.
+            sum -= cpu_time() - before + uncounted();
+        }
+        owed.set(sum);
+    });
+}
+
+/// CPU time of this thread, ns.
+fn cpu_time() -> i64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec * 1_000_000_000 + time.tv_nsec
+}
+
+/// What two readings of the CPU time cost beyond what lies between them, ns.
+fn uncounted() -> i64 {
+    static UNCOUNTED: OnceLock<i64> = OnceLock::new();
+    *UNCOUNTED.get_or_init(|| {
+        let before = cpu_time();
+        let counted: i64 = (0..READINGS).map(|_| -cpu_time() + cpu_time()).sum();
+        (cpu_time() - before - counted) / READINGS
+    })
+}
+
+thread_local! {
+    /// What this thread owes, ns.
+    static OWED: Cell<i64> = const { Cell::new(0) };
+}
+
+/// Nanoseconds burnt at once: some ten readings of the CPU time.
+const PORTION_NS: i64 = 3_000;
+
+/// Readings that tell what one costs.
+const READINGS: i64 = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_burnt_adds_up_to_what_is_owed() {
+        let before = cpu_time();
+        for _ in 0..10_000 {
+            burn(100, 10);
+        }
+        // Never less than was owed and is no longer; how much more depends on this test's own cost.
+        assert!(cpu_time() - before >= 10_000_000 * 9 / 10 - OWED.get());
+        assert!(OWED.get() < 2 * PORTION_NS);
+        let owed = OWED.get();
+        burn(0, 1_000_000);
+        burn(1_000_000, 0);
+        assert_eq!(OWED.get(), owed);
+    }
+}

@@ -1,0 +1,97 @@
+//! The responses: pages, which hyper writes, and what ends the HTTP phase, as bytes.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SERVER};
+use hyper::{Method, Response, StatusCode};
+
+use super::handshake::Refusal;
+
+/// A page, which hyper writes.
+pub(crate) type Page = Response<Full<Bytes>>;
+
+/// The answer to a plain request.
+pub(crate) fn page(path: &str, config_json: &Bytes) -> Page {
+    match path {
+        "/healthz" => with_type(PLAIN_TEXT, "ok\n"),
+        "/config" => with_type("application/json", config_json.clone()),
+        _ => with_type("text/html; charset=utf-8", PAGE),
+    }
+}
+
+fn with_type(content_type: &'static str, body: impl Into<Bytes>) -> Page {
+    let mut page = Response::new(Full::new(body.into()));
+    page.headers_mut().insert(SERVER, HeaderValue::from_static(PRODUCT));
+    page.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    page
+}
+
+/// The answer to a request with `method` that is refused: 426 where another upgrade request would do, mostly 400. It is
+/// the connection's last, since what follows the request may be a body that nobody reads.
+pub(crate) fn refuse(refusal: Refusal, method: &Method) -> Vec<u8> {
+    let again = [("Connection", "Upgrade, close"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")];
+    let (status, headers): (_, &[_]) = match refusal {
+        Refusal::Upgrade | Refusal::WebSocketVersion => (StatusCode::UPGRADE_REQUIRED, &again),
+        Refusal::Connect => (StatusCode::NOT_IMPLEMENTED, &[("Connection", "close")]),
+        Refusal::Http2 => (StatusCode::HTTP_VERSION_NOT_SUPPORTED, &[("Connection", "close")]),
+        _ => (StatusCode::BAD_REQUEST, &[("Connection", "close")]),
+    };
+    let body = format!("{refusal}\n");
+    let (date, length) = (httpdate::fmt_http_date(SystemTime::now()), body.len().to_string());
+    let entity = [("Content-Type", PLAIN_TEXT), ("Content-Length", &length), ("Date", &date)];
+    let mut response = head(status, headers.iter().copied().chain(entity));
+    if method != Method::HEAD {
+        response.extend_from_slice(body.as_bytes());
+    }
+    response
+}
+
+/// The answer to a good upgrade: `accepted` holds what answers the key, the others are what was chosen of the client's
+/// offers.
+pub(crate) fn switch(accepted: &HeaderMap, subprotocol: Option<&str>, extensions: Option<&str>) -> Vec<u8> {
+    let accept = accepted.get(SEC_WEBSOCKET_ACCEPT).and_then(|accept| accept.to_str().ok());
+    let accept = accept.expect("the base64 of a digest");
+    let fixed = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept)];
+    let subprotocol = subprotocol.map(|subprotocol| ("Sec-WebSocket-Protocol", subprotocol));
+    let extensions = extensions.map(|extensions| ("Sec-WebSocket-Extensions", extensions));
+    head(StatusCode::SWITCHING_PROTOCOLS, fixed.into_iter().chain(subprotocol).chain(extensions))
+}
+
+/// The head of a response, its headers' names as they are given.
+fn head<'h>(status: StatusCode, headers: impl Iterator<Item = (&'h str, &'h str)>) -> Vec<u8> {
+    let reason = status.canonical_reason().expect("a status of RFC 9110");
+    let mut head = format!("HTTP/1.1 {} {reason}\r\nServer: {PRODUCT}\r\n", status.as_str());
+    headers.for_each(|(name, value)| head.extend([name, ": ", value, "\r\n"]));
+    head.push_str("\r\n");
+    head.into_bytes()
+}
+
+/// What a client is told of this program, and how `loadgen` knows that there is a `/config` to ask for.
+const PRODUCT: &str = concat!("Fathom/", env!("CARGO_PKG_VERSION"));
+
+const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
+
+const PAGE: &str = "<!doctype html>
+<meta charset=utf-8><meta name=viewport content='width=device-width'><title>Fathom echo server</title>
+<h1>Fathom echo server</h1>
+<p>This is a WebSocket server that sends every message back. Connect to it on any path, for example in the browser's
+console:
+<pre>const socket = new WebSocket(location.href.replace(/^http/, 'ws'));
+socket.onmessage = event => console.log(event.data);
+socket.onopen = () => socket.send('hello');</pre>
+<p><a href=/healthz>/healthz</a> says whether it is up, <a href=/config>/config</a> how it is set up.
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_of_head_has_no_body() {
+        let [get, head] = [Method::GET, Method::HEAD].map(|method| refuse(Refusal::NoHost, &method));
+        assert!(get.ends_with(b"\r\n\r\nthe Host header is missing\n"));
+        assert!(head.ends_with(b"\r\n\r\n") && get.starts_with(b"HTTP/1.1 400 Bad Request\r\n"));
+    }
+}

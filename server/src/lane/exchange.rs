@@ -1,0 +1,148 @@
+//! Bytes in, replies out, whatever buffer they lie in: the one place of the lane that knows what a message is and what
+//! is done with it, for every kind of [`Dialogue`].
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use wire::deflate::{Codec, EchoedDeflated, echo_deflated};
+use wire::{Echoed, End, Limits};
+
+use super::turn::Turn;
+use crate::config::Config;
+use crate::dialogue::deflate::Compression;
+use crate::dialogue::{Dialogue, cost};
+use crate::limits::budget::Share;
+use crate::transport::Stream;
+
+/// How the lines of one worker are answered.
+pub(super) struct Exchange {
+    limits: Limits,
+    quickack: bool,
+    /// Nanoseconds burnt for every message.
+    inject_cost: u32,
+    compression: Option<Compression>,
+    /// Replies of connections with permessage-deflate, while they are made.
+    replies: Vec<u8>,
+    /// Told what was freed.
+    share: Arc<Share>,
+    /// About how long this turn has taken so far.
+    pub(super) turn: Turn,
+}
+
+/// What was made of a buffer.
+pub(super) struct Exchanged {
+    /// Bytes at its start that were whole messages.
+    pub(super) consumed: usize,
+    /// Replies that the socket did not take.
+    pub(super) left: Left,
+    /// Why it ended there.
+    pub(super) end: End,
+}
+
+/// Where unsent replies are.
+pub(super) enum Left {
+    Nothing,
+    /// In the buffer itself.
+    InPlace(Range<usize>),
+    Apart(Vec<u8>),
+    /// None; but the turn is over, and whole frames may lie behind those that were echoed.
+    ForNextTurn,
+}
+
+impl Exchange {
+    pub(super) fn new(config: &Config, share: Arc<Share>) -> Self {
+        let limits = &config.limits;
+        Self {
+            limits: Limits { max_message_size: limits.max_message_size, max_fragments: limits.max_fragments },
+            quickack: config.socket.tcp_quickack,
+            inject_cost: config.echo.inject_cost,
+            compression: Compression::new(config),
+            replies: Vec::new(),
+            share,
+            turn: Turn::default(),
+        }
+    }
+
+    /// Turns the whole messages in `bytes` into replies and sends what the socket takes.
+    ///
+    /// # Errors
+    /// When sending fails.
+    #[inline]
+    pub(super) fn answer(
+        &mut self,
+        stream: &Stream,
+        dialogue: &mut Dialogue,
+        bytes: &mut [u8],
+    ) -> io::Result<Exchanged> {
+        let exchanged = match dialogue {
+            Dialogue::Echo => self.echo(stream, bytes),
+            Dialogue::EchoDeflated(codec) => {
+                let compression = self.compression.expect("it is agreed on only where the configuration has it");
+                self.echo_deflated_frames(stream, codec, compression, bytes)
+            }
+        };
+        if self.quickack {
+            stream.acknowledge();
+        }
+        exchanged
+    }
+
+    #[inline]
+    fn echo(&mut self, stream: &Stream, bytes: &mut [u8]) -> io::Result<Exchanged> {
+        let Echoed { consumed, written, messages, end } = wire::echo_in_place(bytes, &self.limits);
+        self.count(messages, written, 1);
+        let sent = if written == 0 { 0 } else { stream.send(&bytes[..written])? };
+        let left = if sent < written { Left::InPlace(sent..written) } else { Left::Nothing };
+        Ok(Exchanged { consumed, left, end })
+    }
+
+    fn echo_deflated_frames(
+        &mut self,
+        stream: &Stream,
+        codec: &mut Codec,
+        compression: Compression,
+        bytes: &mut [u8],
+    ) -> io::Result<Exchanged> {
+        let mut done = 0;
+        loop {
+            let bytes = &mut bytes[done..];
+            self.replies.clear();
+            let EchoedDeflated { consumed, written, messages, worked, end } = compression.with_shared(|shared| {
+                echo_deflated(bytes, &self.limits, &compression.replies, codec, shared, &mut self.replies)
+            });
+            let replies = if self.replies.is_empty() { &bytes[..written] } else { &self.replies[..] };
+            let sent = if replies.is_empty() { 0 } else { stream.send(replies)? };
+            let unsent = replies[sent..].to_vec();
+            let length = replies.len();
+            self.count(messages, length.max(worked), DEFLATED);
+            self.share.freed(worked);
+            if self.replies.capacity() > KEPT_REPLIES {
+                self.replies = Vec::new();
+            }
+            done += consumed;
+            let tired = end.is_none() && self.turn.is_over();
+            if end.is_some() || !unsent.is_empty() || tired {
+                let left = match () {
+                    () if !unsent.is_empty() => Left::Apart(unsent),
+                    () if tired => Left::ForNextTurn,
+                    () => Left::Nothing,
+                };
+                return Ok(Exchanged { consumed: done, left, end: end.unwrap_or(End::Partial) });
+            }
+        }
+    }
+
+    /// Counts `bytes` of replies of so many `messages` towards the turn; each byte took `effort` times a copied one's.
+    #[inline]
+    fn count(&mut self, messages: usize, bytes: usize, effort: u64) {
+        cost::burn(self.inject_cost, messages);
+        self.turn.add_messages(messages, self.inject_cost, bytes, effort);
+    }
+}
+
+/// How many times as long a byte takes that is decompressed and compressed again, about.
+const DEFLATED: u64 = 60;
+
+/// Bytes of compressed replies that a worker has room for all the time.
+const KEPT_REPLIES: usize = 1 << 20;

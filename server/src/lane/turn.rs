@@ -1,0 +1,59 @@
+//! About how long a turn of the lane has taken, added up from what its work usually takes: reading a clock for every
+//! socket would cost more than it tells.
+
+/// The time that a turn has taken so far.
+#[derive(Debug, Default)]
+pub(super) struct Turn {
+    ns: u64,
+}
+
+impl Turn {
+    /// Adds the system calls for a readable socket and its reply.
+    #[inline]
+    pub(super) fn add_calls(&mut self) {
+        self.ns += CALLS_NS;
+    }
+
+    /// Adds so many messages with `bytes` of replies: each message took `extra` nanoseconds more than a small one, and
+    /// each byte `effort` times as long as one that is copied.
+    #[inline]
+    pub(super) fn add_messages(&mut self, messages: usize, extra: u32, bytes: usize, effort: u64) {
+        self.ns += messages as u64 * (MESSAGE_NS + u64::from(extra)) + bytes as u64 / BYTES_PER_NS * effort;
+    }
+
+    /// Whether others have waited long enough by now.
+    #[inline]
+    pub(super) fn is_over(&self) -> bool {
+        self.ns > TURN_NS
+    }
+
+    /// Makes this the end of the turn.
+    pub(super) fn end(&mut self) {
+        self.ns = self.ns.max(TURN_NS + 1);
+    }
+
+    /// Begins the next turn if this one is over; returns whether it was.
+    #[inline]
+    pub(super) fn begin_next(&mut self) -> bool {
+        let over = self.is_over();
+        if over {
+            self.ns = 0;
+        }
+        over
+    }
+}
+
+/// Nanoseconds that the system calls for a readable socket and its reply take, about.
+const CALLS_NS: u64 = 5_000;
+
+/// Nanoseconds that a small message takes, about.
+const MESSAGE_NS: u64 = 40;
+
+/// Bytes that are received, unmasked and sent in a nanosecond, about.
+const BYTES_PER_NS: u64 = 3;
+
+/// Nanoseconds, about: after so much of it a turn ends, and accepts, timers and protocol tasks have theirs. tokio's
+/// timers tick once in a millisecond. A line is served to its end, so that others wait for 3 ms longer at the most (a
+/// full buffer of empty messages), or one message that is decompressed (16 MiB take some 50 ms, and ten times that if
+/// it was made to).
+const TURN_NS: u64 = 1_000_000;

@@ -1,0 +1,140 @@
+//! `--listen`: addresses as they are written, and the addresses that names stand for.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
+use std::str::FromStr;
+
+use crate::Error;
+
+/// One `--listen`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Listen {
+    /// An address.
+    Address(SocketAddr),
+    /// A name, or an address in another form than ours, for the system to look up.
+    Name {
+        /// Without the brackets of an IPv6 address.
+        host: String,
+        /// The port of every address it stands for.
+        port: u16,
+    },
+}
+
+impl FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(address) = text.parse() {
+            return Ok(Self::Address(address));
+        }
+        let expected = || "expected HOST:PORT, such as 127.0.0.1:8181, [::]:8181 or localhost:8181".to_owned();
+        let (host, port) = text.rsplit_once(':').ok_or_else(expected)?;
+        let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        if bracketed.is_none() && host.contains(':') {
+            return Err("an IPv6 address is written in brackets, such as [::1]:8181".into());
+        }
+        let host = bracketed.unwrap_or(host);
+        let port = port.parse().map_err(|_| format!("'{port}' is no port, which is a number from 0 to 65535"))?;
+        if host.is_empty() {
+            return Err(expected());
+        }
+        Ok(Self::Name { host: host.to_owned(), port })
+    }
+}
+
+/// The addresses that `asked` stand for, each of them once. A port of 0 stands for another one each time.
+///
+/// # Errors
+/// A name that cannot be looked up.
+pub(super) fn resolve(asked: &[Listen]) -> Result<Vec<SocketAddr>, Error> {
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for listen in asked {
+        let (host, port) = match listen {
+            Listen::Address(address) => {
+                // Given twice, it is an error of the second bind.
+                addresses.push(*address);
+                continue;
+            }
+            Listen::Name { host, port } => (host, *port),
+        };
+        let fail = |source| Error::Name { host: host.clone(), port, source };
+        let found = (host.as_str(), port).to_socket_addrs().map_err(fail)?.collect();
+        for address in of_this_machine(host, found) {
+            let there = addresses.contains(&address) || asked.contains(&Listen::Address(address));
+            if port == 0 || !there {
+                addresses.push(address);
+            }
+        }
+    }
+    Ok(addresses)
+}
+
+/// Those of the addresses found for `host` that this machine has, as far as it has any: localhost often stands for ::1
+/// too where IPv6 is switched off.
+fn of_this_machine(host: &str, found: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let (have, lack): (Vec<_>, Vec<_>) =
+        found.iter().map(|&address| (address, is_here(address))).partition(|(_, here)| here.is_ok());
+    if have.is_empty() {
+        // Binding them says why.
+        return found;
+    }
+    for (address, error) in lack {
+        if let Err(error) = error {
+            tracing::warn!("--listen {host}:{}: not listening on {address}: {error}", address.port());
+        }
+    }
+    have.into_iter().map(|(address, _)| address).collect()
+}
+
+/// Whether this machine has the address, whatever port.
+fn is_here(mut address: SocketAddr) -> io::Result<()> {
+    address.set_port(0);
+    UdpSocket::bind(address).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(host: &str, port: u16) -> Result<Listen, String> {
+        Ok(Listen::Name { host: host.into(), port })
+    }
+
+    #[test]
+    fn addresses_and_names_are_read() {
+        for address in ["127.0.0.1:8181", "[::1]:0", "[fe80::1%3]:80"] {
+            assert_eq!(address.parse(), Ok(Listen::Address(address.parse().unwrap())));
+        }
+        assert_eq!("localhost:8181".parse(), name("localhost", 8181));
+        assert_eq!("[fe80::1%eth0]:80".parse(), name("fe80::1%eth0", 80));
+        for wrong in ["", "localhost", "8181", ":8181", "[]:1", "localhost:", "localhost:70000", "localhost:http"] {
+            assert!(wrong.parse::<Listen>().is_err(), "{wrong:?}");
+        }
+        assert!("::1:8181".parse::<Listen>().unwrap_err().contains("brackets"));
+    }
+
+    #[test]
+    fn a_name_adds_what_is_not_there_yet() {
+        let asked = |texts: &[&str]| {
+            let asked: Vec<Listen> = texts.iter().map(|text| text.parse().unwrap()).collect();
+            resolve(&asked).unwrap().iter().map(SocketAddr::to_string).collect::<Vec<_>>()
+        };
+        // A form of 127.0.0.1 that the system reads without asking anybody.
+        assert_eq!(asked(&["127.1:80"]), ["127.0.0.1:80"]);
+        assert_eq!(asked(&["127.1:80", "127.0.0.1:80"]), ["127.0.0.1:80"]);
+        assert_eq!(asked(&["127.0.0.1:80", "127.1:80"]), ["127.0.0.1:80"]);
+        assert_eq!(asked(&["127.1:0", "127.0.0.1:0"]), ["127.0.0.1:0", "127.0.0.1:0"]);
+    }
+
+    #[test]
+    fn addresses_of_other_machines_are_left_out_beside_ours() {
+        let of = |addresses: &[&str]| {
+            let found = addresses.iter().map(|address| address.parse().unwrap()).collect();
+            of_this_machine("name", found).iter().map(SocketAddr::to_string).collect::<Vec<_>>()
+        };
+        // 192.0.2.0/24 is for documentation (RFC 5737).
+        assert_eq!(of(&["192.0.2.1:80", "127.0.0.1:80"]), ["127.0.0.1:80"]);
+        assert_eq!(of(&["127.0.0.1:80", "127.0.0.2:80"]), ["127.0.0.1:80", "127.0.0.2:80"]);
+        assert_eq!(of(&["192.0.2.1:80"]), ["192.0.2.1:80"]);
+    }
+}

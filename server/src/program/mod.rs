@@ -1,0 +1,13 @@
+//! The program around the library: the command line ([`cli`], `args`, `values`, `addresses`, [`numbers`]), what it sets
+//! up in its process (`logging`, `huge_pages`, `signals`), and what it asks the machine (`machine_memory`).
+
+mod addresses;
+mod args;
+pub mod cli;
+mod huge_pages;
+mod logging;
+mod machine_memory;
+mod manual;
+pub mod numbers;
+mod signals;
+mod values;

@@ -1,0 +1,25 @@
+//! Which room of the server may look into which.
+
+#[path = "../../wire/tests/tidy/mod.rs"]
+mod tidy;
+
+use tidy::{Room, check, room};
+
+#[test]
+fn the_tree_is_as_stated() {
+    check(&ROOMS);
+}
+
+const ROOMS: [Room; 11] = [
+    room("config", &[]),
+    room("error", &[]),
+    room("transport", &[]),
+    room("limits", &["config"]),
+    room("dialogue", &["config", "limits", "transport"]),
+    room("lane", &["dialogue"]),
+    room("engine", &["dialogue"]),
+    room("connection", &["lane", "engine"]),
+    room("http", &["connection"]),
+    room("listen", &["http", "error"]),
+    room("program", &["listen"]),
+];
