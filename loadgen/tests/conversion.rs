@@ -386,10 +386,8 @@ fn a_comparison_has_its_own_formats() {
     assert_eq!(bigger[0]["value"], saved_comparison["metrics"][0]["b"]["median"], "{bigger}");
     fs::remove_dir_all(directory).unwrap();
     let openmetrics = converted(&[name, "--to", "openmetrics"]);
-    assert!(
-        openmetrics.contains("fathom_compare_change_ratios{metric=\"throughput\",bound=\"estimate\"} "),
-        "{openmetrics}"
-    );
+    let ratio = "fathom_compare_change_ratios{metric=\"throughput\",bound=\"estimate\"} ";
+    assert!(openmetrics.contains(ratio), "{openmetrics}");
     refused(&[name, "--to", "hgrm"], &["hgrm", "a comparison"]);
     refused(&[name, "--to", "csv", "--over-time"], &["--over-time", name, "a comparison", "expected runs"]);
     refused(&[name, saved()], &[name, "cannot be merged"]);

@@ -13,7 +13,6 @@ use std::{io, thread};
 use crate::host::target::no_thread;
 use crate::plan::Connect;
 use crate::plan::url::Url;
-pub use race::{Attempt, NoAddress, deadline_after};
 
 /// The addresses of one server, shared by all who connect to it: what one of them learns of an address, the others use.
 #[derive(Debug, Clone)]

@@ -8,12 +8,13 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::str::FromStr;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,8 +24,8 @@ use crate::host::cores::Cores;
 use crate::plan::url::{Url, masked};
 use crate::plan::{ContextTakeover, Deflate};
 
+use process::Process;
 pub(in crate::host) use process::no_thread;
-use process::{Process, READY_POLL, READY_TIMEOUT};
 
 /// Which server to measure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -173,7 +174,7 @@ impl Server {
         };
         let (process, ready) =
             Process::start(command, cores).map_err(|source| TargetError::Start { command: words.clone(), source })?;
-        process.wait_until_ready(&words, port, &ready, interrupted)
+        wait_until_ready(process, &words, port, &ready, interrupted)
     }
 
     /// Where it listens.
@@ -198,6 +199,37 @@ impl Server {
             }
             thread::sleep(READY_POLL);
         }
+    }
+}
+
+/// Waits until a started server says that it is ready, or takes connections on its port.
+fn wait_until_ready(
+    mut process: Process,
+    command: &str,
+    port: Option<u16>,
+    ready: &mpsc::Receiver<Url>,
+    interrupted: &AtomicBool,
+) -> Result<Server, TargetError> {
+    let deadline = Instant::now() + READY_TIMEOUT;
+    let address = port.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    loop {
+        if let Ok(url) = ready.recv_timeout(READY_POLL) {
+            return Ok(Server { url, process: Some(process) });
+        }
+        if let Ok(Some(status)) = process.child.try_wait() {
+            return Err(TargetError::Ended { command: command.to_owned(), status });
+        }
+        if let Some(address) = address.filter(|address| TcpStream::connect_timeout(address, READY_POLL).is_ok()) {
+            return Ok(Server { url: Url::at(address), process: Some(process) });
+        }
+        if interrupted.load(Ordering::Relaxed) {
+            return Err(TargetError::Interrupted { command: command.to_owned() });
+        }
+        if Instant::now() > deadline {
+            return Err(TargetError::NotReady { command: command.to_owned(), port: port.unwrap_or_default() });
+        }
+        // A closed stdout answers at once.
+        thread::sleep(READY_POLL);
     }
 }
 
@@ -235,6 +267,12 @@ pub const EMBEDDED_SUBCOMMAND: &str = "embedded-server";
 
 /// The name by which the embedded server speaks of itself.
 pub const EMBEDDED_PROGRAM: &str = "echo-server";
+
+/// How long a server may take to be ready: room for a runtime that compiles itself first.
+const READY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How often readiness is looked for.
+const READY_POLL: Duration = Duration::from_millis(10);
 
 /// How long a server that has closed all its connections is given to end, so that a report can say how it did.
 pub const END_TIMEOUT: Duration = Duration::from_secs(1);

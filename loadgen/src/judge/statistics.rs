@@ -9,21 +9,16 @@
 mod hodges_lehmann;
 mod holm;
 mod judge;
+mod normal;
 mod sequential;
 mod signed_rank;
 
 pub use hodges_lehmann::{Interval, Sample};
 pub use holm::adjusted;
 pub use judge::{Band, Change, Judge, Ruling, resolution, times_more};
+pub use normal::normal_quantile;
 pub use sequential::{LOOKS, Spending};
 pub use signed_rank::fewest;
-
-use statrs::distribution::{ContinuousCDF, Normal};
-
-/// The quantile `p` (0..1) of the standard normal distribution.
-pub fn normal_quantile(p: f64) -> f64 {
-    Normal::standard().inverse_cdf(p)
-}
 
 #[cfg(test)]
 mod tests;

@@ -22,7 +22,8 @@ use sha1::{Digest, Sha1};
 use tokio::time::{Instant, timeout_at};
 use wire::deflate::Agreed;
 
-use crate::host::addresses::{Addresses, NoAddress, deadline_after};
+use crate::host::addresses::Addresses;
+use crate::host::addresses::race::{NoAddress, deadline_after};
 use crate::host::server_config;
 use crate::plan::url::Url;
 use crate::plan::{Connect, Demand};

@@ -6,6 +6,7 @@
 //! is regular again; `judge` tells which message in flight it answers, if any.
 
 mod desk;
+mod doubt;
 mod frames;
 mod judge;
 mod packing;

@@ -1,6 +1,7 @@
 //! What workers tell while they run: relaxed counters, to which each adds once per batch.
 
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 /// What the workers tell while they run.
 #[derive(Debug, Default)]
@@ -27,3 +28,6 @@ pub enum Phase {
     /// Waiting for the last replies.
     Draining,
 }
+
+/// How often the progress is shown at least.
+pub const SHOW_EVERY: Duration = Duration::from_millis(200);

@@ -2,6 +2,7 @@
 //! run a `lane` each; the lane keeps the messages of every connection in a `flight` and its counts in a `ledger`.
 
 mod connect;
+pub mod error;
 mod flight;
 mod lane;
 mod ledger;

@@ -1,13 +1,14 @@
 //! One run of a plan against a server: a session of one phase.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
-use std::{io, thread};
 
-use crate::host::addresses::{AddressError, Addresses};
+use crate::host::addresses::Addresses;
 use crate::host::cores::Cores;
 use crate::host::target::{END_TIMEOUT, Server};
 use crate::host::withheld::Meter;
+use crate::load::error::RunError;
 use crate::load::live::{Live, Phase};
 use crate::load::session::{Session, Span};
 use crate::load::worker::Common;
@@ -38,53 +39,8 @@ pub struct World<'a> {
     pub abort: &'a dyn Fn(SoFar<'_>) -> bool,
     /// Counters for the progress display.
     pub live: &'a Live,
-    /// Shows the progress; called every [`SHOW_EVERY`] or oftener.
+    /// Shows the progress; called every [`SHOW_EVERY`](crate::load::live::SHOW_EVERY) or oftener.
     pub show: &'a mut dyn FnMut(Phase),
-}
-
-/// Why a run measured nothing.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The server has no address to connect to.
-    #[error(transparent)]
-    Addresses(AddressError),
-    /// No connection could be opened.
-    #[error("none of {requested} connections to {url} could be opened: {why}")]
-    NoConnection {
-        /// Connections asked for.
-        requested: u32,
-        /// The URL.
-        url: Url,
-        /// The most frequent cause.
-        why: String,
-    },
-    /// It was interrupted before it measured.
-    #[error("interrupted before anything was measured")]
-    Interrupted,
-    /// The kernel refused a thread or an epoll set.
-    #[error("cannot run a worker")]
-    Worker(#[from] io::Error),
-}
-
-impl From<AddressError> for RunError {
-    fn from(error: AddressError) -> Self {
-        match error {
-            AddressError::Interrupted { .. } => Self::Interrupted,
-            error => Self::Addresses(error),
-        }
-    }
-}
-
-impl RunError {
-    /// The same, with how `server` ended where that is why there was no connection.
-    pub fn with_end_of(mut self, server: &Server) -> Self {
-        if let Self::NoConnection { why, .. } = &mut self
-            && let Some(status) = server.ended(END_TIMEOUT)
-        {
-            *why += &format!("; the server's process has ended: {status}");
-        }
-        self
-    }
 }
 
 /// Notes how `server` ended, if it did and connections failed: a command that leaves its server behind ends too.
@@ -149,6 +105,3 @@ fn complete(plan: &Plan, measured: &Measured) -> bool {
 
 /// How long after the last connection is open the load starts: time for every worker to reach its lane.
 const START_DELAY: Duration = Duration::from_millis(20);
-
-/// How often the progress is shown at least.
-pub const SHOW_EVERY: Duration = Duration::from_millis(200);

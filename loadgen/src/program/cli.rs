@@ -34,7 +34,6 @@ use crate::report::baseline;
 pub use compare::Comparing;
 use deflate::DeflateArgs;
 pub use manual::print;
-pub(super) use output::place;
 use output::{FileArgs, OutputArgs};
 use replies::ReplyArgs;
 pub use sweep::Sweeping;

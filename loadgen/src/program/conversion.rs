@@ -10,8 +10,7 @@ use thiserror::Error;
 
 use crate::judge::threshold::Threshold;
 use crate::measure::encoded::DecodeError;
-use crate::program::cli::place;
-use crate::program::output::Sink;
+use crate::program::output::{Sink, place};
 use crate::report::Report;
 use crate::report::formats::{Format, FormatError};
 use crate::report::merge::{MergeError, merge};

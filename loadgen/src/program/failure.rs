@@ -4,7 +4,7 @@
 use crate::host::limits::LimitError;
 use crate::host::target::TargetError;
 use crate::judge::outcome::Outcome;
-use crate::load::run::RunError;
+use crate::load::error::RunError;
 use crate::measure::encoded::DecodeError;
 use crate::program::conversion::ConversionError;
 use crate::program::output::OutputError;

@@ -193,6 +193,15 @@ fn write<D>(
     sink.replace(&content).map_err(|source| OutputError::Write { to: sink.path().to_owned(), source })
 }
 
+/// Where a file is or will be, whichever way it is spelled.
+pub fn place(path: &Path) -> PathBuf {
+    let of_new = || {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Some(parent.canonicalize().ok()?.join(path.file_name()?))
+    };
+    path.canonicalize().ok().or_else(of_new).unwrap_or_else(|| path.to_owned())
+}
+
 /// Each error with its cause.
 fn joined(errors: &[OutputError]) -> String {
     let with_cause = |error: &OutputError| match std::error::Error::source(error) {

@@ -9,7 +9,7 @@ use super::run::Bench;
 use crate::host::cores::Cores;
 use crate::host::target::Spec;
 use crate::judge::outcome::Outcome;
-use crate::load::run::RunError;
+use crate::load::error::RunError;
 use crate::plan::{Arrival, Load, Pacing, Plan, Rate, Stop};
 use crate::report::Runs;
 

@@ -1,56 +1,17 @@
 //! A saved report to compare a run with. The two were made at different times, so that whatever changed on the machine
 //! between them is part of every difference: the comparison says so, and judges nothing.
 
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::host::environment::Environment;
 use crate::measure::encoded::DecodeError;
 use crate::measure::metric::Metric;
-use crate::report::Report;
+use crate::report::changes::{Baseline, Change};
 use crate::report::differences::{Difference, Differences};
+use crate::report::run::Report;
 use crate::report::saved::{self, Document, SavedError};
-use crate::serde_time::rfc3339;
-
-/// An earlier run, and how a later one differs from it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Baseline {
-    /// The file it was read from.
-    pub file: PathBuf,
-    /// When it began, UTC.
-    #[serde(with = "rfc3339")]
-    pub began_at: SystemTime,
-    /// What was measured then.
-    pub target: String,
-    /// The commit that measured it.
-    pub git_revision: String,
-    /// Whether its figures were to be trusted.
-    pub valid: bool,
-    /// In what its environment differs, where that was allowed.
-    pub environment_changes: Vec<Difference>,
-    /// The figures that both runs have.
-    pub figures: Vec<Change>,
-    /// What the comparison cannot tell.
-    pub caveat: String,
-}
-
-/// One figure then and now.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Change {
-    /// The metric's name.
-    pub metric: String,
-    /// The unit of both.
-    pub unit: String,
-    /// Its value in the baseline.
-    pub baseline: f64,
-    /// Its value in this run.
-    pub value: f64,
-    /// The difference as a share of the baseline, 0.1 being a tenth more; absent where that was 0.
-    pub change: Option<f64>,
-}
 
 /// The baseline that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,24 +112,6 @@ impl Accepted {
             figures,
             caveat: CAVEAT.to_owned(),
         })
-    }
-}
-
-impl Change {
-    /// The metric with both values and the change, for people.
-    pub fn show(&self) -> [String; 4] {
-        let unit = self.metric.parse::<Metric>().map(Metric::unit);
-        let show =
-            |value: f64| unit.as_ref().map_or_else(|_| format!("{value} {}", self.unit), |unit| unit.show(value));
-        let change = self.change.map_or_else(|| "-".to_owned(), |change| format!("{:+.1}%", change * 100.0));
-        [self.metric.clone(), show(self.baseline), show(self.value), change]
-    }
-}
-
-impl Baseline {
-    /// The file, for people.
-    pub fn file(&self) -> &Path {
-        &self.file
     }
 }
 

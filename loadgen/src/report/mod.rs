@@ -2,6 +2,7 @@
 //! and rendered by [`formats`].
 
 pub mod baseline;
+pub mod changes;
 pub mod comparison;
 mod compression;
 pub mod differences;

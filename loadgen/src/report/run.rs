@@ -19,7 +19,7 @@ use crate::measure::mismatch::Mismatches;
 use crate::measure::percentile;
 use crate::measure::recorder::Messages;
 use crate::plan::{Arrival, Load};
-use crate::report::baseline::Baseline;
+use crate::report::changes::Baseline;
 use crate::serde_time::{rfc3339, seconds};
 
 /// What one run measured and what that is worth.

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::report::comparison::Comparison;
+use crate::report::run::{Report, Runs};
 use crate::report::sweep::Sweep;
-use crate::report::{Report, Runs};
 
 /// What a file holds.
 #[derive(Debug)]

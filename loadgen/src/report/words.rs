@@ -1,6 +1,8 @@
 //! What a report says in words, for every format that people read.
 
-use super::{Mode, ProcessCost, Report, Stats, compression};
+mod compression;
+
+use super::{Mode, ProcessCost, Report, Stats};
 use crate::measure::percentile;
 use crate::plan::{Kind, Load, Message, Payload, Plan};
 use crate::units;

@@ -129,8 +129,23 @@ pub fn run(
         }
     };
     let (gated, judge) = trial.expect("there was a start");
+    Ok(document(question, plan, &course, Compared { began_at, ended, gated, judge, starts }))
+}
+
+/// What a comparison has come to.
+struct Compared {
+    began_at: SystemTime,
+    ended: Ended,
+    gated: Vec<Metric>,
+    judge: Judge,
+    starts: Vec<Start>,
+}
+
+fn document(question: &Question, plan: &Plan, course: &Course<'_>, compared: Compared) -> Comparison {
+    let Compared { began_at, ended, gated, judge, starts } = compared;
     let rulings: BTreeMap<Metric, Option<Ruling>> = gated.iter().copied().zip(judge.rulings()).collect();
     let elapsed_seconds = course.elapsed().as_secs_f64();
+    let max_time = question.tempo.max_time.as_secs_f64();
     let times = max_time / elapsed_seconds.min(max_time);
     let mut metrics: Vec<MetricReport> = Metric::value_variants()
         .iter()
@@ -140,7 +155,7 @@ pub fn run(
         .collect();
     metrics.sort_by_key(|metric| !metric.gated);
     let change = metrics.iter().filter_map(|metric| Some(metric.ruling?.change)).max().unwrap_or(Change::Inconclusive);
-    Ok(Comparison {
+    Comparison {
         schema: CompareSchema::V1,
         began_at,
         ended,
@@ -155,7 +170,7 @@ pub fn run(
         metrics,
         starts: starts.into_iter().map(start_report).collect(),
         environment: Environment::collect(plan, None, None),
-    })
+    }
 }
 
 /// The metrics that are judged: those asked for, all of which must be there, or those of the load that are.

@@ -1,7 +1,7 @@
 //! Why trials could not go on, and what a server did wrong in one.
 
 use crate::host::target::TargetError;
-use crate::load::run::RunError;
+use crate::load::error::RunError;
 use crate::measure::measured::Measured;
 use crate::measure::recorder::Messages;
 

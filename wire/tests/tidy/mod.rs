@@ -113,7 +113,8 @@ impl Tree {
         }
     }
 
-    /// The first circle of files that is found.
+    /// The first circle of files that is found. A file in a module's own folder is a part of that module: that it names
+    /// what the module's file defines makes no circle.
     fn circle(&self) -> Option<String> {
         let mut finished = BTreeSet::new();
         (0..self.files.len()).find_map(|start| self.circle_from(start, &mut Vec::new(), &mut finished))
@@ -129,7 +130,9 @@ impl Tree {
         }
         way.push(at);
         let next: BTreeSet<_> = self.files[at].imports.iter().filter_map(|import| self.file_of(import)).collect();
-        let found = next.into_iter().filter(|&file| file != at).find_map(|file| self.circle_from(file, way, finished));
+        let is_part = |file: usize| self.files[at].module.starts_with(&self.files[file].module);
+        let found =
+            next.into_iter().filter(|&file| !is_part(file)).find_map(|file| self.circle_from(file, way, finished));
         way.pop();
         finished.insert(at);
         found

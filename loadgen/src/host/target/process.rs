@@ -1,17 +1,14 @@
 //! A server's process: started, waited for until it is ready, and ended with all that it started.
 
 use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
-use super::{Server, TargetError};
 use crate::host::cores::Cores;
 use crate::host::leftovers;
 use crate::plan::url::Url;
@@ -67,36 +64,6 @@ impl Process {
         let raw = status.exit_status().map(|code| code << 8).or(status.terminating_signal())?;
         Some(ExitStatus::from_raw(raw))
     }
-
-    pub(super) fn wait_until_ready(
-        mut self,
-        command: &str,
-        port: Option<u16>,
-        ready: &mpsc::Receiver<Url>,
-        interrupted: &AtomicBool,
-    ) -> Result<Server, TargetError> {
-        let deadline = Instant::now() + READY_TIMEOUT;
-        let address = port.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-        loop {
-            if let Ok(url) = ready.recv_timeout(READY_POLL) {
-                return Ok(Server { url, process: Some(self) });
-            }
-            if let Ok(Some(status)) = self.child.try_wait() {
-                return Err(TargetError::Ended { command: command.to_owned(), status });
-            }
-            if let Some(address) = address.filter(|address| TcpStream::connect_timeout(address, READY_POLL).is_ok()) {
-                return Ok(Server { url: Url::at(address), process: Some(self) });
-            }
-            if interrupted.load(Ordering::Relaxed) {
-                return Err(TargetError::Interrupted { command: command.to_owned() });
-            }
-            if Instant::now() > deadline {
-                return Err(TargetError::NotReady { command: command.to_owned(), port: port.unwrap_or_default() });
-            }
-            // A closed stdout answers at once.
-            thread::sleep(READY_POLL);
-        }
-    }
 }
 
 impl Drop for Process {
@@ -138,12 +105,6 @@ fn pass_on(mut said: impl Read, _open: mpsc::Sender<()>) {
 
 /// How a server says that it is ready.
 const READY_PREFIX: &str = "listening on ";
-
-/// How long a server may take to be ready: room for a runtime that compiles itself first.
-pub(super) const READY_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// How often readiness is looked for.
-pub(super) const READY_POLL: Duration = Duration::from_millis(10);
 
 /// How long the last lines of a server's stderr are waited for once it has ended.
 const LAST_WORDS: Duration = Duration::from_millis(500);

@@ -6,8 +6,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::hodges_lehmann::{Interval, Sample};
 use super::holm::adjusted;
-use super::{Interval, Sample, Spending, fewest, normal_quantile};
+use super::normal::normal_quantile;
+use super::sequential::Spending;
+use super::signed_rank::fewest;
 use crate::measure::metric::Better;
 
 /// The changes that do not matter, as log ratios.

@@ -7,7 +7,7 @@
 use wire::deflate::Codec;
 use wire::{Header, OpCode, Peer, Violation};
 
-use super::judge::Doubt;
+use super::doubt::Doubt;
 use super::{Gone, Terms};
 use crate::measure::mismatch::EXCERPT_BYTES;
 use crate::plan::messages::RSV1;

@@ -9,6 +9,7 @@
 
 use wire::OpCode;
 
+use super::doubt::{Difference, Doubt};
 use super::frames::most_packed;
 use super::{Answer, Checked, Flight, Stamp, Witness};
 use crate::measure::mismatch::{EXCERPT_BYTES, Glimpse, Mismatch, MismatchKind};
@@ -37,27 +38,6 @@ pub(super) struct Arrival<'m> {
     pub checked: Option<Checked>,
     /// Whether it is to be passed over, unless it is a reply byte for byte.
     pub passed_over: bool,
-}
-
-/// A wrong message that came in the place of a reply, where the true one may still come.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Doubt {
-    /// Whether it counted as a reply within the measured phase.
-    in_window: bool,
-    checked: Option<Checked>,
-    difference: Difference,
-}
-
-/// How a wrong message differs from the one whose reply was awaited.
-#[derive(Debug, Clone, Copy)]
-struct Difference {
-    kind: MismatchKind,
-    of: Kind,
-    bytes: Option<u64>,
-    /// Bytes of payload before the excerpt.
-    offset: usize,
-    excerpt: [u8; EXCERPT_BYTES],
-    excerpt_len: u8,
 }
 
 impl Flight {

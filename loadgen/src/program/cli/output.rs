@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::refusal;
-use crate::program::output::{Format, Output};
+use crate::program::output::{Format, Output, place};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Report")]
@@ -58,15 +58,6 @@ impl OutputArgs {
             quiet: self.quiet,
         })
     }
-}
-
-/// Where a file is or will be, whichever way it is spelled.
-pub(in crate::program) fn place(path: &Path) -> PathBuf {
-    let of_new = || {
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Some(parent.canonicalize().ok()?.join(path.file_name()?))
-    };
-    path.canonicalize().ok().or_else(of_new).unwrap_or_else(|| path.to_owned())
 }
 
 /// Whether `-` is given in a file's place, as other programs read it.

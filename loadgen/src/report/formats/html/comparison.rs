@@ -5,7 +5,8 @@ use maud::{Markup, html};
 use super::canvas::{Axis, Canvas, Role, Shape};
 use super::{charts, reasons, ticks};
 use crate::judge::statistics::Change;
-use crate::report::comparison::{Comparison, MetricReport};
+use crate::measure::trial::Metric;
+use crate::report::comparison::{Comparison, MetricReport, StartReport};
 use crate::report::formats::text::comparison as text;
 use crate::report::words;
 use crate::units;
@@ -83,21 +84,25 @@ fn metrics(comparison: &Comparison) -> Markup {
     }
 }
 
+/// When each pair was measured, in seconds, and the change from A to B in it; of a metric that a start has one of, the
+/// starts.
+fn points(comparison: &Comparison, name: Metric) -> Vec<(f64, f64)> {
+    let change = |a: Option<&f64>, b: Option<&f64>| Some(b? / a? - 1.0).filter(|change| change.is_finite());
+    let of_trials = name.is_of_trials();
+    let of_start = |start: &StartReport| {
+        let whole = change(start.a.get(&name), start.b.get(&name)).map(|change| (start.at_seconds, change));
+        let pairs = start.pairs.iter().map(|pair| (pair.at_seconds, change(pair.a.get(&name), pair.b.get(&name))));
+        let pairs = pairs.filter_map(|(at, change)| Some((at, change?)));
+        pairs.filter(|_| of_trials).chain(whole.filter(|_| !of_trials)).collect::<Vec<_>>()
+    };
+    comparison.starts.iter().flat_map(of_start).collect()
+}
+
 /// The pairs of a metric, with the interval of the change; of a metric that a start has one of, the starts.
 fn pairs_of(comparison: &Comparison, metric: &MetricReport) -> Markup {
     let name = metric.metric;
-    let change = |a: Option<&f64>, b: Option<&f64>| Some(b? / a? - 1.0).filter(|change| change.is_finite());
     let of_trials = name.is_of_trials();
-    let points: Vec<(f64, f64)> = comparison
-        .starts
-        .iter()
-        .flat_map(|start| {
-            let whole = change(start.a.get(&name), start.b.get(&name)).map(|change| (start.at_seconds, change));
-            let pairs = start.pairs.iter().map(|pair| (pair.at_seconds, change(pair.a.get(&name), pair.b.get(&name))));
-            let pairs = pairs.filter_map(|(at, change)| Some((at, change?)));
-            pairs.filter(move |_| of_trials).chain(whole.filter(|_| !of_trials))
-        })
-        .collect();
+    let points = points(comparison, name);
     if points.len() < 2 {
         return html! {};
     }
