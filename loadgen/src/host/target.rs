@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 use rustix::param::linux_execfn;
 
 use crate::host::cores::Cores;
+use crate::plan::Deflate;
 use crate::plan::url::{Url, masked};
-use crate::plan::{ContextTakeover, Deflate};
 
 use process::Process;
 pub(in crate::host) use process::no_thread;
@@ -90,12 +90,7 @@ impl Spec {
     /// load's permessage-deflate asks for.
     pub fn embedded_for(deflate: Option<&Deflate>, flags: &[String]) -> Self {
         let Some(deflate) = deflate else { return Self::Embedded(Vec::new()) };
-        let takeover = match deflate.context_takeover {
-            ContextTakeover::Off => "off",
-            ContextTakeover::Server => "server",
-            ContextTakeover::Client => "client",
-            ContextTakeover::Both => "both",
-        };
+        let takeover = deflate.context_takeover.name();
         let granting = [["--permessage-deflate", "on"], ["--deflate-context-takeover", takeover]];
         let granting = granting.iter().filter(|[flag, _]| !flags.iter().any(|given| given == flag));
         Self::Embedded(granting.flatten().map(|&word| word.to_owned()).collect())

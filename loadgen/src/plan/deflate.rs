@@ -1,6 +1,7 @@
 //! What a plan says of permessage-deflate (RFC 7692), and how much of the replies it has verified.
 
 use serde::{Deserialize, Serialize};
+pub use wire::deflate::ContextTakeover;
 use wire::deflate::{ClientWindow, Effort, Level, MemoryLevel, Offer, WindowBits};
 
 /// How the generator offers permessage-deflate and compresses its messages.
@@ -29,20 +30,6 @@ pub enum Demand {
     Prefer,
 }
 
-/// Whose messages may refer to earlier ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum ContextTakeover {
-    /// Nobody's.
-    Off,
-    /// The server's.
-    Server,
-    /// The generator's.
-    Client,
-    /// Both.
-    Both,
-}
-
 /// How much of the replies is verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -66,14 +53,8 @@ impl Deflate {
     pub fn offer(&self) -> Offer {
         let narrowed = self.window < WindowBits::MAX;
         Offer {
-            server_no_context_takeover: !matches!(
-                self.context_takeover,
-                ContextTakeover::Server | ContextTakeover::Both
-            ),
-            client_no_context_takeover: !matches!(
-                self.context_takeover,
-                ContextTakeover::Client | ContextTakeover::Both
-            ),
+            server_no_context_takeover: !self.context_takeover.of_server(),
+            client_no_context_takeover: !self.context_takeover.of_client(),
             server_max_window: narrowed.then_some(self.window),
             client_max_window: if narrowed { ClientWindow::AtMost(self.window) } else { ClientWindow::Bounded },
         }
@@ -87,6 +68,7 @@ struct Figures {
     level: u8,
     memory: u8,
     threshold: u32,
+    #[serde(with = "takeover")]
     context_takeover: ContextTakeover,
     window_bits: u8,
 }
@@ -111,6 +93,22 @@ impl TryFrom<Figures> for Deflate {
         };
         let window = WindowBits::new(window_bits).ok_or_else(|| wrong("window", window_bits))?;
         Ok(Self { demand, effort, threshold, context_takeover, window })
+    }
+}
+
+/// Context takeover by its name.
+mod takeover {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use wire::deflate::ContextTakeover;
+
+    pub(super) fn serialize<S: Serializer>(value: &ContextTakeover, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(value.name())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<ContextTakeover, D::Error> {
+        let name = String::deserialize(from)?;
+        let unknown = || serde::de::Error::unknown_variant(&name, &["off", "server", "client", "both"]);
+        ContextTakeover::from_name(&name).ok_or_else(unknown)
     }
 }
 

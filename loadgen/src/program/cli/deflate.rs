@@ -1,7 +1,7 @@
 //! The arguments of permessage-deflate, under the names that `echo-server` has for its side.
 
 use clap::{Args, ValueEnum};
-use wire::deflate::{Effort, Level, MemoryLevel, WindowBits};
+use wire::deflate::{Effort, Level, MemoryLevel, WindowBits, given_without_extension};
 
 use super::{refusal, values};
 use crate::plan::{ContextTakeover, Deflate, Demand};
@@ -29,7 +29,7 @@ pub(super) struct DeflateArgs {
     /// Whose messages may refer to earlier ones, if the server agrees. With client (or both) messages are compressed as
     /// they are sent, at the cost of the generator's CPU and up to 170 KiB a connection, otherwise before the load begins;
     /// with server (or both) every reply is inflated, for 50 KiB a connection [default: off]
-    #[arg(long, value_name = "off|server|client|both", hide_possible_values = true)]
+    #[arg(long, value_name = "off|server|client|both", value_parser = values::context_takeover(), hide_possible_values = true)]
     deflate_context_takeover: Option<ContextTakeover>,
     /// Window to use and to ask for, as a power of two in bytes: how far back messages may refer, 9 to 15 [default: 15]
     #[arg(long, value_name = "BITS", value_parser = values::window_bits)]
@@ -59,8 +59,8 @@ impl DeflateArgs {
             Some(Wanted::On) => Demand::On,
             Some(Wanted::Prefer) => Demand::Prefer,
             Some(Wanted::Off) | None => {
-                return match given.into_iter().find(|(_, given)| *given) {
-                    Some((flag, _)) => Err(refusal(&format!("{flag} needs --permessage-deflate"))),
+                return match given_without_extension(false, &given) {
+                    Some(flag) => Err(refusal(&format!("{flag} needs --permessage-deflate"))),
                     None => Ok(None),
                 };
             }

@@ -7,13 +7,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::Parser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use hyper::header::{
     CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
     SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use server::numbers;
 pub(super) use server::numbers::{count, percent};
-use wire::deflate::{Level, MemoryLevel, WindowBits};
+use wire::deflate::{ContextTakeover, Level, MemoryLevel, WindowBits};
 
 use crate::plan::{MAX_MESSAGE_BYTES, Payload};
 
@@ -59,6 +60,12 @@ pub(super) fn level(text: &str) -> Result<Level, String> {
 }
 
 /// A level of `--deflate-memory`.
+/// Whose messages may refer to earlier ones.
+pub(super) fn context_takeover() -> impl TypedValueParser<Value = ContextTakeover> {
+    let names = PossibleValuesParser::new(ContextTakeover::ALL.map(ContextTakeover::name));
+    names.map(|name| ContextTakeover::from_name(&name).expect("a name of the list"))
+}
+
 pub(super) fn memory_level(text: &str) -> Result<MemoryLevel, String> {
     text.parse().ok().and_then(MemoryLevel::new).ok_or_else(|| "expected 1 to 9".to_owned())
 }
