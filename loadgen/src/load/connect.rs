@@ -6,7 +6,7 @@ mod refusal;
 pub(crate) mod tests;
 
 use std::error::Error as _;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -25,6 +25,7 @@ use wire::deflate::Agreed;
 use crate::host::addresses::Addresses;
 use crate::host::addresses::race::{NoAddress, deadline_after};
 use crate::host::server_config;
+use crate::load::transport::Transport;
 use crate::plan::url::Url;
 use crate::plan::{Connect, Demand};
 use came::{Came, Tap};
@@ -105,7 +106,7 @@ pub enum ConnectError {
 #[derive(Debug)]
 pub struct Connection {
     /// Its socket.
-    pub stream: TcpStream,
+    pub stream: Transport,
     /// Which of the server's addresses it goes to.
     pub address: SocketAddr,
     /// The bytes that came right behind the handshake.
@@ -139,7 +140,7 @@ pub async fn open(url: &Url, addresses: &Addresses, number: usize, how: &Connect
         .map_err(|_| ConnectError::Handshake("the upgraded connection is not the TCP stream it began as".into()))?;
     let stream = parts.io.into_inner().into_stream().into_std();
     let stream = stream.map_err(|error| ConnectError::Handshake(error.to_string()))?;
-    Ok(Connection { stream, address, read_ahead: parts.read_buf.to_vec(), deflate, is_fathom })
+    Ok(Connection { stream: Transport::Tcp(stream), address, read_ahead: parts.read_buf.to_vec(), deflate, is_fathom })
 }
 
 /// Why there is no handshake, as far as the exchange itself can tell.

@@ -3,7 +3,7 @@
 
 mod outcome;
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -217,7 +217,7 @@ impl Lane<'_> {
                 break;
             }
             let len = bytes.len();
-            match (&line.stream).write(bytes) {
+            match line.stream.write(bytes) {
                 Ok(sent) => {
                     self.ledger.sent(line.flight.sent(corpus, sent, now), now);
                     full = sent < len;
@@ -249,7 +249,7 @@ impl Lane<'_> {
             return;
         }
         let Some(line) = &self.lines.all[index] else { return };
-        let received = match (&line.stream).read(&mut self.lines.buffer) {
+        let received = match line.stream.read(&mut self.lines.buffer) {
             Ok(0) => return self.drop_line(index, "closed by the server without a Close frame"),
             Ok(received) => received,
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return,

@@ -1,8 +1,7 @@
 //! A worker's open connections, in one epoll set, which outlive the phases that a `lane` runs on them: a session's
 //! trials go over the same connections, since opening them anew would be the greater part of a short one.
 
-use std::io::{self, Write as _};
-use std::net::TcpStream;
+use std::io;
 use std::os::fd::OwnedFd;
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -12,13 +11,14 @@ use wire::deflate::Effort;
 
 use crate::load::connect::Connection;
 use crate::load::flight::{Desk, Flight, Terms};
+use crate::load::transport::Transport;
 use crate::plan::messages::Corpus;
 use crate::plan::{Plan, Verify};
 
 /// A connection.
 #[derive(Debug)]
 pub struct Line {
-    pub stream: TcpStream,
+    pub stream: Transport,
     pub flight: Flight,
     /// Whether the socket is full, so that epoll is to say when it no longer is.
     pub blocked: bool,
@@ -50,7 +50,7 @@ impl Lines {
         let mut early = Vec::new();
         let mut all = Vec::with_capacity(connections.len());
         for (index, Connection { stream, read_ahead, deflate, .. }) in connections.into_iter().enumerate() {
-            stream.set_nonblocking(true)?;
+            stream.set_nonblocking()?;
             epoll::add(&epoll, &stream, EventData::new_u64(index as u64), EventFlags::IN)?;
             // Each connection starts elsewhere in the cycle, so that a reply sent to the wrong connection shows.
             let first = index * STRIDE % corpus.len();
@@ -81,7 +81,7 @@ pub fn goodbye(line: &Line, code: CloseCode) {
     if !line.flight.mid_frame() {
         let [high, low] = code.get().to_be_bytes();
         // Masked with a key of zeros, since it has nothing to hide from anybody.
-        let _ = (&line.stream).write(&[0x88, 0x82, 0, 0, 0, 0, high, low]);
+        let _ = line.stream.write(&[0x88, 0x82, 0, 0, 0, 0, high, low]);
     }
 }
 

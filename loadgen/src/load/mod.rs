@@ -11,4 +11,5 @@ pub mod live;
 mod opening;
 pub mod run;
 pub(crate) mod session;
+pub mod transport;
 pub(crate) mod worker;
