@@ -29,6 +29,7 @@ use self::line::{Desk, Line, Parting, Served};
 
 mod batch;
 mod echo;
+mod gathered;
 mod line;
 mod spares;
 

@@ -109,14 +109,16 @@ impl Echo {
             let EchoedDeflated { consumed, written, messages, worked, end } = manner
                 .share(|shared| echo_deflated(bytes, &self.limits, &manner.replies, codec, shared, &mut self.replies));
             let replies = if self.replies.is_empty() { &bytes[..written] } else { &self.replies[..] };
-            let sent = if replies.is_empty() { 0 } else { send(stream, replies)? };
-            let unsent = replies[sent..].to_vec();
+            let sent = if replies.is_empty() { Ok(0) } else { send(stream, replies) };
+            let unsent = sent.map(|sent| replies[sent..].to_vec());
             let length = replies.len();
+            // Also if the peer has gone meanwhile: the work was done, and what it took is to be given back.
             self.count(messages, length.max(worked), DEFLATED);
             self.share.freed(worked);
             if self.replies.capacity() > KEPT {
                 self.replies = Vec::new();
             }
+            let unsent = unsent?;
             done += consumed;
             let tired = end.is_none() && self.spent > TURN_NS;
             if end.is_some() || !unsent.is_empty() || tired {
@@ -143,7 +145,7 @@ impl Echo {
 const MESSAGE_NS: u64 = 40;
 
 /// Bytes that are received, unmasked and sent in a nanosecond, about.
-const BYTES_PER_NS: u64 = 3;
+pub(super) const BYTES_PER_NS: u64 = 3;
 
 /// How many times as long a byte takes that is decompressed and compressed again, about.
 const DEFLATED: u64 = 60;

@@ -9,12 +9,12 @@ use std::net::TcpStream;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rustix::buffer::spare_capacity;
 use rustix::event::epoll::EventFlags;
 use wire::{End, Violation};
 
 use super::batch::Batch;
-use super::echo::{Echo, Exchanged, Left};
+use super::echo::{BYTES_PER_NS, Echo, Exchanged, Left};
+use super::gathered;
 use super::spares::Spares;
 use crate::budget::{Charge, Share};
 use crate::config::Config;
@@ -220,12 +220,12 @@ impl Line {
         self.hold(desk, end, unsent, 0, behind)
     }
 
-    /// Reads the rest of a large frame into the buffer that it has for itself.
+    /// Reads more of a large frame into the buffer that it has for itself.
     fn gather(&mut self, desk: &mut Desk, mut frame: Vec<u8>) -> Served {
         if frame.len() == frame.capacity() && frame.try_reserve_exact(room_for_rest(&frame)).is_err() {
             return Served::Ends;
         }
-        match settle(rustix::io::read(&self.stream, spare_capacity(&mut frame)).map_err(io::Error::from)) {
+        match settle(gathered::receive(&self.stream, &mut frame, &mut desk.echo.spent).map_err(io::Error::from)) {
             Ok(Some(0)) | Err(_) => Served::Ends,
             Ok(_) => self.echo_own(desk, frame),
         }
@@ -237,6 +237,7 @@ impl Line {
             Ok(now) => now,
             Err(_) => return Served::Ends,
         };
+        desk.echo.spent += now as u64 / BYTES_PER_NS;
         if sent + now < replies.len() {
             self.keep(desk, Held::Unsent { replies, sent: sent + now, behind });
             return Served::Waits;
@@ -354,6 +355,6 @@ const CALLS_NS: u64 = 5_000;
 
 /// Nanoseconds, about: after so much of it a turn ends, and accepts, timers and protocol tasks have theirs. tokio's timers
 /// tick once in a millisecond. A line is served to its end, so that others wait for 3 ms longer at the most (a full
-/// buffer of empty messages), or one message that is decompressed (16 MiB take some 50 ms, and ten times that if it was
-/// made to).
+/// buffer of empty messages), or one message that was gathered (16 MiB are unmasked and sent in some 6 ms) or is
+/// decompressed (16 MiB take some 50 ms, and ten times that if it was made to).
 pub(super) const TURN_NS: u64 = 1_000_000;
