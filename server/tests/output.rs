@@ -1,5 +1,5 @@
-//! Stdout and stderr that cannot be written: nobody reads them any more, the disk is full, or a pipe is full that does not
-//! wait. A lost line is a lost line: connections, exit codes and the way down are as ever.
+//! Stdout and stderr that cannot be written: nobody reads them any more, the disk is full, or a pipe is full, whether it
+//! is one that waits for its reader or not. A lost line is a lost line: connections, exit codes and the way down are as ever.
 
 mod support;
 
@@ -20,10 +20,14 @@ use wire::OpCode::Text;
 enum Broken {
     ReaderGone,
     DiskFull,
+    /// With O_NONBLOCK: a write fails.
     PipeFull,
+    /// Without: a write waits until somebody reads.
+    PipeFullWaits,
 }
 
-const WAYS: [Broken; 3] = [Broken::ReaderGone, Broken::DiskFull, Broken::PipeFull];
+/// All ways.
+const WAYS: [Broken; 4] = [Broken::ReaderGone, Broken::DiskFull, Broken::PipeFull, Broken::PipeFullWaits];
 
 impl Broken {
     /// Such a stream, and what must be kept for it to stay as it is.
@@ -38,6 +42,7 @@ impl Broken {
         rustix::io::ioctl_fionbio(&writer, true).unwrap();
         while writer.write(&[b'x'; 4096]).is_ok() {}
         while writer.write(b"x").is_ok() {}
+        rustix::io::ioctl_fionbio(&writer, matches!(self, Self::PipeFull)).unwrap();
         (writer.into(), Some(reader))
     }
 }
@@ -55,7 +60,7 @@ fn echoes(client: &mut Client) {
 
 #[test]
 fn without_a_stderr_every_message_is_echoed_and_every_peer_gets_its_1001() {
-    for (way, format) in WAYS.into_iter().zip(["text", "json", "text"]) {
+    for (way, format) in WAYS.into_iter().zip(["text", "json", "text", "json"]) {
         let (stderr, _kept) = way.open();
         // A line for every message, a warning at the start and one at the end.
         let flags = ["--log-messages", "--log-format", format, "--recv-buffer", "1GiB", "--drain-timeout", "300ms"];
@@ -91,19 +96,25 @@ fn a_reader_that_leaves_later_ends_nothing() {
 
 #[test]
 fn a_lack_of_descriptors_is_waited_out_unheard() {
-    let (stderr, _kept) = Broken::DiskFull.open();
-    let server = Server::spawn_with_stderr(&mut command(&["--threads", "1"]), stderr);
-    // A connection shows that the worker has all descriptors it needs.
-    let served = server.connect();
-    let pid = Pid::from_raw(i32::try_from(server.child.id()).unwrap()).unwrap();
-    let open = std::fs::read_dir(format!("/proc/{}/fd", server.child.id())).unwrap().count() as u64;
-    prlimit(Some(pid), Resource::Nofile, Rlimit { current: Some(open), maximum: Some(open) }).unwrap();
-    let waiting: Vec<_> = (0..3).map(|_| server.tcp()).collect();
-    // Long enough for an attempt to fail and to be logged. If it is not, this shows less, but does not fail.
-    std::thread::sleep(Duration::from_millis(300));
-    drop(waiting);
-    drop(served);
-    echoes(&mut server.connect());
+    for way in [Broken::DiskFull, Broken::PipeFullWaits] {
+        // One worker accepts for itself, for two of them a thread of its own does.
+        for threads in ["1", "2"] {
+            let (stderr, _kept) = way.open();
+            let server = Server::spawn_with_stderr(&mut command(&["--threads", threads]), stderr);
+            // A connection shows that the worker has all descriptors it needs.
+            let mut served = server.connect();
+            let pid = Pid::from_raw(i32::try_from(server.child.id()).unwrap()).unwrap();
+            let open = std::fs::read_dir(format!("/proc/{}/fd", server.child.id())).unwrap().count() as u64;
+            prlimit(Some(pid), Resource::Nofile, Rlimit { current: Some(open), maximum: Some(open) }).unwrap();
+            let waiting: Vec<_> = (0..3).map(|_| server.tcp()).collect();
+            // Long enough for an attempt to fail and to be logged. If it is not, this shows less, but does not fail.
+            std::thread::sleep(Duration::from_millis(300));
+            echoes(&mut served);
+            drop(waiting);
+            drop(served);
+            echoes(&mut server.connect());
+        }
+    }
 }
 
 #[test]
@@ -117,19 +128,23 @@ fn errors_keep_their_exit_code() {
         (&["--lane", "on", "--log-messages"], 2),
         (&["--pin", "1023"], 2),
     ];
-    for (flags, code) in cases {
-        for way in WAYS {
-            let (stderr, _kept) = way.open();
-            let status = command(flags).stderr(stderr).status().unwrap();
-            assert_eq!((status.code(), status.signal()), (Some(code), None), "{flags:?}, {way:?}");
-        }
+    // All at once: where the pipe is full, each waits a second for room in it.
+    let started =
+        cases.iter().flat_map(|(flags, code)| WAYS.map(|way| (flags, code, way))).map(|(flags, code, way)| {
+            let (stderr, kept) = way.open();
+            (flags, code, way, command(flags).stderr(stderr).spawn().unwrap(), kept)
+        });
+    for (flags, code, way, mut child, _kept) in started.collect::<Vec<_>>() {
+        let status = child.wait().unwrap();
+        assert_eq!((status.code(), status.signal()), (Some(*code), None), "{flags:?}, {way:?}");
     }
 }
 
 #[test]
 fn what_was_asked_for_and_cannot_be_printed_is_an_error_unless_the_reader_had_enough() {
     for flags in [&["--help"][..], &["--version"], &["--print-config"]] {
-        for way in WAYS {
+        // A full pipe that waits is waited for, as by any program that is asked to print something.
+        for way in [Broken::ReaderGone, Broken::DiskFull, Broken::PipeFull] {
             let (stdout, _kept) = way.open();
             let output = command(flags).stdout(stdout).stderr(Stdio::piped()).output().unwrap();
             let stderr = String::from_utf8_lossy(&output.stderr);
@@ -156,10 +171,18 @@ fn a_server_needs_no_stdout() {
         let address = format!("127.0.0.1:{port}");
         let mut child = command(&["--listen", &address]).stdout(stdout).stderr(Stdio::null()).spawn().unwrap();
         let deadline = std::time::Instant::now() + support::PATIENCE;
-        while std::net::TcpStream::connect(&address).is_err() {
-            assert!(child.try_wait().unwrap().is_none() && std::time::Instant::now() < deadline, "{way:?}");
+        let mut stream = loop {
+            match std::net::TcpStream::connect(&address) {
+                Ok(stream) => break stream,
+                Err(_) => {
+                    assert!(child.try_wait().unwrap().is_none() && std::time::Instant::now() < deadline, "{way:?}")
+                }
+            }
             std::thread::sleep(Duration::from_millis(10));
-        }
+        };
+        stream.set_read_timeout(Some(support::PATIENCE)).unwrap();
+        stream.write_all(format!("{}\r\n", support::UPGRADE).as_bytes()).unwrap();
+        echoes(&mut support::upgraded(stream));
         let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
         rustix::process::kill_process(pid, Signal::TERM).unwrap();
         let status = child.wait().unwrap();

@@ -112,14 +112,16 @@ impl Exchange {
                 echo_deflated(bytes, &self.limits, &compression.replies, codec, shared, &mut self.replies)
             });
             let replies = if self.replies.is_empty() { &bytes[..written] } else { &self.replies[..] };
-            let sent = if replies.is_empty() { 0 } else { stream.send(replies)? };
-            let unsent = replies[sent..].to_vec();
+            let sent = if replies.is_empty() { Ok(0) } else { stream.send(replies) };
+            let unsent = sent.map(|sent| replies[sent..].to_vec());
             let length = replies.len();
+            // Also if the peer has gone meanwhile: the work was done, and what it took is to be given back.
             self.count(messages, length.max(worked), DEFLATED);
             self.share.freed(worked);
             if self.replies.capacity() > KEPT_REPLIES {
                 self.replies = Vec::new();
             }
+            let unsent = unsent?;
             done += consumed;
             let tired = end.is_none() && self.turn.is_over();
             if end.is_some() || !unsent.is_empty() || tired {

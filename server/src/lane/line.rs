@@ -213,14 +213,17 @@ impl Line {
         self.hold(workspace, end, unsent, 0, behind)
     }
 
-    /// Reads the rest of a large frame into the buffer that it has for itself.
+    /// Reads more of a large frame into the buffer that it has for itself.
     fn gather(&mut self, workspace: &mut Workspace, mut frame: Vec<u8>) -> Served {
         if frame.len() == frame.capacity() && frame.try_reserve_exact(room_for_rest(&self.dialogue, &frame)).is_err() {
             return Served::Ends;
         }
-        match self.stream.read_behind(&mut frame) {
+        match self.stream.read_behind(&mut frame, PIECE) {
             Ok(Some(0)) | Err(_) => Served::Ends,
-            Ok(_) => self.echo_own(workspace, frame),
+            Ok(received) => {
+                workspace.exchange.turn.add_received(received.unwrap_or(0));
+                self.echo_own(workspace, frame)
+            }
         }
     }
 
@@ -230,6 +233,7 @@ impl Line {
             Ok(now) => now,
             Err(_) => return Served::Ends,
         };
+        workspace.exchange.turn.add_sent(now);
         if sent + now < replies.len() {
             self.keep(workspace, Held::Unsent { replies, sent: sent + now, behind });
             return Served::Waits;
@@ -325,6 +329,10 @@ const RESERVED: usize = 256 << 10;
 
 /// Bytes that it takes to hold anything, beside what is held.
 const KEPT_BYTES: usize = 128;
+
+/// Bytes of a large frame that are read at once: as many as into the worker's buffer. It takes less than a turn, and so long
+/// that the calls for it do not count.
+const PIECE: usize = 512 << 10;
 
 /// Bytes of a connection on the lane: nearly all connections are idle, and this is what each of them costs.
 const LINE_BYTES: usize = 32;

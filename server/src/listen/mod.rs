@@ -38,8 +38,8 @@ pub async fn run(mut config: Config, listeners: Listeners, shutdown: impl Future
         // Workers end only when drained, so one that ends now has failed.
         failed = fleet.join() => return failed,
     }
-    tracing::info!(timeout = ?drain_timeout, "draining");
     fleet.drain();
+    tracing::info!(timeout = ?drain_timeout, "draining");
     // The workers keep the deadline themselves; the grace is for dropping what is left then.
     tokio::time::timeout(drain_timeout + DROP_GRACE, fleet.join()).await.unwrap_or(Ok(()))
 }

@@ -1,8 +1,9 @@
 //! The program around [`crate::run`]: arguments in, ready lines and an exit code out.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Arg, Command, CommandFactory, FromArgMatches};
 
@@ -94,15 +95,15 @@ fn serve(config: Config) -> Result<ExitCode, Error> {
     if let Err(error) = huge_pages::disable() {
         tracing::debug!("no huge pages to disable: {error}");
     }
-    let listeners = crate::bind(&config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Signals)?;
     runtime.block_on(async {
-        // Before the ready line, after which anybody may send a signal.
+        // Before anybody can connect or read the ready line, and send a signal after that.
         let mut signals = ShutdownSignals::install().map_err(Error::Signals)?;
+        let listeners = crate::bind(&config)?;
+        let ready: String =
+            listeners.addresses.iter().map(|address| format!("listening on ws://{address}/\n")).collect();
         // The server serves whoever connects, also if nobody reads this.
-        let _ = print(
-            &listeners.addresses.iter().map(|address| format!("listening on ws://{address}/\n")).collect::<String>(),
-        );
+        let _ = logging::write_within(io::stdout(), ready.as_bytes(), READER_PATIENCE);
         let (drain, drained) = tokio::sync::oneshot::channel();
         let mut running = std::pin::pin!(crate::run(config, listeners, async {
             // The sender lives until the end of this function, so that only a signal completes this.
@@ -122,20 +123,25 @@ fn serve(config: Config) -> Result<ExitCode, Error> {
 
 /// Prints what clap has to say: help and version to stdout, wrong usage to stderr.
 fn show(message: &clap::Error) -> ExitCode {
+    if message.use_stderr() && !io::stderr().is_terminal() {
+        let text = message.render().to_string();
+        let _ = logging::write_within(io::stderr(), text.as_bytes(), READER_PATIENCE);
+        // The exit code says that the usage is wrong, also if stderr cannot be written.
+        return ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(2));
+    }
     match message.print().and_then(|()| io::stdout().flush()) {
         // As for `--print-config`: what was asked for is not there.
         Err(error) if !message.use_stderr() && error.kind() != io::ErrorKind::BrokenPipe => {
             complain(&Error::Stdout(error));
             ExitCode::FAILURE
         }
-        // The exit code says that the usage is wrong, also if stderr cannot be written.
         _ => ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(2)),
     }
 }
 
 /// Writes an error to stderr. `eprintln!` would panic where stderr cannot be written; the exit code is left to tell it.
 pub(super) fn complain(error: &Error) {
-    let _ = writeln!(io::stderr(), "error: {error}");
+    let _ = logging::write_within(io::stderr(), format!("error: {error}\n").as_bytes(), READER_PATIENCE);
 }
 
 /// Writes to stdout at once.
@@ -151,6 +157,10 @@ fn raise_descriptor_limit() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
+
+/// How long whoever reads the ready line or an error may take until there is room for it in the pipe: a reader that is
+/// merely slow gets it, and one that never reads does not keep the server from serving or from ending.
+const READER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Shells report a program ended by signal N as exit code 128 + N.
 const KILLED_BY: u8 = 128;

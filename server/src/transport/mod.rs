@@ -38,10 +38,11 @@ impl Stream {
         }
     }
 
-    /// Reads behind what `buffer` holds, as much as it has room for; otherwise as [`Stream::read`].
-    pub(crate) fn read_behind(&self, buffer: &mut Vec<u8>) -> io::Result<Option<usize>> {
+    /// Reads behind what `buffer` holds, as much as it has room for and `most` bytes at the most; otherwise as
+    /// [`Stream::read`].
+    pub(crate) fn read_behind(&self, buffer: &mut Vec<u8>, most: usize) -> io::Result<Option<usize>> {
         match self {
-            Self::Tcp(stream) => tcp::read_behind(stream, buffer),
+            Self::Tcp(stream) => tcp::read_behind(stream, buffer, most),
         }
     }
 
