@@ -3,12 +3,12 @@
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Arg, Command, CommandFactory, FromArgMatches};
 
 use super::args::Args;
 use super::manual;
+use super::printing::{READER_PATIENCE, complain, print};
 use super::signals::ShutdownSignals;
 use super::{huge_pages, logging};
 use crate::Error;
@@ -139,28 +139,12 @@ fn show(message: &clap::Error) -> ExitCode {
     }
 }
 
-/// Writes an error to stderr. `eprintln!` would panic where stderr cannot be written; the exit code is left to tell it.
-pub(super) fn complain(error: &Error) {
-    let _ = logging::write_within(io::stderr(), format!("error: {error}\n").as_bytes(), READER_PATIENCE);
-}
-
-/// Writes to stdout at once.
-pub(super) fn print(text: &str) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
-    stdout.flush()
-}
-
 /// A connection is a descriptor: a server takes all that it may have. Where it may not, the limit stays as it is.
 fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
-
-/// How long whoever reads the ready line or an error may take until there is room for it in the pipe: a reader that is
-/// merely slow gets it, and one that never reads does not keep the server from serving or from ending.
-const READER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Shells report a program ended by signal N as exit code 128 + N.
 const KILLED_BY: u8 = 128;

@@ -7,7 +7,7 @@ use clap::{Args, Command};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use super::cli::complain;
+use super::printing::complain;
 use crate::Error;
 
 #[derive(Debug, Args)]
@@ -38,7 +38,7 @@ impl ManualArgs {
 
 /// Prints the text. A reader that closed its end had enough.
 pub(super) fn print(text: &str) -> ExitCode {
-    match super::cli::print(text) {
+    match super::printing::print(text) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             complain(&Error::Stdout(error));
             ExitCode::FAILURE

@@ -9,5 +9,6 @@ mod logging;
 mod machine_memory;
 mod manual;
 pub mod numbers;
+mod printing;
 mod signals;
 mod values;
