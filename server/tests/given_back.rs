@@ -83,6 +83,18 @@ fn after_compressed_messages() {
     }
 }
 
+#[test]
+fn after_a_compressed_message_whose_peer_has_gone_when_it_is_answered() {
+    // The peer is reset as soon as the memory is seen to grow, which is long before the message is decompressed, compressed
+    // again and sent.
+    let mut zeros = frame(Binary, &compressed(&vec![0; 16 << 20]));
+    zeros[0] |= 0x40;
+    for flags in ROWS {
+        let flags = [flags, &["--permessage-deflate", "on"]].concat();
+        burst(&flags, 1, |client| client.send(&zeros), |_| {});
+    }
+}
+
 /// As a client compresses a message.
 fn compressed(message: &[u8]) -> Vec<u8> {
     use wire::deflate::{Agreed, Codec, Direction, Effort, Shared, WindowBits};
