@@ -227,6 +227,7 @@ mod tests {
     use super::*;
     use crate::host::resources::Usage;
     use crate::measure::recorder::{Counts, histogram};
+    use crate::measure::times::Times;
 
     #[test]
     fn both_spellings_say_the_same() {
@@ -273,14 +274,12 @@ mod tests {
 
     #[test]
     fn what_was_measured_so_far_crosses_or_cannot_tell() {
-        let (mut latency, mut connect, none) = (histogram(), histogram(), histogram());
-        latency.saturating_record_n(6_000_000, 100);
+        let (mut times, mut connect) = (Times::new(), histogram());
+        times.latency.saturating_record_n(6_000_000, 100);
         connect.saturating_record(3_000_000);
         let usage = |ms| Some(Usage { cpu: Duration::from_millis(ms), max_rss_bytes: ms << 20 });
         let so_far = SoFar {
-            latency: &latency,
-            service_time: &none,
-            send_lag: &none,
+            times: &times,
             connect: &connect,
             replies: 100,
             seconds: 2.0,

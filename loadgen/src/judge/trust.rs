@@ -34,7 +34,7 @@ pub fn judge(plan: &Plan, measured: &Measured) -> Trust {
     findings.connections(plan, measured);
     match plan.load {
         // Without a single reply there is no rate, no latency and no lag to judge.
-        _ if measured.latency.is_empty() => findings.no_latency(measured),
+        _ if measured.times.latency.is_empty() => findings.no_latency(measured),
         Load::Open { rate, arrival } => {
             findings.offered_rate(plan, rate.get(), arrival, measured);
             findings.send_lag(measured);
@@ -96,7 +96,7 @@ impl Findings {
         // A run that ends with its last reply has sent nothing for the time that this took.
         let counts_to_the_end = matches!(plan.stop, Stop::Messages(_)) && !measured.interrupted && !measured.aborted;
         let balanced = !plan.warmup.is_zero() && !counts_to_the_end;
-        let under_way = if balanced { 0.0 } else { rate * measured.latency.min() as f64 / 1e9 };
+        let under_way = if balanced { 0.0 } else { rate * measured.times.latency.min() as f64 / 1e9 };
         let achieved = measured.replies_in_window as f64;
         let allowance = if counts_to_the_end { under_way } else { under_way.max(1.0) };
         let least = MIN_ACHIEVED * offered;
@@ -124,12 +124,13 @@ impl Findings {
     }
 
     fn send_lag(&mut self, measured: &Measured) {
-        let (lag, latency) = (measured.send_lag.value_at_quantile(0.99), measured.latency.value_at_quantile(0.99));
+        let (lag, latency) =
+            (measured.times.send_lag.value_at_quantile(0.99), measured.times.latency.value_at_quantile(0.99));
         if lag as f64 <= MAX_LAG_SHARE * latency as f64 {
             return;
         }
         // Of fewer values both are the highest.
-        let name = if measured.latency.len() < percentile::needed(99.0) { "max" } else { "p99" };
+        let name = if measured.times.latency.len() < percentile::needed(99.0) { "max" } else { "p99" };
         let figures = format!(
             "send lag {name} is {}, {} of the latency {name} of {}",
             units::time(lag as f64),
@@ -224,10 +225,10 @@ impl Findings {
             let seconds = units::seconds(measured.window.as_secs_f64());
             self.notes.push(format!("ended after {seconds}, since a threshold was crossed"));
         }
-        if measured.saturated > 0 {
+        if measured.times.saturated > 0 {
             self.notes.push(format!(
                 "{} latencies above {} are recorded as that",
-                units::count(measured.saturated),
+                units::count(measured.times.saturated),
                 units::time(HIGHEST_NS as f64)
             ));
         }
@@ -251,7 +252,7 @@ impl Findings {
 /// schedule. Those due after the last reply are not among them, nor any where replies came so late that others may not
 /// have been waited for.
 fn lost_amid_replies(plan: &Plan, rate: f64, measured: &Measured) -> f64 {
-    if u128::from(measured.latency.max()) >= plan.drain_timeout.as_nanos() {
+    if u128::from(measured.times.latency.max()) >= plan.drain_timeout.as_nanos() {
         return 0.0;
     }
     let after_the_last = rate * measured.window.saturating_sub(measured.last_reply_after).as_secs_f64();

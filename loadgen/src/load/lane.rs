@@ -256,7 +256,7 @@ impl Lane<'_> {
             Err(error) => return self.drop_line(index, &format!("receiving: {error}")),
         };
         *now = self.clock.now();
-        self.ledger.received(received, *now);
+        self.ledger.received(received, *now, *now);
         let buffer = std::mem::take(&mut self.lines.buffer);
         let answered = self.take(index, &buffer[..received]);
         self.lines.buffer = buffer;

@@ -56,6 +56,8 @@ pub struct Ledger {
     /// Measured messages that may still be started.
     quota: u64,
     now: u64,
+    /// When what is being read reached the socket.
+    arrived: u64,
     interval: Box<Interval>,
     /// When the current interval began and when it ends.
     interval_begin: u64,
@@ -124,6 +126,7 @@ impl Ledger {
             mark: phases.begin,
             quota,
             now: 0,
+            arrived: 0,
             interval: exchange.spare.try_recv().map_or_else(
                 |_| Box::new(Interval::new(0)),
                 |mut spare| {
@@ -163,10 +166,10 @@ impl Ledger {
         now < self.give_up
     }
 
-    /// `bytes` of replies have come at `now`.
+    /// `bytes` of replies that reached the socket at `arrived` were read at `now`.
     #[inline]
-    pub fn received(&mut self, bytes: usize, now: u64) {
-        self.now = now;
+    pub fn received(&mut self, bytes: usize, arrived: u64, now: u64) {
+        (self.arrived, self.now) = (arrived, now);
         if now >= self.begin && now < self.end {
             self.bytes_in_window += bytes as u64;
         }

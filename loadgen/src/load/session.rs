@@ -340,7 +340,7 @@ impl Watch<'_> {
             match self.intervals.recv_timeout((then - now).min(SHOW_EVERY)) {
                 Ok(interval) => {
                     // 0 is not shown.
-                    let p99 = percentile::of(&interval.latency, 99.0).unwrap_or(0);
+                    let p99 = percentile::of(&interval.times.latency, 99.0).unwrap_or(0);
                     self.live.p99_ns.store(p99, Ordering::Relaxed);
                     let passed = began.map(|Began { at, replies, loadgen, server }| Passed {
                         elapsed: at.elapsed(),

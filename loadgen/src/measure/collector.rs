@@ -9,6 +9,7 @@ use hdrhistogram::Histogram;
 use crate::measure::encoded::Encoded;
 use crate::measure::measured::{IntervalLatency, Measured};
 use crate::measure::recorder::{Counts, INTERVAL_NS, Interval, SLICES, Slice, histogram};
+use crate::measure::times::Times;
 
 use crate::host::resources::Sampler;
 use crate::measure::so_far::{Passed, SoFar};
@@ -16,10 +17,7 @@ use crate::measure::so_far::{Passed, SoFar};
 /// The totals of a run, in the making.
 #[derive(Debug)]
 pub struct Collector {
-    latency: Histogram<u64>,
-    service_time: Histogram<u64>,
-    send_lag: Histogram<u64>,
-    saturated: u64,
+    times: Times,
     counts: Counts,
     by_interval: BTreeMap<u64, Merged>,
 }
@@ -51,30 +49,20 @@ enum Latency {
 impl Collector {
     /// Nothing collected.
     pub fn new() -> Self {
-        Self {
-            latency: histogram(),
-            service_time: histogram(),
-            send_lag: histogram(),
-            saturated: 0,
-            counts: Counts::default(),
-            by_interval: BTreeMap::new(),
-        }
+        Self { times: Times::new(), counts: Counts::default(), by_interval: BTreeMap::new() }
     }
 
     /// Takes what a worker saw in one interval.
     pub fn take(&mut self, interval: &Interval) {
-        add(&mut self.latency, &interval.latency);
-        add(&mut self.service_time, &interval.service_time);
-        add(&mut self.send_lag, &interval.send_lag);
-        self.saturated += interval.saturated;
+        self.times.add(&interval.times);
         self.counts += interval.counts;
         let open = || Merged { latency: Latency::Open(histogram()), slices: Default::default() };
         let merged = self.by_interval.entry(interval.index).or_insert_with(open);
         match &mut merged.latency {
-            Latency::Open(latency) => add(latency, &interval.latency),
+            Latency::Open(latency) => add(latency, &interval.times.latency),
             Latency::Packed(encoded) => {
                 let mut latency = encoded.decode().expect("it was encoded here");
-                add(&mut latency, &interval.latency);
+                add(&mut latency, &interval.times.latency);
                 *encoded = Encoded::from(&latency);
             }
         }
@@ -92,16 +80,13 @@ impl Collector {
 
     /// What was collected of the measured phase, as far as it has passed.
     pub fn so_far<'a>(&'a self, opened: &'a Opened, passed: Passed<'_>, offered_rate: Option<f64>) -> SoFar<'a> {
-        let Self { latency, service_time, send_lag, counts, .. } = self;
         SoFar {
-            latency,
-            service_time,
-            send_lag,
+            times: &self.times,
             connect: &opened.connect,
             replies: passed.replies,
             seconds: passed.elapsed.as_secs_f64(),
             offered_rate,
-            counts: *counts,
+            counts: self.counts,
             failed: opened.failed,
             loadgen: passed.loadgen.so_far(),
             server: passed.server.and_then(Sampler::so_far),
@@ -131,10 +116,7 @@ impl Collector {
             let length = Duration::from_nanos(INTERVAL_NS).min(window.saturating_sub(start));
             measured.intervals.push(IntervalLatency { start, length, latency });
         }
-        measured.latency = self.latency;
-        measured.service_time = self.service_time;
-        measured.send_lag = self.send_lag;
-        measured.saturated = self.saturated;
+        measured.times = self.times;
     }
 }
 
@@ -153,13 +135,14 @@ mod tests {
     use super::*;
     use crate::host::resources::Usage;
     use crate::measure::measured::Connections;
+    use crate::measure::times::Moments;
 
     #[test]
     fn intervals_of_two_workers_add_up() {
         let mut collector = Collector::new();
         for (index, latency) in [(0, 10), (1, 30), (2, 30), (0, 20)] {
             let mut interval = Interval::new(index);
-            interval.record(9, 100, 101, 100 + latency, 2);
+            interval.record(9, Moments { due: 100, sent: 101, arrived: 100 + latency, read: 190 }, 2);
             collector.take(&interval);
         }
         assert!(matches!(collector.by_interval[&0].latency, Latency::Packed(_)), "and takes what comes late");
@@ -167,7 +150,7 @@ mod tests {
         let window = Duration::from_millis(2990);
         let mut measured = Measured::new(SystemTime::UNIX_EPOCH, window, Connections::default(), Usage::default());
         collector.finish(&mut measured);
-        assert_eq!((measured.latency.len(), measured.latency.max()), (8, 30));
+        assert_eq!((measured.times.latency.len(), measured.times.latency.max()), (8, 30));
         let counts: Vec<_> =
             measured.intervals.iter().map(|i| (i.start.as_secs(), i.latency.decode().unwrap().len())).collect();
         assert_eq!(counts, [(0, 4), (1, 2), (2, 2)]);
@@ -180,7 +163,7 @@ mod tests {
     fn intervals_that_nobody_handed_over_are_empty() {
         let mut collector = Collector::new();
         let mut interval = Interval::new(0);
-        interval.record(0, 100, 101, 110, 2);
+        interval.record(0, Moments { due: 100, sent: 101, arrived: 110, read: 110 }, 2);
         collector.take(&interval);
         let window = Duration::from_millis(2500);
         let mut measured = Measured::new(SystemTime::UNIX_EPOCH, window, Connections::default(), Usage::default());

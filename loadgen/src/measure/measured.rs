@@ -12,6 +12,7 @@ use wire::deflate::Agreed;
 use crate::measure::encoded::Encoded;
 use crate::measure::mismatch::Mismatches;
 use crate::measure::recorder::{Checks, Messages, Slice, Traffic, histogram};
+use crate::measure::times::Times;
 
 use crate::host::resources::Usage;
 use crate::host::withheld::Withheld;
@@ -29,16 +30,10 @@ pub struct Measured {
     pub interrupted: bool,
     /// Whether it ended early because a threshold was crossed.
     pub aborted: bool,
-    /// From the intended send to the reply, ns.
-    pub latency: Histogram<u64>,
-    /// From the actual send to the reply, ns.
-    pub service_time: Histogram<u64>,
-    /// From the intended to the actual send, ns.
-    pub send_lag: Histogram<u64>,
+    /// The times of the messages.
+    pub times: Times,
     /// From the start of connecting to the end of the WebSocket handshake, ns.
     pub connect: Histogram<u64>,
-    /// Latencies above the histograms' range, recorded as its highest value.
-    pub saturated: u64,
     /// Latency by interval, in order.
     pub intervals: Vec<IntervalLatency>,
     /// The run in slices of a tenth of an interval, in order, whole ones only.
@@ -89,11 +84,8 @@ impl Measured {
             window,
             interrupted: false,
             aborted: false,
-            latency: histogram(),
-            service_time: histogram(),
-            send_lag: histogram(),
+            times: Times::new(),
             connect: histogram(),
-            saturated: 0,
             intervals: Vec::new(),
             slices: Vec::new(),
             connections,

@@ -10,4 +10,5 @@ pub mod mismatch;
 pub mod percentile;
 pub mod recorder;
 pub mod so_far;
+pub mod times;
 pub mod trial;

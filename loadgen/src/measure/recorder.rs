@@ -1,11 +1,12 @@
-//! What one worker writes while it measures: three histograms and the counts of one interval, handed over whole when
-//! the interval ends. Nothing here is shared, locked or allocated between two hand-overs.
+//! What one worker writes while it measures: the times and the counts of one interval, handed over whole when the
+//! interval ends. Nothing here is shared, locked or allocated between two hand-overs.
 
 use std::ops::AddAssign;
 
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
+use crate::measure::times::{Moments, Times};
 use crate::plan::messages::Volume;
 
 /// Messages of the measured phase, by what became of them.
@@ -137,14 +138,8 @@ pub struct Slice {
 pub struct Interval {
     /// The interval's number since the measured phase began.
     pub index: u64,
-    /// From the intended send to the reply, ns.
-    pub latency: Histogram<u64>,
-    /// From the actual send to the reply, ns.
-    pub service_time: Histogram<u64>,
-    /// From the intended to the actual send, ns.
-    pub send_lag: Histogram<u64>,
-    /// Values above [`HIGHEST_NS`], recorded as that.
-    pub saturated: u64,
+    /// The times of the messages whose reply was read in it.
+    pub times: Times,
     /// The interval in tenths.
     pub slices: [Slice; SLICES],
     /// What was counted until it was handed over, since the one before was.
@@ -154,42 +149,24 @@ pub struct Interval {
 impl Interval {
     /// An empty interval.
     pub fn new(index: u64) -> Self {
-        Self {
-            index,
-            latency: histogram(),
-            service_time: histogram(),
-            send_lag: histogram(),
-            saturated: 0,
-            slices: [Slice::default(); SLICES],
-            counts: Counts::default(),
-        }
+        Self { index, times: Times::new(), slices: [Slice::default(); SLICES], counts: Counts::default() }
     }
 
     /// Empties it for use as interval `index`.
     pub fn reset(&mut self, index: u64) {
         self.index = index;
-        self.latency.reset();
-        self.service_time.reset();
-        self.send_lag.reset();
-        self.saturated = 0;
+        self.times.reset();
         self.slices = [Slice::default(); SLICES];
         self.counts = Counts::default();
     }
 
-    /// Records `count` replies that came at `received` to messages due at `intended` and sent at `sent`, all in ns of
-    /// the run's clock; `slice` is the tenth of the interval they came in.
+    /// Records `count` messages of the same moments, whose replies were read in the tenth `slice` of the interval.
     #[inline]
-    pub fn record(&mut self, slice: usize, intended: u64, sent: u64, received: u64, count: u64) {
-        let latency = received.saturating_sub(intended);
-        self.latency.saturating_record_n(latency, count);
-        self.service_time.saturating_record_n(received.saturating_sub(sent), count);
-        self.send_lag.saturating_record_n(sent.saturating_sub(intended), count);
-        if latency > HIGHEST_NS {
-            self.saturated += count;
-        }
+    pub fn record(&mut self, slice: usize, moments: Moments, count: u64) {
+        self.times.record(moments, count);
         let slice = &mut self.slices[slice.min(SLICES - 1)];
         slice.messages += count;
-        slice.latency_ns += latency * count;
+        slice.latency_ns += moments.arrived.saturating_sub(moments.due) * count;
     }
 }
 
@@ -230,14 +207,5 @@ mod tests {
             h.iter_recorded().map(|v| (v.value_iterated_to(), v.count_at_value())).collect::<Vec<_>>()
         };
         assert_eq!(buckets(&merged), buckets(&together));
-    }
-
-    #[test]
-    fn a_value_beyond_the_range_is_kept_and_counted() {
-        let mut interval = Interval::new(0);
-        interval.record(0, 0, 0, HIGHEST_NS + 1, 2);
-        assert_eq!((interval.saturated, interval.latency.len()), (2, 2));
-        interval.reset(1);
-        assert_eq!((interval.saturated, interval.latency.len()), (0, 0));
     }
 }

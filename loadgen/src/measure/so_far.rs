@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use crate::host::resources::{Sampler, Usage};
 use crate::measure::metric::{Distribution, Metric, Statistic, error_rate, range};
 use crate::measure::recorder::Counts;
+use crate::measure::times::Times;
 
 /// How much of a measured phase has passed.
 #[derive(Debug, Clone, Copy)]
@@ -24,12 +25,8 @@ pub struct Passed<'a> {
 /// What a run that still goes on has measured so far.
 #[derive(Debug, Clone, Copy)]
 pub struct SoFar<'a> {
-    /// From the intended send to the reply, ns.
-    pub latency: &'a Histogram<u64>,
-    /// From the actual send to the reply, ns.
-    pub service_time: &'a Histogram<u64>,
-    /// From the intended to the actual send, ns.
-    pub send_lag: &'a Histogram<u64>,
+    /// The times of the messages.
+    pub times: &'a Times,
     /// From the start of connecting to the end of the handshake, ns.
     pub connect: &'a Histogram<u64>,
     /// Replies that came within the measured phase.
@@ -80,9 +77,9 @@ impl<'a> SoFar<'a> {
 
     fn distribution(self, distribution: Distribution) -> &'a Histogram<u64> {
         match distribution {
-            Distribution::Latency => self.latency,
-            Distribution::ServiceTime => self.service_time,
-            Distribution::SendLag => self.send_lag,
+            Distribution::Latency => &self.times.latency,
+            Distribution::ServiceTime => &self.times.service_time,
+            Distribution::SendLag => &self.times.send_lag,
             Distribution::Connect => self.connect,
         }
     }

@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hdrhistogram::Histogram;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt as _, SeedableRng as _};
@@ -23,11 +22,11 @@ use crate::load::live::{Live, Phase};
 use crate::load::run::note_end_of;
 use crate::load::session::{Session, Span};
 use crate::load::worker::Common;
-use crate::measure::collector::add;
 use crate::measure::measured::Measured;
 use crate::measure::percentile;
-use crate::measure::recorder::{Interval, Messages, histogram};
+use crate::measure::recorder::{Interval, Messages};
 use crate::measure::so_far::Passed;
+use crate::measure::times::Times;
 use crate::measure::trial::{Figures, Metric, Trial};
 use crate::plan::messages::Corpus;
 use crate::plan::{Plan, Stop};
@@ -127,12 +126,6 @@ struct End {
     messages: Messages,
     figures: Figures,
     is_fathom: bool,
-}
-
-/// What the workers record in a trial, ns.
-struct Tally {
-    latency: Histogram<u64>,
-    send_lag: Histogram<u64>,
 }
 
 /// A server that is up.
@@ -305,15 +298,15 @@ impl Up<'_, '_> {
     fn trial(&mut self, length: Duration, seed: u64) -> Result<Trial, TrialError> {
         thread::sleep(REST);
         let sampler = Sampler::of(self.pids);
-        let mut tally = Tally::default();
-        let measured = self.phase(length, seed, &mut |interval, _| tally.take(interval), &mut |_| ())?;
+        let mut times = Times::new();
+        let measured = self.phase(length, seed, &mut |interval, _| times.add(&interval.times), &mut |_| ())?;
         thread::sleep(REST);
         let cpu = sampler.and_then(|sampler| sampler.cpu());
         let mut trial = Trial {
             achieved_rate: measured.replies_in_window as f64 / measured.window.as_secs_f64(),
-            latency_min: tally.latency.min(),
-            latency_p99: tally.latency.value_at_quantile(0.99),
-            send_lag_p99: tally.send_lag.value_at_quantile(0.99),
+            latency_min: times.latency.min(),
+            latency_p99: times.latency.value_at_quantile(0.99),
+            send_lag_p99: times.send_lag.value_at_quantile(0.99),
             ..Trial::default()
         };
         let replies = measured.messages.verified;
@@ -325,12 +318,12 @@ impl Up<'_, '_> {
         // By the time of the last: where a round trip is not short against the trial, connections make whole turns, the same
         // number for servers of quite different speed. But a silence of several round trips is the server's.
         let (window, last) = (measured.window, measured.last_reply_after);
-        let round_trip = Duration::from_nanos(tally.latency.value_at_quantile(0.5));
+        let round_trip = Duration::from_nanos(times.latency.value_at_quantile(0.5));
         let taken = if window.saturating_sub(last) > 2 * round_trip { window } else { last };
         figure(Metric::Throughput, measured.replies_in_window as f64 / taken.as_secs_f64());
         if replies > 0 {
             for (metric, rank) in Metric::percentiles() {
-                figure(metric, percentile::of(&tally.latency, rank).map_or(0.0, |ns| ns as f64));
+                figure(metric, percentile::of(&times.latency, rank).map_or(0.0, |ns| ns as f64));
             }
             figure(Metric::ServerCpu, cpu.map_or(0.0, |cpu| cpu.as_nanos() as f64 / replies as f64));
         }
@@ -355,19 +348,6 @@ impl Up<'_, '_> {
             Some(why) if !measured.interrupted => Err(TrialError::Failed { server: self.arm.spec.to_string(), why }),
             _ => Ok(measured),
         }
-    }
-}
-
-impl Tally {
-    fn take(&mut self, interval: &Interval) {
-        add(&mut self.latency, &interval.latency);
-        add(&mut self.send_lag, &interval.send_lag);
-    }
-}
-
-impl Default for Tally {
-    fn default() -> Self {
-        Self { latency: histogram(), send_lag: histogram() }
     }
 }
 

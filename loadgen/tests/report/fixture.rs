@@ -10,6 +10,7 @@ use loadgen::measure::encoded::Encoded;
 use loadgen::measure::measured::{Connections, IntervalLatency, Measured};
 use loadgen::measure::mismatch::{Glimpse, Mismatch, MismatchKind};
 use loadgen::measure::recorder::{Messages, Slice, histogram};
+use loadgen::measure::times::{Moments, Times};
 use loadgen::plan::{Arrival, Kind, Load, Plan, Rate};
 use loadgen::program::cli;
 use loadgen::report::Report;
@@ -69,18 +70,15 @@ pub fn few(thresholds: &[&str]) -> Report {
     let rate = Rate::try_from(1.0).unwrap();
     let plan = Plan { load: Load::Open { rate, arrival: Arrival::Uniform }, ..plan() };
     let mut measured = measured(0);
-    for times in [&mut measured.latency, &mut measured.service_time, &mut measured.send_lag, &mut measured.connect] {
-        times.reset();
-    }
+    measured.times.reset();
+    measured.connect.reset();
     for ns in [80_000, 120_000] {
-        measured.latency.saturating_record(ns);
-        measured.service_time.saturating_record(ns);
-        measured.send_lag.saturating_record(ns / 1_000);
+        measured.times.record(Moments { due: 0, sent: ns / 1_000, arrived: ns, read: ns }, 1);
     }
     measured.connect.saturating_record(1_000_000);
     measured.intervals.truncate(2);
     let empty = histogram();
-    for (interval, latency) in measured.intervals.iter_mut().zip([&measured.latency, &empty]) {
+    for (interval, latency) in measured.intervals.iter_mut().zip([&measured.times.latency, &empty]) {
         interval.latency = Encoded::from(latency);
     }
     measured.slices.clear();
@@ -99,16 +97,14 @@ pub fn plan() -> Plan {
 
 /// 200,000 replies in 10 s with a tail, each 80 us and more, and `lag` ns at most between due and sent.
 pub fn measured(lag: u64) -> Measured {
-    let (mut latency, mut service_time, mut send_lag) = (histogram(), histogram(), histogram());
+    let mut times = Times::new();
     let mut intervals: Vec<Histogram<u64>> = vec![histogram(); 10];
     for i in 0..REPLIES {
         // Two uniform fractions from the golden ratio and the plastic number, which fill the unit square evenly.
         let (u, v) = ((i as f64 * 0.618_033_988_749_894_9).fract(), (i as f64 * 0.754_877_666_246_692_8).fract());
         let service = (80_000.0 + 40_000.0 * u + 9_000.0 / (1.001 - v)) as u64;
         let late = (lag as f64 * u * v) as u64;
-        latency.saturating_record(service + late);
-        service_time.saturating_record(service);
-        send_lag.saturating_record(late);
+        times.record(Moments { due: 0, sent: late, arrived: late + service, read: late + service }, 1);
         intervals[(i * 10 / REPLIES) as usize].saturating_record(service + late);
     }
     let mut connect = histogram();
@@ -124,11 +120,8 @@ pub fn measured(lag: u64) -> Measured {
         last_reply_after: Duration::from_secs(10),
         interrupted: false,
         aborted: false,
-        latency,
-        service_time,
-        send_lag,
+        times,
         connect,
-        saturated: 0,
         intervals: intervals.into_iter().enumerate().map(interval).collect(),
         slices: vec![Slice { messages: REPLIES / 100, latency_ns: 200_000_000 }; 100],
         connections: Connections { requested: 100, established: 100, failed: 0, dropped: 0 },

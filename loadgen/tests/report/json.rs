@@ -45,7 +45,7 @@ fn reports_are_what_the_schema_says() {
     assert_valid(&runs, &json!(Runs::from(vec![how_fast(), how_late()])));
 
     let mut bare = measured(0);
-    (bare.latency, bare.server, bare.replies_in_window) = (histogram(), None, 0);
+    (bare.times.latency, bare.server, bare.replies_in_window) = (histogram(), None, 0);
     bare.intervals.clear();
     bare.mismatches.count(MismatchKind::Unasked, || Mismatch {
         kind: MismatchKind::Unasked,

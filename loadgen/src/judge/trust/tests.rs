@@ -8,6 +8,7 @@ use crate::host::withheld::{Throttled, Withheld};
 use crate::judge::outcome::Outcome;
 use crate::measure::measured::AllLost;
 use crate::measure::recorder::{Messages, Slice, histogram};
+use crate::measure::times::Times;
 use crate::plan::tests::plan;
 use crate::plan::{Rate, Sizes};
 
@@ -44,11 +45,15 @@ fn fine() -> Measured {
         last_reply_after: Duration::from_secs(10),
         interrupted: false,
         aborted: false,
-        latency: filled(1_000_000),
-        service_time: filled(990_000),
-        send_lag: filled(10_000),
+        times: Times {
+            latency: filled(1_000_000),
+            service_time: filled(990_000),
+            send_lag: filled(10_000),
+            read_lag: filled(0),
+            seen: filled(1_000_000),
+            saturated: 0,
+        },
         connect: histogram(),
-        saturated: 0,
         intervals: Vec::new(),
         slices: vec![Slice { messages: 100, latency_ns: 100_000_000 }; 100],
         connections: Connections { requested: 100, established: 100, failed: 0, dropped: 0 },
@@ -116,7 +121,7 @@ fn messages_that_are_lost_are_no_queue_that_grows() {
     assert_one(&lossy(500, 9_500).reasons, "the queue grows");
     let waited = judged(&open(), |m| {
         (m.messages.lost, m.replies_in_window) = (500, 9_500);
-        m.latency.saturating_record(open().drain_timeout.as_nanos() as u64 + 1_000_000_000);
+        m.times.latency.saturating_record(open().drain_timeout.as_nanos() as u64 + 1_000_000_000);
     });
     assert_one(&waited.reasons, "the queue grows");
 }
@@ -158,8 +163,8 @@ fn messages_still_on_their_way_are_not_missed_and_no_more_than_those() {
     let plan = Plan { warmup: Duration::ZERO, ..open() };
     let slow = |replies| {
         judged(&plan, |m| {
-            m.latency.reset();
-            m.latency.saturating_record_n(200_000_000, 10_000);
+            m.times.latency.reset();
+            m.times.latency.saturating_record_n(200_000_000, 10_000);
             m.replies_in_window = replies;
         })
     };
@@ -194,10 +199,10 @@ fn refused_by_the_backlog() {
 fn a_send_lag_that_is_much_of_the_latency() {
     let lag = |lag: u64, latency: u64| {
         judged(&open(), |m| {
-            m.send_lag.reset();
-            m.send_lag.saturating_record_n(lag, 10_000);
-            m.latency.reset();
-            m.latency.saturating_record_n(latency, 10_000);
+            m.times.send_lag.reset();
+            m.times.send_lag.saturating_record_n(lag, 10_000);
+            m.times.latency.reset();
+            m.times.latency.saturating_record_n(latency, 10_000);
         })
     };
     assert_one(&lag(300_000, 1_000_000).reasons, "send lag p99 is 300 us, 30.0% of the latency p99 of 1.00 ms");
@@ -207,14 +212,14 @@ fn a_send_lag_that_is_much_of_the_latency() {
     assert_one(&fast.notes, "--pacing spin");
     // Of 99 messages there is no p99: it is the highest that is judged.
     let few = judged(&open(), |m| {
-        m.send_lag.reset();
-        m.send_lag.saturating_record_n(300_000, 99);
-        m.latency.reset();
-        m.latency.saturating_record_n(1_000_000, 99);
+        m.times.send_lag.reset();
+        m.times.send_lag.saturating_record_n(300_000, 99);
+        m.times.latency.reset();
+        m.times.latency.saturating_record_n(1_000_000, 99);
     });
     assert_one(&few.reasons, "send lag max is 300 us, 30.0% of the latency max of 1.00 ms");
     // Only the p99 counts: one late message in a thousand is no generator that is late.
-    assert!(judged(&open(), |m| m.send_lag.saturating_record_n(1_000_000_000, 10)).valid);
+    assert!(judged(&open(), |m| m.times.send_lag.saturating_record_n(1_000_000_000, 10)).valid);
 }
 
 #[test]
@@ -248,13 +253,13 @@ fn connections_that_were_not_there() {
 fn silence() {
     for plan in [open(), closed()] {
         let trust = judged(&plan, |m| {
-            (m.latency, m.service_time, m.send_lag) = (histogram(), histogram(), histogram());
+            (m.times.latency, m.times.service_time, m.times.send_lag) = (histogram(), histogram(), histogram());
             (m.messages, m.replies_in_window) = (Messages::default(), 0);
             m.slices = vec![Slice::default(); 100];
         });
         assert_one(&trust.reasons, "no message was answered");
         let trust = judged(&plan, |m| {
-            (m.latency, m.service_time, m.send_lag) = (histogram(), histogram(), histogram());
+            (m.times.latency, m.times.service_time, m.times.send_lag) = (histogram(), histogram(), histogram());
             m.messages = Messages { sent: 10_000, received: 10_000, corrupted: 10_000, ..Messages::default() };
         });
         assert_one(&trust.reasons, "no reply was right: 10,000 came, wrong or out of order");
@@ -275,7 +280,7 @@ fn a_run_that_was_not_steady() {
 #[test]
 fn what_to_know_when_reading() {
     assert_one(&judged(&closed(), |m| m.interrupted = true).notes, "interrupted after 10.0 s");
-    assert_one(&judged(&closed(), |m| m.saturated = 3).notes, "3 latencies above 3600 s");
+    assert_one(&judged(&closed(), |m| m.times.saturated = 3).notes, "3 latencies above 3600 s");
     let mut alike = closed();
     alike.message.size = Sizes::exactly(0);
     assert_one(&judged(&alike, |_| {}).notes, "alike");

@@ -31,7 +31,7 @@ fn a_message_counts_by_its_intended_time_and_throughput_by_the_reply() {
     let closed = ledger.close(2_150 * MS);
     assert_eq!((closed.replies_in_window, closed.ended), (2, 2_100 * MS));
     assert_eq!(closed.messages, Messages { sent: 2, received: 2, verified: 2, ..Messages::default() });
-    let intervals: Vec<_> = intervals.iter().map(|interval| (interval.index, interval.latency.len())).collect();
+    let intervals: Vec<_> = intervals.iter().map(|interval| (interval.index, interval.times.latency.len())).collect();
     assert_eq!(intervals, [(0, 1), (1, 1)], "what comes in the drain belongs to the last interval");
 }
 
@@ -55,7 +55,7 @@ fn a_quota_of_messages_ends_with_the_last_reply() {
     assert!(ledger.turn(100 * MS, false));
     assert!(ledger.takes(100 * MS) && ledger.takes(100 * MS) && !ledger.takes(100 * MS));
     assert!(!ledger.sending());
-    ledger.received(2, 130 * MS);
+    ledger.received(2, 130 * MS, 130 * MS);
     ledger.verified(stamp(100 * MS, 100 * MS), 2);
     assert!(ledger.turn(149 * MS, false) && !ledger.turn(150 * MS, false), "the drain begins with the last message");
     let closed = ledger.close(150 * MS);
@@ -123,7 +123,7 @@ fn each_interval_has_its_own_counts() {
     assert!(ledger.turn(500 * MS, false));
     ledger.verified(stamp(400 * MS, 400 * MS), 3);
     ledger.corrupted(stamp(400 * MS, 400 * MS));
-    ledger.received(100, 600 * MS);
+    ledger.received(100, 600 * MS, 600 * MS);
     assert!(ledger.turn(1_500 * MS, false));
     ledger.verified(stamp(1_400 * MS, 1_400 * MS), 1);
     assert!(ledger.takes(1_400 * MS));

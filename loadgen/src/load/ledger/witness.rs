@@ -4,6 +4,7 @@ use super::Ledger;
 use crate::load::flight::{Checked, Stamp, UNSENT, Witness};
 use crate::measure::mismatch::{Mismatch, MismatchKind};
 use crate::measure::recorder::{INTERVAL_NS, SLICES};
+use crate::measure::times::Moments;
 use crate::plan::messages::Volume;
 
 impl Witness for Ledger {
@@ -14,7 +15,8 @@ impl Witness for Ledger {
             self.messages.received += count;
             self.messages.verified += count;
             let slice = (self.now - self.interval_begin) / (INTERVAL_NS / SLICES as u64);
-            self.interval.record(slice as usize, stamp.intended, stamp.sent, self.now, count);
+            let moments = Moments { due: stamp.intended, sent: stamp.sent, arrived: self.arrived, read: self.now };
+            self.interval.record(slice as usize, moments, count);
         }
     }
 

@@ -1,0 +1,121 @@
+//! The times of messages: the four moments of each, and the distributions of what lies between them.
+
+use hdrhistogram::Histogram;
+
+use crate::measure::recorder::{HIGHEST_NS, histogram};
+
+/// The four moments of a message, in ns of the run's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moments {
+    /// When it was intended to be sent.
+    pub due: u64,
+    /// When its first byte was handed to the kernel.
+    pub sent: u64,
+    /// When its reply reached the generator's socket, as far as the kernel says; else when it was read.
+    pub arrived: u64,
+    /// When its reply was read.
+    pub read: u64,
+}
+
+/// What lies between the moments of the messages, ns: all of one shape, so that any two add up exactly.
+#[derive(Debug, Clone)]
+pub struct Times {
+    /// From due to arrived.
+    pub latency: Histogram<u64>,
+    /// From sent to arrived.
+    pub service_time: Histogram<u64>,
+    /// From due to sent: the generator's lateness before the message.
+    pub send_lag: Histogram<u64>,
+    /// From arrived to read: the generator's lateness after the reply.
+    pub read_lag: Histogram<u64>,
+    /// From due to read: what an application as busy as the generator would see.
+    pub seen: Histogram<u64>,
+    /// Messages seen later than [`HIGHEST_NS`], recorded as that.
+    pub saturated: u64,
+}
+
+impl Times {
+    /// No messages.
+    pub fn new() -> Self {
+        Self {
+            latency: histogram(),
+            service_time: histogram(),
+            send_lag: histogram(),
+            read_lag: histogram(),
+            seen: histogram(),
+            saturated: 0,
+        }
+    }
+
+    /// Records `count` messages of the same moments.
+    #[inline]
+    pub fn record(&mut self, moments: Moments, count: u64) {
+        let Moments { due, sent, arrived, read } = moments;
+        let seen = read.saturating_sub(due);
+        self.latency.saturating_record_n(arrived.saturating_sub(due), count);
+        self.service_time.saturating_record_n(arrived.saturating_sub(sent), count);
+        self.send_lag.saturating_record_n(sent.saturating_sub(due), count);
+        self.read_lag.saturating_record_n(read.saturating_sub(arrived), count);
+        self.seen.saturating_record_n(seen, count);
+        if seen > HIGHEST_NS {
+            self.saturated += count;
+        }
+    }
+
+    /// Adds another part of the same run, bucket for bucket.
+    pub fn add(&mut self, part: &Self) {
+        for (total, part) in self.each_mut().into_iter().zip(part.each()) {
+            total.add(part).expect("all histograms are of one shape");
+        }
+        self.saturated += part.saturated;
+    }
+
+    /// Empties them, without giving their memory back.
+    pub fn reset(&mut self) {
+        self.each_mut().into_iter().for_each(Histogram::reset);
+        self.saturated = 0;
+    }
+
+    fn each(&self) -> [&Histogram<u64>; 5] {
+        let Self { latency, service_time, send_lag, read_lag, seen, .. } = self;
+        [latency, service_time, send_lag, read_lag, seen]
+    }
+
+    fn each_mut(&mut self) -> [&mut Histogram<u64>; 5] {
+        let Self { latency, service_time, send_lag, read_lag, seen, .. } = self;
+        [latency, service_time, send_lag, read_lag, seen]
+    }
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_between_the_moments_is_told_apart() {
+        let mut times = Times::new();
+        times.record(Moments { due: 100, sent: 110, arrived: 140, read: 200 }, 3);
+        let max = times.each().map(Histogram::max);
+        assert_eq!(max, [40, 30, 10, 60, 100]);
+        let mut all = times.clone();
+        all.add(&times);
+        assert!(all.each().iter().all(|histogram| histogram.len() == 6));
+        all.reset();
+        assert!(all.each().iter().all(|histogram| histogram.is_empty()));
+    }
+
+    #[test]
+    fn a_value_beyond_the_range_is_kept_and_counted() {
+        let mut times = Times::new();
+        times.record(Moments { due: 0, sent: 0, arrived: 1, read: HIGHEST_NS + 1 }, 2);
+        assert_eq!((times.saturated, times.seen.len()), (2, 2));
+        times.reset();
+        assert_eq!((times.saturated, times.seen.len()), (0, 0));
+    }
+}
