@@ -226,7 +226,8 @@ mod tests {
 
     use super::*;
     use crate::host::resources::Usage;
-    use crate::measure::recorder::{Counts, histogram};
+    use crate::measure::histogram::histogram;
+    use crate::measure::recorder::Counts;
     use crate::measure::times::Times;
 
     #[test]

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::measure::histogram::HIGHEST_NS;
 use crate::measure::measured::{AllLost, Connections, Measured};
 use crate::measure::percentile;
-use crate::measure::recorder::HIGHEST_NS;
 use crate::plan::{Arrival, Load, Pacing, Payload, Plan, Stop};
 use crate::units;
 use steady::Steadiness;

@@ -13,7 +13,7 @@ use crate::load::connect::{self, ConnectError, Connection};
 use crate::load::live::Live;
 use crate::measure::clock::nanoseconds;
 use crate::measure::failures::{self, Failures};
-use crate::measure::recorder::histogram;
+use crate::measure::histogram::histogram;
 use crate::plan::Connect;
 use crate::plan::url::Url;
 

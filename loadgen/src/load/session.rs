@@ -20,11 +20,12 @@ use crate::load::ledger::{End, Exchange, Phases};
 use crate::load::live::{Live, Phase, SHOW_EVERY};
 use crate::load::worker::{self, Common, Start};
 use crate::measure::clock::{Clock, nanoseconds};
-use crate::measure::collector::add;
 use crate::measure::failures::{self, Failures};
+use crate::measure::histogram::add;
+use crate::measure::histogram::histogram;
 use crate::measure::measured::{Agreements, AllLost, Connections, Measured, agree};
 use crate::measure::percentile;
-use crate::measure::recorder::{Interval, histogram};
+use crate::measure::recorder::Interval;
 use crate::measure::so_far::Passed;
 use crate::plan::{Plan, Stop};
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use crate::measure::encoded::Encoded;
+use crate::measure::histogram::{add, histogram};
 use crate::measure::measured::{IntervalLatency, Measured};
-use crate::measure::recorder::{Counts, INTERVAL_NS, Interval, SLICES, Slice, histogram};
+use crate::measure::recorder::{Counts, INTERVAL_NS, Interval, SLICES, Slice};
 use crate::measure::times::Times;
 
 use crate::host::resources::Sampler;
@@ -118,11 +119,6 @@ impl Collector {
         }
         measured.times = self.times;
     }
-}
-
-/// Adds bucket for bucket.
-pub fn add(total: &mut Histogram<u64>, part: &Histogram<u64>) {
-    total.add(part).expect("all histograms are of one shape");
 }
 
 /// Intervals that are kept open: the workers hand over the same one at about the same time.

@@ -10,7 +10,7 @@ use hdrhistogram::serialization::{DeserializeError, Deserializer, Serializer as 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::measure::recorder::{HIGHEST_NS, histogram};
+use crate::measure::histogram::{HIGHEST_NS, histogram};
 
 /// A histogram as base64 (RFC 4648, 4) of HdrHistogram's V2 encoding with DEFLATE, which its other implementations read
 /// too.

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use wire::deflate::Agreed;
 
 use crate::measure::encoded::Encoded;
+use crate::measure::histogram::histogram;
 use crate::measure::mismatch::Mismatches;
-use crate::measure::recorder::{Checks, Messages, Slice, Traffic, histogram};
+use crate::measure::recorder::{Checks, Messages, Slice, Traffic};
 use crate::measure::times::Times;
 
 use crate::host::resources::Usage;

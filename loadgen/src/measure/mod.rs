@@ -4,6 +4,7 @@ pub(crate) mod clock;
 pub(crate) mod collector;
 pub mod encoded;
 pub(crate) mod failures;
+pub mod histogram;
 pub mod measured;
 pub mod metric;
 pub mod mismatch;

@@ -30,7 +30,7 @@ pub const RANKS: [f64; 7] = [50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99];
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::recorder::histogram;
+    use crate::measure::histogram::histogram;
 
     #[test]
     fn a_percentile_needs_a_value_above_it() {

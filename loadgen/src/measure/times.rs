@@ -2,7 +2,7 @@
 
 use hdrhistogram::Histogram;
 
-use crate::measure::recorder::{HIGHEST_NS, histogram};
+use crate::measure::histogram::{HIGHEST_NS, histogram};
 
 /// The four moments of a message, in ns of the run's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

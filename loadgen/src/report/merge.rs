@@ -8,10 +8,10 @@ use thiserror::Error;
 use super::differences::{Difference, Differences};
 use super::{IntervalReport, ProcessCost, Report, Stats};
 use crate::judge::trust::Trust;
-use crate::measure::collector::add;
 use crate::measure::encoded::DecodeError;
 use crate::measure::failures;
-use crate::measure::recorder::histogram;
+use crate::measure::histogram::add;
+use crate::measure::histogram::histogram;
 use crate::units;
 
 /// Why reports cannot be merged.

@@ -110,7 +110,7 @@ impl Stats {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::recorder::histogram;
+    use crate::measure::histogram::histogram;
 
     #[test]
     fn what_there_is_no_value_for_is_absent() {

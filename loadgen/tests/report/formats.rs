@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
-use loadgen::measure::recorder::histogram;
+use loadgen::measure::histogram::histogram;
 use loadgen::report::Stats;
 use loadgen::report::formats::{hgrm, hlog};
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use loadgen::measure::encoded::Encoded;
+use loadgen::measure::histogram::histogram;
 use loadgen::measure::measured::Measured;
-use loadgen::measure::recorder::histogram;
 use loadgen::report::merge::{MergeError, merge};
 use loadgen::report::{Report, Stats};
 

@@ -1,6 +1,6 @@
 //! The report to read, as it looks.
 
-use loadgen::measure::recorder::histogram;
+use loadgen::measure::histogram::histogram;
 use loadgen::report::Stats;
 
 use crate::fixture::{few, gated, how_fast, how_late, rendered};

@@ -82,7 +82,7 @@ const BAR_WIDTH: usize = 30;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::recorder::histogram;
+    use crate::measure::histogram::histogram;
 
     #[test]
     fn every_value_is_in_one_row_and_rows_join() {

@@ -2,8 +2,8 @@
 //! their unit.
 
 use crate::measure::encoded::DecodeError;
+use crate::measure::histogram::histogram;
 use crate::measure::percentile;
-use crate::measure::recorder::histogram;
 use crate::report::run::unique_names;
 use crate::report::{Mode, Report, Stats};
 

@@ -3,9 +3,9 @@
 
 use hdrhistogram::Histogram;
 
-use crate::measure::collector::add;
 use crate::measure::encoded::DecodeError;
-use crate::measure::recorder::histogram;
+use crate::measure::histogram::add;
+use crate::measure::histogram::histogram;
 use crate::report::{IntervalReport, Report};
 
 /// A step of a run.
