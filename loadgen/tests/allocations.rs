@@ -92,7 +92,7 @@ fn allocations(server: &[&str], load: &[&str]) -> (u64, u64) {
         show: &mut show,
     };
     let measured = measure(&plan, world).unwrap();
-    assert_eq!(measured.messages.verified, measured.messages.sent);
+    assert_eq!(measured.counts.messages.verified, measured.counts.messages.sent);
     let (_, (allocations, replies)) = first.expect("the progress was shown");
     (last.0 - allocations, last.1 - replies)
 }

@@ -9,8 +9,10 @@ use nix::time::ClockId;
 use nix::unistd::Pid;
 use procfs::net::{TcpNetEntry, TcpState};
 use procfs::process::{FDTarget, Process, all_processes};
+use serde::{Deserialize, Serialize};
 
 use crate::host::addresses::Addresses;
+use crate::serde_time::seconds;
 
 /// Measures what some processes use between its start and its end, taken together.
 #[derive(Debug)]
@@ -19,9 +21,10 @@ pub struct Sampler {
 }
 
 /// A process's use of the machine over the measured phase.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
     /// CPU time, user and system, of all its threads.
+    #[serde(with = "seconds")]
     pub cpu: Duration,
     /// The most memory it ever had resident, in bytes.
     pub max_rss_bytes: u64,

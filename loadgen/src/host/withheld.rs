@@ -8,22 +8,28 @@ use std::time::{Duration, Instant};
 
 use procfs::process::{MountInfos, Process};
 use procfs::{CurrentSI as _, KernelStats, ProcessCGroups};
+use serde::{Deserialize, Serialize};
+
+use crate::serde_time::seconds;
 
 /// What was withheld over some time.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Withheld {
     /// That time.
+    #[serde(with = "seconds")]
     pub elapsed: Duration,
     /// The control groups whose quota ran out meanwhile.
     pub quotas: Vec<Throttled>,
     /// CPU time that the hypervisor gave to others while this machine wanted it, all CPUs together.
+    #[serde(with = "seconds")]
     pub stolen: Duration,
     /// That and the CPU time that this machine got, idle time left out.
+    #[serde(with = "seconds")]
     pub wanted: Duration,
 }
 
 /// A control group whose quota ran out.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Throttled {
     /// Its path below the mount of its hierarchy.
     pub group: String,
@@ -35,6 +41,7 @@ pub struct Throttled {
     pub throttled: u64,
     /// How long the group's processes were held back: at most this, since the kernel adds up the time of CPUs that were held
     /// back together. A period counts once.
+    #[serde(with = "seconds")]
     pub stalled: Duration,
 }
 
@@ -136,6 +143,25 @@ impl Withheld {
                     known.stalled += more.stalled;
                 }
                 None => self.quotas.push(more),
+            }
+        }
+    }
+
+    /// Takes in what another process saw of the same machine at the same time: nothing is added up, and of each figure the
+    /// greater counts.
+    pub fn merge_same_time(&mut self, other: Self) {
+        self.elapsed = self.elapsed.max(other.elapsed);
+        self.stolen = self.stolen.max(other.stolen);
+        self.wanted = self.wanted.max(other.wanted);
+        for seen in other.quotas {
+            match self.quotas.iter_mut().find(|known| known.group == seen.group) {
+                Some(known) => {
+                    known.cpus = known.cpus.or(seen.cpus);
+                    known.periods = known.periods.max(seen.periods);
+                    known.throttled = known.throttled.max(seen.throttled);
+                    known.stalled = known.stalled.max(seen.stalled);
+                }
+                None => self.quotas.push(seen),
             }
         }
     }

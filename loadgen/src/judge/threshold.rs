@@ -227,7 +227,7 @@ mod tests {
     use super::*;
     use crate::host::resources::Usage;
     use crate::measure::histogram::histogram;
-    use crate::measure::recorder::Counts;
+    use crate::measure::tally::{Errors, Tally};
     use crate::measure::times::Times;
 
     #[test]
@@ -285,8 +285,11 @@ mod tests {
             replies: 100,
             seconds: 2.0,
             offered_rate: Some(100.0),
-            counts: Counts { verified: 90, wrong: 8, refused: 2, dropped: 1, bytes: 10_000 },
-            failed: 3,
+            tally: Tally {
+                verified: 90,
+                errors: Errors { wrong: 8, over_backlog: 2, failed: 3, dropped: 1 },
+                bytes: 10_000,
+            },
             loadgen: usage(10),
             server: usage(20),
         };

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::measure::counts::Connections;
 use crate::measure::histogram::HIGHEST_NS;
-use crate::measure::measured::{AllLost, Connections, Measured};
+use crate::measure::measured::{AllLost, Measured};
 use crate::measure::percentile;
 use crate::plan::{Arrival, Load, Pacing, Payload, Plan, Stop};
 use crate::units;
@@ -56,7 +57,7 @@ struct Findings {
 
 impl Findings {
     fn connections(&mut self, plan: &Plan, measured: &Measured) {
-        let connections = measured.connections;
+        let connections = measured.counts.connections;
         let of = |count: u64| format!("{} of {} connections", units::count(count), units::count(connections.requested));
         if connections.failed > 0 {
             self.reasons
@@ -75,7 +76,7 @@ impl Findings {
 
     /// Without a right reply there is no latency.
     fn no_latency(&mut self, measured: &Measured) {
-        self.reasons.push(match measured.messages.received {
+        self.reasons.push(match measured.counts.messages.received {
             0 => "no message was answered".to_owned(),
             received => format!("no reply was right: {} came, wrong or out of order", units::count(received)),
         });
@@ -88,7 +89,7 @@ impl Findings {
             Arrival::Poisson => {
                 // A Poisson schedule of finite length is not its rate: what was due is the yardstick, as far as chance
                 // explains it, so that a generator that forgets to send is found out.
-                let due = (measured.messages.received + measured.messages.lost) as f64;
+                let due = (measured.counts.messages.received + measured.counts.messages.lost) as f64;
                 due.clamp((rate * seconds - POISSON_SIGMAS * (rate * seconds).sqrt()).max(0.0), rate * seconds)
             }
         };
@@ -97,7 +98,7 @@ impl Findings {
         let counts_to_the_end = matches!(plan.stop, Stop::Messages(_)) && !measured.interrupted && !measured.aborted;
         let balanced = !plan.warmup.is_zero() && !counts_to_the_end;
         let under_way = if balanced { 0.0 } else { rate * measured.times.latency.min() as f64 / 1e9 };
-        let achieved = measured.replies_in_window as f64;
+        let achieved = measured.counts.replies_in_window as f64;
         let allowance = if counts_to_the_end { under_way } else { under_way.max(1.0) };
         let least = MIN_ACHIEVED * offered;
         // Without a connection there is no queue either; that none was left is a reason of its own.
@@ -111,14 +112,14 @@ impl Findings {
             if achieved + lost_amid_replies(plan, rate, measured) + allowance < least {
                 self.reasons.push(format!("{figures}: the queue grows, and latency with the length of the run"));
             } else {
-                let lost = units::count(measured.messages.lost);
+                let lost = units::count(measured.counts.messages.lost);
                 self.notes.push(format!("{figures}: {lost} messages were lost, of which the latency tells nothing"));
             }
         }
-        if measured.over_backlog > 0 {
+        if measured.counts.over_backlog > 0 {
             self.reasons.push(format!(
                 "{} due messages were refused by the backlog's bound, so their latency is not in the figures",
-                units::count(measured.over_backlog)
+                units::count(measured.counts.over_backlog)
             ));
         }
     }
@@ -186,7 +187,7 @@ impl Findings {
     }
 
     fn steadiness(&mut self, plan: &Plan, measured: &Measured) {
-        let slices = &measured.slices;
+        let slices = measured.whole_slices();
         let (what, series, least, shown): (_, Vec<f64>, _, fn(f64) -> String) = match plan.load {
             Load::Closed { .. } => (
                 "replies per slice",
@@ -232,13 +233,13 @@ impl Findings {
                 units::time(HIGHEST_NS as f64)
             ));
         }
-        if plan.connect.permessage_deflate.is_some() && measured.declined() > 0 {
+        if plan.connect.permessage_deflate.is_some() && measured.agreements.declined() > 0 {
             self.notes.push(format!(
                 "permessage-deflate was declined on {} connections: their messages went uncompressed",
-                units::count(measured.declined())
+                units::count(measured.agreements.declined())
             ));
         }
-        let unread = measured.checks.length + measured.checks.frame;
+        let unread = measured.counts.checks.length + measured.counts.checks.frame;
         if unread > 0 {
             self.notes.push(format!("the content of {} replies was not compared", units::count(unread)));
         }
@@ -256,12 +257,12 @@ fn lost_amid_replies(plan: &Plan, rate: f64, measured: &Measured) -> f64 {
         return 0.0;
     }
     let after_the_last = rate * measured.window.saturating_sub(measured.last_reply_after).as_secs_f64();
-    (measured.messages.lost as f64 - after_the_last).max(0.0)
+    (measured.counts.messages.lost as f64 - after_the_last).max(0.0)
 }
 
 /// When and why the last connection was lost.
 fn all_lost(lost: &AllLost, plan: &Plan, measured: &Measured) -> String {
-    let Connections { established, .. } = measured.connections;
+    let Connections { established, .. } = measured.counts.connections;
     let all =
         if established == 1 { "the only connection".to_owned() } else { format!("all {established} connections") };
     let seconds = |duration: Duration| units::seconds(duration.as_secs_f64());
@@ -270,7 +271,7 @@ fn all_lost(lost: &AllLost, plan: &Plan, measured: &Measured) -> String {
         (Some(after), Stop::Messages(messages)) => format!(
             "{} into the measured phase, with {} of {} messages answered",
             seconds(after),
-            units::count(measured.messages.received),
+            units::count(measured.counts.messages.received),
             units::count(messages.get())
         ),
         (Some(after), Stop::After(planned)) if after > planned => {

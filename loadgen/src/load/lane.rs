@@ -1,8 +1,6 @@
 //! One phase of one worker: a loop over one epoll set that sends what is due, takes what has come, and records the
 //! difference. Frames are prebuilt, replies are compared where they lie, and once warm it allocates nothing.
 
-mod outcome;
-
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,15 +12,13 @@ use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use wire::CloseCode;
 
 use crate::load::flight::{Stamp, Witness as _};
-use crate::load::ledger::{Exchange, Ledger, Phases};
+use crate::load::ledger::{Exchange, Ledger, Outcome, Phases};
 use crate::load::lines::{Lines, goodbye};
 use crate::load::live::Live;
 use crate::measure::clock::Clock;
-use crate::measure::failures::{self, Failures};
 use crate::plan::Pacing;
 use crate::plan::messages::Corpus;
 use crate::plan::schedule::Schedule;
-pub use outcome::Outcome;
 
 /// What a lane is given.
 #[derive(Debug)]
@@ -67,9 +63,7 @@ struct Lane<'a> {
     /// Messages due or in flight, over all lines.
     outstanding: usize,
     ledger: Ledger,
-    failures: Failures,
     connected: Arc<AtomicUsize>,
-    all_lost_at: Option<u64>,
     /// Replies since the progress display was last told.
     untold: u64,
 }
@@ -93,9 +87,7 @@ pub fn run(orders: Orders<'_>, lines: &mut Lines) -> io::Result<Outcome> {
         lines,
         outstanding: 0,
         ledger: Ledger::new(phases, exchange),
-        failures: Failures::new(),
         connected,
-        all_lost_at: None,
         untold: 0,
     };
     for (index, bytes) in early {
@@ -304,8 +296,7 @@ impl Lane<'_> {
         self.outstanding -= line.flight.len();
         line.flight.abandon(self.corpus, &mut self.ledger);
         self.lines.alive -= 1;
-        self.ledger.dropped();
-        failures::add(&mut self.failures, why, 1);
+        self.ledger.dropped(why);
     }
 
     /// How long the kernel may let the worker sleep.
@@ -326,8 +317,7 @@ impl Lane<'_> {
     /// becomes due, since the others may yet be interrupted.
     #[cold]
     fn without_connections(&mut self, now: u64) -> bool {
-        if self.all_lost_at.is_none() {
-            self.all_lost_at = Some(now);
+        if self.ledger.all_lost(now) {
             self.connected.fetch_sub(1, Ordering::AcqRel);
             if let Pace::Closed(_) = self.pace {
                 self.ledger.lose_quota();
@@ -341,14 +331,13 @@ impl Lane<'_> {
         if let Pace::Open(schedule) = &self.pace {
             self.ledger.lose_the_rest(schedule);
         }
-        let Self { ledger, all_lost_at, failures, .. } = self;
-        Outcome::new(ledger.close_ahead(now), all_lost_at, failures)
+        self.ledger.close_ahead(now)
     }
 
     fn finish(mut self, now: u64) -> Outcome {
         // A server that closes what has nothing left to do loses nothing.
         if self.lines.alive == 0 && self.ledger.has_lost() {
-            self.all_lost_at.get_or_insert(now);
+            self.ledger.all_lost(now);
         }
         for slot in &mut self.lines.all {
             let Some(line) = slot.as_mut().filter(|line| !line.flight.is_idle()) else { continue };
@@ -357,7 +346,7 @@ impl Lane<'_> {
             *slot = None;
             self.lines.alive -= 1;
         }
-        Outcome::new(self.ledger.close(now), self.all_lost_at, self.failures)
+        self.ledger.close(now)
     }
 }
 

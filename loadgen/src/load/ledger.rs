@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use crate::host::resources::thread_cpu;
 use crate::measure::clock::nanoseconds;
-use crate::measure::mismatch::Mismatches;
-use crate::measure::recorder::{Checks, Counts, INTERVAL_NS, Interval, Messages, Traffic};
+use crate::measure::counts::Counts;
+use crate::measure::failures::{self, Failures};
+use crate::measure::recorder::{INTERVAL_NS, Interval};
+use crate::measure::tally::Tally;
 use crate::plan::messages::Volume;
 use crate::plan::schedule::Schedule;
 
@@ -63,16 +65,13 @@ pub struct Ledger {
     interval_begin: u64,
     interval_end: u64,
     exchange: Exchange,
-    messages: Messages,
-    refused: u64,
-    dropped: u64,
-    /// The counts when the last interval was handed over.
-    handed_over: Counts,
-    replies_in_window: u64,
-    bytes_in_window: u64,
-    traffic: Traffic,
-    checks: Checks,
-    mismatches: Mismatches,
+    counts: Counts,
+    /// The tally of the counts when the last interval was handed over.
+    handed_over: Tally,
+    /// Why connections were lost, and how often.
+    failures: Failures,
+    /// When the last connection was lost, if none is left.
+    all_lost_at: Option<u64>,
     last_reply: u64,
     /// When everything was found to be sent and answered.
     answered_at: Option<u64>,
@@ -84,28 +83,18 @@ pub struct Ledger {
     cpu_at_end: Option<Duration>,
 }
 
-/// The closed books.
+/// What a worker reports of a phase once all is sent and answered, or given up: the closed books.
 #[derive(Debug)]
-pub struct Closed {
-    /// What became of the measured messages.
-    pub messages: Messages,
-    /// Messages that the backlog's bound refused.
-    pub refused: u64,
-    /// Connections lost.
-    pub dropped: u64,
-    /// Replies that came within the measured phase.
-    pub replies_in_window: u64,
-    /// Bytes received within it, frame headers included.
-    pub reply_bytes_in_window: u64,
-    /// Messages and replies that were sent and that came within it.
-    pub traffic: Traffic,
-    /// How replies were checked, as far as they were not compared as they came.
-    pub checks: Checks,
-    /// What was wrong with messages that were not the replies they should be.
-    pub mismatches: Mismatches,
-    /// The end of the measured phase.
+pub struct Outcome {
+    /// What was counted; of the connections only those that were lost.
+    pub counts: Counts,
+    /// Why connections were lost, and how often.
+    pub failures: Failures,
+    /// When the last of them was lost, ns of the run's clock, if none is left.
+    pub all_lost_at: Option<u64>,
+    /// When the measured phase ended, ns of the run's clock.
     pub ended: u64,
-    /// When the last reply of the measured phase came, or its beginning.
+    /// When the last reply within it came, or its beginning, likewise.
     pub last_in_window: u64,
     /// The worker's CPU time in the measured phase over its length.
     pub busy: f64,
@@ -137,15 +126,10 @@ impl Ledger {
             interval_begin: phases.begin,
             interval_end: phases.begin + INTERVAL_NS,
             exchange,
-            messages: Messages::default(),
-            refused: 0,
-            dropped: 0,
-            handed_over: Counts::default(),
-            replies_in_window: 0,
-            bytes_in_window: 0,
-            traffic: Traffic::default(),
-            checks: Checks::default(),
-            mismatches: Mismatches::default(),
+            counts: Counts::default(),
+            handed_over: Tally::default(),
+            failures: Failures::new(),
+            all_lost_at: None,
             last_reply: phases.begin,
             answered_at: None,
             last_lost: phases.begin,
@@ -171,7 +155,7 @@ impl Ledger {
     pub fn received(&mut self, bytes: usize, arrived: u64, now: u64) {
         (self.arrived, self.now) = (arrived, now);
         if now >= self.begin && now < self.end {
-            self.bytes_in_window += bytes as u64;
+            self.counts.reply_bytes_in_window += bytes as u64;
         }
     }
 
@@ -179,7 +163,7 @@ impl Ledger {
     #[inline]
     pub fn sent(&mut self, volume: Volume, now: u64) {
         if now >= self.begin && now < self.end {
-            self.traffic.sent += volume;
+            self.counts.traffic.sent += volume;
         }
     }
 
@@ -209,7 +193,7 @@ impl Ledger {
         }
         if due >= self.begin {
             self.quota -= 1;
-            self.messages.sent += 1;
+            self.counts.messages.sent += 1;
             if self.quota == 0 {
                 self.give_up = self.now.saturating_add(self.drain);
                 self.mark = self.mark.min(self.give_up);
@@ -220,18 +204,26 @@ impl Ledger {
 
     /// Whether a message got no reply and will get none.
     pub fn has_lost(&self) -> bool {
-        self.messages.lost > 0
+        self.counts.messages.lost > 0
     }
 
     /// A connection is lost.
-    pub fn dropped(&mut self) {
-        self.dropped += 1;
+    pub fn dropped(&mut self, why: &str) {
+        self.counts.connections.dropped += 1;
+        failures::add(&mut self.failures, why, 1);
+    }
+
+    /// No connection is left at `now`. Returns whether this is the first time that it is told.
+    pub fn all_lost(&mut self, now: u64) -> bool {
+        let first = self.all_lost_at.is_none();
+        self.all_lost_at.get_or_insert(now);
+        first
     }
 
     /// No connection is left to send a count of messages: those of it that have not been sent are lost.
     pub fn lose_quota(&mut self) {
         if self.end == u64::MAX {
-            self.messages.lost += self.quota;
+            self.counts.messages.lost += self.quota;
             self.quota = 0;
         }
     }
@@ -242,7 +234,7 @@ impl Ledger {
         let until_the_end = || schedule.due_before(self.end).saturating_sub(warming_up);
         let rest = if self.end == u64::MAX { self.quota } else { until_the_end() };
         if rest > 0 {
-            self.messages.lost += rest;
+            self.counts.messages.lost += rest;
             self.last_lost = self.last_lost.max(schedule.due_at(warming_up + rest - 1));
         }
         self.quota = 0;
@@ -250,8 +242,8 @@ impl Ledger {
 
     /// A message that is due at `due` and was entered is not sent after all.
     pub fn refused(&mut self, due: u64) {
-        self.messages.sent -= u64::from(due >= self.begin);
-        self.refused += 1;
+        self.counts.messages.sent -= u64::from(due >= self.begin);
+        self.counts.over_backlog += 1;
     }
 
     /// The next time at which [`Ledger::turn`] has something to do.
@@ -262,20 +254,20 @@ impl Ledger {
 
     /// Closes the books before the end of the measured phase, when nothing can come any more: it ends when it was to end
     /// all the same. The intervals until then are not handed over one by one.
-    pub fn close_ahead(mut self, now: u64) -> Closed {
+    pub fn close_ahead(mut self, now: u64) -> Outcome {
         self.interval_end = u64::MAX;
         let end = if self.end == u64::MAX { now } else { self.end.max(now) };
         self.close(end)
     }
 
     /// Closes the books at `now`.
-    pub fn close(mut self, now: u64) -> Closed {
+    pub fn close(mut self, now: u64) -> Outcome {
         // A count of messages is through with the last reply, or when the last one was due that got none.
         let last = self.last_reply.max(self.last_lost).max(self.begin);
         let ended = if self.end == u64::MAX { last } else { self.end.min(now) };
         (self.now, self.end) = (now.max(ended), ended);
         self.pass_marks(false);
-        self.interval.counts = self.counts().since(self.handed_over);
+        self.interval.tally = self.counts.tally().since(self.handed_over);
         // The collector is gone only when the run is being given up.
         let _ = self.exchange.full.send(self.interval);
         let cpu = match (self.cpu_at_begin, self.cpu_at_end) {
@@ -284,19 +276,8 @@ impl Ledger {
         };
         let window = ended.saturating_sub(self.begin);
         let busy = if window == 0 { 0.0 } else { nanoseconds(cpu) as f64 / window as f64 };
-        Closed {
-            messages: self.messages,
-            refused: self.refused,
-            dropped: self.dropped,
-            replies_in_window: self.replies_in_window,
-            reply_bytes_in_window: self.bytes_in_window,
-            traffic: self.traffic,
-            checks: self.checks,
-            mismatches: self.mismatches,
-            ended,
-            last_in_window: self.last_in_window,
-            busy,
-        }
+        let Self { counts, failures, all_lost_at, last_in_window, .. } = self;
+        Outcome { counts, failures, all_lost_at, ended, last_in_window, busy }
     }
 
     #[cold]
@@ -315,9 +296,9 @@ impl Ledger {
                 spare
             });
             let next = next.unwrap_or_else(|_| Box::new(Interval::new(index)));
-            let counts = self.counts();
-            self.interval.counts = counts.since(self.handed_over);
-            self.handed_over = counts;
+            let tally = self.counts.tally();
+            self.interval.tally = tally.since(self.handed_over);
+            self.handed_over = tally;
             let _ = self.exchange.full.send(std::mem::replace(&mut self.interval, next));
             self.interval_begin = self.interval_end;
             self.interval_end += INTERVAL_NS;
@@ -332,22 +313,12 @@ impl Ledger {
         };
     }
 
-    fn counts(&self) -> Counts {
-        Counts {
-            verified: self.messages.verified,
-            wrong: self.messages.wrong(),
-            refused: self.refused,
-            dropped: self.dropped,
-            bytes: self.bytes_in_window,
-        }
-    }
-
     /// A message was answered, rightly or not. Returns whether that was within the measured phase.
     #[inline]
     fn answered(&mut self, count: u64) -> bool {
         let in_window = self.now >= self.begin && self.now < self.end;
         if in_window {
-            self.replies_in_window += count;
+            self.counts.replies_in_window += count;
             self.last_in_window = self.now;
         }
         self.last_reply = self.now;

@@ -46,7 +46,7 @@ pub struct World<'a> {
 /// Notes how `server` ended, if it did and connections failed: a command that leaves its server behind ends too.
 pub fn note_end_of(server: &Server, measured: &mut Measured) {
     let patience = if measured.all_lost.is_some() { END_TIMEOUT } else { Duration::ZERO };
-    if measured.connections.failed + measured.connections.dropped > 0 {
+    if measured.counts.connections.failed + measured.counts.connections.dropped > 0 {
         measured.server_ended = server.ended(patience).map(|status| status.to_string());
     }
 }
@@ -99,7 +99,7 @@ pub fn measure(plan: &Plan, world: World<'_>) -> Result<Measured, RunError> {
 fn complete(plan: &Plan, measured: &Measured) -> bool {
     match plan.stop {
         Stop::After(duration) => measured.window >= duration,
-        Stop::Messages(messages) => measured.messages.received + measured.messages.lost >= messages.get(),
+        Stop::Messages(messages) => measured.counts.messages.received + measured.counts.messages.lost >= messages.get(),
     }
 }
 

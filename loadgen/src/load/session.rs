@@ -15,15 +15,16 @@ use crate::host::resources::Sampler;
 use crate::host::resources::Usage;
 use crate::host::withheld::{Meter, Withheld};
 use crate::load::error::RunError;
-use crate::load::lane::Outcome;
-use crate::load::ledger::{End, Exchange, Phases};
+use crate::load::ledger::{End, Exchange, Outcome, Phases};
 use crate::load::live::{Live, Phase, SHOW_EVERY};
 use crate::load::worker::{self, Common, Start};
+use crate::measure::agreements::Agreements;
 use crate::measure::clock::{Clock, nanoseconds};
+use crate::measure::counts::Connections;
 use crate::measure::failures::{self, Failures};
 use crate::measure::histogram::add;
 use crate::measure::histogram::histogram;
-use crate::measure::measured::{Agreements, AllLost, Connections, Measured, agree};
+use crate::measure::measured::{AllLost, Measured};
 use crate::measure::percentile;
 use crate::measure::recorder::Interval;
 use crate::measure::so_far::Passed;
@@ -174,7 +175,11 @@ impl<'a, 'scope> Session<'a, 'scope> {
         let last = outcomes.iter().map(|outcome| outcome.last_in_window).max().unwrap_or(begin);
         measured.last_reply_after = Duration::from_nanos(last.saturating_sub(begin));
         measured.all_lost = all_lost(&outcomes);
-        outcomes.into_iter().for_each(|outcome| merge(&mut measured, outcome));
+        for outcome in outcomes {
+            measured.counts += outcome.counts;
+            measured.worker_busy.push(outcome.busy);
+            failures::merge(&mut measured.failures, outcome.failures);
+        }
         Ok(measured)
     }
 
@@ -209,7 +214,7 @@ impl<'a, 'scope> Session<'a, 'scope> {
 fn gather(opened: &mpsc::Receiver<worker::Report>, workers: usize, show: &mut dyn FnMut(Phase)) -> Opened {
     let mut all = Opened {
         established: vec![0; workers],
-        agreements: Agreements::new(),
+        agreements: Agreements::default(),
         connect: histogram(),
         failures: Failures::new(),
         addresses: BTreeMap::new(),
@@ -219,15 +224,13 @@ fn gather(opened: &mpsc::Receiver<worker::Report>, workers: usize, show: &mut dy
         match opened.recv_timeout(SHOW_EVERY) {
             Ok(report) => {
                 all.established[report.worker] = report.established;
-                report.agreements.iter().for_each(|&(agreed, count)| agree(&mut all.agreements, agreed, count));
+                all.agreements += report.agreements;
                 add(&mut all.connect, &report.connect);
                 all.is_fathom |= report.is_fathom;
                 for (address, connections) in report.addresses {
                     *all.addresses.entry(address).or_default() += connections;
                 }
-                for (why, times) in report.failures {
-                    failures::add(&mut all.failures, &why, times);
-                }
+                failures::merge(&mut all.failures, report.failures);
             }
             Err(RecvTimeoutError::Timeout) => show(Phase::Connecting),
             Err(RecvTimeoutError::Disconnected) => return all,
@@ -279,21 +282,6 @@ fn all_lost(outcomes: &[Outcome]) -> Option<AllLost> {
         *why.entry(cause.clone()).or_default() += times;
     }
     Some(AllLost { after, why })
-}
-
-fn merge(measured: &mut Measured, outcome: Outcome) {
-    measured.messages += outcome.messages;
-    measured.replies_in_window += outcome.replies_in_window;
-    measured.reply_bytes_in_window += outcome.reply_bytes_in_window;
-    measured.traffic += outcome.traffic;
-    measured.checks += outcome.checks;
-    measured.mismatches.merge(outcome.mismatches);
-    measured.connections.dropped += outcome.dropped;
-    measured.over_backlog += outcome.over_backlog;
-    measured.worker_busy.push(outcome.busy);
-    for (why, times) in outcome.failures {
-        failures::add(&mut measured.failures, &why, times);
-    }
 }
 
 /// Looks on while the lanes run.

@@ -13,14 +13,14 @@ use rustix::thread::set_current_timer_slack;
 
 use crate::host::addresses::Addresses;
 use crate::host::cores::Cores;
-use crate::load::lane::{self, Orders, Outcome, Pace};
-use crate::load::ledger::{Exchange, Phases};
+use crate::load::lane::{self, Orders, Pace};
+use crate::load::ledger::{Exchange, Outcome, Phases};
 use crate::load::lines::Lines;
 use crate::load::live::Live;
 use crate::load::opening::{self, Opened, Share};
+use crate::measure::agreements::Agreements;
 use crate::measure::clock::Clock;
 use crate::measure::failures::Failures;
-use crate::measure::measured::{Agreements, agree};
 use crate::plan::messages::Corpus;
 use crate::plan::schedule::Schedule;
 use crate::plan::url::Url;
@@ -105,8 +105,8 @@ pub fn run(
     let share = share(worker, common);
     let Opened { connections, connect, failures } = opening::open_all(&share, interrupted, live)?;
     let established = connections.len();
-    let mut agreements = Vec::new();
-    connections.iter().for_each(|connection| agree(&mut agreements, connection.deflate, 1));
+    let mut agreements = Agreements::default();
+    connections.iter().for_each(|connection| agreements.add(connection.deflate, 1));
     let is_fathom = connections.iter().any(|connection| connection.is_fathom);
     let mut addresses = BTreeMap::new();
     connections.iter().for_each(|connection| *addresses.entry(connection.address).or_default() += 1);

@@ -9,7 +9,8 @@ use hdrhistogram::Histogram;
 use crate::measure::encoded::Encoded;
 use crate::measure::histogram::{add, histogram};
 use crate::measure::measured::{IntervalLatency, Measured};
-use crate::measure::recorder::{Counts, INTERVAL_NS, Interval, SLICES, Slice};
+use crate::measure::recorder::{INTERVAL_NS, Interval, SLICES, Slice};
+use crate::measure::tally::Tally;
 use crate::measure::times::Times;
 
 use crate::host::resources::Sampler;
@@ -19,7 +20,7 @@ use crate::measure::so_far::{Passed, SoFar};
 #[derive(Debug)]
 pub struct Collector {
     times: Times,
-    counts: Counts,
+    tally: Tally,
     by_interval: BTreeMap<u64, Merged>,
 }
 
@@ -50,13 +51,13 @@ enum Latency {
 impl Collector {
     /// Nothing collected.
     pub fn new() -> Self {
-        Self { times: Times::new(), counts: Counts::default(), by_interval: BTreeMap::new() }
+        Self { times: Times::new(), tally: Tally::default(), by_interval: BTreeMap::new() }
     }
 
     /// Takes what a worker saw in one interval.
     pub fn take(&mut self, interval: &Interval) {
         self.times.add(&interval.times);
-        self.counts += interval.counts;
+        self.tally += interval.tally;
         let open = || Merged { latency: Latency::Open(histogram()), slices: Default::default() };
         let merged = self.by_interval.entry(interval.index).or_insert_with(open);
         match &mut merged.latency {
@@ -68,8 +69,7 @@ impl Collector {
             }
         }
         for (sum, slice) in merged.slices.iter_mut().zip(interval.slices) {
-            sum.messages += slice.messages;
-            sum.latency_ns += slice.latency_ns;
+            *sum += slice;
         }
         for merged in
             self.by_interval.range_mut(..interval.index.saturating_sub(OPEN - 1)).rev().map(|(_, merged)| merged)
@@ -81,21 +81,22 @@ impl Collector {
 
     /// What was collected of the measured phase, as far as it has passed.
     pub fn so_far<'a>(&'a self, opened: &'a Opened, passed: Passed<'_>, offered_rate: Option<f64>) -> SoFar<'a> {
+        let mut tally = self.tally;
+        tally.errors.failed += opened.failed;
         SoFar {
             times: &self.times,
             connect: &opened.connect,
             replies: passed.replies,
             seconds: passed.elapsed.as_secs_f64(),
             offered_rate,
-            counts: self.counts,
-            failed: opened.failed,
+            tally,
             loadgen: passed.loadgen.so_far(),
             server: passed.server.and_then(Sampler::so_far),
         }
     }
 
-    /// Writes the totals into `measured`, whose window is known: the histograms, the latencies by interval, and the
-    /// slices that lie in the window whole.
+    /// Writes the totals into `measured`, whose window is known: the histograms, and the latencies by
+    /// interval and by slice.
     pub fn finish(mut self, measured: &mut Measured) {
         let window = measured.window;
         let nothing = Encoded::from(&histogram());
@@ -105,9 +106,7 @@ impl Collector {
             let empty = || Merged { latency: Latency::Packed(nothing.clone()), slices: Default::default() };
             self.by_interval.entry(index).or_insert_with(empty);
         }
-        let whole = (window.as_nanos() * SLICES as u128 / u128::from(INTERVAL_NS)) as usize;
-        let slices = self.by_interval.values().flat_map(|merged| merged.slices);
-        measured.slices = slices.take(whole).collect();
+        measured.slices = self.by_interval.values().flat_map(|merged| merged.slices).collect();
         for (index, merged) in self.by_interval {
             let latency = match merged.latency {
                 Latency::Open(latency) => Encoded::from(&latency),
@@ -130,7 +129,7 @@ mod tests {
 
     use super::*;
     use crate::host::resources::Usage;
-    use crate::measure::measured::Connections;
+    use crate::measure::counts::Connections;
     use crate::measure::times::Moments;
 
     #[test]
@@ -151,7 +150,7 @@ mod tests {
             measured.intervals.iter().map(|i| (i.start.as_secs(), i.latency.decode().unwrap().len())).collect();
         assert_eq!(counts, [(0, 4), (1, 2), (2, 2)]);
         assert_eq!(measured.intervals[2].length, Duration::from_millis(990));
-        assert_eq!(measured.slices.len(), 29);
+        assert_eq!(measured.whole_slices().len(), 29);
         assert_eq!(measured.slices[9], Slice { messages: 4, latency_ns: 60 });
     }
 
@@ -168,6 +167,6 @@ mod tests {
             measured.intervals.iter().map(|i| (i.start.as_secs(), i.latency.decode().unwrap().len())).collect();
         assert_eq!(intervals, [(0, 2), (1, 0), (2, 0)]);
         assert_eq!(measured.intervals[2].length, Duration::from_millis(500));
-        assert_eq!(measured.slices.len(), 25);
+        assert_eq!(measured.whole_slices().len(), 25);
     }
 }

@@ -67,6 +67,40 @@ impl Encoded {
     }
 }
 
+/// Reads a saved histogram whose text is one of ours, so that whoever decodes it later need not ask.
+///
+/// # Errors
+/// When it is none.
+pub fn checked<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Encoded, D::Error> {
+    let encoded = Encoded::deserialize(from)?;
+    encoded.decode().map_err(serde::de::Error::custom)?;
+    Ok(encoded)
+}
+
+/// A histogram itself, saved as [`Encoded`]: for `#[serde(with)]`.
+pub mod as_text {
+    use hdrhistogram::Histogram;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Encoded;
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn serialize<S: Serializer>(histogram: &Histogram<u64>, to: S) -> Result<S::Ok, S::Error> {
+        Encoded::from(histogram).serialize(to)
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When it is none of ours.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Histogram<u64>, D::Error> {
+        Encoded::deserialize(from)?.decode().map_err(serde::de::Error::custom)
+    }
+}
+
 /// What V2 with DEFLATE begins with, before its length.
 const COMPRESSED_COOKIE: [u8; 4] = [0x1c, 0x84, 0x93, 0x14];
 

@@ -24,6 +24,11 @@ pub fn add(failures: &mut Failures, why: &str, times: u64) {
     *failures.entry(key).or_default() += times;
 }
 
+/// Adds what went wrong elsewhere.
+pub fn merge(failures: &mut Failures, others: Failures) {
+    others.into_iter().for_each(|(why, times)| add(failures, &why, times));
+}
+
 /// The text with everything escaped that is not printed as a character: control characters, and those that turn the
 /// direction of what follows.
 pub fn printable(text: &str) -> String {

@@ -1,4 +1,5 @@
-//! What a run measured, merged over its workers and before any judgement: the one input of [`crate::report`].
+//! What a run measured, merged over its workers and before any judgement: all that a report is made of. It is plain data:
+//! written as JSON and read back it is the same.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -7,25 +8,28 @@ use std::time::{Duration, SystemTime};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use wire::deflate::Agreed;
-
-use crate::measure::encoded::Encoded;
-use crate::measure::histogram::histogram;
-use crate::measure::mismatch::Mismatches;
-use crate::measure::recorder::{Checks, Messages, Slice, Traffic};
-use crate::measure::times::Times;
-
 use crate::host::resources::Usage;
 use crate::host::withheld::Withheld;
+use crate::measure::agreements::Agreements;
+use crate::measure::counts::{Connections, Counts};
+use crate::measure::encoded::{self, Encoded};
+use crate::measure::failures::Failures;
+use crate::measure::histogram::histogram;
+use crate::measure::recorder::{INTERVAL_NS, SLICES, Slice};
+use crate::measure::times::Times;
+use crate::serde_time::{rfc3339_exact, seconds};
 
 /// What a run measured.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// When the measured phase began.
+    #[serde(with = "rfc3339_exact")]
     pub began_at: SystemTime,
     /// How long it lasted: until its planned end, its last message, or the interruption.
+    #[serde(with = "seconds")]
     pub window: Duration,
     /// From its beginning to the last reply within it.
+    #[serde(with = "seconds")]
     pub last_reply_after: Duration,
     /// Whether it ended early on request.
     pub interrupted: bool,
@@ -34,37 +38,24 @@ pub struct Measured {
     /// The times of the messages.
     pub times: Times,
     /// From the start of connecting to the end of the WebSocket handshake, ns.
+    #[serde(with = "encoded::as_text")]
     pub connect: Histogram<u64>,
     /// Latency by interval, in order.
     pub intervals: Vec<IntervalLatency>,
-    /// The run in slices of a tenth of an interval, in order, whole ones only.
+    /// Its intervals in slices of a tenth, in order.
     pub slices: Vec<Slice>,
-    /// What became of the connections.
-    pub connections: Connections,
+    /// What was counted.
+    pub counts: Counts,
     /// The loss of the last connection, where none was left at the end.
     pub all_lost: Option<AllLost>,
     /// How the server's process ended during the run, where it was started here and some connection failed.
     pub server_ended: Option<String>,
-    /// What became of the messages.
-    pub messages: Messages,
-    /// Replies that came within the window, whenever their message was due: what throughput counts.
-    pub replies_in_window: u64,
-    /// Bytes received within the window, frame headers included.
-    pub reply_bytes_in_window: u64,
-    /// Messages and replies that were sent and that came within the window.
-    pub traffic: Traffic,
-    /// How replies were checked, as far as they were not compared as they came.
-    pub checks: Checks,
-    /// What was wrong with messages that were not the replies they should be.
-    pub mismatches: Mismatches,
     /// What was agreed on permessage-deflate.
     pub agreements: Agreements,
     /// The server's addresses, and how many connections each took.
     pub addresses: BTreeMap<SocketAddr, u64>,
     /// What went wrong, and how often.
-    pub failures: BTreeMap<String, u64>,
-    /// Messages that an open loop's backlog bound refused.
-    pub over_backlog: u64,
+    pub failures: Failures,
     /// Each worker's CPU time over the window, as a share of it (1.0: it never slept).
     pub worker_busy: Vec<f64>,
     /// The generator's own use of the machine over the window.
@@ -89,20 +80,13 @@ impl Measured {
             connect: histogram(),
             intervals: Vec::new(),
             slices: Vec::new(),
-            connections,
+            counts: Counts { connections, ..Counts::default() },
             all_lost: None,
             server_ended: None,
-            messages: Messages::default(),
             last_reply_after: Duration::ZERO,
-            replies_in_window: 0,
-            reply_bytes_in_window: 0,
-            traffic: Traffic::default(),
-            checks: Checks::default(),
-            mismatches: Mismatches::default(),
-            agreements: Agreements::new(),
+            agreements: Agreements::default(),
             addresses: BTreeMap::new(),
-            failures: BTreeMap::new(),
-            over_backlog: 0,
+            failures: Failures::new(),
             worker_busy: Vec::new(),
             loadgen,
             server: None,
@@ -111,53 +95,34 @@ impl Measured {
         }
     }
 
-    /// Connections that permessage-deflate was not agreed on.
-    pub fn declined(&self) -> u64 {
-        self.agreements.iter().filter(|(agreed, _)| agreed.is_none()).map(|(_, connections)| connections).sum()
+    /// The slices that lie in the window whole.
+    pub fn whole_slices(&self) -> &[Slice] {
+        let whole = (self.window.as_nanos() * SLICES as u128 / u128::from(INTERVAL_NS)) as usize;
+        &self.slices[..whole.min(self.slices.len())]
     }
-}
-
-/// What was agreed on permessage-deflate (`None`: it was declined or not offered), and on how many connections.
-pub type Agreements = Vec<(Option<Agreed>, u64)>;
-
-/// So many connections have agreed on this.
-pub fn agree(agreements: &mut Agreements, agreed: Option<Agreed>, connections: u64) {
-    match agreements.iter_mut().find(|(known, _)| *known == agreed) {
-        Some((_, count)) => *count += connections,
-        None => agreements.push((agreed, connections)),
-    }
-}
-
-/// What became of the connections.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Connections {
-    /// Asked for by the plan.
-    pub requested: u64,
-    /// Opened, handshake done.
-    pub established: u64,
-    /// Not opened.
-    pub failed: u64,
-    /// Lost after they were opened.
-    pub dropped: u64,
 }
 
 /// The loss of the last connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AllLost {
     /// Since the load began, the warm-up included.
+    #[serde(with = "seconds")]
     pub after: Duration,
     /// Why connections were lost, and how often.
-    pub why: BTreeMap<String, u64>,
+    pub why: Failures,
 }
 
 /// The latency of one interval.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IntervalLatency {
     /// Its beginning, from the beginning of the measured phase.
+    #[serde(with = "seconds")]
     pub start: Duration,
     /// Its length.
+    #[serde(with = "seconds")]
     pub length: Duration,
     /// The latencies of the replies that came in it, ns; encoded, since an hour has 3,600 of them and each would hold
     /// a quarter of a megabyte otherwise.
+    #[serde(deserialize_with = "encoded::checked")]
     pub latency: Encoded,
 }

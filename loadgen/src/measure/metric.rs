@@ -142,12 +142,6 @@ pub fn range(histogram: &Histogram<u64>) -> Option<(f64, f64)> {
     (!histogram.is_empty()).then(|| (histogram.min() as f64, histogram.max() as f64))
 }
 
-/// The share of messages due that brought no right reply; `None` where none was due.
-pub fn error_rate(wrong: u64, verified: u64) -> Option<f64> {
-    let due = verified + wrong;
-    (due > 0).then(|| wrong as f64 / due as f64)
-}
-
 impl Statistic {
     /// Its value in a histogram; `None` where that has too few values.
     pub fn of_histogram(self, histogram: &Histogram<u64>) -> Option<f64> {

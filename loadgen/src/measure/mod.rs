@@ -1,7 +1,9 @@
 //! What was measured: recorded by each worker, merged bucket for bucket, named as metrics. Nothing here judges it.
 
+pub mod agreements;
 pub(crate) mod clock;
 pub(crate) mod collector;
+pub mod counts;
 pub mod encoded;
 pub(crate) mod failures;
 pub mod histogram;
@@ -11,5 +13,6 @@ pub mod mismatch;
 pub mod percentile;
 pub mod recorder;
 pub mod so_far;
+pub mod tally;
 pub mod times;
 pub mod trial;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use crate::host::resources::{Sampler, Usage};
-use crate::measure::metric::{Distribution, Metric, Statistic, error_rate, range};
-use crate::measure::recorder::Counts;
+use crate::measure::metric::{Distribution, Metric, Statistic, range};
+use crate::measure::tally::Tally;
 use crate::measure::times::Times;
 
 /// How much of a measured phase has passed.
@@ -36,9 +36,7 @@ pub struct SoFar<'a> {
     /// Messages per second that the plan asks for; open loop only.
     pub offered_rate: Option<f64>,
     /// What was counted.
-    pub counts: Counts,
-    /// Connections that could not be opened.
-    pub failed: u64,
+    pub tally: Tally,
     /// What the generator has used of the machine.
     pub loadgen: Option<Usage>,
     /// What the server has, where it runs on this machine.
@@ -49,21 +47,20 @@ impl<'a> SoFar<'a> {
     /// The value of a metric; `None` where there is none yet. What is still on its way when the run
     /// ends is lost then, and no error before.
     pub fn value(self, metric: Metric) -> Option<f64> {
-        let Self { counts, replies, seconds, .. } = self;
+        let Self { tally, replies, seconds, .. } = self;
         let per_second = |count: u64| (seconds > 0.0).then(|| count as f64 / seconds);
         let cpu = |usage: Usage| (replies > 0).then(|| usage.cpu.as_nanos() as f64 / replies as f64);
-        let wrong = counts.wrong + counts.refused;
         match metric {
             Metric::Time(distribution, statistic) => statistic.of_histogram(self.distribution(distribution)),
             Metric::Throughput => per_second(replies),
-            Metric::ByteRate => per_second(counts.bytes),
+            Metric::ByteRate => per_second(tally.bytes),
             Metric::Achieved => Some(per_second(replies)? / self.offered_rate?),
             Metric::ServerCpu => self.server.and_then(cpu),
             Metric::ServerMemory => self.server.map(|usage| usage.max_rss_bytes as f64),
             Metric::LoadgenCpu => self.loadgen.and_then(cpu),
             Metric::LoadgenMemory => self.loadgen.map(|usage| usage.max_rss_bytes as f64),
-            Metric::Errors => Some((wrong + self.failed + counts.dropped) as f64),
-            Metric::ErrorRate => error_rate(wrong, counts.verified),
+            Metric::Errors => Some(tally.errors.all() as f64),
+            Metric::ErrorRate => tally.errors.rate(tally.verified),
         }
     }
 

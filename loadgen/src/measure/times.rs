@@ -1,7 +1,9 @@
 //! The times of messages: the four moments of each, and the distributions of what lies between them.
 
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 
+use crate::measure::encoded::as_text;
 use crate::measure::histogram::{HIGHEST_NS, histogram};
 
 /// The four moments of a message, in ns of the run's clock.
@@ -18,17 +20,22 @@ pub struct Moments {
 }
 
 /// What lies between the moments of the messages, ns: all of one shape, so that any two add up exactly.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Times {
     /// From due to arrived.
+    #[serde(with = "as_text")]
     pub latency: Histogram<u64>,
     /// From sent to arrived.
+    #[serde(with = "as_text")]
     pub service_time: Histogram<u64>,
     /// From due to sent: the generator's lateness before the message.
+    #[serde(with = "as_text")]
     pub send_lag: Histogram<u64>,
     /// From arrived to read: the generator's lateness after the reply.
+    #[serde(with = "as_text")]
     pub read_lag: Histogram<u64>,
     /// From due to read: what an application as busy as the generator would see.
+    #[serde(with = "as_text")]
     pub seen: Histogram<u64>,
     /// Messages seen later than [`HIGHEST_NS`], recorded as that.
     pub saturated: u64,

@@ -80,7 +80,10 @@ pub struct Verification {
 impl Wire {
     /// From what was measured.
     pub(super) fn of(measured: &Measured) -> Self {
-        Self { sent: Carried::of(measured.traffic.sent), received: Carried::of(measured.traffic.received) }
+        Self {
+            sent: Carried::of(measured.counts.traffic.sent),
+            received: Carried::of(measured.counts.traffic.received),
+        }
     }
 }
 
@@ -98,9 +101,9 @@ impl DeflateReport {
         let agreed: Vec<Agreement> = measured
             .agreements
             .iter()
-            .filter_map(|&(agreed, connections)| agreed.map(|agreed| Agreement::of(agreed, connections)))
+            .filter_map(|(agreed, connections)| agreed.map(|agreed| Agreement::of(agreed, connections)))
             .collect();
-        let declined = measured.declined();
+        let declined = measured.agreements.declined();
         Some(Self { connections: agreed.iter().map(|agreement| agreement.connections).sum(), declined, agreed })
     }
 }
@@ -118,11 +121,11 @@ impl Agreement {
 impl Verification {
     /// From what was measured.
     pub(super) fn of(plan: &Plan, measured: &Measured) -> Self {
-        let checks = measured.checks;
+        let checks = measured.counts.checks;
         let others = checks.inflated + checks.identical + checks.length + checks.frame;
         Self {
             mode: plan.verify,
-            compared: measured.messages.received.saturating_sub(others),
+            compared: measured.counts.messages.received.saturating_sub(others),
             inflated: checks.inflated,
             identical: checks.identical,
             length: checks.length,

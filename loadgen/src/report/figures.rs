@@ -3,8 +3,9 @@
 use super::run::{ProcessCost, Report};
 use super::stats::Stats;
 use crate::judge::threshold::Found;
+use crate::measure::counts;
 use crate::measure::encoded::DecodeError;
-use crate::measure::metric::{Distribution, Metric, Statistic, error_rate, range};
+use crate::measure::metric::{Distribution, Metric, Statistic, range};
 use crate::measure::percentile;
 use crate::units;
 
@@ -14,8 +15,7 @@ impl Report {
     /// # Errors
     /// When the report's histograms cannot be read.
     pub fn figure(&self, metric: Metric) -> Result<Option<f64>, DecodeError> {
-        let (messages, connections) = (&self.messages, &self.connections);
-        let wrong = messages.wrong() + self.over_backlog;
+        let errors = counts::errors(self.messages, self.over_backlog, self.connections);
         let cpu = |cost: &ProcessCost| cost.cpu_us_per_message.map(|us| us * 1e3);
         let server = self.resources.server.as_ref();
         Ok(match metric {
@@ -27,8 +27,8 @@ impl Report {
             Metric::ServerMemory => server.map(|cost| cost.max_rss_bytes as f64),
             Metric::LoadgenCpu => cpu(&self.resources.loadgen),
             Metric::LoadgenMemory => Some(self.resources.loadgen.max_rss_bytes as f64),
-            Metric::Errors => Some((wrong + connections.failed + connections.dropped) as f64),
-            Metric::ErrorRate => error_rate(wrong, messages.verified),
+            Metric::Errors => Some(errors.all() as f64),
+            Metric::ErrorRate => errors.rate(self.messages.verified),
         })
     }
 

@@ -13,11 +13,11 @@ use crate::host::resources::Usage;
 use crate::judge::outcome::Outcome;
 use crate::judge::threshold::{Judged, Standing, Threshold};
 use crate::judge::trust::{self, Trust};
+use crate::measure::counts::{Connections, Messages};
 use crate::measure::encoded::{DecodeError, Encoded};
-use crate::measure::measured::{Connections, IntervalLatency, Measured};
+use crate::measure::measured::{IntervalLatency, Measured};
 use crate::measure::mismatch::Mismatches;
 use crate::measure::percentile;
-use crate::measure::recorder::Messages;
 use crate::plan::{Arrival, Load};
 use crate::report::changes::Baseline;
 use crate::serde_time::{rfc3339, seconds};
@@ -210,7 +210,7 @@ impl Report {
             Load::Closed { in_flight } => (Mode::Closed, Some(in_flight.get()), None),
             Load::Open { arrival, .. } => (Mode::Open, None, Some(arrival)),
         };
-        let cost = |usage: &Usage| ProcessCost::new(usage, measured.replies_in_window);
+        let cost = |usage: &Usage| ProcessCost::new(usage, measured.counts.replies_in_window);
         Self {
             schema: RunSchema::V1,
             name: name.to_owned(),
@@ -226,13 +226,13 @@ impl Report {
                 in_flight,
                 arrival,
                 offered_rate: plan.offered_rate(),
-                achieved_rate: per_second(measured.replies_in_window),
+                achieved_rate: per_second(measured.counts.replies_in_window),
                 connections: plan.connections.get(),
                 duration_seconds: seconds,
             },
             throughput: Throughput {
-                messages_per_second: per_second(measured.replies_in_window),
-                bytes_per_second: per_second(measured.reply_bytes_in_window),
+                messages_per_second: per_second(measured.counts.replies_in_window),
+                bytes_per_second: per_second(measured.counts.reply_bytes_in_window),
             },
             latency: Stats::from(&measured.times.latency),
             service_time: Stats::from(&measured.times.service_time),
@@ -240,18 +240,18 @@ impl Report {
             connect: Stats::from(&measured.connect),
             saturated: measured.times.saturated,
             intervals: measured.intervals.iter().map(IntervalReport::from).collect(),
-            connections: measured.connections,
+            connections: measured.counts.connections,
             addresses: measured.addresses.iter().map(|(address, count)| (address.to_string(), *count)).collect(),
             all_lost_after_seconds: measured
                 .all_lost
                 .as_ref()
                 .map(|lost| lost.after.as_secs_f64() - plan.warmup.as_secs_f64()),
-            messages: measured.messages,
-            mismatches: measured.mismatches.clone(),
+            messages: measured.counts.messages,
+            mismatches: measured.counts.mismatches.clone(),
             verification: Verification::of(plan, measured),
             wire: Wire::of(measured),
             permessage_deflate: DeflateReport::of(plan, measured),
-            over_backlog: measured.over_backlog,
+            over_backlog: measured.counts.over_backlog,
             failures: measured.failures.clone(),
             resources: Resources {
                 loadgen: cost(&measured.loadgen),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::host::environment::Environment;
 use crate::judge::statistics::Change;
 use crate::judge::trust::Trust;
-use crate::measure::recorder::Messages;
+use crate::measure::counts::Messages;
 use crate::measure::trial::Metric;
 use crate::report::comparison::Ended;
 use crate::report::estimate::{Estimate, Spread};

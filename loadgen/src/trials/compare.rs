@@ -13,7 +13,7 @@ use crate::host::environment::Environment;
 use crate::host::interrupt::Interrupt;
 use crate::judge::statistics::{self, Band, Change, Judge, LOOKS, Ruling, Sample};
 use crate::judge::trust;
-use crate::measure::recorder::Messages;
+use crate::measure::counts::Messages;
 use crate::measure::trial::Trial;
 use crate::measure::trial::{Figures, Metric};
 use crate::plan::Plan;

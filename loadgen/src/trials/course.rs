@@ -22,9 +22,10 @@ use crate::load::live::{Live, Phase};
 use crate::load::run::note_end_of;
 use crate::load::session::{Session, Span};
 use crate::load::worker::Common;
+use crate::measure::counts::Messages;
 use crate::measure::measured::Measured;
 use crate::measure::percentile;
-use crate::measure::recorder::{Interval, Messages};
+use crate::measure::recorder::Interval;
 use crate::measure::so_far::Passed;
 use crate::measure::times::Times;
 use crate::measure::trial::{Figures, Metric, Trial};
@@ -303,13 +304,13 @@ impl Up<'_, '_> {
         thread::sleep(REST);
         let cpu = sampler.and_then(|sampler| sampler.cpu());
         let mut trial = Trial {
-            achieved_rate: measured.replies_in_window as f64 / measured.window.as_secs_f64(),
+            achieved_rate: measured.counts.replies_in_window as f64 / measured.window.as_secs_f64(),
             latency_min: times.latency.min(),
             latency_p99: times.latency.value_at_quantile(0.99),
             send_lag_p99: times.send_lag.value_at_quantile(0.99),
             ..Trial::default()
         };
-        let replies = measured.messages.verified;
+        let replies = measured.counts.messages.verified;
         let mut figure = |metric: Metric, figure: f64| {
             if metric.fits(&self.arm.plan.load) && figure > 0.0 && figure.is_finite() {
                 trial.figures.insert(metric, figure);
@@ -320,7 +321,7 @@ impl Up<'_, '_> {
         let (window, last) = (measured.window, measured.last_reply_after);
         let round_trip = Duration::from_nanos(times.latency.value_at_quantile(0.5));
         let taken = if window.saturating_sub(last) > 2 * round_trip { window } else { last };
-        figure(Metric::Throughput, measured.replies_in_window as f64 / taken.as_secs_f64());
+        figure(Metric::Throughput, measured.counts.replies_in_window as f64 / taken.as_secs_f64());
         if replies > 0 {
             for (metric, rank) in Metric::percentiles() {
                 figure(metric, percentile::of(&times.latency, rank).map_or(0.0, |ns| ns as f64));
@@ -343,7 +344,7 @@ impl Up<'_, '_> {
         let span = Span { warmup: Duration::ZERO, stop, seed, delay: DELAY, server_pids: &[], meter: None };
         let mut measured = self.session.phase(span, take, show)?;
         note_end_of(self.server, &mut measured);
-        self.messages += measured.messages;
+        self.messages += measured.counts.messages;
         match failure(&measured) {
             Some(why) if !measured.interrupted => Err(TrialError::Failed { server: self.arm.spec.to_string(), why }),
             _ => Ok(measured),

@@ -2,8 +2,8 @@
 
 use crate::host::target::TargetError;
 use crate::load::error::RunError;
+use crate::measure::counts::Messages;
 use crate::measure::measured::Measured;
-use crate::measure::recorder::Messages;
 
 /// Why trials could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -33,8 +33,8 @@ impl TrialError {
 
 /// What went wrong, in words.
 pub(super) fn failure(measured: &Measured) -> Option<String> {
-    let Messages { lost, corrupted, reordered, unexpected, .. } = measured.messages;
-    let connections = measured.connections;
+    let Messages { lost, corrupted, reordered, unexpected, .. } = measured.counts.messages;
+    let connections = measured.counts.connections;
     let counts = [
         (connections.failed, "connections could not be opened"),
         (connections.dropped, "connections were lost"),
@@ -48,7 +48,7 @@ pub(super) fn failure(measured: &Measured) -> Option<String> {
     if why.is_empty() {
         return None;
     }
-    why.extend(measured.mismatches.sentences());
+    why.extend(measured.counts.mismatches.sentences());
     why.extend(measured.server_ended.iter().map(|status| format!("its process ended: {status}")));
     why.extend(measured.failures.iter().map(|(why, times)| format!("{times} times: {why}")));
     Some(why.join(", "))

@@ -6,11 +6,12 @@ use std::time::{Duration, SystemTime};
 use hdrhistogram::Histogram;
 use loadgen::host::environment::{CpuCount, Environment};
 use loadgen::host::resources::Usage;
+use loadgen::measure::counts::{Connections, Counts, Messages};
 use loadgen::measure::encoded::Encoded;
 use loadgen::measure::histogram::histogram;
-use loadgen::measure::measured::{Connections, IntervalLatency, Measured};
+use loadgen::measure::measured::{IntervalLatency, Measured};
 use loadgen::measure::mismatch::{Glimpse, Mismatch, MismatchKind};
-use loadgen::measure::recorder::{Messages, Slice};
+use loadgen::measure::recorder::Slice;
 use loadgen::measure::times::{Moments, Times};
 use loadgen::plan::{Arrival, Kind, Load, Plan, Rate};
 use loadgen::program::cli;
@@ -29,17 +30,17 @@ pub fn how_late() -> Report {
     let rate = Rate::try_from(20_200.0).unwrap();
     let plan = Plan { load: Load::Open { rate, arrival: Arrival::Poisson }, ..plan() };
     let mut measured = measured(700_000);
-    measured.messages.lost = 3;
-    measured.messages.verified -= 5;
-    measured.messages.corrupted = 5;
-    measured.mismatches.count(MismatchKind::Type, || Mismatch {
+    measured.counts.messages.lost = 3;
+    measured.counts.messages.verified -= 5;
+    measured.counts.messages.corrupted = 5;
+    measured.counts.mismatches.count(MismatchKind::Type, || Mismatch {
         kind: MismatchKind::Type,
         times: 5,
         got: Glimpse::new(Kind::Text, Some(12), b"{\"ok\": true}"),
         expected: Some(Glimpse::new(Kind::Binary, Some(64), &[0xe1; 64])),
         offset: 0,
     });
-    measured.connections.dropped = 1;
+    measured.counts.connections.dropped = 1;
     measured.addresses.insert("[::1]:8181".parse().unwrap(), 100);
     measured.failures.insert("connection reset by the server".to_owned(), 1);
     Report::new("how late", "echo-server --tcp-nodelay off", &measured, environment(plan))
@@ -84,8 +85,8 @@ pub fn few(thresholds: &[&str]) -> Report {
     }
     measured.slices.clear();
     measured.window = Duration::from_secs(2);
-    measured.replies_in_window = 2;
-    measured.messages = Messages { sent: 2, received: 2, verified: 2, ..Messages::default() };
+    measured.counts.replies_in_window = 2;
+    measured.counts.messages = Messages { sent: 2, received: 2, verified: 2, ..Messages::default() };
     let thresholds: Vec<_> = thresholds.iter().map(|text| text.parse().unwrap()).collect();
     Report::new("few", "ws://127.0.0.1:8181/", &measured, environment(plan)).judged_by(&thresholds).unwrap()
 }
@@ -125,19 +126,18 @@ pub fn measured(lag: u64) -> Measured {
         connect,
         intervals: intervals.into_iter().enumerate().map(interval).collect(),
         slices: vec![Slice { messages: REPLIES / 100, latency_ns: 200_000_000 }; 100],
-        connections: Connections { requested: 100, established: 100, failed: 0, dropped: 0 },
+        counts: Counts {
+            connections: Connections { requested: 100, established: 100, failed: 0, dropped: 0 },
+            messages: Messages { sent: REPLIES, received: REPLIES, verified: REPLIES, ..Messages::default() },
+            replies_in_window: REPLIES,
+            reply_bytes_in_window: REPLIES * 64,
+            ..Counts::default()
+        },
         all_lost: None,
         server_ended: None,
-        messages: Messages { sent: REPLIES, received: REPLIES, verified: REPLIES, ..Messages::default() },
-        replies_in_window: REPLIES,
-        reply_bytes_in_window: REPLIES * 64,
-        traffic: Default::default(),
-        checks: Default::default(),
-        mismatches: Default::default(),
         agreements: Default::default(),
         addresses: Default::default(),
         failures: Default::default(),
-        over_backlog: 0,
         worker_busy: vec![0.413],
         loadgen: Usage { cpu: Duration::from_millis(4_130), max_rss_bytes: 22_439_526 },
         server: Some(Usage { cpu: Duration::from_millis(5_020), max_rss_bytes: 6_291_456 }),

@@ -45,9 +45,9 @@ fn reports_are_what_the_schema_says() {
     assert_valid(&runs, &json!(Runs::from(vec![how_fast(), how_late()])));
 
     let mut bare = measured(0);
-    (bare.times.latency, bare.server, bare.replies_in_window) = (histogram(), None, 0);
+    (bare.times.latency, bare.server, bare.counts.replies_in_window) = (histogram(), None, 0);
     bare.intervals.clear();
-    bare.mismatches.count(MismatchKind::Unasked, || Mismatch {
+    bare.counts.mismatches.count(MismatchKind::Unasked, || Mismatch {
         kind: MismatchKind::Unasked,
         times: 1,
         got: Glimpse::new(Kind::Text, None, &[0; 100]),

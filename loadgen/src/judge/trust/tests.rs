@@ -6,9 +6,10 @@ use super::*;
 use crate::host::resources::Usage;
 use crate::host::withheld::{Throttled, Withheld};
 use crate::judge::outcome::Outcome;
+use crate::measure::counts::{Connections, Counts, Messages};
 use crate::measure::histogram::histogram;
 use crate::measure::measured::AllLost;
-use crate::measure::recorder::{Messages, Slice};
+use crate::measure::recorder::Slice;
 use crate::measure::times::Times;
 use crate::plan::tests::plan;
 use crate::plan::{Rate, Sizes};
@@ -57,19 +58,18 @@ fn fine() -> Measured {
         connect: histogram(),
         intervals: Vec::new(),
         slices: vec![Slice { messages: 100, latency_ns: 100_000_000 }; 100],
-        connections: Connections { requested: 100, established: 100, failed: 0, dropped: 0 },
+        counts: Counts {
+            connections: Connections { requested: 100, established: 100, failed: 0, dropped: 0 },
+            messages: Messages { sent: 10_000, received: 10_000, verified: 10_000, ..Messages::default() },
+            replies_in_window: 10_000,
+            reply_bytes_in_window: 640_000,
+            ..Counts::default()
+        },
         all_lost: None,
         server_ended: None,
-        messages: Messages { sent: 10_000, received: 10_000, verified: 10_000, ..Messages::default() },
-        replies_in_window: 10_000,
-        reply_bytes_in_window: 640_000,
-        traffic: Default::default(),
-        mismatches: Default::default(),
-        checks: Default::default(),
         agreements: Default::default(),
         addresses: Default::default(),
         failures: Default::default(),
-        over_backlog: 0,
         worker_busy: vec![0.3, 0.4],
         loadgen: Usage { cpu: Duration::from_secs(1), max_rss_bytes: 1 << 24 },
         server: Some(Usage { cpu: Duration::from_secs(2), max_rss_bytes: 1 << 24 }),
@@ -102,17 +102,17 @@ fn a_run_without_fault_is_valid_without_a_word() {
 
 #[test]
 fn an_open_loop_that_does_not_achieve_its_rate() {
-    assert!(judged(&open(), |m| m.replies_in_window = 9_900).valid);
-    let trust = judged(&open(), |m| m.replies_in_window = 9_898);
+    assert!(judged(&open(), |m| m.counts.replies_in_window = 9_900).valid);
+    let trust = judged(&open(), |m| m.counts.replies_in_window = 9_898);
     assert_one(&trust.reasons, "990 messages/s achieved of 1,000 offered");
-    assert!(judged(&closed(), |m| m.replies_in_window = 5_000).valid, "a closed loop offers no rate");
+    assert!(judged(&closed(), |m| m.counts.replies_in_window = 5_000).valid, "a closed loop offers no rate");
 }
 
 #[test]
 fn messages_that_are_lost_are_no_queue_that_grows() {
     let lossy = |lost, last_reply_after| {
         judged(&open(), |m| {
-            (m.messages.lost, m.replies_in_window) = (lost, 10_000 - lost);
+            (m.counts.messages.lost, m.counts.replies_in_window) = (lost, 10_000 - lost);
             m.last_reply_after = Duration::from_millis(last_reply_after);
         })
     };
@@ -121,7 +121,7 @@ fn messages_that_are_lost_are_no_queue_that_grows() {
     assert_one(&trust.notes, "950 messages/s achieved of 1,000 offered, under 99%: 500 messages were lost");
     assert_one(&lossy(500, 9_500).reasons, "the queue grows");
     let waited = judged(&open(), |m| {
-        (m.messages.lost, m.replies_in_window) = (500, 9_500);
+        (m.counts.messages.lost, m.counts.replies_in_window) = (500, 9_500);
         m.times.latency.saturating_record(open().drain_timeout.as_nanos() as u64 + 1_000_000_000);
     });
     assert_one(&waited.reasons, "the queue grows");
@@ -131,8 +131,8 @@ fn messages_that_are_lost_are_no_queue_that_grows() {
 fn connections_that_all_ended_are_told_of_with_time_and_cause() {
     let lost = |plan: &Plan, after: u64, causes: &[(&str, u64)]| {
         judged(plan, |m| {
-            m.connections.dropped = 100;
-            (m.messages.received, m.replies_in_window) = (9_000, 3_000);
+            m.counts.connections.dropped = 100;
+            (m.counts.messages.received, m.counts.replies_in_window) = (9_000, 3_000);
             let why = causes.iter().map(|(why, times)| ((*why).to_owned(), *times)).collect();
             m.all_lost = Some(AllLost { after: Duration::from_millis(after), why });
         })
@@ -166,14 +166,15 @@ fn messages_still_on_their_way_are_not_missed_and_no_more_than_those() {
         judged(&plan, |m| {
             m.times.latency.reset();
             m.times.latency.saturating_record_n(200_000_000, 10_000);
-            m.replies_in_window = replies;
+            m.counts.replies_in_window = replies;
         })
     };
     assert!(slow(9_800).valid);
     assert_one(&slow(9_600).reasons, "achieved");
     // A run that counts messages ends with its last reply.
     let counted = Plan { stop: Stop::Messages(100.try_into().unwrap()), ..open() };
-    let of = |replies| judged(&counted, |m| (m.window, m.replies_in_window) = (Duration::from_millis(100), replies));
+    let of =
+        |replies| judged(&counted, |m| (m.window, m.counts.replies_in_window) = (Duration::from_millis(100), replies));
     assert!(of(99).valid);
     assert_one(&of(98).reasons, "achieved");
 }
@@ -182,8 +183,8 @@ fn messages_still_on_their_way_are_not_missed_and_no_more_than_those() {
 fn a_poisson_schedule_is_held_to_what_was_due_as_far_as_chance_goes() {
     let due = |due: u64, replies: u64| {
         judged(&poisson(), |m| {
-            (m.messages.received, m.messages.lost) = (due, 0);
-            m.replies_in_window = replies;
+            (m.counts.messages.received, m.counts.messages.lost) = (due, 0);
+            m.counts.replies_in_window = replies;
         })
     };
     assert!(due(9_700, 9_700).valid, "three standard deviations below");
@@ -193,7 +194,7 @@ fn a_poisson_schedule_is_held_to_what_was_due_as_far_as_chance_goes() {
 
 #[test]
 fn refused_by_the_backlog() {
-    assert_one(&judged(&open(), |m| m.over_backlog = 1).reasons, "backlog");
+    assert_one(&judged(&open(), |m| m.counts.over_backlog = 1).reasons, "backlog");
 }
 
 #[test]
@@ -246,8 +247,8 @@ fn a_closed_loop_whose_generator_was_as_busy_as_the_server() {
 
 #[test]
 fn connections_that_were_not_there() {
-    assert_one(&judged(&closed(), |m| m.connections.failed = 1).reasons, "could not be opened");
-    assert_one(&judged(&closed(), |m| m.connections.dropped = 2).reasons, "2 of 100 connections were lost");
+    assert_one(&judged(&closed(), |m| m.counts.connections.failed = 1).reasons, "could not be opened");
+    assert_one(&judged(&closed(), |m| m.counts.connections.dropped = 2).reasons, "2 of 100 connections were lost");
 }
 
 #[test]
@@ -255,13 +256,13 @@ fn silence() {
     for plan in [open(), closed()] {
         let trust = judged(&plan, |m| {
             (m.times.latency, m.times.service_time, m.times.send_lag) = (histogram(), histogram(), histogram());
-            (m.messages, m.replies_in_window) = (Messages::default(), 0);
+            (m.counts.messages, m.counts.replies_in_window) = (Messages::default(), 0);
             m.slices = vec![Slice::default(); 100];
         });
         assert_one(&trust.reasons, "no message was answered");
         let trust = judged(&plan, |m| {
             (m.times.latency, m.times.service_time, m.times.send_lag) = (histogram(), histogram(), histogram());
-            m.messages = Messages { sent: 10_000, received: 10_000, corrupted: 10_000, ..Messages::default() };
+            m.counts.messages = Messages { sent: 10_000, received: 10_000, corrupted: 10_000, ..Messages::default() };
         });
         assert_one(&trust.reasons, "no reply was right: 10,000 came, wrong or out of order");
     }

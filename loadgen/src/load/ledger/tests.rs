@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::load::flight::{Stamp, UNSENT, Witness as _};
+use crate::measure::counts::Messages;
+use crate::measure::tally::Errors;
 use crate::plan::{Arrival, Rate};
 
 const MS: u64 = 1_000_000;
@@ -29,8 +31,8 @@ fn a_message_counts_by_its_intended_time_and_throughput_by_the_reply() {
     ledger.verified(stamp(2_099 * MS, 2_100 * MS), 1);
     assert!(!ledger.turn(2_150 * MS, false), "the drain has a limit");
     let closed = ledger.close(2_150 * MS);
-    assert_eq!((closed.replies_in_window, closed.ended), (2, 2_100 * MS));
-    assert_eq!(closed.messages, Messages { sent: 2, received: 2, verified: 2, ..Messages::default() });
+    assert_eq!((closed.counts.replies_in_window, closed.ended), (2, 2_100 * MS));
+    assert_eq!(closed.counts.messages, Messages { sent: 2, received: 2, verified: 2, ..Messages::default() });
     let intervals: Vec<_> = intervals.iter().map(|interval| (interval.index, interval.times.latency.len())).collect();
     assert_eq!(intervals, [(0, 1), (1, 1)], "what comes in the drain belongs to the last interval");
 }
@@ -44,7 +46,7 @@ fn lost_messages_are_told_from_unsent_ones() {
     ledger.lost(stamp(50 * MS, 51 * MS));
     ledger.lost(stamp(50 * MS, UNSENT));
     ledger.refused(200 * MS);
-    let messages = ledger.close(1_100 * MS).messages;
+    let messages = ledger.close(1_100 * MS).counts.messages;
     assert_eq!(messages, Messages { sent: 1, lost: 3, ..Messages::default() }, "one of them in the warm-up");
 }
 
@@ -59,7 +61,7 @@ fn a_quota_of_messages_ends_with_the_last_reply() {
     ledger.verified(stamp(100 * MS, 100 * MS), 2);
     assert!(ledger.turn(149 * MS, false) && !ledger.turn(150 * MS, false), "the drain begins with the last message");
     let closed = ledger.close(150 * MS);
-    assert_eq!((closed.ended, closed.replies_in_window), (130 * MS, 2));
+    assert_eq!((closed.ended, closed.counts.replies_in_window), (130 * MS, 2));
 }
 
 #[test]
@@ -78,12 +80,15 @@ fn a_wrong_reply_counts_as_one_until_the_true_one_comes() {
     assert!(ledger.turn(210 * MS, false));
     let in_window = ledger.corrupted(stamp(200 * MS, 200 * MS)) && ledger.corrupted(stamp(200 * MS + 1, 201 * MS));
     assert!(in_window);
-    assert_eq!((ledger.messages.corrupted, ledger.messages.received, ledger.replies_in_window), (2, 2, 2));
+    assert_eq!(
+        (ledger.counts.messages.corrupted, ledger.counts.messages.received, ledger.counts.replies_in_window),
+        (2, 2, 2)
+    );
     ledger.withdrawn(stamp(200 * MS, 200 * MS), in_window);
     ledger.verified(stamp(200 * MS, 200 * MS), 1);
     let closed = ledger.close(1_100 * MS);
     let expected = Messages { sent: 2, received: 2, verified: 1, corrupted: 1, unexpected: 1, ..Messages::default() };
-    assert_eq!((closed.messages, closed.replies_in_window), (expected, 2));
+    assert_eq!((closed.counts.messages, closed.counts.replies_in_window), (expected, 2));
 }
 
 #[test]
@@ -93,28 +98,28 @@ fn what_no_connection_is_left_for_is_lost_in_the_whole_of_the_phase() {
     let mut handed_out = schedule();
     while handed_out.pop(1_099 * MS).is_some() {}
     assert!(timed.turn(1_099 * MS, false));
-    timed.dropped();
+    timed.dropped("closed by the server");
     timed.lose_the_rest(&handed_out);
     let closed = timed.close_ahead(1_100 * MS);
-    assert_eq!((closed.ended, closed.messages.lost, closed.dropped), (3_100 * MS, 2_000, 1));
-    let counts: Vec<_> = intervals.iter().map(|interval| (interval.index, interval.counts.wrong)).collect();
+    assert_eq!((closed.ended, closed.counts.messages.lost, closed.counts.connections.dropped), (3_100 * MS, 2_000, 1));
+    let counts: Vec<_> = intervals.iter().map(|interval| (interval.index, interval.tally.errors.wrong)).collect();
     assert_eq!(counts, [(0, 2_000)], "the intervals of the dead time are not handed over one by one");
 
     let (mut warming_up, _intervals) = ledger(End::At(3_100 * MS));
     warming_up.lose_the_rest(&schedule());
     let closed = warming_up.close_ahead(50 * MS);
-    assert_eq!((closed.ended, closed.messages.lost), (3_100 * MS, 3_000), "none of the warm-up");
+    assert_eq!((closed.ended, closed.counts.messages.lost), (3_100 * MS, 3_000), "none of the warm-up");
 
     let (mut counted, _intervals) = ledger(End::Messages(10));
     counted.lose_the_rest(&schedule());
     let closed = counted.close_ahead(50 * MS);
-    assert_eq!((closed.ended, closed.messages.lost), (109 * MS, 10), "it ends when the last one was due");
+    assert_eq!((closed.ended, closed.counts.messages.lost), (109 * MS, 10), "it ends when the last one was due");
 
     let (mut closed_loop, _intervals) = ledger(End::Messages(10));
     assert!(closed_loop.takes(100 * MS));
     closed_loop.lose_quota();
     assert!(!closed_loop.sending());
-    assert_eq!(closed_loop.close(150 * MS).messages.lost, 9, "and the one that was sent, once that is told");
+    assert_eq!(closed_loop.close(150 * MS).counts.messages.lost, 9, "and the one that was sent, once that is told");
 }
 
 #[test]
@@ -128,10 +133,10 @@ fn each_interval_has_its_own_counts() {
     ledger.verified(stamp(1_400 * MS, 1_400 * MS), 1);
     assert!(ledger.takes(1_400 * MS));
     ledger.refused(1_400 * MS);
-    ledger.dropped();
+    ledger.dropped("closed by the server");
     ledger.close(3_100 * MS);
-    let counts: Vec<_> = intervals.iter().map(|interval| interval.counts).collect();
-    let first = Counts { verified: 3, wrong: 1, bytes: 100, ..Counts::default() };
-    let second = Counts { verified: 1, refused: 1, dropped: 1, ..Counts::default() };
-    assert_eq!(counts, [first, second, Counts::default()]);
+    let tallies: Vec<_> = intervals.iter().map(|interval| interval.tally).collect();
+    let first = Tally { verified: 3, errors: Errors { wrong: 1, ..Errors::default() }, bytes: 100 };
+    let errors = Errors { over_backlog: 1, dropped: 1, ..Errors::default() };
+    assert_eq!(tallies, [first, Tally { verified: 1, errors, bytes: 0 }, Tally::default()]);
 }

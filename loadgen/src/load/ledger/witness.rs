@@ -12,8 +12,8 @@ impl Witness for Ledger {
     fn verified(&mut self, stamp: Stamp, count: u64) {
         self.answered(count);
         if stamp.intended >= self.begin {
-            self.messages.received += count;
-            self.messages.verified += count;
+            self.counts.messages.received += count;
+            self.counts.messages.verified += count;
             let slice = (self.now - self.interval_begin) / (INTERVAL_NS / SLICES as u64);
             let moments = Moments { due: stamp.intended, sent: stamp.sent, arrived: self.arrived, read: self.now };
             self.interval.record(slice as usize, moments, count);
@@ -23,44 +23,44 @@ impl Witness for Ledger {
     // Those of the warm-up count too: a server that does wrong there does not do right.
     fn reordered(&mut self, stamp: Stamp) {
         self.answered(1);
-        self.messages.received += u64::from(stamp.intended >= self.begin);
-        self.messages.reordered += 1;
+        self.counts.messages.received += u64::from(stamp.intended >= self.begin);
+        self.counts.messages.reordered += 1;
     }
 
     fn corrupted(&mut self, stamp: Stamp) -> bool {
-        self.messages.received += u64::from(stamp.intended >= self.begin);
-        self.messages.corrupted += 1;
+        self.counts.messages.received += u64::from(stamp.intended >= self.begin);
+        self.counts.messages.corrupted += 1;
         self.answered(1)
     }
 
     fn withdrawn(&mut self, stamp: Stamp, in_window: bool) {
-        self.messages.received -= u64::from(stamp.intended >= self.begin);
-        self.messages.corrupted -= 1;
-        self.replies_in_window -= u64::from(in_window);
-        self.messages.unexpected += 1;
+        self.counts.messages.received -= u64::from(stamp.intended >= self.begin);
+        self.counts.messages.corrupted -= 1;
+        self.counts.replies_in_window -= u64::from(in_window);
+        self.counts.messages.unexpected += 1;
     }
 
     fn unexpected(&mut self) {
-        self.messages.unexpected += 1;
+        self.counts.messages.unexpected += 1;
     }
 
     fn mismatched(&mut self, kind: MismatchKind, example: impl FnOnce() -> Mismatch) {
-        self.mismatches.count(kind, example);
+        self.counts.mismatches.count(kind, example);
     }
 
     /// One that was never sent says so in its stamp. One of the warm-up counts too: a connection that waits for its reply in
     /// vain is silent in the measured phase.
     fn lost(&mut self, stamp: Stamp) {
         let (measured, sent) = (stamp.intended >= self.begin, stamp.sent != UNSENT);
-        self.messages.lost += u64::from(measured || sent);
-        self.messages.sent -= u64::from(measured && !sent);
+        self.counts.messages.lost += u64::from(measured || sent);
+        self.counts.messages.sent -= u64::from(measured && !sent);
         self.last_lost = self.last_lost.max(stamp.intended);
     }
 
     #[inline]
     fn received(&mut self, volume: Volume) {
         if self.now >= self.begin && self.now < self.end {
-            self.traffic.received += volume;
+            self.counts.traffic.received += volume;
         }
     }
 
@@ -68,10 +68,10 @@ impl Witness for Ledger {
     fn checked(&mut self, stamp: Stamp, how: Checked) {
         if stamp.intended >= self.begin {
             match how {
-                Checked::Inflated => self.checks.inflated += 1,
-                Checked::Identical => self.checks.identical += 1,
-                Checked::Length => self.checks.length += 1,
-                Checked::Frame => self.checks.frame += 1,
+                Checked::Inflated => self.counts.checks.inflated += 1,
+                Checked::Identical => self.counts.checks.identical += 1,
+                Checked::Length => self.counts.checks.length += 1,
+                Checked::Frame => self.counts.checks.frame += 1,
             }
         }
     }

@@ -7,8 +7,8 @@ use quick_junit::{NonSuccessKind, Report as Suites, TestCase, TestCaseStatus, Te
 
 use crate::judge::threshold::Standing;
 use crate::judge::trust::Trust;
+use crate::measure::counts::Messages;
 use crate::measure::mismatch::Mismatches;
-use crate::measure::recorder::Messages;
 use crate::report::Report;
 
 /// The runs as JUnit XML.

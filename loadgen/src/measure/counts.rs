@@ -1,0 +1,171 @@
+//! What is counted of a run beside its times. A worker counts in it, reports it when a phase ends, and what workers or whole
+//! processes counted is added up with `+=`.
+
+use std::ops::AddAssign;
+
+use serde::{Deserialize, Serialize};
+
+use crate::measure::mismatch::Mismatches;
+use crate::measure::tally::{Errors, Tally};
+use crate::plan::messages::Volume;
+
+/// What was counted of a measured phase.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// What became of the connections.
+    pub connections: Connections,
+    /// What became of the messages.
+    pub messages: Messages,
+    /// Messages that an open loop's backlog bound refused.
+    pub over_backlog: u64,
+    /// Replies that came within the window, whenever their message was due: what throughput counts.
+    pub replies_in_window: u64,
+    /// Bytes received within the window, frame headers included.
+    pub reply_bytes_in_window: u64,
+    /// Messages and replies that were sent and that came within the window.
+    pub traffic: Traffic,
+    /// How replies were checked, as far as they were not compared as they came.
+    pub checks: Checks,
+    /// What was wrong with messages that were not the replies they should be.
+    pub mismatches: Mismatches,
+}
+
+/// What became of the connections.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connections {
+    /// Asked for by the plan.
+    pub requested: u64,
+    /// Opened, handshake done.
+    pub established: u64,
+    /// Not opened.
+    pub failed: u64,
+    /// Lost after they were opened.
+    pub dropped: u64,
+}
+
+/// Messages of the measured phase, by what became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Messages {
+    /// Sent whole.
+    pub sent: u64,
+    /// Replies received for them, verified or not.
+    pub received: u64,
+    /// Replies that were what had been sent: length, content, opcode and order.
+    pub verified: u64,
+    /// Replies that were not what had been sent: a wrong message came, and no right one after it.
+    pub corrupted: u64,
+    /// Replies to a later message than the one whose turn it was.
+    pub reordered: u64,
+    /// Messages due that never got a reply.
+    pub lost: u64,
+    /// Messages that came in addition to the replies.
+    pub unexpected: u64,
+}
+
+/// What went over the wire in both directions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Messages sent whole.
+    pub sent: Volume,
+    /// Replies received whole.
+    pub received: Volume,
+}
+
+/// Replies of the measured phase that were checked in another way than by comparing them as they came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checks {
+    /// Inflated and compared.
+    pub inflated: u64,
+    /// Compared with a compressed reply that had been inflated and compared.
+    pub identical: u64,
+    /// By their length alone.
+    pub length: u64,
+    /// Compressed, by their frame alone.
+    pub frame: u64,
+}
+
+impl Counts {
+    /// What was an error in it.
+    pub fn errors(&self) -> Errors {
+        errors(self.messages, self.over_backlog, self.connections)
+    }
+
+    /// The part that limits are held against while the run goes on.
+    pub fn tally(&self) -> Tally {
+        Tally { verified: self.messages.verified, errors: self.errors(), bytes: self.reply_bytes_in_window }
+    }
+}
+
+/// What is an error among these.
+pub fn errors(messages: Messages, over_backlog: u64, connections: Connections) -> Errors {
+    Errors { wrong: messages.wrong(), over_backlog, failed: connections.failed, dropped: connections.dropped }
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, part: Self) {
+        // Taken apart by name, so that a count that is not added does not compile.
+        let Self {
+            connections,
+            messages,
+            over_backlog,
+            replies_in_window,
+            reply_bytes_in_window,
+            traffic,
+            checks,
+            mismatches,
+        } = part;
+        self.connections += connections;
+        self.messages += messages;
+        self.over_backlog += over_backlog;
+        self.replies_in_window += replies_in_window;
+        self.reply_bytes_in_window += reply_bytes_in_window;
+        self.traffic += traffic;
+        self.checks += checks;
+        self.mismatches.merge(mismatches);
+    }
+}
+
+impl AddAssign for Connections {
+    fn add_assign(&mut self, part: Self) {
+        self.requested += part.requested;
+        self.established += part.established;
+        self.failed += part.failed;
+        self.dropped += part.dropped;
+    }
+}
+
+impl Messages {
+    /// Those that brought no right reply, and replies that nothing had asked for.
+    pub fn wrong(&self) -> u64 {
+        let Self { lost, corrupted, reordered, unexpected, .. } = self;
+        lost + corrupted + reordered + unexpected
+    }
+}
+
+impl AddAssign for Messages {
+    fn add_assign(&mut self, part: Self) {
+        self.sent += part.sent;
+        self.received += part.received;
+        self.verified += part.verified;
+        self.corrupted += part.corrupted;
+        self.reordered += part.reordered;
+        self.lost += part.lost;
+        self.unexpected += part.unexpected;
+    }
+}
+
+impl AddAssign for Traffic {
+    fn add_assign(&mut self, part: Self) {
+        self.sent += part.sent;
+        self.received += part.received;
+    }
+}
+
+impl AddAssign for Checks {
+    fn add_assign(&mut self, part: Self) {
+        self.inflated += part.inflated;
+        self.identical += part.identical;
+        self.length += part.length;
+        self.frame += part.frame;
+    }
+}
