@@ -1,5 +1,8 @@
 //! What a run measured, merged over its workers and before any judgement: all that a report is made of. It is plain data:
-//! written as JSON and read back it is the same.
+//! written as JSON and read back it is the same, so that a run can be measured in several processes, whose parts
+//! [`Measured::merge`] puts together.
+
+mod merge;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

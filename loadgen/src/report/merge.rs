@@ -1,5 +1,6 @@
 //! Several reports of one plan become one: histograms are added bucket for bucket, so that the percentiles are those of
-//! all messages together, and the runs stand one after another in time.
+//! all messages together, and the runs stand one after another in time. (The parts of one run, measured at the same time in
+//! several processes, are put together before there is a report: [`Measured::merge`](crate::measure::measured::Measured::merge).)
 
 use std::time::Duration;
 
@@ -104,11 +105,7 @@ fn append(all: &mut Report, part: Report, number: usize) -> Result<(), MergeErro
     all.saturated += part.saturated;
     all.over_backlog += part.over_backlog;
     all.all_lost_after_seconds = all.all_lost_after_seconds.or(part.all_lost_after_seconds.map(|after| before + after));
-    let (sum, other) = (&mut all.connections, part.connections);
-    sum.requested += other.requested;
-    sum.established += other.established;
-    sum.failed += other.failed;
-    sum.dropped += other.dropped;
+    all.connections += part.connections;
     for (address, connections) in part.addresses {
         *all.addresses.entry(address).or_default() += connections;
     }
@@ -119,9 +116,7 @@ fn append(all: &mut Report, part: Report, number: usize) -> Result<(), MergeErro
     if let (Some(sum), Some(part)) = (&mut all.permessage_deflate, &part.permessage_deflate) {
         *sum += part;
     }
-    for (why, times) in part.failures {
-        failures::add(&mut all.failures, &why, times);
-    }
+    failures::merge(&mut all.failures, part.failures);
     all.resources.loadgen = cost(all.resources.loadgen, part.resources.loadgen, replies);
     all.resources.server = all.resources.server.zip(part.resources.server).map(|(a, b)| cost(a, b, replies));
     for (sum, other) in all.resources.worker_busy.iter_mut().zip(part.resources.worker_busy) {
