@@ -37,7 +37,7 @@ pub(crate) mod rfc3339_exact {
 
     use serde::Serializer;
 
-    pub(crate) use super::rfc3339::deserialize;
+    pub(crate) use crate::serde_time::rfc3339::deserialize;
 
     pub(crate) fn serialize<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(&humantime::format_rfc3339_nanos(*time))
