@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::host::environment::Environment;
 use crate::judge::statistics::Change;
 use crate::judge::trust::Trust;
-use crate::measure::metric::Better;
+use crate::measure::metric::{Better, Metric};
 use crate::measure::recorder::Messages;
-pub use crate::measure::trial::{Figures, Metric};
+use crate::measure::trial::Figures;
 use crate::report::estimate::{Estimate, Spread};
 use crate::serde_time::rfc3339;
 
