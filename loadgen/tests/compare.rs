@@ -9,8 +9,10 @@ use std::time::Duration;
 use binary::{Finished, loadgen};
 use jsonschema::{Registry, Validator};
 use loadgen::judge::statistics::Change;
-use loadgen::measure::trial::Metric;
+use loadgen::measure::metric::Metric;
 use loadgen::report::comparison::{Comparison, Ended};
+use loadgen::report::formats::Format;
+use loadgen::report::saved::Document;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -72,7 +74,7 @@ fn a_slower_server_has_regressed_and_fails_the_command_if_asked_to() {
 fn a_faster_server_has_improved() {
     let finished = compare(&["--a", SLOW, "--b", "", "--max-time", "20s", "--fail-on-regression", "0%"]);
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    for words in ["A  embedded server --inject-cost 100000", "improved: server-cpu", "95% interval", "errors      none"]
+    for words in ["A  embedded server --inject-cost 100000", "improved: server.cpu", "95% interval", "errors      none"]
     {
         assert!(finished.stdout.contains(words), "{words} is missing in\n{}", finished.stdout);
     }
@@ -83,7 +85,7 @@ fn a_faster_server_has_improved() {
 fn a_server_is_equivalent_to_itself_and_the_noise_floor_is_told() {
     let finished = compare(&["--aa", "--tolerance", "95%", "--max-time", "4s"]);
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    for words in ["A/A: closed loop", "noise floor", "in 4.00 s this machine tells changes of server-cpu"] {
+    for words in ["A/A: closed loop", "noise floor", "in 4.00 s this machine tells changes of server.cpu"] {
         assert!(finished.stdout.contains(words), "{words} is missing in\n{}", finished.stdout);
     }
 }
@@ -110,9 +112,57 @@ fn an_open_loop_compares_latencies() {
     );
     let report: Comparison = serde_json::from_str(&finished.stdout).unwrap();
     let gated: Vec<Metric> = report.metrics.iter().filter(|metric| metric.gated).map(|metric| metric.metric).collect();
-    assert_eq!(gated, [Metric::LatencyP50, Metric::LatencyP99, Metric::ServerCpu]);
+    assert_eq!(gated, [Metric::latency(50.0), Metric::latency(99.0), Metric::ServerCpu]);
     assert_eq!(finished.code == Some(0), report.trust.valid);
     assert_valid(&json!(report));
+}
+
+#[test]
+fn any_statistic_of_an_open_loop_may_be_gated() {
+    let mut flags = vec!["compare", "--aa", "-c", "4", "--rate", "500", "--max-time", "2s", "--restart-every", "2"];
+    flags.extend(["--gate", "service_time.p80,latency.mean,peak-memory", "--format", "json", "-q"]);
+    let finished = loadgen(&flags).wait();
+    assert!(matches!(finished.code, Some(0 | 98)), "98 where the generator was late: {}", finished.stderr);
+    let report: Value = serde_json::from_str(&finished.stdout).unwrap();
+    assert_valid(&report);
+    let metrics = report["metrics"].as_array().unwrap();
+    let gated: Vec<&str> = metrics
+        .iter()
+        .filter(|metric| metric["gated"] == true)
+        .filter_map(|metric| metric["metric"].as_str())
+        .collect();
+    assert_eq!(gated, ["latency.mean", "service_time.p80", "peak-memory"]);
+    assert!(metrics.iter().any(|metric| metric["metric"] == "latency-p99"), "whatever is gated: {metrics:?}");
+    let trial = report["starts"][0]["pairs"][0]["a"].as_object().unwrap();
+    for (low, high) in [("service_time.p80", "latency-p99"), ("latency-p50", "latency-p99")] {
+        assert!(trial[low].as_f64() <= trial[high].as_f64(), "{trial:?}");
+    }
+    let read: Comparison = serde_json::from_value(report.clone()).unwrap();
+    assert_eq!(json!(read)["metrics"], report["metrics"]);
+    people_and_programs_see_their_names(read);
+}
+
+/// People see the names that flags have, programs those that they have always seen.
+fn people_and_programs_see_their_names(comparison: Comparison) {
+    let document = Document::Comparison(Box::new(comparison));
+    for (format, names) in [
+        ("text", ["server.cpu ", "server.memory "]),
+        ("markdown", ["| server.cpu |", "| server.memory |"]),
+        ("html", ["server.cpu</th>", "service_time.p80</th>"]),
+        ("csv", [",server-cpu,ns/message,", ",service_time.p80,ns,"]),
+        ("junit", ["name=\"peak-memory\"", "name=\"service_time.p80\""]),
+        ("benchfmt", [" server-cpu-ns", " service-time.p80-ns"]),
+        ("bmf", ["\"peak-memory-change\"", "\"service-time-p80-change\""]),
+        ("github-action-benchmark", ["\"compare: peak-memory\"", "\"bytes\""]),
+        (
+            "openmetrics",
+            ["{metric=\"peak-memory\",side=\"a\",unit=\"bytes\"}", "{metric=\"latency-p50\",side=\"b\",unit=\"ns\"}"],
+        ),
+    ] {
+        let parts = Format::named(format).unwrap().render(&document).unwrap();
+        let text = String::from_utf8(parts.into_iter().next().unwrap().content).unwrap();
+        assert!(names.iter().all(|name| text.contains(name)), "{format} misses one of {names:?} in\n{text}");
+    }
 }
 
 #[test]
@@ -172,9 +222,11 @@ fn refusals_name_the_flag_and_what_was_expected() {
             ["--fail-on-regression", "--tolerance"],
         ),
         (&["compare", "--aa", "--gate", "speed"], ["--gate", "throughput"]),
-        (&["compare", "--aa", "--gate", "latency-p99"], ["--gate latency-p99", "--rate"]),
+        (&["compare", "--aa", "--gate", "latency-p99"], ["--gate latency.p99", "--rate"]),
         (&["compare", "--aa", "--gate", "throughput", "--rate", "9"], ["--gate throughput", "no --rate"]),
-        (&["compare", "--aa", "--gate", "server-cpu,server-cpu"], ["--gate server-cpu", "twice"]),
+        (&["compare", "--aa", "--gate", "server-cpu,server.cpu"], ["--gate server.cpu", "twice"]),
+        (&["compare", "--aa", "--gate", "send_lag.p99", "--rate", "9"], ["--gate send_lag.p99", "expected throughput"]),
+        (&["compare", "--aa", "--gate", "errors"], ["--gate errors", "expected throughput"]),
         (&["compare", "--aa", "--restart-every", "0"], ["--restart-every", "'0'"]),
         (&["compare", "--aa", "--max-time", "2h"], ["--max-time", "at most 1h"]),
         (&["compare", "--aa", "--max-time", "9ms"], ["--max-time", "no room"]),

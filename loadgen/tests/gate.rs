@@ -68,6 +68,18 @@ fn a_percentile_of_too_few_messages_keeps_no_limit() {
 }
 
 #[test]
+fn what_a_report_does_not_hold_is_not_known_to_keep_a_limit() {
+    let few = ["run", "-c", "1", "--warmup", "0s", "--messages", "2", "-q"];
+    for name in ["seen", "read_lag"] {
+        let finished = loadgen(&[&few[..], &["--threshold", &format!("{name}.p50<10s")]].concat()).wait();
+        assert_eq!(finished.code, Some(98), "{}", finished.stdout);
+        for words in [format!("UNKNOWN  {name}.p50 < 10.0 s"), format!("a report does not hold {name}")] {
+            assert!(finished.stdout.contains(&words), "{}", finished.stdout);
+        }
+    }
+}
+
+#[test]
 fn a_run_ends_when_a_limit_is_crossed_if_asked_to() {
     let server = EmbeddedServer::start(&[]);
     let started = Instant::now();
@@ -90,6 +102,7 @@ fn every_metric_may_end_a_run() {
         "throughput.bytes>100GB/s",
         "achieved>200%",
         "service_time.p99<1ns",
+        "latency-p50<1ns",
         "server.cpu<1ns",
         "server.memory<1B",
         "loadgen.cpu<1ns",
@@ -118,6 +131,7 @@ fn wrong_limits_are_usage() {
     for (flags, words) in [
         (&["--threshold", "latency.p99<5"][..], ["--threshold", "a time with its unit"]),
         (&["--threshold", "speed<5ms"], ["--threshold", "'speed' is no metric"]),
+        (&["--threshold", "connection.memory<1KiB"], ["--threshold", "compare and sweep only"]),
         (&["--threshold", "latency.p99"], ["--threshold", "METRIC<LIMIT"]),
         (&["--threshold", "achieved>=99%"], ["achieved>=99%", "expected --rate"]),
         (&["--abort-on-fail"], ["--threshold", "required"]),

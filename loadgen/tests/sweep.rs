@@ -11,7 +11,7 @@ use benchfmt::{Benchmarks, benchmarks};
 use binary::{Finished, loadgen};
 use jsonschema::Registry;
 use loadgen::judge::statistics::Change;
-use loadgen::measure::trial::Metric;
+use loadgen::measure::metric::Metric;
 use loadgen::report::sweep::Effect;
 use loadgen::report::sweep::Sweep;
 use serde_json::{Value, json};
@@ -143,7 +143,7 @@ fn a_saved_sweep_has_its_own_formats() {
     assert!(markdown.starts_with("### Sweep of inject-cost, in-flight\n"), "{markdown}");
     assert!(markdown.contains("| inject-cost 0 -&gt; 100000 |"), "{markdown}");
     let page = converted("html");
-    assert!(page.contains("effects on server-cpu") && page.contains("inject-cost=100000 in-flight=8"), "{page}");
+    assert!(page.contains("effects on server.cpu") && page.contains("inject-cost=100000 in-flight=8"), "{page}");
     let junit = quick_junit::Report::deserialize_from_str(&converted("junit")).unwrap();
     assert_eq!((junit.tests, junit.failures + junit.errors), (5, 0), "trust, and replies of four combinations");
     let Benchmarks { results, units, .. } = benchmarks(&converted("benchfmt"));

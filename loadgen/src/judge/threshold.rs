@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::measure::metric::{Distribution, Metric};
+use crate::measure::metric::{self, Distribution, Metric};
 use crate::measure::so_far::SoFar;
 
 /// A limit on a metric.
@@ -146,9 +146,7 @@ impl Judged {
 
     /// The threshold, limit and value for people.
     pub fn show(&self) -> (String, String) {
-        let unit = self.threshold.parse::<Threshold>().map(|threshold| threshold.metric.unit());
-        let show =
-            |value: f64| unit.as_ref().map_or_else(|_| format!("{value} {}", self.unit), |unit| unit.show(value));
+        let show = |value: f64| metric::show_named(&self.metric, &self.unit, value);
         let without = if self.outcome == Standing::Crossed { "every value beyond it" } else { "no value" };
         let value = self.value.map_or_else(|| without.to_owned(), show);
         (format!("{} {} {}", self.metric, self.comparison, show(self.limit)), value)
@@ -193,7 +191,10 @@ impl FromStr for Threshold {
             "rate" => Some(Metric::ErrorRate),
             name => name.parse().ok().map(|statistic| Metric::Time(Distribution::Latency, statistic)),
         };
-        let metric = k6.map_or_else(|| name.parse(), Ok)?;
+        let metric: Metric = k6.map_or_else(|| name.parse(), Ok)?;
+        if !metric.is_of_runs() {
+            return Err(format!("'{name}' is measured by compare and sweep only"));
+        }
         let limit = metric.unit().parse(limit.trim(), k6.is_some())?;
         Ok(Self { text: text.trim().to_owned(), metric, comparison, limit })
     }
@@ -265,6 +266,7 @@ mod tests {
             ("latency.p99<", "a time with its unit"),
             ("latency.q99<5ms", "no statistic"),
             ("speed<5", "no metric"),
+            ("connection.memory<1KiB", "compare and sweep only"),
             ("<5ms", "no metric"),
             ("throughput>fast", "messages per second"),
         ] {

@@ -1,7 +1,53 @@
 //! Percentiles of a histogram, and how many values one needs: below that it would be the highest value, whatever is asked
 //! for, and is left out.
 
+use std::cmp::Ordering;
+use std::fmt;
+
 use hdrhistogram::Histogram;
+
+/// The rank of a percentile, from 0 to 100.
+#[derive(Debug, Clone, Copy)]
+pub struct Rank(f64);
+
+impl Rank {
+    /// A rank; `None` where it is not from 0 to 100.
+    pub const fn new(rank: f64) -> Option<Self> {
+        // Zero is added since -0 is 0, and is to be shown and ordered as that.
+        if rank >= 0.0 && rank <= 100.0 { Some(Self(rank + 0.0)) } else { None }
+    }
+
+    /// It as a number.
+    pub const fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl Ord for Rank {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+impl PartialOrd for Rank {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Rank {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Rank {}
+
+impl fmt::Display for Rank {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// The percentile of this rank, from 0 to 100; `None` where there are fewer values than it [needs](needed).
 pub fn of(histogram: &Histogram<u64>, rank: f64) -> Option<u64> {

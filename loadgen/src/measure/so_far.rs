@@ -57,6 +57,7 @@ impl<'a> SoFar<'a> {
             Metric::Achieved => Some(per_second(replies)? / self.offered_rate?),
             Metric::ServerCpu => self.server.and_then(cpu),
             Metric::ServerMemory => self.server.map(|usage| usage.max_rss_bytes as f64),
+            Metric::ConnectionMemory => None,
             Metric::LoadgenCpu => self.loadgen.and_then(cpu),
             Metric::LoadgenMemory => self.loadgen.map(|usage| usage.max_rss_bytes as f64),
             Metric::Errors => Some(tally.errors.all() as f64),
@@ -73,11 +74,6 @@ impl<'a> SoFar<'a> {
     }
 
     fn distribution(self, distribution: Distribution) -> &'a Histogram<u64> {
-        match distribution {
-            Distribution::Latency => &self.times.latency,
-            Distribution::ServiceTime => &self.times.service_time,
-            Distribution::SendLag => &self.times.send_lag,
-            Distribution::Connect => self.connect,
-        }
+        self.times.of(distribution).unwrap_or(self.connect)
     }
 }

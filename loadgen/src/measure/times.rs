@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::measure::encoded::as_text;
 use crate::measure::histogram::{HIGHEST_NS, histogram};
+use crate::measure::metric::Distribution;
 
 /// The four moments of a message, in ns of the run's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +70,18 @@ impl Times {
         }
     }
 
+    /// The distribution of this name; `None` where it is none of messages.
+    pub fn of(&self, distribution: Distribution) -> Option<&Histogram<u64>> {
+        match distribution {
+            Distribution::Latency => Some(&self.latency),
+            Distribution::ServiceTime => Some(&self.service_time),
+            Distribution::SendLag => Some(&self.send_lag),
+            Distribution::ReadLag => Some(&self.read_lag),
+            Distribution::Seen => Some(&self.seen),
+            Distribution::Connect => None,
+        }
+    }
+
     /// Adds another part of the same run, bucket for bucket.
     pub fn add(&mut self, part: &Self) {
         for (total, part) in self.each_mut().into_iter().zip(part.each()) {
@@ -103,6 +116,7 @@ impl Default for Times {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::metric::{Metric, Statistic};
 
     #[test]
     fn what_lies_between_the_moments_is_told_apart() {
@@ -110,6 +124,13 @@ mod tests {
         times.record(Moments { due: 100, sent: 110, arrived: 140, read: 200 }, 3);
         let max = times.each().map(Histogram::max);
         assert_eq!(max, [40, 30, 10, 60, 100]);
+        let of = |name: &str| match name.parse() {
+            Ok(Metric::Time(distribution, Statistic::Max)) => times.of(distribution).map(Histogram::max),
+            other => panic!("{other:?}"),
+        };
+        let named = ["latency.max", "service_time.max", "send_lag.max", "read_lag.max", "seen.max"].map(of);
+        assert_eq!(named, max.map(Some));
+        assert_eq!(of("connect.max"), None);
         let mut all = times.clone();
         all.add(&times);
         assert!(all.each().iter().all(|histogram| histogram.len() == 6));

@@ -6,7 +6,7 @@ use wire::deflate::{ClientWindow, Effort, Level, MemoryLevel, Offer, WindowBits}
 
 /// How the generator offers permessage-deflate and compresses its messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Figures", into = "Figures")]
+#[serde(try_from = "Fields", into = "Fields")]
 pub struct Deflate {
     /// What becomes of a connection whose server declines.
     pub demand: Demand,
@@ -63,7 +63,7 @@ impl Deflate {
 
 /// [`Deflate`] as it is written.
 #[derive(Serialize, Deserialize)]
-struct Figures {
+struct Fields {
     demand: Demand,
     level: u8,
     memory: u8,
@@ -73,7 +73,7 @@ struct Figures {
     window_bits: u8,
 }
 
-impl From<Deflate> for Figures {
+impl From<Deflate> for Fields {
     fn from(deflate: Deflate) -> Self {
         let Deflate { demand, effort, threshold, context_takeover, window } = deflate;
         let (level, memory, window_bits) = (effort.level.get(), effort.memory.get(), window.get());
@@ -81,11 +81,11 @@ impl From<Deflate> for Figures {
     }
 }
 
-impl TryFrom<Figures> for Deflate {
+impl TryFrom<Fields> for Deflate {
     type Error = String;
 
-    fn try_from(figures: Figures) -> Result<Self, String> {
-        let Figures { demand, level, memory, threshold, context_takeover, window_bits } = figures;
+    fn try_from(fields: Fields) -> Result<Self, String> {
+        let Fields { demand, level, memory, threshold, context_takeover, window_bits } = fields;
         let wrong = |what: &str, value: u8| format!("{value} is no {what} of permessage-deflate");
         let effort = Effort {
             level: Level::new(level).ok_or_else(|| wrong("level", level))?,

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::measure::metric::Metric;
+use crate::measure::metric;
 use crate::report::differences::Difference;
 use crate::serde_time::rfc3339;
 
@@ -49,9 +49,7 @@ pub struct Change {
 impl Change {
     /// The metric with both values and the change, for people.
     pub fn show(&self) -> [String; 4] {
-        let unit = self.metric.parse::<Metric>().map(Metric::unit);
-        let show =
-            |value: f64| unit.as_ref().map_or_else(|_| format!("{value} {}", self.unit), |unit| unit.show(value));
+        let show = |value: f64| metric::show_named(&self.metric, &self.unit, value);
         let change = self.change.map_or_else(|| "-".to_owned(), |change| format!("{:+.1}%", change * 100.0));
         [self.metric.clone(), show(self.baseline), show(self.value), change]
     }

@@ -9,8 +9,8 @@ use crate::host::environment::Environment;
 use crate::judge::statistics::Change;
 use crate::judge::trust::Trust;
 use crate::measure::counts::Messages;
-use crate::measure::metric::Better;
-pub use crate::measure::trial::{Figures, Metric};
+use crate::measure::metric::{Better, Metric};
+use crate::measure::trial::Figures;
 use crate::report::estimate::{Estimate, Spread};
 use crate::serde_time::rfc3339;
 

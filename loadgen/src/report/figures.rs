@@ -6,7 +6,6 @@ use crate::judge::threshold::Found;
 use crate::measure::counts;
 use crate::measure::encoded::DecodeError;
 use crate::measure::metric::{Distribution, Metric, Statistic, range};
-use crate::measure::percentile;
 use crate::units;
 
 impl Report {
@@ -19,12 +18,16 @@ impl Report {
         let cpu = |cost: &ProcessCost| cost.cpu_us_per_message.map(|us| us * 1e3);
         let server = self.resources.server.as_ref();
         Ok(match metric {
-            Metric::Time(distribution, statistic) => self.distribution(distribution).statistic(statistic)?,
+            Metric::Time(distribution, statistic) => match self.distribution(distribution) {
+                Some(stats) => stats.statistic(statistic)?,
+                None => None,
+            },
             Metric::Throughput => Some(self.throughput.messages_per_second),
             Metric::ByteRate => Some(self.throughput.bytes_per_second),
             Metric::Achieved => self.achieved_share(),
             Metric::ServerCpu => server.and_then(cpu),
             Metric::ServerMemory => server.map(|cost| cost.max_rss_bytes as f64),
+            Metric::ConnectionMemory => None,
             Metric::LoadgenCpu => cpu(&self.resources.loadgen),
             Metric::LoadgenMemory => Some(self.resources.loadgen.max_rss_bytes as f64),
             Metric::Errors => Some(errors.all() as f64),
@@ -35,13 +38,14 @@ impl Report {
     /// Why there is no value of a metric.
     fn why_absent(&self, metric: Metric) -> String {
         match metric {
-            Metric::Time(distribution, statistic) => match (self.distribution(distribution).count, statistic) {
-                (0, _) => "nothing of it was measured".to_owned(),
-                (count, Statistic::Percentile(rank)) => {
-                    let needed = units::count(percentile::needed(rank));
-                    format!("p{rank} needs {needed} values at least, and there are {}", units::count(count))
+            Metric::Time(distribution, statistic) => match (self.distribution(distribution), metric.rank()) {
+                (None, _) => format!("a report does not hold {distribution}"),
+                (Some(stats), _) if stats.count == 0 => "nothing of it was measured".to_owned(),
+                (Some(stats), Some(_)) => {
+                    let [needed, there] = [metric.needed_values(), stats.count].map(units::count);
+                    format!("{statistic} needs {needed} values at least, and there are {there}")
                 }
-                (_, _) => "it was not measured".to_owned(),
+                (Some(_), None) => "it was not measured".to_owned(),
             },
             Metric::Achieved => "a closed loop offers no rate".to_owned(),
             Metric::ServerCpu | Metric::ServerMemory if self.resources.server.is_none() => {
@@ -58,12 +62,11 @@ impl Report {
     /// # Errors
     /// When the report's histograms cannot be read.
     fn bounds(&self, metric: Metric) -> Result<Option<(f64, f64)>, DecodeError> {
-        match metric {
-            Metric::Time(distribution, Statistic::Percentile(_)) => {
-                Ok(range(&self.distribution(distribution).histogram.decode()?))
-            }
-            _ => Ok(None),
-        }
+        let stats = match metric {
+            Metric::Time(distribution, Statistic::Percentile(_)) => self.distribution(distribution),
+            _ => None,
+        };
+        Ok(stats.map(|stats| stats.histogram.decode()).transpose()?.and_then(|histogram| range(&histogram)))
     }
 
     /// What there is of a metric, for a threshold to judge.
@@ -76,12 +79,14 @@ impl Report {
         Ok(Found { value, bounds, why_absent: value.is_none().then(|| self.why_absent(metric)) })
     }
 
-    fn distribution(&self, distribution: Distribution) -> &Stats {
+    /// The figures of a distribution; `None` where a report does not hold it.
+    fn distribution(&self, distribution: Distribution) -> Option<&Stats> {
         match distribution {
-            Distribution::Latency => &self.latency,
-            Distribution::ServiceTime => &self.service_time,
-            Distribution::SendLag => &self.send_lag,
-            Distribution::Connect => &self.connect,
+            Distribution::Latency => Some(&self.latency),
+            Distribution::ServiceTime => Some(&self.service_time),
+            Distribution::SendLag => Some(&self.send_lag),
+            Distribution::ReadLag | Distribution::Seen => None,
+            Distribution::Connect => Some(&self.connect),
         }
     }
 }

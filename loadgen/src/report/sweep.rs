@@ -11,7 +11,7 @@ use crate::host::environment::Environment;
 use crate::judge::statistics::Change;
 use crate::judge::trust::Trust;
 use crate::measure::counts::Messages;
-use crate::measure::trial::Metric;
+use crate::measure::metric::Metric;
 use crate::report::comparison::Ended;
 use crate::report::estimate::{Estimate, Spread};
 use crate::serde_time::rfc3339;

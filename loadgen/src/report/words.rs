@@ -75,10 +75,10 @@ pub(super) fn columns(report: &Report) -> Vec<(&'static str, &Stats)> {
 }
 
 /// A statistic of a distribution, ns; `None` where the distribution has too few values for it.
-pub(super) type Statistic = (&'static str, fn(&Stats) -> Option<f64>);
+pub(super) type Row = (&'static str, fn(&Stats) -> Option<f64>);
 
 /// The statistics to show, in their order.
-pub(super) const STATISTICS: [Statistic; 10] = [
+pub(super) const STATISTICS: [Row; 10] = [
     ("p50", |stats| float(stats.p50)),
     ("p75", |stats| float(stats.p75)),
     ("p90", |stats| float(stats.p90)),

@@ -1,11 +1,9 @@
 //! `loadgen compare`: starts of both servers until every gated metric is decided or the time is up, and the report of
 //! it. The statistics are `verdict`'s, the trials `trials`'s.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
-
-use clap::ValueEnum as _;
 
 use super::contrast::{self, Contrast};
 use crate::host::cores::Cores;
@@ -14,8 +12,8 @@ use crate::host::interrupt::Interrupt;
 use crate::judge::statistics::{self, Band, Change, Judge, LOOKS, Ruling, Sample};
 use crate::judge::trust;
 use crate::measure::counts::Messages;
-use crate::measure::trial::Trial;
-use crate::measure::trial::{Figures, Metric};
+use crate::measure::metric::Metric;
+use crate::measure::trial::{Figures, Trial};
 use crate::plan::Plan;
 use crate::report::comparison::{
     CompareSchema, Comparison, Ended, MetricReport, PairReport, Rules, RulingReport, Side, StartReport, Which,
@@ -86,7 +84,8 @@ pub fn run(
 ) -> Result<Comparison, CompareError> {
     let began_at = SystemTime::now();
     let plan = &arms[0].plan;
-    let mut course = Course::new(arms, question.tempo, cores, interrupt);
+    let judged = question.gate.as_deref().unwrap_or_default();
+    let mut course = Course::new(arms, judged, question.tempo, cores, interrupt);
     let mut starts: Vec<Start> = Vec::new();
     let mut trial: Option<(Vec<Metric>, Judge)> = None;
     let mut looks = LOOKS.into_iter().peekable();
@@ -147,9 +146,11 @@ fn document(question: &Question, plan: &Plan, course: &Course<'_>, compared: Com
     let elapsed_seconds = course.elapsed().as_secs_f64();
     let max_time = question.tempo.max_time.as_secs_f64();
     let times = max_time / elapsed_seconds.min(max_time);
-    let mut metrics: Vec<MetricReport> = Metric::value_variants()
-        .iter()
-        .filter_map(|&metric| {
+    let mut metrics: Vec<MetricReport> = measured(&starts)
+        .chain(gated)
+        .collect::<BTreeSet<Metric>>()
+        .into_iter()
+        .filter_map(|metric| {
             report(metric, rulings.get(&metric).copied(), rulings.len(), question, &starts, elapsed_seconds, times)
         })
         .collect();
@@ -173,11 +174,20 @@ fn document(question: &Question, plan: &Plan, course: &Course<'_>, compared: Com
     }
 }
 
+/// The metrics that a trial or a start has a figure of.
+fn measured(starts: &[Start]) -> impl Iterator<Item = Metric> {
+    starts.iter().flat_map(|start| {
+        let trials = start.rounds.iter().flat_map(|round| &round.trials).map(|trial| &trial.figures);
+        let lives = start.lives.iter().map(|life| &life.figures);
+        trials.chain(lives).flat_map(|figures| figures.keys().copied())
+    })
+}
+
 /// The metrics that are judged: those asked for, all of which must be there, or those of the load that are.
 fn gated(question: &Question, plan: &Plan, starts: &[Start]) -> Result<Vec<Metric>, CompareError> {
     let there = |metric: Metric| match metric {
         // Resident memory grows in pages, and may not have grown yet.
-        Metric::ConnectionMemory => there(Metric::PeakMemory, starts),
+        Metric::ConnectionMemory => there(Metric::ServerMemory, starts),
         metric => there(metric, starts),
     };
     let gate = question.gate.as_deref();
@@ -232,7 +242,7 @@ fn report(
     let more = undecided.and_then(|_| statistics::times_more(&sample, last, Band::of(question.tolerance)));
     Some(MetricReport {
         metric,
-        unit: metric.unit().to_owned(),
+        unit: metric.unit().in_words().to_owned(),
         better: metric.better(),
         gated: ruling.is_some(),
         a: spread(0),

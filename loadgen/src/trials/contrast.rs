@@ -1,7 +1,7 @@
 //! Contrasts of log figures: what a comparison and a sweep judge, one for each start of the servers.
 
 use crate::judge::statistics::Sample;
-use crate::measure::trial::Metric;
+use crate::measure::metric::Metric;
 use crate::trials::course::{Round, Start};
 
 /// A weighted sum of log figures whose weights add up to zero, by arm.

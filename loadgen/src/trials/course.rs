@@ -24,11 +24,11 @@ use crate::load::session::{Session, Span};
 use crate::load::worker::Common;
 use crate::measure::counts::Messages;
 use crate::measure::measured::Measured;
-use crate::measure::percentile;
+use crate::measure::metric::Metric;
 use crate::measure::recorder::Interval;
 use crate::measure::so_far::Passed;
 use crate::measure::times::Times;
-use crate::measure::trial::{Figures, Metric, Trial};
+use crate::measure::trial::{Figures, Trial};
 use crate::plan::messages::Corpus;
 use crate::plan::{Plan, Stop};
 
@@ -65,6 +65,8 @@ pub struct Tempo {
 #[derive(Debug)]
 pub struct Course<'a> {
     arms: &'a [Arm],
+    /// What each trial has figures of.
+    metrics: Vec<Metric>,
     tempo: Tempo,
     server_cores: Cores,
     worker_cores: Option<Cores>,
@@ -138,12 +140,21 @@ struct Started {
 }
 
 impl<'a> Course<'a> {
-    /// A course that begins now. `cores` are shared out between servers that are started here and the workers.
-    pub fn new(arms: &'a [Arm], tempo: Tempo, cores: &Cores, interrupt: &'a Interrupt) -> Self {
+    /// A course that begins now, whose trials have figures of the metrics that are `judged` too. `cores` are shared out
+    /// between servers that are started here and the workers.
+    pub fn new(arms: &'a [Arm], judged: &[Metric], tempo: Tempo, cores: &Cores, interrupt: &'a Interrupt) -> Self {
         let (server_cores, worker_cores) = cores.split();
         let apart = cores.count() > 1 && arms.iter().all(|arm| !matches!(arm.spec, Spec::Url(_)));
+        // All arms have the same kind of load, and so the same metrics.
+        let mut metrics: Vec<Metric> = arms.iter().take(1).flat_map(|arm| Metric::of_trials(&arm.plan.load)).collect();
+        for metric in judged.iter().filter(|metric| metric.is_of_trials()) {
+            if !metrics.contains(metric) {
+                metrics.push(*metric);
+            }
+        }
         Self {
             arms,
+            metrics,
             tempo,
             server_cores,
             worker_cores: apart.then_some(worker_cores),
@@ -278,7 +289,7 @@ impl<'a> Course<'a> {
         for &i in &order {
             show(self.elapsed());
             ups[i].settle(self.tempo.settle, seed, &mut |_| ())?;
-            trials[i] = ups[i].trial(self.tempo.trial, seed)?;
+            trials[i] = ups[i].trial(self.tempo.trial, seed, &self.metrics)?;
             if self.interrupt.flag().load(Ordering::Relaxed) {
                 return Ok(None);
             }
@@ -296,39 +307,33 @@ impl Up<'_, '_> {
         self.phase(length, seed, &mut |_, _| (), show).map(drop)
     }
 
-    fn trial(&mut self, length: Duration, seed: u64) -> Result<Trial, TrialError> {
+    fn trial(&mut self, length: Duration, seed: u64, metrics: &[Metric]) -> Result<Trial, TrialError> {
         thread::sleep(REST);
         let sampler = Sampler::of(self.pids);
         let mut times = Times::new();
         let measured = self.phase(length, seed, &mut |interval, _| times.add(&interval.times), &mut |_| ())?;
         thread::sleep(REST);
         let cpu = sampler.and_then(|sampler| sampler.cpu());
-        let mut trial = Trial {
-            achieved_rate: measured.counts.replies_in_window as f64 / measured.window.as_secs_f64(),
-            latency_min: times.latency.min(),
-            latency_p99: times.latency.value_at_quantile(0.99),
-            send_lag_p99: times.send_lag.value_at_quantile(0.99),
-            ..Trial::default()
-        };
         let replies = measured.counts.messages.verified;
-        let mut figure = |metric: Metric, figure: f64| {
-            if metric.fits(&self.arm.plan.load) && figure > 0.0 && figure.is_finite() {
-                trial.figures.insert(metric, figure);
-            }
-        };
         // By the time of the last: where a round trip is not short against the trial, connections make whole turns, the same
         // number for servers of quite different speed. But a silence of several round trips is the server's.
         let (window, last) = (measured.window, measured.last_reply_after);
         let round_trip = Duration::from_nanos(times.latency.value_at_quantile(0.5));
         let taken = if window.saturating_sub(last) > 2 * round_trip { window } else { last };
-        figure(Metric::Throughput, measured.counts.replies_in_window as f64 / taken.as_secs_f64());
-        if replies > 0 {
-            for (metric, rank) in Metric::percentiles() {
-                figure(metric, percentile::of(&times.latency, rank).map_or(0.0, |ns| ns as f64));
-            }
-            figure(Metric::ServerCpu, cpu.map_or(0.0, |cpu| cpu.as_nanos() as f64 / replies as f64));
-        }
-        Ok(trial)
+        let figure = |metric: Metric| match metric {
+            Metric::Throughput => Some(measured.counts.replies_in_window as f64 / taken.as_secs_f64()),
+            Metric::Time(distribution, statistic) => statistic.of_histogram(times.of(distribution)?),
+            Metric::ServerCpu if replies > 0 => Some(cpu?.as_nanos() as f64 / replies as f64),
+            _ => None,
+        };
+        let figures = metrics.iter().filter_map(|metric| Some((*metric, figure(*metric)?)));
+        Ok(Trial {
+            figures: figures.filter(|(_, figure)| *figure > 0.0 && figure.is_finite()).collect(),
+            achieved_rate: measured.counts.replies_in_window as f64 / window.as_secs_f64(),
+            latency_min: times.latency.min(),
+            latency_p99: times.latency.value_at_quantile(0.99),
+            send_lag_p99: times.send_lag.value_at_quantile(0.99),
+        })
     }
 
     fn phase(
@@ -362,7 +367,7 @@ impl Started {
             figures.insert(Metric::ConnectionMemory, added as f64 / f64::from(arm.plan.connections.get()));
         }
         if let Some(usage) = Sampler::of(&self.pids).and_then(Sampler::finish) {
-            figures.insert(Metric::PeakMemory, usage.max_rss_bytes as f64);
+            figures.insert(Metric::ServerMemory, usage.max_rss_bytes as f64);
         }
         figures
     }

@@ -14,8 +14,7 @@ use crate::host::interrupt::Interrupt;
 use crate::judge::statistics::{Change, Sample, adjusted};
 use crate::judge::trust;
 use crate::measure::counts::Messages;
-use crate::measure::metric::Better;
-use crate::measure::trial::Metric;
+use crate::measure::metric::{Better, Metric};
 use crate::report::comparison::Ended;
 use crate::report::estimate::{Estimate, Spread};
 use crate::report::sweep::{ArmReport, Effect, Sweep, SweepRules, SweepSchema, words};
@@ -46,7 +45,7 @@ pub fn run(
     show: &mut dyn FnMut(Duration, usize),
 ) -> Result<Sweep, SweepError> {
     let began_at = SystemTime::now();
-    let mut course = Course::new(arms, tempo, cores, interrupt);
+    let mut course = Course::new(arms, &[], tempo, cores, interrupt);
     let mut starts: Vec<Start> = Vec::new();
     let ended = loop {
         let start = course.start(&mut |elapsed| show(elapsed, starts.len()))?;

@@ -266,9 +266,13 @@ fn compare_and_sweep_read_numbers_alike() {
         (
             &["compare", "--aa", "--rate", "500", "--trial", "100ms"],
             [
-                "--trial 100ms at --rate 500 is 50 messages, and latency-p99, which is judged, needs 100",
+                "--trial 100ms at --rate 500 is 50 messages, and latency.p99, which is judged, needs 100",
                 "200ms at least",
             ],
+        ),
+        (
+            &["compare", "--aa", "--rate", "500", "--gate", "service_time.p99.9"],
+            ["is 200 messages, and service_time.p99.9, which is judged, needs 1000", "2000ms at least"],
         ),
         (
             &["sweep", "--vary-load", "rate=10k,100", "--trial", "0.5s"],
@@ -294,8 +298,9 @@ fn compare_and_sweep_read_numbers_alike() {
     assert_eq!([trial(&["compare", "--aa"]), trial(&["compare", "--aa", "--rate", "20k"])], [10, 100]);
     assert_eq!(trial(&["compare", "--aa", "--rate", "500"]), 400, "twice the messages that a p99 needs");
     assert_eq!(trial(&["compare", "--aa", "--rate", "500", "--gate", "latency-p95", "--trial", "40ms"]), 40);
-    // By the name that a threshold has for it too.
-    assert_eq!(trial(&["compare", "--aa", "--rate", "500", "--gate", "latency.p95", "--trial", "40ms"]), 40);
+    for metric in ["latency.p95", "service_time.p95", "seen.p95", "latency.max"] {
+        assert_eq!(trial(&["compare", "--aa", "--rate", "500", "--gate", metric, "--trial", "40ms"]), 40, "{metric}");
+    }
     assert_eq!(trial(&["sweep", "--vary-load", "rate=10k,1k"]), 200, "of the slowest");
     let connections: Vec<u32> = sweeping.arms.iter().map(|(_, plan)| plan.connections.get()).collect();
     assert_eq!(connections, [1_000, 2_000]);

@@ -7,7 +7,7 @@ use clap::Args;
 use super::trials::TrialsArgs;
 use super::{refusal, values};
 use crate::host::target::Spec;
-use crate::measure::trial::Metric;
+use crate::measure::metric::Metric;
 use crate::plan::{Load, Plan};
 use crate::program::output::Output;
 use crate::trials::compare::Question;
@@ -52,8 +52,9 @@ pub(super) struct CompareArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Judgement")]
 struct JudgementArgs {
-    /// A metric to judge; repeatable [default: throughput and server-cpu; with --rate latency-p50, latency-p99 and
-    /// server-cpu]
+    /// A metric to judge; repeatable: throughput in a closed loop; with --rate latency or service_time with a statistic,
+    /// as latency.p99.9 or service_time.mean; in either server.cpu, server.memory and connection.memory [default:
+    /// throughput and server.cpu; with --rate latency.p50, latency.p99 and server.cpu]
     #[arg(long = "gate", value_name = "METRIC", value_delimiter = ',')]
     gate: Vec<Metric>,
     /// A change of up to this much either way does not matter
@@ -75,6 +76,9 @@ impl CompareArgs {
         let load = self.trials.load();
         let JudgementArgs { gate, tolerance, fail_on_regression, require_conclusive, alpha } = self.judgement;
         for (i, metric) in gate.iter().enumerate() {
+            if !metric.is_of_trials() && !metric.is_of_starts() {
+                return Err(refusal(&format!("--gate {metric}: comparisons do not have it; expected {GATES}")));
+            }
             if !metric.fits(&load) {
                 let wanted = if matches!(load, Load::Open { .. }) { "no --rate" } else { "--rate" };
                 return Err(refusal(&format!("--gate {metric} needs a load with {wanted}")));
@@ -101,6 +105,10 @@ impl CompareArgs {
         Ok(Comparing { question, plan, servers: [a, b], output: self.trials.output()? })
     }
 }
+
+/// What `--gate` takes.
+const GATES: &str = "throughput, latency or service_time with a statistic (latency.p99), server.cpu, server.memory or \
+    connection.memory";
 
 const EXIT_CODES: &str = "Verdicts: regressed or improved (the interval of the change lies beyond the tolerance), \
     equivalent (within it), inconclusive (neither; the report says how much longer it needs).\n\n\

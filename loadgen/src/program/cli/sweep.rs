@@ -9,7 +9,7 @@ use server::numbers;
 use super::trials::TrialsArgs;
 use super::{Cli, Command, refusal, values};
 use crate::host::target::Spec;
-use crate::measure::trial::Metric;
+use crate::measure::metric::Metric;
 use crate::plan::{Load, Plan};
 use crate::program::output::Output;
 use crate::report::sweep::Factor;

@@ -7,7 +7,7 @@ use clap::Args;
 use server::numbers::count_in;
 
 use super::{ConnectArgs, FileArgs, LoadArgs, MessageArgs, OutputArgs, refusal, values};
-use crate::measure::trial::Metric;
+use crate::measure::metric::Metric;
 use crate::plan::{Load, Pacing, Plan, Stop};
 use crate::program::output::Output;
 use crate::trials::course::Tempo;
@@ -60,10 +60,10 @@ impl TrialsArgs {
         let tempo = self.tempo.lower(&self.load(), servers)?;
         let Load::Open { rate, .. } = self.load() else { return Ok(tempo) };
         let messages = rate.get() * tempo.trial.as_secs_f64();
-        match judged.iter().find(|metric| messages < metric.needs_messages() as f64 * (1.0 - ROUNDING)) {
+        match judged.iter().find(|metric| messages < metric.needed_values() as f64 * (1.0 - ROUNDING)) {
             None => Ok(tempo),
             Some(metric) => {
-                let needed = metric.needs_messages();
+                let needed = metric.needed_values();
                 Err(refusal(&format!(
                     "--trial {} at --rate {} is {messages:.0} messages, and {metric}, which is judged, needs {needed} in a \
                      trial; expected a --trial of {:.0}ms at least",

@@ -73,8 +73,8 @@ fn medians(comparison: &Comparison) -> [Vec<u8>; 2] {
     lists(comparison.metrics.iter().map(|metric| {
         let [a, _, change, interval, _] = cells(metric);
         let benchmark = Benchmark {
-            name: format!("compare: {}", metric.metric),
-            unit: metric.metric.unit(),
+            name: format!("compare: {}", metric.metric.older_name()),
+            unit: metric.metric.unit().in_words(),
             value: metric.b.median,
             extra: format!("A {a}, change {change}, 95% interval {interval}"),
         };
@@ -91,8 +91,9 @@ fn combinations(sweep: &Sweep) -> [Vec<u8>; 2] {
                 None if arm.change.is_empty() => "reference".to_owned(),
                 None => "change not known".to_owned(),
             };
-            let name = format!("{}: {metric}", words::settings(arm));
-            (metric.better(), Benchmark { name, unit: metric.unit(), value: spread.median, extra })
+            let name = format!("{}: {}", words::settings(arm), metric.older_name());
+            let unit = metric.unit().in_words();
+            (metric.better(), Benchmark { name, unit, value: spread.median, extra })
         })
     }))
 }

@@ -42,13 +42,17 @@ fn runs(runs: &[Report]) -> Result<Vec<u8>, DecodeError> {
         let mut measures = BTreeMap::new();
         for metric in Metric::catalogue() {
             if let Some(value) = run.figure(metric)? {
-                // Bencher knows measures by slugs of letters, digits and hyphens.
-                measures.insert(metric.to_string().replace(['.', '_'], "-"), Value { value });
+                measures.insert(slug(&metric.to_string()), Value { value });
             }
         }
         benchmarks.insert(name, measures);
     }
     Ok(json(&benchmarks))
+}
+
+/// Bencher knows measures by slugs of letters, digits and hyphens.
+fn slug(name: &str) -> String {
+    name.replace(['.', '_'], "-")
 }
 
 /// A figure of Bencher Metric Format with its interval.
@@ -69,7 +73,7 @@ fn changes(comparison: &Comparison) -> Vec<u8> {
         .filter_map(|metric| {
             let estimate = metric.estimate;
             let change = Change { value: estimate.change?, lower_value: estimate.low, upper_value: estimate.high };
-            Some((format!("{}-change", metric.metric), change))
+            Some((format!("{}-change", slug(&metric.metric.older_name())), change))
         })
         .collect();
     json(&BTreeMap::from([("compare", measures)]))
@@ -88,7 +92,7 @@ fn combinations(sweep: &Sweep) -> Vec<u8> {
     let measures = |arm: &ArmReport| -> BTreeMap<String, Measure> {
         let measure =
             |spread: &Spread| Measure { value: spread.median, lower_value: spread.q1, upper_value: spread.q3 };
-        arm.figures.iter().map(|(metric, spread)| (metric.to_string(), measure(spread))).collect()
+        arm.figures.iter().map(|(metric, spread)| (slug(&metric.older_name()), measure(spread))).collect()
     };
     let arms: BTreeMap<String, _> = sweep.arms.iter().map(|arm| (words::settings(arm), measures(arm))).collect();
     json(&arms)

@@ -2,7 +2,7 @@
 
 use super::{ArmReport, Effect, Step, Sweep};
 use crate::judge::statistics::{Change, fewest};
-use crate::measure::trial::Metric;
+use crate::measure::metric::Metric;
 use crate::report::comparison::Ended;
 use crate::report::formats::text::comparison::change_cells;
 use crate::units;
@@ -26,7 +26,7 @@ pub(crate) fn settings(arm: &ArmReport) -> String {
 /// The metric that combinations are shown by.
 pub(crate) fn rate(sweep: &Sweep) -> Metric {
     let measured = |metric: &Metric| sweep.arms.iter().any(|arm| arm.figures.contains_key(metric));
-    [Metric::Throughput, Metric::LatencyP99].into_iter().find(measured).unwrap_or(Metric::ServerCpu)
+    [Metric::Throughput, Metric::latency(99.0)].into_iter().find(measured).unwrap_or(Metric::ServerCpu)
 }
 
 /// What [`arm_cells`] are.

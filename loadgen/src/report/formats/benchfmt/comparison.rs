@@ -1,8 +1,9 @@
 //! The comparison's trials in Go's benchmark format, a line for each: `benchstat -col /side` sets them side by side. It
 //! takes them for independent, which pairs are not: its intervals are wider than the comparison's own.
 
-use crate::measure::metric::Better;
-use crate::measure::trial::{Figures, Metric};
+use super::{better, time};
+use crate::measure::metric::Metric;
+use crate::measure::trial::Figures;
 use crate::report::comparison::Comparison;
 use crate::report::formats::benchfmt::run::{configuration, load};
 
@@ -32,17 +33,10 @@ fn line(side: &str, load: &str, figures: &Figures) -> String {
 
 /// Which way each unit is better, a line each.
 pub(crate) fn units(metrics: impl IntoIterator<Item = Metric>) -> String {
-    let line = |metric: Metric| match metric.better() {
-        Better::Lower => format!("Unit {} better=lower\n", unit(metric)),
-        Better::Higher => format!("Unit {} better=higher\n", unit(metric)),
-    };
-    metrics.into_iter().map(line).collect()
+    metrics.into_iter().map(|metric| better(&unit(metric), metric.better())).collect()
 }
 
-/// Benchstat knows nanoseconds by the last word.
+/// The unit of a metric's figures.
 pub(crate) fn unit(metric: Metric) -> String {
-    match metric.unit() {
-        "ns" | "ns/message" => format!("{metric}-ns"),
-        other => other.to_owned(),
-    }
+    if metric.unit().is_time() { time(&metric.older_name()) } else { metric.unit().in_words().to_owned() }
 }

@@ -5,6 +5,7 @@ mod run;
 mod sweep;
 
 use super::{Format, FormatError, Part, one};
+use crate::measure::metric::Better;
 use crate::report::saved::Document;
 
 /// The format.
@@ -22,4 +23,14 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Comparison(comparison) => one(comparison::render(comparison)),
         Document::Sweep(sweep) => one(sweep::render(sweep)),
     }
+}
+
+/// Which way a unit is better, as a line.
+fn better(unit: &str, better: Better) -> String {
+    format!("Unit {unit} better={better}\n")
+}
+
+/// The unit of a time: the metric's name, and `ns` as the last word, by which benchstat knows it.
+fn time(metric: &str) -> String {
+    format!("{}-ns", metric.replace('_', "-"))
 }

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
+use super::time;
 use crate::host::environment::Environment;
 use crate::measure::encoded::DecodeError;
-use crate::measure::metric::Better;
 use crate::measure::metric::{Metric, Unit};
 use crate::plan::{Load, Plan};
 use crate::report::Report;
@@ -48,11 +48,7 @@ fn write(runs: &[Report], text: &mut String) -> Result<fmt::Result, DecodeError>
     }
     Ok((|| {
         for (unit, better) in units {
-            let better = match better {
-                Better::Lower => "lower",
-                Better::Higher => "higher",
-            };
-            writeln!(text, "Unit {unit} better={better}")?;
+            text.write_str(&super::better(&unit, better))?;
         }
         text.write_str(&lines)
     })())
@@ -109,10 +105,9 @@ pub(crate) fn load(plan: &Plan) -> String {
 fn unit(metric: Metric) -> String {
     let name = metric.to_string().replace('_', "-");
     match metric.unit() {
-        Unit::Nanoseconds => format!("{name}-ns"),
-        Unit::MessagesPerSecond => "messages/s".to_owned(),
-        Unit::BytesPerSecond => "B/s".to_owned(),
-        Unit::Bytes => format!("{name}-B"),
+        Unit::Nanoseconds | Unit::NanosecondsPerMessage => time(&name),
+        unit @ (Unit::MessagesPerSecond | Unit::BytesPerSecond) => unit.symbol().to_owned(),
+        unit @ (Unit::Bytes | Unit::BytesPerConnection) => format!("{name}-{}", unit.symbol()),
         Unit::Share | Unit::Count => name,
     }
 }

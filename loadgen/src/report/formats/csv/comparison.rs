@@ -15,10 +15,10 @@ pub fn render(comparison: &Comparison) -> Vec<u8> {
             for (metric, a) in &pair.a {
                 let Some(b) = pair.b.get(metric) else { continue };
                 let (start, number) = ((s + 1).to_string(), (p + 1).to_string());
-                let (at, name) = (pair.at_seconds.to_string(), metric.to_string());
+                let (at, name) = (pair.at_seconds.to_string(), metric.older_name());
                 let [a, b, ratio] = [*a, *b, b / a].map(|figure| figure.to_string());
                 table
-                    .write_record([&start, &number, &at, first, &name, metric.unit(), &a, &b, &ratio])
+                    .write_record([&start, &number, &at, first, &name, metric.unit().in_words(), &a, &b, &ratio])
                     .expect(NO_ERROR);
             }
         }

@@ -21,8 +21,8 @@ pub fn render(sweep: &Sweep) -> Vec<u8> {
             // Empty for the reference, and where there is no interval.
             let share = |share: Option<f64>| share.map(|share| share.to_string()).unwrap_or_default();
             let figures = [
-                metric.to_string(),
-                metric.unit().to_owned(),
+                metric.older_name(),
+                metric.unit().in_words().to_owned(),
                 spread.count.to_string(),
                 spread.median.to_string(),
                 spread.q1.to_string(),

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::canvas::{Axis, Canvas, Role, Shape};
 use super::{charts, reasons, ticks};
 use crate::judge::statistics::Change;
-use crate::measure::trial::Metric;
+use crate::measure::metric::Metric;
 use crate::report::comparison::{Comparison, MetricReport, StartReport};
 use crate::report::formats::text::comparison as text;
 use crate::report::words;

@@ -18,7 +18,7 @@ use crate::judge::outcome::Outcome;
 use crate::judge::threshold::Standing;
 use crate::judge::trust::Trust;
 use crate::measure::encoded::DecodeError;
-use crate::measure::metric::{Distribution, Metric, Statistic};
+use crate::measure::metric::Metric;
 use crate::report::Report;
 use crate::report::comparison::Comparison;
 use crate::report::formats::text::comparison as text;
@@ -152,17 +152,16 @@ fn verdict(run: &Report) -> Markup {
 }
 
 fn tiles(run: &Report, throughput: &str) -> Result<Markup, DecodeError> {
-    let percentile = |rank| Metric::Time(Distribution::Latency, Statistic::Percentile(rank));
     let tiles = [
-        ("median", percentile(50.0)),
-        ("p99", percentile(99.0)),
-        ("p99.9", percentile(99.9)),
+        ("median", Metric::latency(50.0)),
+        ("p99", Metric::latency(99.0)),
+        ("p99.9", Metric::latency(99.9)),
         ("of the offered rate", Metric::Achieved),
         ("server CPU per message", Metric::ServerCpu),
     ];
     let mut shown = Vec::new();
     for (name, metric) in tiles {
-        shown.extend(run.figure(metric)?.map(|value| (name, metric.unit().show(value))));
+        shown.extend(run.figure(metric)?.map(|value| (name, metric.show(value))));
     }
     Ok(html! {
         dl.tiles {

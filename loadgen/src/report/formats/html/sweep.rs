@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::canvas::{Axis, Canvas, Role};
 use super::{charts, reasons, ticks};
 use crate::judge::statistics::Change;
-use crate::measure::trial::Metric;
+use crate::measure::metric::Metric;
 use crate::report::sweep::{Effect, Sweep, words};
 use crate::report::words::{load, what};
 

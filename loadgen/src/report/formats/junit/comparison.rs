@@ -39,7 +39,7 @@ pub fn render(comparison: &Comparison) -> Vec<u8> {
                 skipped
             }
         };
-        case(&metric.metric.to_string(), status);
+        case(&metric.metric.older_name(), status);
     }
     let mut suites = Suites::new("loadgen");
     suites.set_time(lasted).add_test_suite(suite);

@@ -44,7 +44,7 @@ impl Collector for Exposition {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let Self(metrics, valid) = self;
         let label = |metric: &MetricReport, name, value: &str| -> Labels {
-            vec![("metric", metric.metric.to_string()), (name, value.to_owned())]
+            vec![("metric", metric.metric.older_name()), (name, value.to_owned())]
         };
         let medians = metrics.iter().flat_map(|metric| {
             [("a", metric.a.median), ("b", metric.b.median)].map(|(side, median)| {
@@ -54,7 +54,7 @@ impl Collector for Exposition {
             })
         });
         let changes =
-            metrics.iter().flat_map(|metric| bounds(&[("metric", metric.metric.to_string())], &metric.estimate));
+            metrics.iter().flat_map(|metric| bounds(&[("metric", metric.metric.older_name())], &metric.estimate));
         let verdicts = metrics.iter().filter_map(|metric| Some((metric, metric.ruling?)));
         let verdicts = verdicts.map(|(metric, ruling)| (label(metric, "verdict", text::name(ruling.change)), 1.0));
         let valid = vec![(Labels::new(), f64::from(u8::from(*valid)))];

@@ -26,16 +26,16 @@ impl Collector for Exposition {
                 [("combination", words::settings(arm))].into_iter().chain(more.iter().cloned()).collect()
             };
             for (metric, spread) in &arm.figures {
-                let unit = metric.unit().to_owned();
-                medians.push((labels(&[("metric", metric.to_string()), ("unit", unit)]), spread.median));
+                let unit = metric.unit().in_words().to_owned();
+                medians.push((labels(&[("metric", metric.older_name()), ("unit", unit)]), spread.median));
             }
             for (metric, estimate) in &arm.change {
-                let of_metric = labels(&[("metric", metric.to_string())]);
+                let of_metric = labels(&[("metric", metric.older_name())]);
                 changes.extend(bounds(&of_metric, estimate));
             }
         }
         let effects = sweep.effects.iter().flat_map(|effect| {
-            let labels = vec![("effect", words::steps(effect)), ("metric", effect.metric.to_string())];
+            let labels = vec![("effect", words::steps(effect)), ("metric", effect.metric.older_name())];
             bounds(&labels, &effect.estimate)
         });
         let valid = vec![(Labels::new(), f64::from(u8::from(sweep.trust.valid)))];

@@ -60,10 +60,13 @@ impl Display for Rendered<'_> {
 }
 
 fn table(comparison: &Comparison, f: &mut Formatter<'_>) -> fmt::Result {
-    writeln!(f, "{INDENT}{:<17}{:>11}{:>11}{:>9}{:>19}", "", "A", "B", "change", "95% interval")?;
+    writeln!(f, "{INDENT}{:>NAME_AND_A$}{:>11}{:>9}{:>19}", "A", "B", "change", "95% interval")?;
     for metric in &comparison.metrics {
         let [a, b, change, interval, called] = cells(metric);
-        let line = format!("{:<17}{a:>11}{b:>11}{change:>9}{interval:>19} {called}", metric.metric);
+        let name = metric.metric.to_string();
+        // A long name takes room from the column beside it.
+        let room = NAME_AND_A.saturating_sub(name.len().max(NAME)).max(a.chars().count() + 1);
+        let line = format!("{name:<NAME$}{a:>room$}{b:>11}{change:>9}{interval:>19} {called}");
         writeln!(f, "{INDENT}{}", line.trim_end())?;
     }
     Ok(())
@@ -165,6 +168,10 @@ fn noise_floor(comparison: &Comparison, f: &mut Formatter<'_>) -> fmt::Result {
 fn percent(share: f64) -> String {
     signed_percent(share).trim_start_matches(['+', '-']).to_owned()
 }
+
+/// Columns of a metric's name, and of that with its figure of A.
+const NAME: usize = 17;
+const NAME_AND_A: usize = NAME + 11;
 
 /// The longest time that is worth proposing, in seconds: what --max-time takes at the most.
 const LONGEST: f64 = 3_600.0;

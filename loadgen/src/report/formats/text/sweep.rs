@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use crate::measure::trial::Metric;
+use crate::measure::metric::Metric;
 use crate::report::formats::text::run::{INDENT, item};
 use crate::report::sweep::{Sweep, words};
 use crate::report::words::{load, what};
