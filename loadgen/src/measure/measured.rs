@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use hdrhistogram::Histogram;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use wire::deflate::Agreed;
@@ -129,7 +130,7 @@ pub fn agree(agreements: &mut Agreements, agreed: Option<Agreed>, connections: u
 }
 
 /// What became of the connections.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Connections {
     /// Asked for by the plan.
     pub requested: u64,

@@ -4,6 +4,7 @@
 mod names;
 
 use hdrhistogram::Histogram;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use server::numbers::{self, Decimal};
 
@@ -65,7 +66,7 @@ pub enum Statistic {
 }
 
 /// Which way a metric is better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Better {
     /// As throughput is.
@@ -75,19 +76,25 @@ pub enum Better {
 }
 
 /// What a figure counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
 pub enum Unit {
     /// Nanoseconds.
+    #[schemars(rename = "ns")]
     Nanoseconds,
     /// Messages per second.
+    #[schemars(rename = "messages/s")]
     MessagesPerSecond,
     /// Bytes per second.
+    #[schemars(rename = "B/s")]
     BytesPerSecond,
     /// Bytes.
+    #[schemars(rename = "B")]
     Bytes,
     /// A share, 1.0 being all.
+    #[schemars(rename = "share")]
     Share,
     /// A number of events.
+    #[schemars(rename = "count")]
     Count,
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use clap::ValueEnum;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::measure::metric::Better;
@@ -15,8 +16,9 @@ use crate::units;
 pub type Figures = BTreeMap<Metric, f64>;
 
 /// A figure of a trial or of a server's life. Flags take the names that thresholds have for it too, such as `latency.p99`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(with = "String", extend("enum" = Metric::names()))]
 pub enum Metric {
     /// Replies per second of a closed loop.
     Throughput,
@@ -43,6 +45,11 @@ pub enum Metric {
     ConnectionMemory,
 }
 
+/// What a JSON schema says of a figure: a number above 0.
+#[derive(JsonSchema)]
+#[schemars(inline, with = "f64", extend("exclusiveMinimum" = 0))]
+pub(crate) enum Positive {}
+
 /// One measured interval of one server.
 #[derive(Debug, Clone, Default)]
 pub struct Trial {
@@ -59,6 +66,11 @@ pub struct Trial {
 }
 
 impl Metric {
+    /// The names of all.
+    fn names() -> Vec<String> {
+        Self::value_variants().iter().map(Self::to_string).collect()
+    }
+
     /// The percentiles of the latency among them, and their ranks.
     pub fn percentiles() -> [(Self, f64); 4] {
         [(Self::LatencyP50, 50.0), (Self::LatencyP90, 90.0), (Self::LatencyP95, 95.0), (Self::LatencyP99, 99.0)]
