@@ -1,33 +1,38 @@
-//! Times in documents: durations as seconds, instants as RFC 3339.
+//! Times in documents: durations as seconds, instants as RFC 3339. Both types are named in `#[serde(with = "...")]`, and say
+//! what a JSON schema has for them.
 
-/// Durations as seconds, the unit that reports are read in; exact to the nanosecond up to 97 days, from where on a 64-bit
-/// float does not tell two neighbouring ones apart.
-pub(crate) mod seconds {
-    use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-    use serde::{Deserialize, Deserializer, Serializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
 
+/// A duration in seconds.
+#[derive(JsonSchema)]
+#[schemars(inline, with = "f64", extend("minimum" = 0))]
+pub(crate) enum Seconds {}
+
+impl Seconds {
     pub(crate) fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_f64(duration.as_secs_f64())
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-        Duration::try_from_secs_f64(f64::deserialize(from)?).map_err(serde::de::Error::custom)
+        Duration::try_from_secs_f64(f64::deserialize(from)?).map_err(D::Error::custom)
     }
 }
 
-/// Instants as text that people and every language's date parser read.
-pub(crate) mod rfc3339 {
-    use std::time::SystemTime;
+/// An instant in UTC, as people and every date parser read it (RFC 3339).
+#[derive(JsonSchema)]
+#[schemars(inline, with = "String", extend("format" = "date-time"))]
+pub(crate) enum Rfc3339 {}
 
-    use serde::{Deserialize, Deserializer, Serializer};
-
+impl Rfc3339 {
     pub(crate) fn serialize<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(&humantime::format_rfc3339_millis(*time))
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SystemTime, D::Error> {
-        humantime::parse_rfc3339(&String::deserialize(from)?).map_err(serde::de::Error::custom)
+        humantime::parse_rfc3339(&String::deserialize(from)?).map_err(D::Error::custom)
     }
 }
 
@@ -35,9 +40,13 @@ pub(crate) mod rfc3339 {
 pub(crate) mod rfc3339_exact {
     use std::time::SystemTime;
 
-    use serde::Serializer;
+    use serde::{Deserializer, Serializer};
 
-    pub(crate) use crate::serde_time::rfc3339::deserialize;
+    use super::Rfc3339;
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SystemTime, D::Error> {
+        Rfc3339::deserialize(from)
+    }
 
     pub(crate) fn serialize<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(&humantime::format_rfc3339_nanos(*time))

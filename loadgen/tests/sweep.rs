@@ -9,7 +9,6 @@ use std::path::PathBuf;
 
 use benchfmt::{Benchmarks, benchmarks};
 use binary::{Finished, loadgen};
-use jsonschema::Registry;
 use loadgen::judge::statistics::Change;
 use loadgen::measure::metric::Metric;
 use loadgen::report::sweep::Effect;
@@ -27,17 +26,8 @@ fn report(finished: &Finished) -> Sweep {
 
 #[track_caller]
 fn assert_valid(document: &Value) {
-    let [run, compare, sweep]: [Value; 3] = [
-        include_str!("../schema/run-v1.schema.json"),
-        include_str!("../schema/compare-v1.schema.json"),
-        include_str!("../schema/sweep-v1.schema.json"),
-    ]
-    .map(|text| serde_json::from_str(text).unwrap());
-    jsonschema::draft202012::meta::validate(&sweep).unwrap();
-    let id = |schema: &Value| schema["$id"].as_str().unwrap().to_owned();
-    let registry = Registry::new().add(id(&run), &run).unwrap().add(id(&compare), &compare).unwrap();
-    let registry = registry.prepare().unwrap();
-    let validator = jsonschema::options().with_registry(&registry).build(&sweep).unwrap();
+    let schema = serde_json::from_str(include_str!("../schema/sweep-v1.schema.json")).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
     let errors: Vec<String> = validator.iter_errors(document).map(|e| format!("{}: {e}", e.instance_path())).collect();
     assert!(errors.is_empty(), "{errors:#?}");
 }

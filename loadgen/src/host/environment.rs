@@ -5,25 +5,26 @@ use std::fs;
 use std::thread;
 
 use procfs::{CpuInfo, Current as _, Meminfo};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::host::cores::Cores;
 use crate::plan::Plan;
 
 /// Where a run was made and how.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Environment {
     /// The kernel's release.
     pub kernel: String,
     /// The processor architecture that Fathom was built for.
     pub architecture: String,
-    /// The CPU's model, where the kernel tells.
+    /// The CPU's model; null where the kernel does not tell.
     pub cpu: Option<String>,
     /// How many CPUs there are.
     pub cores: CpuCount,
-    /// What governs the clock of the first CPU; absent where the kernel does not, as in most virtual machines.
+    /// What governs the clock of the first CPU; null where the kernel does not, as in most virtual machines.
     pub governor: Option<String>,
-    /// The machine's memory in bytes.
+    /// The machine's memory in bytes; null where the kernel does not tell.
     pub memory_bytes: Option<u64>,
     /// Fathom's version.
     pub fathom: String,
@@ -36,19 +37,22 @@ pub struct Environment {
     /// The whole plan, the values of additional headers left out.
     pub plan: Plan,
     /// The SHA-256 of all payloads that were sent, in hexadecimal: of the cycle of messages, with their frames' headers.
-    /// Absent in reports older than the field.
+    /// Null where it is not known.
     #[serde(default)]
+    #[schemars(regex(pattern = "^[0-9a-f]{64}$"))]
     pub payload_sha256: Option<String>,
-    /// What the server says of its own configuration, where it does.
+    /// What a Fathom server says of its own configuration; null for another server.
     pub server_config: Option<serde_json::Value>,
 }
 
 /// How many CPUs there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CpuCount {
-    /// Online, on the whole machine; absent where the kernel does not tell.
+    /// Online, on the whole machine; null where the kernel does not tell.
+    #[schemars(range(min = 1))]
     pub online: Option<usize>,
-    /// That this process may use, by affinity and by cgroup quota.
+    /// That the load generator may use, by affinity and by cgroup quota.
+    #[schemars(range(min = 1))]
     pub allowed: usize,
 }
 

@@ -12,7 +12,7 @@ use procfs::process::{FDTarget, Process, all_processes};
 use serde::{Deserialize, Serialize};
 
 use crate::host::addresses::Addresses;
-use crate::serde_time::seconds;
+use crate::serde_time::Seconds;
 
 /// Measures what some processes use between its start and its end, taken together.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct Sampler {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
     /// CPU time, user and system, of all its threads.
-    #[serde(with = "seconds")]
+    #[serde(with = "Seconds")]
     pub cpu: Duration,
     /// The most memory it ever had resident, in bytes.
     pub max_rss_bytes: u64,

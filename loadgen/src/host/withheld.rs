@@ -10,21 +10,21 @@ use procfs::process::{MountInfos, Process};
 use procfs::{CurrentSI as _, KernelStats, ProcessCGroups};
 use serde::{Deserialize, Serialize};
 
-use crate::serde_time::seconds;
+use crate::serde_time::Seconds;
 
 /// What was withheld over some time.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Withheld {
     /// That time.
-    #[serde(with = "seconds")]
+    #[serde(with = "Seconds")]
     pub elapsed: Duration,
     /// The control groups whose quota ran out meanwhile.
     pub quotas: Vec<Throttled>,
     /// CPU time that the hypervisor gave to others while this machine wanted it, all CPUs together.
-    #[serde(with = "seconds")]
+    #[serde(with = "Seconds")]
     pub stolen: Duration,
     /// That and the CPU time that this machine got, idle time left out.
-    #[serde(with = "seconds")]
+    #[serde(with = "Seconds")]
     pub wanted: Duration,
 }
 
@@ -41,7 +41,7 @@ pub struct Throttled {
     pub throttled: u64,
     /// How long the group's processes were held back: at most this, since the kernel adds up the time of CPUs that were held
     /// back together. A period counts once.
-    #[serde(with = "seconds")]
+    #[serde(with = "Seconds")]
     pub stalled: Duration,
 }
 

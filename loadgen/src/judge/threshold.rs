@@ -3,9 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::measure::metric::{self, Distribution, Metric};
+use crate::measure::metric::{self, Distribution, Metric, Unit};
 use crate::measure::so_far::SoFar;
 
 /// A limit on a metric.
@@ -19,7 +20,7 @@ pub struct Threshold {
 }
 
 /// How a value is to lie to its limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Comparison {
     /// Below it.
     #[serde(rename = "<")]
@@ -39,7 +40,7 @@ pub enum Comparison {
 }
 
 /// What became of a threshold.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Judged {
     /// The threshold, as it was written.
     pub threshold: String,
@@ -47,21 +48,22 @@ pub struct Judged {
     pub metric: String,
     /// How the value is to lie to the limit.
     pub comparison: Comparison,
-    /// The limit, in `unit`.
+    /// The limit, in the unit.
     pub limit: f64,
-    /// The value, in `unit`; absent where the run has none.
+    /// The value, in the unit; null where the run has none.
     pub value: Option<f64>,
-    /// Why there is no value; absent where there is one.
+    /// Why there is no value; null where there is one.
     #[serde(default)]
     pub why_unknown: Option<String>,
-    /// `ns`, `messages/s`, `B/s`, `B`, `share` (1.0 being all) or `count`.
+    /// The unit of both; a share of 1 is all.
+    #[schemars(with = "Unit")]
     pub unit: String,
     /// What became of it.
     pub outcome: Standing,
 }
 
 /// Whether a threshold was kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
     /// The value keeps the limit.

@@ -7,6 +7,7 @@ mod withheld;
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::measure::counts::Connections;
@@ -19,7 +20,7 @@ use steady::Steadiness;
 pub use trials::of_paired_trials;
 
 /// What a run's figures are worth.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Trust {
     /// Whether the run measured what it was asked to.
     pub valid: bool,

@@ -3,6 +3,7 @@
 
 use std::ops::AddAssign;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::measure::mismatch::Mismatches;
@@ -31,7 +32,7 @@ pub struct Counts {
 }
 
 /// What became of the connections.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Connections {
     /// Asked for by the plan.
     pub requested: u64,
@@ -44,7 +45,7 @@ pub struct Connections {
 }
 
 /// Messages of the measured phase, by what became of them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Messages {
     /// Sent whole.
     pub sent: u64,

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::read::ZlibDecoder;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{DeserializeError, Deserializer, Serializer as _, V2DeflateSerializer};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -14,8 +15,9 @@ use crate::measure::histogram::{HIGHEST_NS, histogram};
 
 /// A histogram as base64 (RFC 4648, 4) of HdrHistogram's V2 encoding with DEFLATE, which its other implementations read
 /// too.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(extend("contentEncoding" = "base64", "pattern" = "^[A-Za-z0-9+/]+={0,2}$"))]
 pub struct Encoded(String);
 
 /// Why a saved histogram cannot be read.

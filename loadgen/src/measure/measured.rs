@@ -20,7 +20,7 @@ use crate::measure::failures::Failures;
 use crate::measure::histogram::histogram;
 use crate::measure::recorder::{INTERVAL_NS, SLICES, Slice};
 use crate::measure::times::Times;
-use crate::serde_time::{rfc3339_exact, seconds};
+use crate::serde_time::{Seconds, rfc3339_exact};
 
 /// What a run measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,10 +29,10 @@ pub struct Measured {
     #[serde(with = "rfc3339_exact")]
     pub began_at: SystemTime,
     /// How long it lasted: until its planned end, its last message, or the interruption.
-    #[serde(with = "seconds")]
+    #[serde(with = "Seconds")]
     pub window: Duration,
     /// From its beginning to the last reply within it.
-    #[serde(with = "seconds")]
+    #[serde(with = "Seconds")]
     pub last_reply_after: Duration,
     /// Whether it ended early on request.
     pub interrupted: bool,
@@ -109,7 +109,7 @@ impl Measured {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AllLost {
     /// Since the load began, the warm-up included.
-    #[serde(with = "seconds")]
+    #[serde(with = "Seconds")]
     pub after: Duration,
     /// Why connections were lost, and how often.
     pub why: Failures,
@@ -119,10 +119,10 @@ pub struct AllLost {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IntervalLatency {
     /// Its beginning, from the beginning of the measured phase.
-    #[serde(with = "seconds")]
+    #[serde(with = "Seconds")]
     pub start: Duration,
     /// Its length.
-    #[serde(with = "seconds")]
+    #[serde(with = "Seconds")]
     pub length: Duration,
     /// The latencies of the replies that came in it, ns; encoded, since an hour has 3,600 of them and each would hold
     /// a quarter of a megabyte otherwise.

@@ -3,33 +3,35 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Kind;
 use crate::units;
 
-/// What kinds of wrong messages came, in the order of [`MismatchKind`]; each is there once.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What kinds of wrong messages came, each once, in the order in which they are looked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct Mismatches(Vec<Mismatch>);
+pub struct Mismatches(#[schemars(length(max = 5))] Vec<Mismatch>);
 
 /// One kind of wrong messages.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Mismatch {
     /// What was wrong.
     pub kind: MismatchKind,
     /// How many such messages came.
+    #[schemars(range(min = 1))]
     pub times: u64,
     /// The first of them.
     pub got: Glimpse,
-    /// The message whose reply was awaited; absent where none was.
+    /// The message whose reply was awaited; null where none was.
     pub expected: Option<Glimpse>,
     /// Bytes of payload before both excerpts.
     pub offset: u64,
 }
 
 /// What is wrong with a message. Where several things are, the first of these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum MismatchKind {
     /// Text instead of binary, or the reverse.
@@ -45,14 +47,15 @@ pub enum MismatchKind {
 }
 
 /// The beginning of a message, or a part of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Glimpse {
     /// Text or binary.
     #[serde(rename = "type")]
     pub kind: Kind,
-    /// Its length in bytes before compression; absent where it came compressed and was not inflated.
+    /// Its length in bytes before compression; null where it came compressed and was not inflated.
     pub bytes: Option<u64>,
-    /// At most [`EXCERPT_BYTES`] of its payload; what is not printable ASCII is escaped as in Rust: `\n`, `\xff`, `\"`.
+    /// At most 32 bytes of its payload; what is not printable ASCII is escaped as in Rust: `\n`, `\xff`, `\"`.
+    #[schemars(length(max = EXCERPT_CHARACTERS))]
     pub excerpt: String,
 }
 

@@ -2,10 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+
 use crate::measure::metric::Metric;
 
 /// Figures by metric, in its unit.
 pub type Figures = BTreeMap<Metric, f64>;
+
+/// What a JSON schema says of a figure: a number above 0.
+#[derive(JsonSchema)]
+#[schemars(inline, with = "f64", extend("exclusiveMinimum" = 0))]
+pub(crate) enum Positive {}
 
 /// One measured interval of one server.
 #[derive(Debug, Clone, Default)]

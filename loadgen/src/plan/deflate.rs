@@ -1,11 +1,12 @@
 //! What a plan says of permessage-deflate (RFC 7692), and how much of the replies it has verified.
 
-use serde::{Deserialize, Serialize};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use wire::deflate::ContextTakeover;
 use wire::deflate::{ClientWindow, Effort, Level, MemoryLevel, Offer, WindowBits};
 
 /// How the generator offers permessage-deflate and compresses its messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Fields", into = "Fields")]
 pub struct Deflate {
     /// What becomes of a connection whose server declines.
@@ -21,7 +22,7 @@ pub struct Deflate {
 }
 
 /// What becomes of a connection whose server declines permessage-deflate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Demand {
     /// It counts as one that could not be opened.
@@ -31,7 +32,7 @@ pub enum Demand {
 }
 
 /// How much of the replies is verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verify {
     /// Length, content, type and order of every reply; what came compressed is inflated.
@@ -61,15 +62,24 @@ impl Deflate {
     }
 }
 
-/// [`Deflate`] as it is written.
-#[derive(Serialize, Deserialize)]
+/// How permessage-deflate is offered, and messages compressed.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Deflate")]
 struct Fields {
     demand: Demand,
+    /// How hard messages are compressed.
+    #[schemars(range(min = 1, max = 9))]
     level: u8,
+    /// With how much memory, as a level.
+    #[schemars(range(min = 1, max = 9))]
     memory: u8,
+    /// The smallest message that is compressed, in bytes.
     threshold: u32,
-    #[serde(with = "takeover")]
+    /// Whose messages may refer to earlier ones, if the server agrees.
+    #[serde(with = "TakeoverName")]
     context_takeover: ContextTakeover,
+    /// How far back at the most, as a power of two in bytes.
+    #[schemars(range(min = 8, max = 15))]
     window_bits: u8,
 }
 
@@ -97,20 +107,23 @@ impl TryFrom<Fields> for Deflate {
 }
 
 /// Context takeover by its name.
-mod takeover {
-    use serde::{Deserialize, Deserializer, Serializer};
-    use wire::deflate::ContextTakeover;
+#[derive(JsonSchema)]
+#[schemars(inline, with = "String", extend("enum" = TAKEOVER_NAMES))]
+enum TakeoverName {}
 
-    pub(super) fn serialize<S: Serializer>(value: &ContextTakeover, to: S) -> Result<S::Ok, S::Error> {
+impl TakeoverName {
+    fn serialize<S: Serializer>(value: &ContextTakeover, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(value.name())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<ContextTakeover, D::Error> {
+    fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<ContextTakeover, D::Error> {
         let name = String::deserialize(from)?;
-        let unknown = || serde::de::Error::unknown_variant(&name, &["off", "server", "client", "both"]);
+        let unknown = || serde::de::Error::unknown_variant(&name, TAKEOVER_NAMES);
         ContextTakeover::from_name(&name).ok_or_else(unknown)
     }
 }
+
+const TAKEOVER_NAMES: &[&str] = &["off", "server", "client", "both"];
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use wire::deflate::{Compressor, WindowBits, Workspace};
@@ -39,15 +40,15 @@ pub enum Encoding {
 }
 
 /// Messages, and their bytes in one direction.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Volume {
     /// Messages.
     pub messages: u64,
     /// Their bytes before compression; 0 for a reply whose length was not found out.
     pub message_bytes: u64,
-    /// Their payloads' on the wire.
+    /// Their payloads' bytes on the wire.
     pub payload_bytes: u64,
-    /// Their frames', headers included.
+    /// Their frames' bytes, headers included.
     pub frame_bytes: u64,
 }
 

@@ -14,15 +14,16 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::serde_time::seconds;
+use crate::serde_time::Seconds;
 use server::numbers;
 
 pub use deflate::{ContextTakeover, Deflate, Demand, Verify};
 
 /// What a run does: how many connections, which load, which messages, for how long.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// Connections to open, over all workers.
     pub connections: NonZeroU32,
@@ -30,11 +31,11 @@ pub struct Plan {
     pub load: Load,
     /// When the measured phase ends.
     pub stop: Stop,
-    /// How long the load runs before it is measured.
-    #[serde(with = "seconds")]
+    /// How long the load runs before it is measured; in seconds, as all times of a plan that is saved.
+    #[serde(with = "Seconds")]
     pub warmup: Duration,
-    /// How long replies are waited for once the last message has been sent; what is not here by then is lost.
-    #[serde(with = "seconds")]
+    /// How long replies are waited for once the last message has been sent, in seconds; what is not here by then is lost.
+    #[serde(with = "Seconds")]
     pub drain_timeout: Duration,
     /// What is sent.
     pub message: Message,
@@ -54,7 +55,7 @@ pub struct Plan {
 }
 
 /// What keeps messages coming.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "mode", rename_all = "kebab-case")]
 pub enum Load {
     /// Each connection keeps this many messages in flight; a reply makes room for the next message.
@@ -82,7 +83,7 @@ impl Load {
 }
 
 /// How the due times of an open loop are spaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Arrival {
     /// Equal gaps, connections in turn.
@@ -92,17 +93,17 @@ pub enum Arrival {
 }
 
 /// When the measured phase ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stop {
-    /// After this long.
-    After(#[serde(with = "seconds")] Duration),
+    /// After this long, in seconds.
+    After(#[serde(with = "Seconds")] Duration),
     /// After this many messages over all connections.
     Messages(NonZeroU64),
 }
 
 /// How a worker waits for the next due message, or for replies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pacing {
     /// Sleeps in the kernel, with a timeout in nanoseconds.
@@ -112,18 +113,18 @@ pub enum Pacing {
 }
 
 /// What is sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Message {
     /// Text or binary frames.
     pub kind: Kind,
     /// What the payload holds.
     pub payload: Payload,
-    /// Bytes of payload, uniform between the two; ignored for [`Payload::File`].
+    /// The smallest and the largest payload, in bytes, uniform between the two; ignored where it is a file.
     pub size: Sizes,
 }
 
 /// The frame type of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// Text frames; the payload is UTF-8.
@@ -133,7 +134,7 @@ pub enum Kind {
 }
 
 /// What a payload holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Payload {
     /// Random bytes, or random ASCII in text frames: incompressible.
@@ -144,8 +145,8 @@ pub enum Payload {
     File(PathBuf),
 }
 
-/// A range of payload sizes in bytes, both ends included, `min <= max <= MAX_MESSAGE_BYTES`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// A range of payload sizes in bytes, both ends included, `min <= max`, at most 64 MiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "(u32, u32)", into = "(u32, u32)")]
 pub struct Sizes {
     min: u32,
@@ -153,23 +154,24 @@ pub struct Sizes {
 }
 
 /// A positive, finite number of messages per second.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "f64", into = "f64")]
+#[schemars(extend("exclusiveMinimum" = 0))]
 pub struct Rate(f64);
 
 /// How connections are opened.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Connect {
-    /// Connections opened per second over all workers; as fast as they go where it is absent.
+    /// Connections opened per second over all workers; null for as fast as they go.
     pub rate: Option<Rate>,
-    /// The longest a connection may take, TCP and WebSocket handshake together.
-    #[serde(with = "seconds")]
+    /// The longest a connection may take, TCP and WebSocket handshake together, in seconds.
+    #[serde(with = "Seconds")]
     pub timeout: Duration,
-    /// Additional request headers, in order.
+    /// Additional request headers, in order; a report has their names only.
     pub headers: Vec<(String, String)>,
     /// Subprotocols offered, in order of preference (RFC 6455, 1.9).
     pub subprotocols: Vec<String>,
-    /// How permessage-deflate is offered, if it is.
+    /// How permessage-deflate is offered; null where it is not.
     pub permessage_deflate: Option<Deflate>,
     /// TCP_NODELAY on the generator's sockets.
     pub tcp_nodelay: bool,

@@ -3,19 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::measure::metric;
+use crate::measure::metric::{self, Unit};
 use crate::report::differences::Difference;
-use crate::serde_time::rfc3339;
+use crate::serde_time::Rfc3339;
 
 /// An earlier run, and how a later one differs from it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Baseline {
     /// The file it was read from.
     pub file: PathBuf,
     /// When it began, UTC.
-    #[serde(with = "rfc3339")]
+    #[serde(with = "Rfc3339")]
     pub began_at: SystemTime,
     /// What was measured then.
     pub target: String,
@@ -32,17 +33,18 @@ pub struct Baseline {
 }
 
 /// One figure then and now.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     /// The metric's name.
     pub metric: String,
-    /// The unit of both.
+    /// The unit of both; a share of 1 is all.
+    #[schemars(with = "Unit")]
     pub unit: String,
     /// Its value in the baseline.
     pub baseline: f64,
     /// Its value in this run.
     pub value: f64,
-    /// The difference as a share of the baseline, 0.1 being a tenth more; absent where that was 0.
+    /// The difference as a share of the baseline, 0.1 being a tenth more; null where that was 0.
     pub change: Option<f64>,
 }
 

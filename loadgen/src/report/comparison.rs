@@ -1,8 +1,10 @@
 //! The report of a comparison: plain data that is written as JSON (`schema/compare-v1.schema.json` describes it), read
 //! back, and rendered. Whatever a rendering needs is in it, every pair included.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::host::environment::Environment;
@@ -10,17 +12,17 @@ use crate::judge::statistics::Change;
 use crate::judge::trust::Trust;
 use crate::measure::counts::Messages;
 use crate::measure::metric::{Better, Metric};
-use crate::measure::trial::Figures;
+use crate::measure::trial::{Figures, Positive};
 use crate::report::estimate::{Estimate, Spread};
-use crate::serde_time::rfc3339;
+use crate::serde_time::Rfc3339;
 
-/// What B is like compared with A.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What server B is like compared with server A.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Comparison {
     /// The format of this document.
     pub schema: CompareSchema,
     /// When the first trial began, UTC (RFC 3339).
-    #[serde(with = "rfc3339")]
+    #[serde(with = "Rfc3339")]
     pub began_at: SystemTime,
     /// What ended it.
     pub ended: Ended,
@@ -37,6 +39,7 @@ pub struct Comparison {
     /// What was asked for.
     pub rules: Rules,
     /// How long it took, in seconds.
+    #[schemars(range(min = 0))]
     pub elapsed_seconds: f64,
     /// The metrics, gated ones first.
     pub metrics: Vec<MetricReport>,
@@ -46,16 +49,16 @@ pub struct Comparison {
     pub environment: Environment,
 }
 
-/// The format of a [`Comparison`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The format of the report of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum CompareSchema {
-    /// `schema/compare-v1.schema.json`.
+    /// The first version of `compare-v1.schema.json`.
     #[serde(rename = "fathom/compare/v1")]
     V1,
 }
 
-/// What ended a comparison.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What ended a comparison or a sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ended {
     /// Every gated metric was decided.
@@ -67,30 +70,36 @@ pub enum Ended {
 }
 
 /// One of the two servers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Side {
-    /// A URL, or how the server was started.
+    /// A URL, its query masked, or how the server was started.
     pub target: String,
-    /// What it says of its own configuration, where it does.
+    /// What a Fathom server says of its own configuration; null for another server.
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     pub server_config: Option<serde_json::Value>,
     /// What became of the messages of all its trials, settling included.
     pub messages: Messages,
 }
 
 /// What was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rules {
     /// The chance of any wrong verdict of regressed or improved, over all gated metrics; and of equivalent likewise.
+    #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
     pub alpha: f64,
     /// Changes up to this share either way do not matter: 0.02 is 2%.
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub tolerance: f64,
     /// How long a trial is measured, in seconds.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub trial_seconds: f64,
     /// How long the load runs before each trial, in seconds.
+    #[schemars(range(min = 0))]
     pub settle_seconds: f64,
     /// Pairs between two starts of the servers.
     pub restart_every: u32,
     /// The longest it may take, in seconds.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub max_time_seconds: f64,
     /// Seed of the order and of all random choices of the load.
     pub seed: u64,
@@ -101,9 +110,9 @@ pub struct Rules {
 }
 
 /// One metric.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MetricReport {
-    /// Which.
+    /// Which metric.
     pub metric: Metric,
     /// The unit of `a` and `b`.
     pub unit: String,
@@ -115,14 +124,14 @@ pub struct MetricReport {
     pub a: Spread,
     /// Those of B.
     pub b: Spread,
-    /// The change from A to B as a share: 0.02 is 2% more.
+    /// The change from A to B as a share, by Hodges and Lehmann: 0.02 is 2% more.
     pub estimate: Estimate,
-    /// Gated metrics only: the verdict.
+    /// The verdict on a gated metric; null for the others.
     pub ruling: Option<RulingReport>,
     /// How much longer the comparison should be to decide the metric, in seconds, if the estimate stays where it is;
-    /// absent where it is decided, or no time would do.
+    /// null where it is decided, or no time would do.
     pub more_seconds: Option<f64>,
-    /// The smallest change, as a share, that a comparison of the same maximal time would find in 4 of 5 cases; absent
+    /// The smallest change, as a share, that a comparison of the same maximal time would find in 4 of 5 cases; null
     /// where there are too few starts to tell.
     pub resolution: Option<f64>,
     /// The log ratios B/A that are judged, one for each start.
@@ -130,52 +139,61 @@ pub struct MetricReport {
 }
 
 /// The verdict on a gated metric.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RulingReport {
     /// The verdict.
     pub change: Change,
     /// The p-value of "the change is within the tolerance" (Wilcoxon's signed-rank test, two-sided), corrected by Holm
     /// for the number of gated metrics.
+    #[schemars(range(min = 0, max = 1))]
     pub p_value: f64,
     /// The error that the look could afford for this metric: the verdict's interval misses the change with this
     /// probability at the most.
+    #[schemars(range(min = 0, max = 1))]
     pub level: f64,
-    /// The lower end of that interval, as a share; absent where the starts are too few to bound it.
+    /// The lower end of that interval, as a share; null where the starts are too few to bound it.
     pub low: Option<f64>,
     /// The upper end.
     pub high: Option<f64>,
     /// When it was said, in seconds since the beginning.
+    #[schemars(range(min = 0))]
     pub at_seconds: f64,
 }
 
 /// Both servers from one start to the next.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StartReport {
     /// When they were started, in seconds since the beginning.
+    #[schemars(range(min = 0))]
     pub at_seconds: f64,
     /// The pairs, in order.
     pub pairs: Vec<PairReport>,
     /// Figures of A over the whole start: its memory.
+    #[schemars(with = "BTreeMap<Metric, Positive>")]
     pub a: Figures,
     /// Those of B.
+    #[schemars(with = "BTreeMap<Metric, Positive>")]
     pub b: Figures,
 }
 
 /// Two trials, one of each server.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PairReport {
     /// When the first began, in seconds since the beginning.
+    #[schemars(range(min = 0))]
     pub at_seconds: f64,
     /// Which came first.
     pub first: Which,
-    /// The trial of A.
+    /// The trial of A; a percentile p of the latency only where it had 100 / (100 - p) replies.
+    #[schemars(with = "BTreeMap<Metric, Positive>")]
     pub a: Figures,
-    /// The trial of B.
+    /// The trial of B, likewise.
+    #[schemars(with = "BTreeMap<Metric, Positive>")]
     pub b: Figures,
 }
 
 /// One of two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Which {
     /// A.

@@ -3,6 +3,7 @@
 
 use std::ops::AddAssign;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wire::deflate::{Agreed, Direction};
 
@@ -11,7 +12,7 @@ use crate::plan::messages::Volume;
 use crate::plan::{Plan, Verify};
 
 /// Bytes in both directions within the measured phase.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Wire {
     /// Messages, from the generator to the server.
     pub sent: Carried,
@@ -20,17 +21,18 @@ pub struct Wire {
 }
 
 /// Bytes in one direction.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Carried {
     /// Messages and their bytes.
     #[serde(flatten)]
     pub volume: Volume,
-    /// Bytes of payload on the wire per byte of message: below 1 where compression saves anything; absent without bytes.
+    /// Bytes of payload on the wire per byte of message: below 1 where compression saves anything; null without bytes.
+    #[schemars(range(min = 0))]
     pub ratio: Option<f64>,
 }
 
 /// What became of permessage-deflate (RFC 7692).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeflateReport {
     /// Connections that agreed on it.
     pub connections: u64,
@@ -41,7 +43,7 @@ pub struct DeflateReport {
 }
 
 /// What some connections agreed on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Agreement {
     /// How many.
     pub connections: u64,
@@ -52,28 +54,29 @@ pub struct Agreement {
 }
 
 /// How one side compresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Side {
     /// Whether a message may refer to the ones before it.
     pub context_takeover: bool,
     /// How far back at the most, as a power of two in bytes.
+    #[schemars(range(min = 8, max = 15))]
     pub window_bits: u8,
 }
 
 /// How the replies to the measured messages were verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Verification {
     /// What was asked for.
     pub mode: Verify,
-    /// Came uncompressed and were compared.
+    /// Replies that came uncompressed and were compared.
     pub compared: u64,
-    /// Were inflated and compared.
+    /// Replies that were inflated and compared.
     pub inflated: u64,
-    /// Were byte for byte a compressed reply that had been inflated and compared.
+    /// Replies that were byte for byte a compressed reply that had been inflated and compared.
     pub identical: u64,
-    /// Had the right length; nothing is known of their content.
+    /// Replies that had the right length; nothing is known of their content.
     pub length: u64,
-    /// Came compressed and were not inflated: they may have the right length.
+    /// Replies that came compressed and were not inflated: they may have the right length.
     pub frame: u64,
 }
 

@@ -3,15 +3,16 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::host::environment::Environment;
 
 /// One difference.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Difference {
-    /// The field, `plan.connections`.
+    /// The field, such as `plan.connections`.
     pub field: String,
     /// Its value in the run compared with.
     pub then: String,

@@ -1,12 +1,13 @@
 //! Figures of many trials, as comparisons and sweeps report them: their spread, and the estimate of a change with its
 //! interval.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::judge::statistics::{Interval, Sample};
 
-/// How a figure was spread over the trials.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// How a figure was spread over the trials; that of a memory metric, over the starts.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Spread {
     /// Figures.
     pub count: u64,
@@ -18,12 +19,12 @@ pub struct Spread {
     pub q3: f64,
 }
 
-/// A change as a share of A, by Hodges and Lehmann.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// A change as a share, by Hodges and Lehmann: 0.02 is 2% more.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Estimate {
-    /// The estimate; absent without figures.
+    /// The estimate; null without figures.
     pub change: Option<f64>,
-    /// The lower end of its 95% interval; absent where the starts are too few to bound it.
+    /// The lower end of its 95% interval; null where the starts are too few to bound it.
     pub low: Option<f64>,
     /// The upper end.
     pub high: Option<f64>,

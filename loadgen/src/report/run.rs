@@ -2,8 +2,10 @@
 //! rendered by the modules beneath.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::time::{Duration, SystemTime};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::compression::{DeflateReport, Verification, Wire};
@@ -20,19 +22,20 @@ use crate::measure::mismatch::Mismatches;
 use crate::measure::percentile;
 use crate::plan::{Arrival, Load};
 use crate::report::changes::Baseline;
-use crate::serde_time::{rfc3339, seconds};
+use crate::serde_time::{Rfc3339, Seconds};
 
-/// What one run measured and what that is worth.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What one run measured and what that is worth. Later versions may add fields, which are required of what they write; a field
+/// that goes or changes its meaning makes a new version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// The format of this document.
     pub schema: RunSchema,
     /// What the run asked, in few words.
     pub name: String,
-    /// What was measured: a URL, or how the server was started.
+    /// What was measured: a URL, its query masked, or how the server was started.
     pub target: String,
     /// When the measured phase began, UTC (RFC 3339).
-    #[serde(with = "rfc3339")]
+    #[serde(with = "Rfc3339")]
     pub began_at: SystemTime,
     /// Whether it was ended early on request.
     pub interrupted: bool,
@@ -44,12 +47,12 @@ pub struct Report {
     /// The limits that it was to keep, and whether it did.
     #[serde(default)]
     pub thresholds: Vec<Judged>,
-    /// An earlier run, and how this one differs from it.
+    /// An earlier run, and how this one differs from it; null where there was none.
     #[serde(default)]
     pub baseline: Option<Baseline>,
-    /// What was asked for, and how much of it was sent.
+    /// What was asked for, and how much of it was achieved.
     pub load: LoadReport,
-    /// What came back.
+    /// What came back within the measured phase.
     pub throughput: Throughput,
     /// From the intended send to the reply, ns.
     pub latency: Stats,
@@ -68,9 +71,10 @@ pub struct Report {
     pub connections: Connections,
     /// The server's addresses, and how many connections each took.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, NonZeroU64>")]
     pub addresses: BTreeMap<String, u64>,
     /// When the last connection was lost, where none was left at the end: seconds from the beginning of the measured
-    /// phase, negative in the warm-up.
+    /// phase, negative in the warm-up; null where a connection was left.
     #[serde(default)]
     pub all_lost_after_seconds: Option<f64>,
     /// What became of the messages.
@@ -78,15 +82,16 @@ pub struct Report {
     /// What was wrong with messages that were not the replies they should be: those corrupted or unexpected.
     #[serde(default)]
     pub mismatches: Mismatches,
-    /// How the replies were verified.
+    /// How the replies to the measured messages were verified.
     pub verification: Verification,
-    /// What they and the messages took on the wire.
+    /// What messages and replies took on the wire within the measured phase.
     pub wire: Wire,
-    /// What was agreed on permessage-deflate; absent where it was not offered.
+    /// What became of permessage-deflate (RFC 7692); null where it was not offered.
     pub permessage_deflate: Option<DeflateReport>,
     /// Due messages that the backlog's bound refused.
     pub over_backlog: u64,
     /// What went wrong, and how often.
+    #[schemars(with = "BTreeMap<String, NonZeroU64>")]
     pub failures: BTreeMap<String, u64>,
     /// What the run cost the machine.
     pub resources: Resources,
@@ -95,7 +100,7 @@ pub struct Report {
 }
 
 /// Several runs of one command.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Runs {
     /// The format of this document.
     pub schema: RunsSchema,
@@ -103,43 +108,48 @@ pub struct Runs {
     pub runs: Vec<Report>,
 }
 
-/// The format of a [`Report`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The format of the report of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum RunSchema {
-    /// `schema/run-v1.schema.json`.
+    /// The first version of `run-v1.schema.json`.
     #[serde(rename = "fathom/run/v1")]
     V1,
 }
 
-/// The format of [`Runs`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The format of the reports of several runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum RunsSchema {
-    /// `schema/runs-v1.schema.json`.
+    /// The first version of `runs-v1.schema.json`.
     #[serde(rename = "fathom/runs/v1")]
     V1,
 }
 
 /// The load asked for, and how much of it was achieved.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LoadReport {
     /// Which loop.
     pub mode: Mode,
-    /// Messages in flight per connection; closed loop only.
+    /// Messages in flight per connection; null in an open loop.
+    #[schemars(range(min = 1))]
     pub in_flight: Option<u32>,
-    /// How due times were spaced; open loop only.
+    /// How due times were spaced; null in a closed loop.
     pub arrival: Option<Arrival>,
-    /// Messages per second asked for; open loop only.
+    /// Messages per second asked for; null in a closed loop.
+    #[schemars(range(min = 0))]
     pub offered_rate: Option<f64>,
     /// Messages per second answered within the measured phase.
+    #[schemars(range(min = 0))]
     pub achieved_rate: f64,
     /// Connections asked for.
+    #[schemars(range(min = 1))]
     pub connections: u32,
-    /// How long the measured phase lasted.
+    /// How long the measured phase lasted, in seconds.
+    #[schemars(range(min = 0))]
     pub duration_seconds: f64,
 }
 
 /// Which loop made the load.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// A reply makes room for the next message.
@@ -149,54 +159,59 @@ pub enum Mode {
 }
 
 /// What came back within the measured phase.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Throughput {
     /// Replies per second.
+    #[schemars(range(min = 0))]
     pub messages_per_second: f64,
     /// Their frames, headers included, bytes per second.
+    #[schemars(range(min = 0))]
     pub bytes_per_second: f64,
 }
 
 /// One interval of the measured phase.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct IntervalReport {
     /// Its beginning, in seconds from the beginning of the measured phase.
-    #[serde(with = "seconds")]
+    #[serde(with = "Seconds")]
     pub start: Duration,
     /// Its length in seconds.
-    #[serde(with = "seconds")]
+    #[serde(with = "Seconds")]
     pub length: Duration,
     /// Replies that came in it.
     pub messages: u64,
-    /// Their median latency, ns; absent where they are too few.
+    /// Their median latency, ns; null of fewer than 2.
     pub p50: Option<u64>,
-    /// The 99th percentile, ns; absent where they are too few.
+    /// The 99th percentile, ns; null of fewer than 100.
     pub p99: Option<u64>,
-    /// The highest, ns; absent where there is none.
+    /// The highest, ns; null of none.
     pub max: Option<u64>,
     /// All of it.
     pub histogram: Encoded,
 }
 
 /// What the run cost the machine.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Resources {
-    /// This process.
+    /// The load generator.
     pub loadgen: ProcessCost,
-    /// The server, where it runs on this machine and may be looked at.
+    /// The server; null where it is not on this machine or may not be looked at.
     pub server: Option<ProcessCost>,
     /// Each of the generator's workers: the share of the measured phase that it was on a CPU.
+    #[schemars(inner(range(min = 0)))]
     pub worker_busy: Vec<f64>,
 }
 
 /// What a process used over the measured phase.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ProcessCost {
-    /// CPU time, user and system, of all its threads.
+    /// CPU time, user and system, of all its threads, in seconds.
+    #[schemars(range(min = 0))]
     pub cpu_seconds: f64,
-    /// The same per reply, in microseconds; absent without replies.
+    /// The same per reply, in microseconds; null without replies.
+    #[schemars(range(min = 0))]
     pub cpu_us_per_message: Option<f64>,
-    /// The most memory it ever had resident.
+    /// The most memory it ever had resident, in bytes.
     pub max_rss_bytes: u64,
 }
 

@@ -1,39 +1,43 @@
 //! A distribution in a report: the figures to read, and the whole histogram, so that saved reports add up exactly.
 
 use hdrhistogram::Histogram;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::measure::encoded::Encoded;
 use crate::measure::percentile::{self, RANKS};
 
-/// A distribution of times in nanoseconds. What it has no value for is absent: all of it where `count` is 0, and
-/// percentiles that need more values than there are (see [`percentile::needed`]).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A distribution of times in nanoseconds. What it has no value for is null: all but the count and the histogram where
+/// nothing was recorded, and a percentile p of fewer than 100 / (100 - p) values, since it would be the highest, whatever p is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "SavedStats")]
+#[schemars(!from)]
 pub struct Stats {
     /// Values recorded.
     pub count: u64,
-    /// The lowest.
+    /// The lowest, ns; null where there is none.
     pub min: Option<u64>,
-    /// The arithmetic mean.
+    /// The arithmetic mean, ns; null where there is none.
+    #[schemars(range(min = 0))]
     pub mean: Option<f64>,
-    /// The standard deviation.
+    /// The standard deviation, ns; null where there is none.
+    #[schemars(range(min = 0))]
     pub stdev: Option<f64>,
-    /// The median.
+    /// The median, ns; null of fewer than 2 values.
     pub p50: Option<u64>,
-    /// The 75th percentile.
+    /// The 75th percentile, ns; null of fewer than 4 values.
     pub p75: Option<u64>,
-    /// The 90th percentile.
+    /// The 90th percentile, ns; null of fewer than 10 values.
     pub p90: Option<u64>,
-    /// The 95th percentile.
+    /// The 95th percentile, ns; null of fewer than 20 values.
     pub p95: Option<u64>,
-    /// The 99th percentile.
+    /// The 99th percentile, ns; null of fewer than 100 values.
     pub p99: Option<u64>,
-    /// The 99.9th percentile.
+    /// The 99.9th percentile, ns; null of fewer than 1,000 values.
     pub p99_9: Option<u64>,
-    /// The 99.99th percentile.
+    /// The 99.99th percentile, ns; null of fewer than 10,000 values.
     pub p99_99: Option<u64>,
-    /// The highest.
+    /// The highest, ns; null where there is none.
     pub max: Option<u64>,
     /// All of it.
     pub histogram: Encoded,

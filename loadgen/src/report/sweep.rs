@@ -5,6 +5,7 @@ pub(crate) mod words;
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::host::environment::Environment;
@@ -14,23 +15,25 @@ use crate::measure::counts::Messages;
 use crate::measure::metric::Metric;
 use crate::report::comparison::Ended;
 use crate::report::estimate::{Estimate, Spread};
-use crate::serde_time::rfc3339;
+use crate::serde_time::Rfc3339;
 
 /// What some flags are worth.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Sweep {
     /// The format of this document.
     pub schema: SweepSchema,
     /// When the first trial began, UTC (RFC 3339).
-    #[serde(with = "rfc3339")]
+    #[serde(with = "Rfc3339")]
     pub began_at: SystemTime,
     /// What ended it.
+    #[schemars(extend("enum" = ["max-time", "interrupted"]))]
     pub ended: Ended,
     /// What the figures are worth.
     pub trust: Trust,
     /// What was asked for.
     pub rules: SweepRules,
     /// How long it took, in seconds.
+    #[schemars(range(min = 0))]
     pub elapsed_seconds: f64,
     /// Rounds of one trial for each combination.
     pub rounds: u64,
@@ -46,26 +49,30 @@ pub struct Sweep {
     pub environment: Environment,
 }
 
-/// The format of a [`Sweep`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The format of the report of a sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum SweepSchema {
-    /// `schema/sweep-v1.schema.json`.
+    /// The first version of `sweep-v1.schema.json`.
     #[serde(rename = "fathom/sweep/v1")]
     V1,
 }
 
 /// What was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SweepRules {
     /// The chance of any wrong effect among all of them.
+    #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
     pub alpha: f64,
     /// How long a trial is measured, in seconds.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub trial_seconds: f64,
     /// How long the load runs before each trial, in seconds.
+    #[schemars(range(min = 0))]
     pub settle_seconds: f64,
     /// Rounds between two starts of the servers.
     pub restart_every: u32,
     /// The longest it may take, in seconds.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub max_time_seconds: f64,
     /// Seed of the order and of all random choices of the load.
     pub seed: u64,
@@ -74,18 +81,19 @@ pub struct SweepRules {
 }
 
 /// A flag and the values that it takes in turn; the first is the reference's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Factor {
     /// The flag, without dashes.
     pub name: String,
-    /// Its values, two at least, each different.
+    /// Its values, two at least, each different, the reference's first.
+    #[schemars(length(min = 2))]
     pub values: Vec<String>,
     /// Whose flag it is.
     pub of: Of,
 }
 
 /// Whose flag it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Of {
     /// The server's.
@@ -95,7 +103,7 @@ pub enum Of {
 }
 
 /// A combination.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ArmReport {
     /// Its flags.
     pub settings: Vec<Setting>,
@@ -103,7 +111,7 @@ pub struct ArmReport {
     pub target: String,
     /// What became of the messages of all its trials, settling included.
     pub messages: Messages,
-    /// Messages for one second of the server's CPU time, by the median; absent where that cannot be seen.
+    /// Messages for one second of the server's CPU time, by the median; null where that cannot be seen.
     pub messages_per_cpu_second: Option<f64>,
     /// Figures by metric, in its unit.
     pub figures: BTreeMap<Metric, Spread>,
@@ -112,7 +120,7 @@ pub struct ArmReport {
 }
 
 /// A flag and its value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Setting {
     /// The flag, without dashes; `load-` is before the load's where the server's flag of that name is varied too.
     pub name: String,
@@ -121,27 +129,30 @@ pub struct Setting {
 }
 
 /// What a step, or two steps together, do to a metric.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Effect {
     /// The metric.
     pub metric: Metric,
     /// One step for a main effect, averaged over all other flags; two for an interaction: how much more both do together
     /// than each by itself.
+    #[schemars(length(min = 1, max = 2))]
     pub steps: Vec<Step>,
     /// The change as a share.
     pub estimate: Estimate,
     /// The p-value of "no effect" (Wilcoxon's signed-rank test, two-sided), corrected by Holm for all effects.
+    #[schemars(range(min = 0, max = 1))]
     pub p_value: f64,
     /// Regressed or improved where the corrected p-value is at most alpha, inconclusive otherwise.
+    #[schemars(extend("enum" = ["regressed", "improved", "inconclusive"]))]
     pub change: Change,
     /// The log ratios that are judged, one for each start.
     pub log_ratios: Vec<f64>,
 }
 
 /// From one value of a flag to another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
-    /// The flag, without dashes, as in [`Setting`].
+    /// The flag, without dashes, as in the settings.
     pub name: String,
     /// The reference's value.
     pub from: String,

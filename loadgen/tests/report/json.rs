@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use hdrhistogram::Histogram;
-use jsonschema::{Registry, Validator};
+use jsonschema::Validator;
 use loadgen::host::environment::Environment;
 use loadgen::judge::outcome::Outcome;
 use loadgen::measure::histogram::histogram;
@@ -15,19 +15,10 @@ use serde_json::{Value, json};
 
 use crate::fixture::{REPLIES, few, gated, how_fast, how_late, measured, plan, rendered};
 
-fn schemas() -> [Value; 2] {
-    [include_str!("../../schema/run-v1.schema.json"), include_str!("../../schema/runs-v1.schema.json")]
-        .map(|text| serde_json::from_str(text).unwrap())
-}
-
 /// The validators of one run and of several.
 fn validators() -> [Validator; 2] {
-    let [run, runs] = schemas();
-    for schema in [&run, &runs] {
-        jsonschema::draft202012::meta::validate(schema).unwrap();
-    }
-    let registry = Registry::new().add(run["$id"].as_str().unwrap(), &run).unwrap().prepare().unwrap();
-    [&run, &runs].map(|schema| jsonschema::options().with_registry(&registry).build(schema).unwrap())
+    [include_str!("../../schema/run-v1.schema.json"), include_str!("../../schema/runs-v1.schema.json")]
+        .map(|text| jsonschema::validator_for(&serde_json::from_str(text).unwrap()).unwrap())
 }
 
 #[track_caller]
@@ -73,13 +64,15 @@ fn the_schema_is_strict_everywhere() {
     for path in objects {
         let mut changed = report.clone();
         let object = changed.pointer_mut(&path).unwrap().as_object_mut().unwrap();
-        let first = object.keys().next().unwrap().clone();
+        let fields: Vec<_> = object.keys().cloned().collect();
         object.insert("surprise".to_owned(), json!(1));
         assert!(!run.is_valid(&changed), "a surprise in {path:?}");
         assert!(!runs.is_valid(&json!({ "schema": "fathom/runs/v1", "runs": [changed] })), "a surprise in {path:?}");
-        let mut changed = report.clone();
-        changed.pointer_mut(&path).unwrap().as_object_mut().unwrap().remove(&first);
-        assert!(!run.is_valid(&changed), "{path}/{first} is missing");
+        for field in fields {
+            let mut changed = report.clone();
+            changed.pointer_mut(&path).unwrap().as_object_mut().unwrap().remove(&field);
+            assert!(!run.is_valid(&changed), "{path}/{field} is missing");
+        }
     }
 }
 

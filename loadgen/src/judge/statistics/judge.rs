@@ -4,6 +4,7 @@
 //! improved whose true change is within the tolerance, and calling one equivalent whose true change is not. At one look
 //! Holm's correction shares the look's level among the metrics; [`Spending`] makes the looks add up.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::hodges_lehmann::{Interval, Sample};
@@ -30,7 +31,7 @@ impl Band {
 }
 
 /// What became of a metric from A to B, ordered so that of several the greatest tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {
     /// The interval lies within the tolerance.

@@ -1,8 +1,10 @@
 //! What metrics are called, written and read.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Distribution, Metric, Statistic};
@@ -121,6 +123,25 @@ impl Serialize for Metric {
 impl<'de> Deserialize<'de> for Metric {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// What of it a comparison or a sweep may hold, as they write it.
+impl JsonSchema for Metric {
+    fn schema_name() -> Cow<'static, str> {
+        "Metric".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A metric by the name that it has in this document: some by their older names, every other \
+                            statistic of a distribution as loadgen's --gate has it.",
+            "type": "string",
+            "pattern": concat!(
+                "^(throughput|latency-p50|latency-p90|latency-p95|latency-p99|server-cpu|peak-memory|connection-memory|",
+                r"(latency|service_time|seen)\.(p[0-9]+(\.[0-9]+)?|min|mean|stdev|max))$",
+            ),
+        })
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use server::numbers::{self, Decimal};
 
 use crate::units;
 
 /// What a figure counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "String", extend("enum" = Unit::SYMBOLS))]
 pub enum Unit {
     /// Nanoseconds.
     Nanoseconds,
@@ -29,7 +31,7 @@ pub enum Unit {
 }
 
 /// Which way a figure is better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Better {
     /// As throughput is.
@@ -39,6 +41,9 @@ pub enum Better {
 }
 
 impl Unit {
+    /// All that [`Unit::symbol`] writes.
+    const SYMBOLS: [&str; 6] = ["ns", "messages/s", "B/s", "B", "share", "count"];
+
     /// As reports of runs write it, which leave what a figure is divided by to the metric's name.
     pub fn symbol(self) -> &'static str {
         match self {
@@ -148,6 +153,14 @@ fn share(share: f64, text: &str) -> Result<f64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::metric::Metric;
+
+    #[test]
+    fn the_schema_lists_every_symbol() {
+        let metrics: Vec<Metric> = Metric::catalogue().collect();
+        assert!(metrics.iter().all(|metric| Unit::SYMBOLS.contains(&metric.unit().symbol())), "{metrics:?}");
+        assert!(Unit::SYMBOLS.contains(&Unit::BytesPerSecond.symbol()));
+    }
 
     #[test]
     fn limits_are_read_with_their_units() {
