@@ -33,7 +33,6 @@ use crate::program::output::Output;
 use crate::report::baseline;
 pub use compare::Comparing;
 use deflate::DeflateArgs;
-pub use manual::print;
 use output::{FileArgs, OutputArgs};
 use replies::ReplyArgs;
 pub use sweep::Sweeping;
