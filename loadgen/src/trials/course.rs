@@ -85,6 +85,17 @@ pub struct Start {
     pub lives: Vec<Life>,
 }
 
+impl Start {
+    /// The metric's figures of one server: one for each round, or one for the start where trials have none of it.
+    pub fn figures(&self, metric: Metric, server: usize) -> Vec<f64> {
+        if metric.is_of_trials() {
+            self.rounds.iter().filter_map(|round| round.trials[server].figures.get(&metric).copied()).collect()
+        } else {
+            self.lives[server].figures.get(&metric).copied().into_iter().collect()
+        }
+    }
+}
+
 /// One trial of every server.
 #[derive(Debug)]
 pub struct Round {
@@ -337,6 +348,9 @@ impl Up<'_, '_> {
 
 /// How long every server is under load after it was started: it has touched its buffers and filled the caches by then.
 const WARMUP: Duration = Duration::from_millis(50);
+
+/// Starts without a reply in any trial of one of the servers, after which there will be none.
+pub(super) const STARTS_FOR_A_REPLY: usize = 3;
 
 /// How long a server may go on after its last reply: until it waits again, its CPU clock is not up to date.
 const REST: Duration = Duration::from_micros(300);
