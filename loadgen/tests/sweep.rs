@@ -107,6 +107,17 @@ fn refusals_name_the_flag_and_what_was_expected() {
 }
 
 #[test]
+fn a_sweep_without_a_reply_fails_and_names_the_combination() {
+    // A trial is over before the first reply to it can come.
+    let slow = ["--server", "--inject-cost 1000000", "--vary", "tcp-nodelay=on,off"];
+    let finished = sweep(&[&slow[..], &["--trial", "100us", "--settle", "0s", "--max-time", "60s"]].concat());
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(1), ""), "{}", finished.stderr);
+    for words in ["no trial of tcp-nodelay=on had a reply", "--trial"] {
+        assert!(finished.stderr.contains(words), "{words} is missing in {}", finished.stderr);
+    }
+}
+
+#[test]
 fn a_saved_sweep_has_its_own_formats() {
     let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("sweep-{}.json", std::process::id()));
     let name = file.to_str().unwrap();

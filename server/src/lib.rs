@@ -30,4 +30,4 @@ mod transport;
 pub use error::Error;
 pub use listen::listener::{Listeners, bind, probe};
 pub use listen::run;
-pub use program::{cli, numbers};
+pub use program::{cli, numbers, printing};

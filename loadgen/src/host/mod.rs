@@ -8,6 +8,7 @@ pub mod interrupt;
 pub(crate) mod leftovers;
 pub mod limits;
 pub mod resources;
+pub mod running;
 pub(crate) mod server_config;
 pub mod target;
 pub mod withheld;

@@ -2,16 +2,13 @@
 
 use std::io;
 
-use crate::host::addresses::AddressError;
-use crate::host::target::{END_TIMEOUT, Server};
+use crate::host::running::Running;
+use crate::host::target::END_TIMEOUT;
 use crate::plan::url::Url;
 
 /// Why a run measured nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The server has no address to connect to.
-    #[error(transparent)]
-    Addresses(AddressError),
     /// No connection could be opened.
     #[error("none of {requested} connections to {url} could be opened: {why}")]
     NoConnection {
@@ -30,18 +27,9 @@ pub enum RunError {
     Worker(#[from] io::Error),
 }
 
-impl From<AddressError> for RunError {
-    fn from(error: AddressError) -> Self {
-        match error {
-            AddressError::Interrupted { .. } => Self::Interrupted,
-            error => Self::Addresses(error),
-        }
-    }
-}
-
 impl RunError {
     /// The same, with how `server` ended where that is why there was no connection.
-    pub fn with_end_of(mut self, server: &Server) -> Self {
+    pub fn with_end_of(mut self, server: &Running) -> Self {
         if let Self::NoConnection { why, .. } = &mut self
             && let Some(status) = server.ended(END_TIMEOUT)
         {

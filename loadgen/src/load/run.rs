@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::host::addresses::Addresses;
 use crate::host::cores::Cores;
-use crate::host::target::{END_TIMEOUT, Server};
+use crate::host::running::Running;
+use crate::host::target::END_TIMEOUT;
 use crate::host::withheld::Meter;
 use crate::load::error::RunError;
 use crate::load::live::{Live, Phase};
@@ -44,7 +45,7 @@ pub struct World<'a> {
 }
 
 /// Notes how `server` ended, if it did and connections failed: a command that leaves its server behind ends too.
-pub fn note_end_of(server: &Server, measured: &mut Measured) {
+pub fn note_end_of(server: &Running, measured: &mut Measured) {
     let patience = if measured.all_lost.is_some() { END_TIMEOUT } else { Duration::ZERO };
     if measured.counts.connections.failed + measured.counts.connections.dropped > 0 {
         measured.server_ended = server.ended(patience).map(|status| status.to_string());

@@ -5,6 +5,7 @@ mod compare;
 mod deflate;
 mod manual;
 mod output;
+mod plan;
 mod replies;
 mod report;
 mod secrets;
@@ -33,8 +34,8 @@ use crate::program::output::Output;
 use crate::report::baseline;
 pub use compare::Comparing;
 use deflate::DeflateArgs;
-pub use manual::print;
 use output::{FileArgs, OutputArgs};
+use plan::{PlanArgs, Span};
 use replies::ReplyArgs;
 pub use sweep::Sweeping;
 
@@ -90,24 +91,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, threads: NonZeroUsiz
     match cli.command {
         None => Ok(Invocation::Quick { plan: default_plan(threads), output: cli.report.lower(FileArgs::default())? }),
         Some(Command::Run(run)) => {
-            let connect = run.connect.lower()?;
-            let server = run.server.lower(connect.permessage_deflate.as_ref());
-            let (files, load) = (run.files, run.load.lower());
-            let plan = Plan {
-                connections: run.load.connections,
-                load,
-                stop: run.span.messages.map_or(Stop::After(run.span.duration), Stop::Messages),
-                warmup: run.span.warmup,
-                drain_timeout: run.load.drain_timeout,
-                verify: run.message.replies.verify,
-                skip_messages: run.message.replies.skip_messages,
-                message: run.message.lower()?,
-                connect,
-                pacing: run.load.pacing.unwrap_or(Pacing::Sleep),
-                threads: run.threads.unwrap_or(threads),
-                seed: run.seed,
-            };
-            Ok(Invocation::Run { server, gate: run.gate.lower(&plan)?, output: run.report.lower(files)?, plan })
+            let plan = run.plan.lower(run.span.lower(), threads)?;
+            let server = run.server.lower(plan.connect.permessage_deflate.as_ref());
+            Ok(Invocation::Run { server, gate: run.gate.lower(&plan)?, output: run.report.lower(run.files)?, plan })
         }
         Some(Command::Sweep(sweep)) => Ok(Invocation::Sweep(sweep.lower(&arguments, threads)?)),
         Some(Command::Compare(compare)) => Ok(Invocation::Compare(compare.lower(threads)?)),
@@ -166,25 +152,15 @@ struct RunArgs {
     #[command(flatten)]
     server: ServerArgs,
     #[command(flatten)]
-    load: LoadArgs,
+    plan: PlanArgs,
     #[command(flatten)]
     span: SpanArgs,
-    #[command(flatten)]
-    message: MessageArgs,
-    #[command(flatten)]
-    connect: ConnectArgs,
     #[command(flatten)]
     gate: GateArgs,
     #[command(flatten)]
     report: OutputArgs,
     #[command(flatten)]
     files: FileArgs,
-    /// Worker threads, one connection each at least [default: half of the allowed cores]
-    #[arg(long, value_name = "N", value_parser = values::threads)]
-    threads: Option<NonZeroUsize>,
-    /// Seed of every random choice; the same plan and seed send the same messages at the same times
-    #[arg(long, value_name = "N", default_value = "1", value_parser = values::count::<u64>)]
-    seed: u64,
 }
 
 #[derive(Debug, Args)]
@@ -197,7 +173,7 @@ struct ServerArgs {
     server: Option<Spec>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Load")]
 struct LoadArgs {
     /// Connections over all threads
@@ -232,6 +208,9 @@ struct SpanArgs {
     /// How long the load runs before it is measured
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = values::duration)]
     warmup: Duration,
+    /// Seed of every random choice; the same plan and seed send the same messages at the same times
+    #[arg(long, value_name = "N", default_value = "1", value_parser = values::count::<u64>, help_heading = None)]
+    seed: u64,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -306,6 +285,13 @@ enum Switch {
 impl ServerArgs {
     fn lower(self, deflate: Option<&Deflate>) -> Spec {
         self.url.map(Spec::Url).or(self.server).unwrap_or_else(|| Spec::embedded_for(deflate, &[]))
+    }
+}
+
+impl SpanArgs {
+    fn lower(&self) -> Span {
+        let stop = self.messages.map_or(Stop::After(self.duration), Stop::Messages);
+        Span { warmup: self.warmup, stop, seed: self.seed }
     }
 }
 

@@ -3,9 +3,10 @@
 
 use std::env;
 use std::fs::{self, OpenOptions};
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use server::printing::print;
 use thiserror::Error;
 
 use crate::judge::threshold::Threshold;
@@ -119,7 +120,8 @@ impl Conversion {
         };
         let parts = self.format.render(&document).map_err(|error| ConversionError::of_format(error, alone))?;
         match self.to {
-            Destination::Stdout => print(&parts[0].content),
+            Destination::Stdout => print(io::stdout(), &parts[0].content)
+                .map_err(|source| ConversionError::Write { to: "stdout".into(), source }),
             Destination::File(file) => write(&file, &parts[0].content),
             Destination::Directory(directory) => {
                 fs::create_dir_all(&directory)
@@ -203,15 +205,4 @@ fn one(runs: Vec<Report>, environment_may_change: bool) -> Result<Report, Conver
 fn write(to: &Path, content: &[u8]) -> Result<(), ConversionError> {
     let written = Sink::open(to).and_then(|mut sink| sink.replace(content));
     written.map_err(|source| ConversionError::Write { to: to.to_owned(), source })
-}
-
-/// To stdout; a reader that closed its end had enough and is no error.
-fn print(content: &[u8]) -> Result<(), ConversionError> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(content).and_then(|()| stdout.flush()) {
-        Err(source) if source.kind() != ErrorKind::BrokenPipe => {
-            Err(ConversionError::Write { to: "stdout".into(), source })
-        }
-        _ => Ok(()),
-    }
 }

@@ -2,7 +2,7 @@
 //! states its outcome, so that a new subcommand cannot forget to.
 
 use crate::host::limits::LimitError;
-use crate::host::target::TargetError;
+use crate::host::running::StartError;
 use crate::judge::outcome::Outcome;
 use crate::load::error::RunError;
 use crate::measure::encoded::DecodeError;
@@ -45,9 +45,9 @@ impl Ends for RunError {
     }
 }
 
-impl Ends for TargetError {
+impl Ends for StartError {
     fn outcome(&self) -> Outcome {
-        interrupted(matches!(self, Self::Interrupted { .. }))
+        interrupted(self.is_interruption())
     }
 }
 

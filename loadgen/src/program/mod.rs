@@ -17,6 +17,8 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::Context as _;
+use server::printing::{print, unless_closed};
 use signal_hook::consts::SIGXFSZ;
 
 use crate::host::cores::Cores;
@@ -47,7 +49,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Invocation::Sweep(sweeping)) => sweep::run(sweeping, &cores),
         Ok(Invocation::Run { plan, server, gate, output }) => run::run(&plan, &server, &gate, &output, &cores),
         Ok(Invocation::Report(conversion)) => conversion.run().map(|()| Outcome::Ok).map_err(Into::into),
-        Ok(Invocation::Print(text)) => cli::print(&text).map(|()| Outcome::Ok).map_err(failure::failed),
+        Ok(Invocation::Print(text)) => {
+            let printed = print(io::stdout(), text.as_bytes()).context("writing to stdout");
+            printed.map(|()| Outcome::Ok).map_err(failure::failed)
+        }
         Ok(Invocation::Quick { plan, output }) => quick::run(&plan, &output, &cores),
     };
     leftovers::settled();
@@ -61,9 +66,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Prints what clap has to say: help and version to stdout, wrong usage to stderr.
 fn show(message: &clap::Error) -> ExitCode {
-    match message.print().and_then(|()| io::stdout().flush()) {
-        // A reader that closed its end had enough; a full disk lacks what was asked for.
-        Err(error) if !message.use_stderr() && error.kind() != io::ErrorKind::BrokenPipe => {
+    match unless_closed(message.print().and_then(|()| io::stdout().flush())) {
+        // What was asked for is not there.
+        Err(error) if !message.use_stderr() => {
             let _ = writeln!(io::stderr(), "error: writing to stdout: {error}");
             ExitCode::from(Outcome::Failed.exit_code())
         }

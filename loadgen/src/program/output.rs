@@ -4,11 +4,12 @@
 
 mod sink;
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use serde::Serialize;
+use server::printing::print;
 use thiserror::Error;
 
 use crate::measure::encoded::DecodeError;
@@ -160,11 +161,9 @@ impl<W: Write> Sinks<W> {
         if self.stdout_failed {
             return;
         }
-        if let Err(source) = self.stdout.write_all(bytes).and_then(|()| self.stdout.flush()) {
+        if let Err(source) = print(&mut self.stdout, bytes) {
             self.stdout_failed = true;
-            if source.kind() != ErrorKind::BrokenPipe {
-                self.errors.push(OutputError::Write { to: "stdout".into(), source });
-            }
+            self.errors.push(OutputError::Write { to: "stdout".into(), source });
         }
     }
 

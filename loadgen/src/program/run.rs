@@ -8,14 +8,12 @@ use super::failure::{Failure, failed};
 use super::gate::Gate;
 use super::output::{Output, Sinks};
 use super::progress::Progress;
-use crate::host::addresses::Addresses;
 use crate::host::cores::Cores;
 use crate::host::environment::{self, Environment};
 use crate::host::interrupt::Interrupt;
 use crate::host::limits;
-use crate::host::resources;
-use crate::host::server_config;
-use crate::host::target::{Server, Spec};
+use crate::host::running::{Running, Shares};
+use crate::host::target::Spec;
 use crate::judge::outcome::Outcome;
 use crate::judge::threshold::Threshold;
 use crate::load::error::RunError;
@@ -43,14 +41,11 @@ pub(super) fn run(plan: &Plan, server: &Spec, gate: &Gate, output: &Output, core
 
 /// A server that is ready, and what it takes to measure it.
 pub(super) struct Bench {
-    server: Server,
-    addresses: Addresses,
+    server: Running,
     /// What the report calls it.
     target: String,
-    server_pids: Vec<i32>,
     corpus: Corpus,
-    /// The workers' cores, where the server was put on others.
-    worker_cores: Option<Cores>,
+    shares: Shares,
     interrupt: Interrupt,
 }
 
@@ -60,17 +55,13 @@ impl Bench {
         let content = file_content(plan).map_err(failed)?;
         let corpus = Corpus::new(plan, content.as_deref());
         let interrupt = interrupt()?;
-        let (server_cores, worker_cores) = cores.split();
-        let server = Server::start(spec, &server_cores, interrupt.flag())?;
-        let addresses = Addresses::find(server.url(), &plan.connect, interrupt.flag()).map_err(RunError::from)?;
+        let shares = Shares::between([spec], cores);
+        let server = Running::start(spec, &plan.connect, &shares, interrupt.flag())?;
         let target = match spec {
             Spec::Url(url) => url.to_string(),
             Spec::Embedded(_) | Spec::Command(_) => format!("{spec} at {}", server.url()),
         };
-        let server_pids = resources::of_server(server.pid(), &addresses);
-        let apart = !matches!(spec, Spec::Url(_)) && cores.count() > 1;
-        let worker_cores = apart.then_some(worker_cores);
-        Ok(Self { server, addresses, target, server_pids, corpus, worker_cores, interrupt })
+        Ok(Self { server, target, corpus, shares, interrupt })
     }
 
     pub(super) fn run(&self, name: &str, plan: &Plan, abort_on: &[Threshold], quiet: bool) -> Result<Report, RunError> {
@@ -78,10 +69,10 @@ impl Bench {
         let mut progress = Progress::new(plan, quiet);
         let world = World {
             url: self.server.url(),
-            addresses: &self.addresses,
-            server_pids: &self.server_pids,
+            addresses: self.server.addresses(),
+            server_pids: self.server.pids(),
             corpus: &self.corpus,
-            cores: self.worker_cores.as_ref(),
+            cores: self.shares.workers(),
             interrupted: self.interrupt.flag(),
             abort: &|so_far| abort_on.iter().any(|threshold| threshold.crossed_by(so_far)),
             live: &live,
@@ -92,14 +83,10 @@ impl Bench {
         let mut measured = measured.map_err(|error| error.with_end_of(&self.server))?;
         run::note_end_of(&self.server, &mut measured);
         // Only now, when its connections are closed: it disturbs nothing, and a place is free for it.
-        let config = measured.is_fathom.then(|| self.server_config(plan)).flatten();
+        let config = measured.is_fathom.then(|| self.server.config()).flatten();
         let mut report = Report::new(name, &self.target, &measured, self.environment(plan, config));
         report.trust.notes.extend(environment::refusals());
         Ok(report)
-    }
-
-    fn server_config(&self, plan: &Plan) -> Option<serde_json::Value> {
-        server_config::fetch(self.server.url(), &self.addresses, &plan.connect)
     }
 
     fn environment(&self, plan: &Plan, server_config: Option<serde_json::Value>) -> Environment {

@@ -3,6 +3,7 @@
 pub(crate) mod words;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::SystemTime;
 
 use schemars::JsonSchema;
@@ -126,6 +127,13 @@ pub struct Setting {
     pub name: String,
     /// Its value.
     pub value: String,
+}
+
+/// `name=value`.
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.name, self.value)
+    }
 }
 
 /// What a step, or two steps together, do to a metric.

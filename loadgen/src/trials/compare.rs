@@ -19,7 +19,7 @@ use crate::report::comparison::{
     CompareSchema, Comparison, Ended, MetricReport, PairReport, Rules, RulingReport, Side, StartReport, Which,
 };
 use crate::report::estimate::{Estimate, Spread, share};
-use crate::trials::course::{Arm, Course, Start, Tempo, TrialError};
+use crate::trials::course::{Arm, Course, STARTS_FOR_A_REPLY, Start, Tempo, TrialError};
 
 /// What a comparison is to find out.
 #[derive(Debug, Clone, PartialEq)]
@@ -202,16 +202,7 @@ fn gated(question: &Question, plan: &Plan, starts: &[Start]) -> Result<Vec<Metri
 }
 
 fn there(metric: Metric, starts: &[Start]) -> bool {
-    starts.iter().any(|start| !figures(metric, 0, start).is_empty() && !figures(metric, 1, start).is_empty())
-}
-
-/// The metric's figures of one server in one start.
-fn figures(metric: Metric, server: usize, start: &Start) -> Vec<f64> {
-    if metric.is_of_trials() {
-        start.rounds.iter().filter_map(|round| round.trials[server].figures.get(&metric).copied()).collect()
-    } else {
-        start.lives[server].figures.get(&metric).copied().into_iter().collect()
-    }
+    starts.iter().any(|start| [0, 1].iter().all(|&server| !start.figures(metric, server).is_empty()))
 }
 
 /// The log ratios B/A, one for each start: its pairs share the servers' memory layout, so that all of them together are
@@ -233,7 +224,7 @@ fn report(
     if log_ratios.is_empty() && ruling.is_none() {
         return None;
     }
-    let spread = |server: usize| Spread::of(starts.iter().flat_map(|start| figures(metric, server, start)).collect());
+    let spread = |server: usize| Spread::of(starts.iter().flat_map(|start| start.figures(metric, server)).collect());
     let sample = Sample::new(&log_ratios);
     // The last look has about half of the error.
     let last = question.alpha * (1.0 - LOOKS[LOOKS.len() - 2].powi(3)) / gates as f64;
@@ -308,6 +299,3 @@ fn start_report(start: Start) -> StartReport {
 /// Starts after which the time is up: their Walsh averages take 64 MB for each gated metric, and more starts than this
 /// would tell apart servers that differ by less than anybody cares for.
 const MOST_STARTS: usize = 4_000;
-
-/// Starts without a reply in any trial of one of the servers, after which there will be none.
-const STARTS_FOR_A_REPLY: usize = 3;

@@ -10,14 +10,12 @@ use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt as _, SeedableRng as _};
 
-use crate::host::addresses::Addresses;
 use crate::host::cores::Cores;
 use crate::host::interrupt::Interrupt;
-use crate::host::resources::{self, Sampler};
-use crate::host::server_config;
-use crate::host::target::{Server, Spec};
+use crate::host::resources::Sampler;
+use crate::host::running::{Running, Shares};
+use crate::host::target::Spec;
 use crate::host::withheld::{Meter, Withheld};
-use crate::load::error::RunError;
 use crate::load::live::{Live, Phase};
 use crate::load::run::note_end_of;
 use crate::load::session::{Session, Span};
@@ -68,8 +66,7 @@ pub struct Course<'a> {
     /// What each trial has figures of.
     metrics: Vec<Metric>,
     tempo: Tempo,
-    server_cores: Cores,
-    worker_cores: Option<Cores>,
+    shares: Shares,
     interrupt: &'a Interrupt,
     rng: SmallRng,
     began: Instant,
@@ -89,6 +86,17 @@ pub struct Start {
     pub rounds: Vec<Round>,
     /// What became of each server.
     pub lives: Vec<Life>,
+}
+
+impl Start {
+    /// The metric's figures of one server: one for each round, or one for the start where trials have none of it.
+    pub fn figures(&self, metric: Metric, server: usize) -> Vec<f64> {
+        if metric.is_of_trials() {
+            self.rounds.iter().filter_map(|round| round.trials[server].figures.get(&metric).copied()).collect()
+        } else {
+            self.lives[server].figures.get(&metric).copied().into_iter().collect()
+        }
+    }
 }
 
 /// One trial of every server.
@@ -118,8 +126,7 @@ pub struct Life {
 /// A server that is up, with connections to it.
 struct Up<'a, 'scope> {
     arm: &'a Arm,
-    pids: &'a [i32],
-    server: &'a Server,
+    server: &'a Running,
     session: Session<'a, 'scope>,
     messages: Messages,
 }
@@ -131,20 +138,10 @@ struct End {
     is_fathom: bool,
 }
 
-/// A server that is up.
-struct Started {
-    server: Server,
-    addresses: Addresses,
-    pids: Vec<i32>,
-    resident: Option<u64>,
-}
-
 impl<'a> Course<'a> {
     /// A course that begins now, whose trials have figures of the metrics that are `judged` too. `cores` are shared out
     /// between servers that are started here and the workers.
     pub fn new(arms: &'a [Arm], judged: &[Metric], tempo: Tempo, cores: &Cores, interrupt: &'a Interrupt) -> Self {
-        let (server_cores, worker_cores) = cores.split();
-        let apart = cores.count() > 1 && arms.iter().all(|arm| !matches!(arm.spec, Spec::Url(_)));
         // All arms have the same kind of load, and so the same metrics.
         let mut metrics: Vec<Metric> = arms.iter().take(1).flat_map(|arm| Metric::of_trials(&arm.plan.load)).collect();
         for metric in judged.iter().filter(|metric| metric.is_of_trials()) {
@@ -156,8 +153,7 @@ impl<'a> Course<'a> {
             arms,
             metrics,
             tempo,
-            server_cores,
-            worker_cores: apart.then_some(worker_cores),
+            shares: Shares::between(arms.iter().map(|arm| &arm.spec), cores),
             interrupt,
             rng: SmallRng::seed_from_u64(tempo.seed),
             began: Instant::now(),
@@ -200,36 +196,37 @@ impl<'a> Course<'a> {
         let (began, since) = (self.elapsed(), self.began);
         let mut order: Vec<usize> = (0..self.arms.len()).collect();
         order.shuffle(&mut self.rng);
-        let mut started: Vec<Option<Started>> = self.arms.iter().map(|_| None).collect();
+        let mut started: Vec<Option<Running>> = self.arms.iter().map(|_| None).collect();
         for &i in &order {
-            started[i] = Some(self.start_server(&self.arms[i])?);
+            let Arm { spec, plan, .. } = &self.arms[i];
+            started[i] = Some(Running::start(spec, &plan.connect, &self.shares, self.interrupt.flag())?);
         }
-        let started: Vec<Started> = started.into_iter().flatten().collect();
+        let started: Vec<Running> = started.into_iter().flatten().collect();
         let mut rounds = Vec::new();
-        let (live, worker_cores) = (Live::default(), self.worker_cores.clone());
+        let (live, shares) = (Live::default(), self.shares.clone());
         let ends = thread::scope(|scope| {
             let mut ups: Vec<Option<Up<'_, '_>>> = started.iter().map(|_| None).collect();
             for &i in &order {
-                let (arm, up) = (&self.arms[i], &started[i]);
+                let (arm, server) = (&self.arms[i], &started[i]);
                 let common = Common {
                     plan: &arm.plan,
-                    url: up.server.url(),
-                    addresses: &up.addresses,
+                    url: server.url(),
+                    addresses: server.addresses(),
                     corpus: &arm.corpus,
-                    cores: worker_cores.as_ref(),
+                    cores: shares.workers(),
                     interrupted: self.interrupt.flag(),
                     live: &live,
                     workers: arm.plan.workers(),
                 };
                 let session = Session::open(scope, common, &mut |_| show(since.elapsed()))
-                    .map_err(|error| error.with_end_of(&up.server))?;
-                ups[i] = Some(Up { arm, pids: &up.pids, server: &up.server, session, messages: Messages::default() });
+                    .map_err(|error| error.with_end_of(server))?;
+                ups[i] = Some(Up { arm, server, session, messages: Messages::default() });
             }
             let mut ups: Vec<Up<'_, '_>> = ups.into_iter().flatten().collect();
             for &i in &order {
                 ups[i].settle(WARMUP, self.rng.random(), &mut |_| show(since.elapsed()))?;
             }
-            let meter = Meter::of(&started.iter().flat_map(|up| &up.pids).copied().collect::<Vec<_>>());
+            let meter = Meter::of(&started.iter().flat_map(Running::pids).copied().collect::<Vec<_>>());
             let before = meter.sample();
             for number in 0..self.tempo.restart_every {
                 let interrupted = self.interrupt.flag().load(Ordering::Relaxed);
@@ -244,7 +241,7 @@ impl<'a> Course<'a> {
             }
             self.withheld.add(meter.since(&before));
             // While all are still connected: a server that has lost its connections soon gives memory back.
-            let memory: Vec<Figures> = ups.iter().zip(&started).map(|(up, started)| started.memory(up.arm)).collect();
+            let memory: Vec<Figures> = ups.iter().map(Up::memory).collect();
             let close = |(up, figures): (Up<'_, '_>, Figures)| {
                 let is_fathom = up.session.is_fathom();
                 up.session.close()?;
@@ -252,10 +249,9 @@ impl<'a> Course<'a> {
             };
             ups.into_iter().zip(memory).map(close).collect::<Result<Vec<_>, TrialError>>()
         })?;
-        let config = |up: &Started, arm: &Arm| server_config::fetch(up.server.url(), &up.addresses, &arm.plan.connect);
-        let life = |((started, end), arm): ((Started, End), &Arm)| Life {
+        let life = |((server, end), arm): ((Running, End), &Arm)| Life {
             target: arm.spec.to_string(),
-            config: (self.starts == 0 && end.is_fathom).then(|| config(&started, arm)).flatten(),
+            config: (self.starts == 0 && end.is_fathom).then(|| server.config()).flatten(),
             figures: end.figures,
             messages: end.messages,
         };
@@ -263,19 +259,6 @@ impl<'a> Course<'a> {
         self.starts += 1;
         self.overhead = (self.elapsed() - began).saturating_sub(self.round * rounds.len() as u32);
         Ok(Start { at_seconds: began.as_secs_f64(), rounds, lives })
-    }
-
-    fn start_server(&self, arm: &Arm) -> Result<Started, TrialError> {
-        let server = Server::start(&arm.spec, &self.server_cores, self.interrupt.flag())?;
-        let addresses =
-            Addresses::find(server.url(), &arm.plan.connect, self.interrupt.flag()).map_err(RunError::from)?;
-        let pids = match arm.spec {
-            // The process that was started is the server, and there is no need to look for it.
-            Spec::Embedded(_) => server.pid().into_iter().collect(),
-            Spec::Url(_) | Spec::Command(_) => resources::of_server(server.pid(), &addresses),
-        };
-        let resident = resources::resident(&pids);
-        Ok(Started { server, addresses, pids, resident })
     }
 
     /// One trial of every server; `None` where it was interrupted.
@@ -307,9 +290,21 @@ impl Up<'_, '_> {
         self.phase(length, seed, &mut |_, _| (), show).map(drop)
     }
 
+    /// What the server's memory has come to.
+    fn memory(&self) -> Figures {
+        let mut figures = Figures::new();
+        if let Some(added) = self.server.added_memory() {
+            figures.insert(Metric::ConnectionMemory, added as f64 / f64::from(self.arm.plan.connections.get()));
+        }
+        if let Some(peak) = self.server.peak_memory() {
+            figures.insert(Metric::ServerMemory, peak as f64);
+        }
+        figures
+    }
+
     fn trial(&mut self, length: Duration, seed: u64, metrics: &[Metric]) -> Result<Trial, TrialError> {
         thread::sleep(REST);
-        let sampler = Sampler::of(self.pids);
+        let sampler = Sampler::of(self.server.pids());
         let mut times = Times::new();
         let measured = self.phase(length, seed, &mut |interval, _| times.add(&interval.times), &mut |_| ())?;
         thread::sleep(REST);
@@ -357,24 +352,11 @@ impl Up<'_, '_> {
     }
 }
 
-impl Started {
-    /// What its memory has come to.
-    fn memory(&self, arm: &Arm) -> Figures {
-        let mut figures = Figures::new();
-        let resident = resources::resident(&self.pids).zip(self.resident);
-        let added = resident.and_then(|(now, before)| now.checked_sub(before)).filter(|added| *added > 0);
-        if let Some(added) = added {
-            figures.insert(Metric::ConnectionMemory, added as f64 / f64::from(arm.plan.connections.get()));
-        }
-        if let Some(usage) = Sampler::of(&self.pids).and_then(Sampler::finish) {
-            figures.insert(Metric::ServerMemory, usage.max_rss_bytes as f64);
-        }
-        figures
-    }
-}
-
 /// How long every server is under load after it was started: it has touched its buffers and filled the caches by then.
 const WARMUP: Duration = Duration::from_millis(50);
+
+/// Starts without a reply in any trial of one of the servers, after which there will be none.
+pub(super) const STARTS_FOR_A_REPLY: usize = 3;
 
 /// How long a server may go on after its last reply: until it waits again, its CPU clock is not up to date.
 const REST: Duration = Duration::from_micros(300);

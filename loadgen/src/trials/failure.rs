@@ -1,6 +1,6 @@
 //! Why trials could not go on, and what a server did wrong in one.
 
-use crate::host::target::TargetError;
+use crate::host::running::StartError;
 use crate::load::error::RunError;
 use crate::measure::counts::Messages;
 use crate::measure::measured::Measured;
@@ -8,9 +8,9 @@ use crate::measure::measured::Measured;
 /// Why trials could not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum TrialError {
-    /// A server was not ready.
+    /// A server was not up.
     #[error(transparent)]
-    Target(#[from] TargetError),
+    Start(#[from] StartError),
     /// Nothing could be measured.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -27,7 +27,11 @@ pub enum TrialError {
 impl TrialError {
     /// Whether the user did not want to wait for it.
     pub fn is_interruption(&self) -> bool {
-        matches!(self, Self::Target(TargetError::Interrupted { .. }) | Self::Run(RunError::Interrupted))
+        match self {
+            Self::Start(error) => error.is_interruption(),
+            Self::Run(error) => matches!(error, RunError::Interrupted),
+            Self::Failed { .. } => false,
+        }
     }
 }
 

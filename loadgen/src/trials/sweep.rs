@@ -15,10 +15,11 @@ use crate::judge::statistics::{Change, Sample, adjusted};
 use crate::judge::trust;
 use crate::measure::counts::Messages;
 use crate::measure::metric::{Better, Metric};
+use crate::plan::Plan;
 use crate::report::comparison::Ended;
 use crate::report::estimate::{Estimate, Spread};
 use crate::report::sweep::{ArmReport, Effect, Sweep, SweepRules, SweepSchema, words};
-use crate::trials::course::{Arm, Course, Start, Tempo, TrialError};
+use crate::trials::course::{Arm, Course, STARTS_FOR_A_REPLY, Start, Tempo, TrialError};
 
 /// Why there is no sweep.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,15 @@ pub enum SweepError {
     /// The trials failed.
     #[error(transparent)]
     Trial(#[from] TrialError),
+    /// A combination without a figure: of effects nothing can be said.
+    #[error(
+        "no trial of {combination} had a reply, or replies enough for a percentile that is judged: there is nothing to judge; \
+         expected a longer --trial"
+    )]
+    NoFigures {
+        /// Its flags.
+        combination: String,
+    },
     /// Nothing was measured.
     #[error("interrupted before anything was measured")]
     Interrupted,
@@ -34,7 +44,7 @@ pub enum SweepError {
 /// Measures the arms of a design, its reference first, until the time is up.
 ///
 /// # Errors
-/// When trials cannot be made.
+/// When trials cannot be made, or those of a combination have no figures.
 pub fn run(
     design: &Design,
     tempo: Tempo,
@@ -55,7 +65,12 @@ pub fn run(
         if interrupt.flag().load(Ordering::Relaxed) {
             break Ended::Interrupted;
         }
-        if course.is_over() || starts.len() >= MOST_STARTS {
+        let over = course.is_over() || starts.len() >= MOST_STARTS;
+        // That a start has no reply may be the machine's fault, once or twice.
+        if over || starts.len() == STARTS_FOR_A_REPLY {
+            all_have_figures(design, &arms[0].plan, &starts)?;
+        }
+        if over {
             break Ended::MaxTime;
         }
     };
@@ -99,6 +114,21 @@ impl SweepError {
         match self {
             Self::Trial(error) => error.is_interruption(),
             Self::Interrupted => true,
+            Self::NoFigures { .. } => false,
+        }
+    }
+}
+
+/// Whether every combination has a figure of every metric that is judged. What only the server's process tells may be
+/// missing.
+fn all_have_figures(design: &Design, plan: &Plan, starts: &[Start]) -> Result<(), SweepError> {
+    let judged = Metric::gated_by_default(&plan.load).iter().filter(|metric| !metric.is_of_the_process());
+    let lacks = |arm: usize, metric: Metric| starts.iter().all(|start| start.figures(metric, arm).is_empty());
+    match (0..design.arms()).find(|&arm| judged.clone().any(|metric| lacks(arm, *metric))) {
+        None => Ok(()),
+        Some(arm) => {
+            let flags: Vec<String> = design.settings(arm).iter().map(ToString::to_string).collect();
+            Err(SweepError::NoFigures { combination: flags.join(" ") })
         }
     }
 }

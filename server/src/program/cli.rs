@@ -8,7 +8,7 @@ use clap::{Arg, Command, CommandFactory, FromArgMatches};
 
 use super::args::Args;
 use super::manual;
-use super::printing::{READER_PATIENCE, complain, print};
+use super::printing::{READER_PATIENCE, complain, print, unless_closed};
 use super::signals::ShutdownSignals;
 use super::{huge_pages, logging};
 use crate::Error;
@@ -82,11 +82,9 @@ pub fn read_dashes(command: Command) -> Command {
 
 fn print_effective(config: &Config) -> Result<ExitCode, Error> {
     let granted = crate::probe(config)?;
-    match print(&Effective { config, granted: &granted }.to_json()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Stdout(error)),
-        // A reader that closed its end had enough.
-        _ => Ok(ExitCode::SUCCESS),
-    }
+    let effective = Effective { config, granted: &granted }.to_json();
+    print(io::stdout(), effective.as_bytes()).map_err(Error::Stdout)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn serve(config: Config) -> Result<ExitCode, Error> {
@@ -129,9 +127,9 @@ fn show(message: &clap::Error) -> ExitCode {
         // The exit code says that the usage is wrong, also if stderr cannot be written.
         return ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(2));
     }
-    match message.print().and_then(|()| io::stdout().flush()) {
+    match unless_closed(message.print().and_then(|()| io::stdout().flush())) {
         // As for `--print-config`: what was asked for is not there.
-        Err(error) if !message.use_stderr() && error.kind() != io::ErrorKind::BrokenPipe => {
+        Err(error) if !message.use_stderr() => {
             complain(&Error::Stdout(error));
             ExitCode::FAILURE
         }

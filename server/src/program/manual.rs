@@ -7,7 +7,7 @@ use clap::{Args, Command};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use super::printing::complain;
+use super::printing::{self, complain};
 use crate::Error;
 
 #[derive(Debug, Args)]
@@ -38,11 +38,11 @@ impl ManualArgs {
 
 /// Prints the text. A reader that closed its end had enough.
 pub(super) fn print(text: &str) -> ExitCode {
-    match super::printing::print(text) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+    match printing::print(io::stdout(), text.as_bytes()) {
+        Err(error) => {
             complain(&Error::Stdout(error));
             ExitCode::FAILURE
         }
-        _ => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::SUCCESS,
     }
 }

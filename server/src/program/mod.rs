@@ -1,4 +1,4 @@
-//! The program around the library: the command line ([`cli`], `args`, `values`, `addresses`, [`numbers`]), what it sets
+//! The program around the library: the command line ([`cli`], `args`, `values`, `addresses`, [`numbers`]), what it prints ([`printing`]), what it sets
 //! up in its process (`logging`, `huge_pages`, `signals`), and what it asks the machine (`machine_memory`).
 
 mod addresses;
@@ -9,6 +9,6 @@ mod logging;
 mod machine_memory;
 mod manual;
 pub mod numbers;
-mod printing;
+pub mod printing;
 mod signals;
 mod values;

@@ -144,15 +144,28 @@ fn differs(better: Better, sample: &Sample) -> Change {
 /// How many times as many values as there are would bring an inconclusive metric to a verdict, if its estimate stays
 /// where it is and the interval narrows with the root of their number; `None` where no number would.
 pub fn times_more(sample: &Sample, level: f64, tolerance: Band) -> Option<f64> {
-    let needed = fewest(level);
-    if sample.len() < needed {
-        return Some(needed as f64 / sample.len().max(1) as f64);
+    let (values, needed) = (sample.len(), fewest(level));
+    let least = needed as f64 / values.max(1) as f64;
+    if values < 2 {
+        // They have no spread that could tell more.
+        return Some(least);
     }
     let estimate = sample.estimate()?;
     let distance = (estimate - tolerance.low).abs().min((estimate - tolerance.high).abs());
-    let times = (sample.interval(level).half_width() / distance).powi(2);
+    let times = (half_width(sample, level) / distance).powi(2);
     // An interval that is not centred may be narrow enough on average and yet not in its place.
-    times.is_finite().then_some(times.max(1.0 + 1.0 / sample.len() as f64))
+    times.is_finite().then_some(times.max(least).max(1.0 + 1.0 / values as f64))
+}
+
+/// Half the width of the interval at `level`. Where there are too few values for one, that of the widest interval that they
+/// do have is scaled as a normal distribution's would be.
+fn half_width(sample: &Sample, level: f64) -> f64 {
+    if sample.len() >= fewest(level) {
+        return sample.interval(level).half_width();
+    }
+    let widest = 2.0 * 0.5f64.powi(sample.len() as i32);
+    let deviations = |error: f64| normal_quantile(1.0 - error / 2.0);
+    sample.interval(widest).half_width() / deviations(widest) * deviations(level)
 }
 
 /// The smallest log ratio that a comparison of `times` as many values would find in 4 of 5 cases when it judges at

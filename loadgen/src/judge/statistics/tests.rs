@@ -148,6 +148,33 @@ fn a_change_just_beyond_the_tolerance_is_never_called_equivalent() {
 }
 
 #[test]
+fn as_many_starts_as_a_few_noisy_ones_ask_for_tell_in_about_half_of_the_cases() {
+    let (level, border) = (0.0025, Band::of(0.0));
+    let (mut asked, mut told, mut told_by_the_fewest) = (0, 0, 0);
+    for seed in 0..400 {
+        let mut machine = machine(seed, -0.01, 3);
+        let mut ratios: Vec<f64> = (0..6).map(|_| machine.start(4)).collect();
+        let tells = |ratios: &[f64]| {
+            let interval = Sample::new(ratios).interval(level);
+            interval.high < 0.0 || interval.low > 0.0
+        };
+        let times = times_more(&Sample::new(&ratios), level, border).unwrap();
+        let needed = (times * ratios.len() as f64).ceil() as usize;
+        assert!(needed >= fewest(level));
+        // Where the first estimate happens to be next to none, hundreds are asked for.
+        if needed > 150 {
+            continue;
+        }
+        asked += 1;
+        ratios.extend((ratios.len()..needed).map(|_| machine.start(4)));
+        told += usize::from(tells(&ratios));
+        told_by_the_fewest += usize::from(tells(&ratios[..fewest(level)]));
+    }
+    assert!(asked >= 200 && told * 10 >= asked * 4, "{told} of {asked}");
+    assert!(told_by_the_fewest * 10 < asked * 4, "{told_by_the_fewest} of {asked}: no spread has to be looked at");
+}
+
+#[test]
 fn the_tolerance_is_the_same_share_either_way() {
     for (change, expected) in [(-0.29, Change::Equivalent), (-0.31, Change::Regressed), (0.29, Change::Equivalent)] {
         let log_ratio = f64::ln_1p(change);

@@ -112,6 +112,6 @@ const GATES: &str = "throughput, latency or service_time with a statistic (laten
 
 const EXIT_CODES: &str = "Verdicts: regressed or improved (the interval of the change lies beyond the tolerance), \
     equivalent (within it), inconclusive (neither; the report says how much longer it needs).\n\n\
-    Exit codes: 0 compared; 1 a server failed, or lost or corrupted messages; 2 usage; 98 an open loop's generator was \
+    Exit codes: 0 compared; 1 a server failed, lost or corrupted messages, or had no reply in any trial; 2 usage; 98 an open loop's generator was \
     late itself, or --require-conclusive and a metric is inconclusive; 99 --fail-on-regression and a metric regressed; \
     130 interrupted.";

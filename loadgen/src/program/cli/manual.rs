@@ -1,8 +1,5 @@
 //! What the program prints about its own command line: completions for a shell, and manual pages.
 
-use std::io::{self, Write as _};
-
-use anyhow::Context as _;
 use clap::{Args, Command};
 use clap_complete::Shell;
 use clap_mangen::Man;
@@ -51,18 +48,6 @@ fn find<'a>(command: &'a Command, name: &str) -> Result<&'a Command, clap::Error
         let names: Vec<_> = command.get_subcommands().map(Command::get_name).collect();
         refusal(&format!("'{name}' is no subcommand; expected one of {}", names.join(", ")))
     })
-}
-
-/// Prints the text. A reader that closed its end had enough.
-///
-/// # Errors
-/// If stdout does not take it.
-pub fn print(text: &str) -> anyhow::Result<()> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("writing to stdout"),
-        _ => Ok(()),
-    }
 }
 
 /// Why the generated text is a string.

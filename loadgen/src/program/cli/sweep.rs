@@ -193,7 +193,7 @@ const LOAD_FLAGS: [&str; 15] = [
     "deflate-memory",
 ];
 
-const EXIT_CODES: &str = "Exit codes: 0 measured; 1 a server failed, or lost or corrupted messages; 2 usage; 98 an open \
+const EXIT_CODES: &str = "Exit codes: 0 measured; 1 a server failed, lost or corrupted messages, or had no reply in any trial; 2 usage; 98 an open \
     loop's generator was late itself; 130 interrupted.";
 
 #[cfg(test)]

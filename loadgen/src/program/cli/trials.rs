@@ -6,9 +6,10 @@ use std::time::Duration;
 use clap::Args;
 use server::numbers::count_in;
 
-use super::{ConnectArgs, FileArgs, LoadArgs, MessageArgs, OutputArgs, refusal, values};
+use super::plan::{PlanArgs, Span};
+use super::{FileArgs, OutputArgs, refusal, values};
 use crate::measure::metric::Metric;
-use crate::plan::{Load, Pacing, Plan, Stop};
+use crate::plan::{Load, Plan, Stop};
 use crate::program::output::Output;
 use crate::trials::course::Tempo;
 
@@ -17,16 +18,9 @@ pub(super) struct TrialsArgs {
     #[command(flatten)]
     tempo: TempoArgs,
     #[command(flatten)]
-    load: LoadArgs,
-    #[command(flatten)]
-    message: MessageArgs,
-    #[command(flatten)]
-    connect: ConnectArgs,
+    plan: PlanArgs,
     #[command(flatten)]
     report: OutputArgs,
-    /// Worker threads, one connection each at least [default: half of the allowed cores]
-    #[arg(long, value_name = "N", value_parser = values::threads)]
-    threads: Option<NonZeroUsize>,
 }
 
 #[derive(Debug, Args)]
@@ -52,7 +46,7 @@ struct TempoArgs {
 
 impl TrialsArgs {
     pub(super) fn load(&self) -> Load {
-        self.load.lower()
+        self.plan.load()
     }
 
     /// How the trials of so many servers follow each other, each long enough for the metrics that are `judged`.
@@ -77,20 +71,8 @@ impl TrialsArgs {
 
     /// One trial.
     pub(super) fn plan(&self, tempo: Tempo, threads: NonZeroUsize) -> Result<Plan, clap::Error> {
-        Ok(Plan {
-            connections: self.load.connections,
-            load: self.load(),
-            stop: Stop::After(tempo.trial),
-            warmup: tempo.settle,
-            drain_timeout: self.load.drain_timeout,
-            verify: self.message.replies.verify,
-            skip_messages: self.message.replies.skip_messages,
-            message: self.message.clone().lower()?,
-            connect: self.connect.clone().lower()?,
-            pacing: self.load.pacing.unwrap_or(Pacing::Sleep),
-            threads: self.threads.unwrap_or(threads),
-            seed: tempo.seed,
-        })
+        let span = Span { warmup: tempo.settle, stop: Stop::After(tempo.trial), seed: tempo.seed };
+        self.plan.clone().lower(span, threads)
     }
 
     pub(super) fn output(self) -> Result<Output, clap::Error> {

@@ -3,11 +3,12 @@
 //! (/dev/stdout among them) have no old content to keep and are written directly.
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
+use server::printing::print;
 use tempfile::NamedTempFile;
 
 use crate::host::leftovers;
@@ -66,10 +67,7 @@ impl Sink {
     /// When it does not take it.
     pub fn replace(&mut self, content: &[u8]) -> io::Result<()> {
         match &mut self.place {
-            Place::Stream(file) => match file.write_all(content) {
-                Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-                written => written,
-            },
+            Place::Stream(file) => print(file, content),
             Place::Regular(target) => replace(target, content),
         }
     }

@@ -20,7 +20,7 @@ pub(crate) fn course(sweep: &Sweep) -> String {
 
 /// The flags of a combination.
 pub(crate) fn settings(arm: &ArmReport) -> String {
-    arm.settings.iter().map(|setting| format!("{}={}", setting.name, setting.value)).collect::<Vec<_>>().join(" ")
+    arm.settings.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 /// The metric that combinations are shown by.

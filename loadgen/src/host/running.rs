@@ -1,0 +1,191 @@
+//! A server that is up, from its start to its end: where it listens, which processes it is, what memory it had before any
+//! load, and what it says of its configuration. Also which cores servers and workers share out among them.
+
+use std::process::ExitStatus;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use crate::host::addresses::{AddressError, Addresses};
+use crate::host::cores::Cores;
+use crate::host::resources::{self, Sampler};
+use crate::host::server_config;
+use crate::host::target::{Server, Spec, TargetError};
+use crate::plan::Connect;
+use crate::plan::url::Url;
+
+/// The cores of the servers that are started here, and those of the workers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shares {
+    servers: Cores,
+    workers: Option<Cores>,
+}
+
+/// A server that is up. If it was started here, it is stopped when this is dropped.
+#[derive(Debug)]
+pub struct Running {
+    server: Server,
+    addresses: Addresses,
+    connect: Connect,
+    pids: Vec<i32>,
+    resident: Option<u64>,
+}
+
+/// Why a server is not up.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// It was not ready.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// It has no address to connect to.
+    #[error(transparent)]
+    Addresses(#[from] AddressError),
+}
+
+impl Shares {
+    /// Half of `cores` for the servers and half for the workers, each kept to its own. Where there is only one core, or one
+    /// of the servers runs already, the workers are left to the scheduler.
+    pub fn between<'a>(servers: impl IntoIterator<Item = &'a Spec>, cores: &Cores) -> Self {
+        let all_started = servers.into_iter().all(|spec| !matches!(spec, Spec::Url(_)));
+        let (servers, workers) = cores.split();
+        Self { servers, workers: (all_started && cores.count() > 1).then_some(workers) }
+    }
+
+    /// All `cores` for the servers, and the workers left to the scheduler.
+    pub fn together(cores: &Cores) -> Self {
+        Self { servers: cores.clone(), workers: None }
+    }
+
+    /// The workers' cores; `None` leaves them to the scheduler.
+    pub fn workers(&self) -> Option<&Cores> {
+        self.workers.as_ref()
+    }
+}
+
+impl Running {
+    /// Brings the server up, unless `interrupted` is set meanwhile. Connections to it are opened as `connect` says.
+    ///
+    /// # Errors
+    /// When it is not ready in time, or has no address.
+    pub fn start(
+        spec: &Spec,
+        connect: &Connect,
+        shares: &Shares,
+        interrupted: &AtomicBool,
+    ) -> Result<Self, StartError> {
+        let server = Server::start(spec, &shares.servers, interrupted)?;
+        let addresses = Addresses::find(server.url(), connect, interrupted)?;
+        let pids = match spec {
+            // The process that was started is the server, and there is no need to look for it.
+            Spec::Embedded(_) => server.pid().into_iter().collect(),
+            Spec::Url(_) | Spec::Command(_) => resources::of_server(server.pid(), &addresses),
+        };
+        let resident = resources::resident(&pids);
+        Ok(Self { server, addresses, connect: connect.clone(), pids, resident })
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> &Url {
+        self.server.url()
+    }
+
+    /// The addresses of its host.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Its processes; none where they are on another machine or another user's.
+    pub fn pids(&self) -> &[i32] {
+        &self.pids
+    }
+
+    /// Bytes of resident memory that it has now beyond what it had when it was up; `None` where it has no more, or its
+    /// processes cannot be looked at.
+    pub fn added_memory(&self) -> Option<u64> {
+        let (now, before) = resources::resident(&self.pids).zip(self.resident)?;
+        now.checked_sub(before).filter(|added| *added > 0)
+    }
+
+    /// The most memory in bytes that it ever had resident; `None` where its processes cannot be looked at.
+    pub fn peak_memory(&self) -> Option<u64> {
+        Sampler::of(&self.pids).and_then(Sampler::finish).map(|usage| usage.max_rss_bytes)
+    }
+
+    /// What it says of its configuration. Only a server that has named itself Fathom is to be asked, and only while nothing
+    /// is measured, since it costs a connection.
+    pub fn config(&self) -> Option<serde_json::Value> {
+        server_config::fetch(self.url(), &self.addresses, &self.connect)
+    }
+
+    /// How its process ended, as [`Server::ended`] says.
+    pub fn ended(&self, patience: Duration) -> Option<ExitStatus> {
+        self.server.ended(patience)
+    }
+}
+
+impl StartError {
+    /// Whether the user did not want to wait for it.
+    pub fn is_interruption(&self) -> bool {
+        matches!(
+            self,
+            Self::Target(TargetError::Interrupted { .. }) | Self::Addresses(AddressError::Interrupted { .. })
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::process;
+
+    use super::*;
+    use crate::plan::tests::plan;
+
+    fn start(spec: &str, interrupted: bool) -> Result<Running, StartError> {
+        let spec: Spec = spec.parse().unwrap();
+        let shares = Shares::between([&spec], &Cores::allowed());
+        Running::start(&spec, &plan().connect, &shares, &AtomicBool::new(interrupted))
+    }
+
+    /// A server that says that it is ready and then only sleeps.
+    const SLEEPER: &str = "sh -c 'echo listening on ws://127.0.0.1:$1/x; exec sleep 60' - {port}";
+
+    #[test]
+    fn workers_have_cores_of_their_own_only_beside_servers_that_are_started_here() {
+        let [url, command]: [Spec; 2] = ["ws://127.0.0.1:1/", "server {port}"].map(|spec| spec.parse().unwrap());
+        let cores = Cores::allowed();
+        let (half, other) = cores.split();
+        let apart = (cores.count() > 1).then_some(&other);
+        let both = Shares::between([&command, &command], &cores);
+        assert_eq!((&both.servers, both.workers()), (&half, apart));
+        assert_eq!(Shares::between([&command, &url], &cores).workers(), None);
+        let one = cores.for_worker(0);
+        assert_eq!(Shares::between([&command], &one), Shares::together(&one));
+    }
+
+    #[test]
+    fn a_started_server_is_known_by_its_process_and_its_memory() {
+        let server = start(SLEEPER, false).unwrap();
+        assert_eq!(server.url().path(), "/x");
+        assert_eq!(server.pids(), [server.server.pid().unwrap()]);
+        assert!(server.peak_memory().is_some_and(|bytes| bytes > 0));
+        let grown = Running { resident: Some(1), ..server };
+        assert!(grown.added_memory().is_some_and(|added| added > 1));
+        assert_eq!(grown.ended(Duration::ZERO), None);
+        let shrunk = Running { resident: Some(u64::MAX), ..grown };
+        assert_eq!(shrunk.added_memory(), None);
+    }
+
+    #[test]
+    fn a_server_in_this_process_has_no_process_of_its_own() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = start(&format!("ws://{}/", listener.local_addr().unwrap()), false).unwrap();
+        assert!(!server.pids().contains(&i32::try_from(process::id()).unwrap()), "{:?}", server.pids());
+        assert_eq!((server.added_memory(), server.peak_memory()), (None, None));
+    }
+
+    #[test]
+    fn an_interruption_is_told_from_a_failure() {
+        assert!(start("sh -c 'sleep 60' {port}", true).unwrap_err().is_interruption());
+        assert!(!start("sh -c 'exit 3' {port}", false).unwrap_err().is_interruption());
+    }
+}
