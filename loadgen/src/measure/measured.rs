@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use wire::deflate::Agreed;
 
+use crate::measure::arrivals::{Arrivals, EndsAt};
 use crate::measure::encoded::Encoded;
 use crate::measure::histogram::histogram;
 use crate::measure::mismatch::Mismatches;
@@ -33,6 +34,8 @@ pub struct Measured {
     pub aborted: bool,
     /// The times of the messages.
     pub times: Times,
+    /// What says when the replies arrived whose times these are.
+    pub arrivals: Arrivals,
     /// From the start of connecting to the end of the WebSocket handshake, ns.
     pub connect: Histogram<u64>,
     /// Latency by interval, in order.
@@ -86,6 +89,7 @@ impl Measured {
             interrupted: false,
             aborted: false,
             times: Times::new(),
+            arrivals: Arrivals::default(),
             connect: histogram(),
             intervals: Vec::new(),
             slices: Vec::new(),
@@ -109,6 +113,11 @@ impl Measured {
             is_fathom: false,
             withheld: Withheld::default(),
         }
+    }
+
+    /// Where its latencies end.
+    pub fn ends_at(&self) -> EndsAt {
+        self.arrivals.ends_at()
     }
 
     /// Connections that permessage-deflate was not agreed on.

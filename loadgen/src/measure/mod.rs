@@ -1,5 +1,6 @@
 //! What was measured: recorded by each worker, merged bucket for bucket, named as metrics. Nothing here judges it.
 
+pub mod arrivals;
 pub(crate) mod clock;
 pub(crate) mod collector;
 pub mod encoded;
@@ -13,3 +14,4 @@ pub mod recorder;
 pub mod so_far;
 pub mod times;
 pub mod trial;
+pub(crate) mod wall;

@@ -47,6 +47,9 @@ pub struct Plan {
     pub connect: Connect,
     /// How a worker waits for the next due message, or for replies.
     pub pacing: Pacing,
+    /// Whether latency ends where the kernel received a reply, or where it was read.
+    #[serde(default = "Timestamps::of_old_files")]
+    pub timestamps: Timestamps,
     /// Worker threads.
     pub threads: NonZeroUsize,
     /// Seed of every random choice: payloads, masks, Poisson gaps.
@@ -109,6 +112,25 @@ pub enum Pacing {
     Sleep,
     /// Never sleeps, for a whole core: less send lag, and no reply costs the server the worker's wake-up.
     Spin,
+}
+
+/// Whether the kernel is asked when a reply reached the generator's socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Timestamps {
+    /// It is; where it does not say, that is an error.
+    On,
+    /// It is not: the time of reading stands in.
+    Off,
+    /// It is; where it does not say, the time of reading stands in.
+    Auto,
+}
+
+impl Timestamps {
+    /// What the plans did that were saved without it.
+    fn of_old_files() -> Self {
+        Self::Off
+    }
 }
 
 /// What is sent.
@@ -329,6 +351,7 @@ pub(crate) mod tests {
                 source_ips: Vec::new(),
             },
             pacing: Pacing::Sleep,
+            timestamps: Timestamps::Auto,
             threads: NonZeroUsize::MIN,
             seed: 1,
         }

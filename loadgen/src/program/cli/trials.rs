@@ -8,7 +8,7 @@ use server::numbers::count_in;
 
 use super::{ConnectArgs, FileArgs, LoadArgs, MessageArgs, OutputArgs, refusal, values};
 use crate::measure::trial::Metric;
-use crate::plan::{Load, Pacing, Plan, Stop};
+use crate::plan::{Load, Pacing, Plan, Stop, Timestamps};
 use crate::program::output::Output;
 use crate::trials::course::Tempo;
 
@@ -88,6 +88,7 @@ impl TrialsArgs {
             message: self.message.clone().lower()?,
             connect: self.connect.clone().lower()?,
             pacing: self.load.pacing.unwrap_or(Pacing::Sleep),
+            timestamps: self.load.timestamps.unwrap_or(Timestamps::Auto),
             threads: self.threads.unwrap_or(threads),
             seed: tempo.seed,
         })
