@@ -118,11 +118,11 @@ pub enum Pacing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Timestamps {
-    /// It is; where it does not say, that is an error.
+    /// The kernel is asked; where it does not say, that is an error.
     On,
-    /// It is not: the time of reading stands in.
+    /// It is not asked: latency ends with the reading.
     Off,
-    /// It is; where it does not say, the time of reading stands in.
+    /// It is asked; where it does not say, the time of reading stands in.
     Auto,
 }
 
@@ -355,6 +355,15 @@ pub(crate) mod tests {
             threads: NonZeroUsize::MIN,
             seed: 1,
         }
+    }
+
+    #[test]
+    fn a_plan_of_before_timestamps_went_without() {
+        let mut saved = serde_json::to_value(plan()).unwrap();
+        assert_eq!(serde_json::from_value::<Plan>(saved.clone()).unwrap(), plan());
+        saved.as_object_mut().unwrap().remove("timestamps").expect("it is part of the plan");
+        let read: Plan = serde_json::from_value(saved).unwrap();
+        assert_eq!(read, Plan { timestamps: Timestamps::Off, ..plan() });
     }
 
     #[test]
