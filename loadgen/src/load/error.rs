@@ -19,6 +19,15 @@ pub enum RunError {
         /// The most frequent cause.
         why: String,
     },
+    /// The plan wants the kernel's receive stamps, and there are none.
+    #[error(
+        "--timestamps on: the kernel does not stamp what reaches a TCP socket ({why}); expected Linux with SO_TIMESTAMPING, \
+         or --timestamps auto or off"
+    )]
+    Unstamped {
+        /// What the kernel said or did instead.
+        why: String,
+    },
     /// It was interrupted before it measured.
     #[error("interrupted before anything was measured")]
     Interrupted,

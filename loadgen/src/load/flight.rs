@@ -205,6 +205,12 @@ impl Flight {
         !self.pongs.is_empty()
     }
 
+    /// Whether a reply has come in part.
+    #[inline]
+    pub fn mid_reply(&self) -> bool {
+        self.matched > 0 || self.reader.as_ref().is_some_and(|reader| reader.mid_message())
+    }
+
     /// Whether a frame has been sent in part.
     pub fn mid_frame(&self) -> bool {
         self.partial > 0

@@ -15,7 +15,9 @@ use crate::load::flight::{Stamp, Witness as _};
 use crate::load::ledger::{Exchange, Ledger, Outcome, Phases};
 use crate::load::lines::{Lines, goodbye};
 use crate::load::live::Live;
+use crate::measure::arrivals::Arrived;
 use crate::measure::clock::Clock;
+use crate::measure::wall::Wall;
 use crate::plan::Pacing;
 use crate::plan::messages::Corpus;
 use crate::plan::schedule::Schedule;
@@ -57,6 +59,8 @@ struct Lane<'a> {
     pace: Pace,
     pacing: Pacing,
     clock: Clock,
+    /// Where the kernel's stamps lie on it; `None` where they are not asked for.
+    wall: Option<Wall>,
     interrupted: &'a AtomicBool,
     live: &'a Live,
     lines: &'a mut Lines,
@@ -82,6 +86,7 @@ pub fn run(orders: Orders<'_>, lines: &mut Lines) -> io::Result<Outcome> {
         pace,
         pacing,
         clock,
+        wall: None,
         interrupted,
         live,
         lines,
@@ -100,6 +105,7 @@ impl Lane<'_> {
     fn run(mut self) -> io::Result<Outcome> {
         // The clock stands at 0 until all workers can start together.
         thread::sleep(self.clock.instant(0).saturating_duration_since(Instant::now()));
+        self.wall = self.lines.stamped.then(|| Wall::new(&self.clock));
         let mut events = Vec::with_capacity(EVENTS);
         let mut now = self.clock.now();
         self.start(now);
@@ -241,14 +247,20 @@ impl Lane<'_> {
             return;
         }
         let Some(line) = &self.lines.all[index] else { return };
-        let received = match line.stream.read(&mut self.lines.buffer) {
-            Ok(0) => return self.drop_line(index, "closed by the server without a Close frame"),
-            Ok(received) => received,
+        let read = match self.wall {
+            None => line.stream.read(&mut self.lines.buffer).map(|received| (received, None)),
+            Some(_) => line.stream.read_stamped(&mut self.lines.buffer),
+        };
+        let (received, stamp) = match read {
+            Ok((0, _)) => return self.drop_line(index, "closed by the server without a Close frame"),
+            Ok(read) => read,
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return,
             Err(error) => return self.drop_line(index, &format!("receiving: {error}")),
         };
         *now = self.clock.now();
-        self.ledger.received(received, *now, *now);
+        let clock = &self.clock;
+        let arrived = self.wall.as_mut().map_or(Arrived::Unstamped, |wall| wall.arrived(clock, stamp, *now));
+        self.ledger.received(received, arrived, *now);
         let buffer = std::mem::take(&mut self.lines.buffer);
         let answered = self.take(index, &buffer[..received]);
         self.lines.buffer = buffer;
@@ -268,6 +280,9 @@ impl Lane<'_> {
                 let answered = before - line.flight.len();
                 self.outstanding -= answered;
                 self.untold += answered as u64;
+                if line.flight.mid_reply() {
+                    self.ledger.continues();
+                }
                 if line.flight.owes_pongs() && !line.blocked {
                     self.flush(index, self.clock.now());
                 }

@@ -7,6 +7,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::host::resources::thread_cpu;
+use crate::measure::arrivals::{Arrived, Reading};
 use crate::measure::clock::nanoseconds;
 use crate::measure::counts::Counts;
 use crate::measure::failures::{self, Failures};
@@ -59,7 +60,7 @@ pub struct Ledger {
     quota: u64,
     now: u64,
     /// When what is being read reached the socket.
-    arrived: u64,
+    reading: Reading,
     interval: Box<Interval>,
     /// When the current interval began and when it ends.
     interval_begin: u64,
@@ -115,7 +116,7 @@ impl Ledger {
             mark: phases.begin,
             quota,
             now: 0,
-            arrived: 0,
+            reading: Reading::new(Arrived::Unstamped),
             interval: exchange.spare.try_recv().map_or_else(
                 |_| Box::new(Interval::new(0)),
                 |mut spare| {
@@ -150,13 +151,19 @@ impl Ledger {
         now < self.give_up
     }
 
-    /// `bytes` of replies that reached the socket at `arrived` were read at `now`.
+    /// `bytes` of replies were read at `now`, which `arrived` at the socket before.
     #[inline]
-    pub fn received(&mut self, bytes: usize, arrived: u64, now: u64) {
-        (self.arrived, self.now) = (arrived, now);
+    pub fn received(&mut self, bytes: usize, arrived: Arrived, now: u64) {
+        (self.reading, self.now) = (Reading::new(arrived), now);
         if now >= self.begin && now < self.end {
             self.counts.reply_bytes_in_window += bytes as u64;
         }
+    }
+
+    /// What was read ends with the beginning of another reply.
+    #[inline]
+    pub fn continues(&mut self) {
+        self.reading.continues(&mut self.interval.arrivals);
     }
 
     /// These messages have been sent whole at `now`.

@@ -31,6 +31,8 @@ pub struct Lines {
     /// `None` once a connection is lost.
     pub all: Vec<Option<Line>>,
     pub alive: usize,
+    /// Whether the kernel stamps what they receive.
+    pub stamped: bool,
     /// What has come right behind the handshakes, by connection; the first phase takes it.
     pub early: Vec<(usize, Vec<u8>)>,
     /// The receive buffer, shared by all connections.
@@ -40,17 +42,22 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Takes connections over for the load of `plan`; every one has room for `capacity` messages before it has to allocate.
+    /// Takes connections over for the load of `plan`, to be `stamped` by the kernel or not. Every one has room for the
+    /// messages that `plan` lets it hold before it has to allocate.
     ///
     /// # Errors
-    /// When the kernel refuses an epoll set or an entry in it.
-    pub fn new(connections: Vec<Connection>, plan: &Plan, corpus: &Corpus, capacity: usize) -> io::Result<Self> {
+    /// When the kernel refuses an epoll set, an entry in it, or stamps.
+    pub fn new(connections: Vec<Connection>, plan: &Plan, corpus: &Corpus, stamped: bool) -> io::Result<Self> {
+        let capacity = plan.load.capacity();
         let offered = plan.connect.permessage_deflate;
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let mut early = Vec::new();
         let mut all = Vec::with_capacity(connections.len());
         for (index, Connection { stream, read_ahead, deflate, .. }) in connections.into_iter().enumerate() {
             stream.set_nonblocking()?;
+            if stamped {
+                stream.set_stamped()?;
+            }
             epoll::add(&epoll, &stream, EventData::new_u64(index as u64), EventFlags::IN)?;
             // Each connection starts elsewhere in the cycle, so that a reply sent to the wrong connection shows.
             let first = index * STRIDE % corpus.len();
@@ -67,7 +74,8 @@ impl Lines {
             }
         }
         let desk = Desk::new(corpus, offered.map_or_else(Effort::default, |deflate| deflate.effort));
-        Ok(Self { epoll, alive: all.len(), all, early, buffer: vec![0; RECEIVE_BYTES].into_boxed_slice(), desk })
+        let buffer = vec![0; RECEIVE_BYTES].into_boxed_slice();
+        Ok(Self { epoll, alive: all.len(), stamped, all, early, buffer, desk })
     }
 
     /// Says goodbye on every connection and closes it.

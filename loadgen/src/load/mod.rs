@@ -11,5 +11,6 @@ pub mod live;
 mod opening;
 pub mod run;
 pub(crate) mod session;
+mod stamping;
 pub mod transport;
 pub(crate) mod worker;

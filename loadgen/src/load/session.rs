@@ -17,6 +17,7 @@ use crate::host::withheld::{Meter, Withheld};
 use crate::load::error::RunError;
 use crate::load::ledger::{End, Exchange, Outcome, Phases};
 use crate::load::live::{Live, Phase, SHOW_EVERY};
+use crate::load::stamping;
 use crate::load::worker::{self, Common, Start};
 use crate::measure::agreements::Agreements;
 use crate::measure::clock::{Clock, nanoseconds};
@@ -87,7 +88,8 @@ impl<'a, 'scope> Session<'a, 'scope> {
     /// Opens the plan's connections, on workers that live as long as `scope` at the most.
     ///
     /// # Errors
-    /// When the kernel refuses a thread, no connection could be opened, or the user does not want to wait for it.
+    /// When the kernel refuses a thread or the stamps that the plan must have, no connection could be opened, or the user
+    /// does not want to wait for it.
     pub fn open<'env>(
         scope: &'scope Scope<'scope, 'env>,
         common: Common<'env>,
@@ -99,10 +101,11 @@ impl<'a, 'scope> Session<'a, 'scope> {
         let Common { plan, url, interrupted, live, workers, .. } = common;
         let (opened_by, opened) = mpsc::channel();
         let (mut starts, mut threads) = (Vec::new(), Vec::new());
+        let stamped = stamping::decide(plan.timestamps)?;
         for index in 0..workers {
             let (start, starts_at) = mpsc::channel();
             let opened_by = opened_by.clone();
-            let body = move || worker::run(index, common, opened_by, starts_at);
+            let body = move || worker::run(index, common, stamped, opened_by, starts_at);
             threads.push(thread::Builder::new().name(format!("worker-{index}")).spawn_scoped(scope, body)?);
             starts.push(start);
         }

@@ -1,9 +1,11 @@
 //! How the bytes of a connection travel, once it is open: plain TCP. The lane reads and writes through this alone, once for
 //! each batch of messages; another way of travelling is another variant here, and another way to open it in `connect`.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, IoSliceMut, Read as _, Write as _};
 use std::net::TcpStream;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
+
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, TimestampingFlag, recvmsg, setsockopt, sockopt};
 
 /// An open connection's bytes.
 #[derive(Debug)]
@@ -34,6 +36,41 @@ impl Transport {
         }
     }
 
+    /// Has the kernel note when what it receives from now on reached the socket.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn set_stamped(&self) -> io::Result<()> {
+        let software = TimestampingFlag::SOF_TIMESTAMPING_RX_SOFTWARE | TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE;
+        match self {
+            Self::Tcp(stream) => Ok(setsockopt(stream, sockopt::Timestamping, &software)?),
+        }
+    }
+
+    /// As [`Transport::read`], with the time at which the last segment of what was read reached the socket, in ns since
+    /// 1970 by the wall clock, if the kernel has noted it.
+    ///
+    /// # Errors
+    /// As `recvmsg(2)`.
+    #[inline]
+    pub fn read_stamped(&self, into: &mut [u8]) -> io::Result<(usize, Option<i64>)> {
+        let mut control = Control([0; CONTROL_BYTES]);
+        match self {
+            Self::Tcp(stream) => {
+                let mut into = [IoSliceMut::new(into)];
+                let control = Some(&mut control.0[..]);
+                let received = recvmsg::<()>(stream.as_raw_fd(), &mut into, control, MsgFlags::empty())?;
+                let mut messages = received.cmsgs().ok().into_iter().flatten();
+                let stamp = messages.find_map(|message| match message {
+                    ControlMessageOwned::ScmTimestampsns(stamps) => Some(stamps.system),
+                    _ => None,
+                });
+                let ns = stamp.map(|stamp| stamp.tv_sec() * 1_000_000_000 + stamp.tv_nsec());
+                Ok((received.bytes, ns.filter(|ns| *ns > 0)))
+            }
+        }
+    }
+
     /// Writes as much as there is room for.
     ///
     /// # Errors
@@ -51,6 +88,107 @@ impl AsFd for Transport {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Tcp(stream) => stream.as_fd(),
+        }
+    }
+}
+
+/// What the kernel writes control messages into; it wants them aligned like the numbers that they begin with.
+#[repr(align(8))]
+struct Control([u8; CONTROL_BYTES]);
+
+/// A control message of three times takes 64 bytes: a header of 16, and 16 for each.
+const CONTROL_BYTES: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv6Addr, TcpListener};
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn pair(listener: &TcpListener) -> [Transport; 2] {
+        let receiver = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (sender, _) = listener.accept().unwrap();
+        receiver.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        [sender, receiver].map(Transport::Tcp)
+    }
+
+    /// Reads until the kernel has begun to stamp; the last stamp.
+    fn stamped(sender: &Transport, receiver: &Transport) -> i64 {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            sender.write(&[1, 2, 3]).unwrap();
+            let (bytes, stamp) = receiver.read_stamped(&mut [0; 3]).unwrap();
+            assert!(bytes > 0);
+            if let Some(stamp) = stamp {
+                return stamp;
+            }
+            assert!(Instant::now() < deadline, "the kernel stamps nothing");
+        }
+    }
+
+    #[test]
+    fn the_stamp_is_of_the_arrival_over_either_family() {
+        let v4 = TcpListener::bind("127.0.0.1:0").unwrap();
+        let v6 = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).unwrap();
+        for listener in [v4, v6] {
+            let [sender, receiver] = pair(&listener);
+            receiver.set_stamped().unwrap();
+            let first = stamped(&sender, &receiver);
+            sender.write(&[7; 5]).unwrap();
+            // However late it is read.
+            std::thread::sleep(Duration::from_millis(60));
+            let woken = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as i64;
+            let mut buffer = [0; 16];
+            let (bytes, stamp) = receiver.read_stamped(&mut buffer).unwrap();
+            assert_eq!((bytes, &buffer[..5]), (5, &[7; 5][..]));
+            let stamp = stamp.expect("it has stamped before");
+            assert!(stamp >= first && stamp < woken - 30_000_000, "{first} {stamp} {woken}");
+        }
+    }
+
+    #[test]
+    fn what_one_read_brings_bears_the_stamp_of_the_last() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let ([one_by_one, reader], [together, late_reader]) = (pair(&listener), pair(&listener));
+        for (sender, receiver) in [(&one_by_one, &reader), (&together, &late_reader)] {
+            receiver.set_stamped().unwrap();
+            stamped(sender, receiver);
+        }
+        let mut truth = Vec::new();
+        for _ in 0..8 {
+            // This one is there before that one: its stamp is no later.
+            one_by_one.write(&[7; 5]).unwrap();
+            let (bytes, stamp) = reader.read_stamped(&mut [0; 64]).unwrap();
+            assert_eq!(bytes, 5);
+            truth.push(stamp.expect("it has stamped before"));
+            together.write(&[7; 5]).unwrap();
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let (bytes, shared) = late_reader.read_stamped(&mut [0; 64]).unwrap();
+        assert_eq!(bytes, 40, "all in one read");
+        let shared = shared.expect("it has stamped before");
+        let off: Vec<i64> = truth.iter().map(|truth| shared - truth).collect();
+        // By the time between a reply and the last of its read: 2 ms for each that came after it.
+        println!("us over the truth, oldest first: {:?}", off.iter().map(|ns| ns / 1_000).collect::<Vec<_>>());
+        assert!(off.iter().all(|ns| *ns >= 0), "never under the truth: {off:?}");
+        assert!(off.windows(2).all(|pair| pair[0] - pair[1] >= 2_000_000), "less for each later one: {off:?}");
+    }
+
+    #[test]
+    fn an_end_and_a_socket_that_is_not_stamped_bring_no_stamp() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let [sender, receiver] = pair(&listener);
+        sender.write(&[1; 4]).unwrap();
+        assert_eq!(receiver.read_stamped(&mut [0; 16]).unwrap(), (4, None));
+        receiver.set_nonblocking().unwrap();
+        let error = receiver.read_stamped(&mut [0; 16]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        drop(sender);
+        receiver.set_stamped().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while receiver.read_stamped(&mut [0; 16]).map_or(true, |(bytes, _)| bytes > 0) {
+            assert!(Instant::now() < deadline, "the end never comes");
         }
     }
 }

@@ -85,13 +85,14 @@ pub struct Start {
     pub outcomes: mpsc::Sender<Outcome>,
 }
 
-/// Runs worker number `worker` until no more starts come.
+/// Runs worker number `worker` until no more starts come. What its connections receive is `stamped` by the kernel or not.
 ///
 /// # Errors
 /// When the kernel refuses an epoll set.
 pub fn run(
     worker: usize,
     common: Common<'_>,
+    stamped: bool,
     opened: mpsc::Sender<Report>,
     starts: mpsc::Receiver<Start>,
 ) -> io::Result<()> {
@@ -111,7 +112,7 @@ pub fn run(
     let mut addresses = BTreeMap::new();
     connections.iter().for_each(|connection| *addresses.entry(connection.address).or_default() += 1);
     // Before the others are told: it may compress the corpus, for which the common start is to wait.
-    let mut lines = Lines::new(connections, common.plan, corpus, common.plan.load.capacity())?;
+    let mut lines = Lines::new(connections, common.plan, corpus, stamped)?;
     // Nobody listens only when the run is being given up; then there is no start either.
     let _ = opened.send(Report {
         worker,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use crate::measure::arrivals::Arrivals;
 use crate::measure::encoded::Encoded;
 use crate::measure::histogram::{add, histogram};
 use crate::measure::measured::{IntervalLatency, Measured};
@@ -20,6 +21,7 @@ use crate::measure::so_far::{Passed, SoFar};
 #[derive(Debug)]
 pub struct Collector {
     times: Times,
+    arrivals: Arrivals,
     tally: Tally,
     by_interval: BTreeMap<u64, Merged>,
 }
@@ -51,12 +53,14 @@ enum Latency {
 impl Collector {
     /// Nothing collected.
     pub fn new() -> Self {
-        Self { times: Times::new(), tally: Tally::default(), by_interval: BTreeMap::new() }
+        let (times, arrivals, tally) = (Times::new(), Arrivals::default(), Tally::default());
+        Self { times, arrivals, tally, by_interval: BTreeMap::new() }
     }
 
     /// Takes what a worker saw in one interval.
     pub fn take(&mut self, interval: &Interval) {
         self.times.add(&interval.times);
+        self.arrivals += interval.arrivals;
         self.tally += interval.tally;
         let open = || Merged { latency: Latency::Open(histogram()), slices: Default::default() };
         let merged = self.by_interval.entry(interval.index).or_insert_with(open);
@@ -117,6 +121,7 @@ impl Collector {
             measured.intervals.push(IntervalLatency { start, length, latency });
         }
         measured.times = self.times;
+        measured.arrivals = self.arrivals;
     }
 }
 
@@ -137,6 +142,7 @@ mod tests {
         let mut collector = Collector::new();
         for (index, latency) in [(0, 10), (1, 30), (2, 30), (0, 20)] {
             let mut interval = Interval::new(index);
+            interval.arrivals = Arrivals { stamped: index, shared: 1, ..Arrivals::default() };
             interval.record(9, Moments { due: 100, sent: 101, arrived: 100 + latency, read: 190 }, 2);
             collector.take(&interval);
         }
@@ -146,6 +152,7 @@ mod tests {
         let mut measured = Measured::new(SystemTime::UNIX_EPOCH, window, Connections::default(), Usage::default());
         collector.finish(&mut measured);
         assert_eq!((measured.times.latency.len(), measured.times.latency.max()), (8, 30));
+        assert_eq!(measured.arrivals, Arrivals { stamped: 3, shared: 4, ..Arrivals::default() });
         let counts: Vec<_> =
             measured.intervals.iter().map(|i| (i.start.as_secs(), i.latency.decode().unwrap().len())).collect();
         assert_eq!(counts, [(0, 4), (1, 2), (2, 2)]);

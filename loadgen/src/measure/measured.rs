@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::host::resources::Usage;
 use crate::host::withheld::Withheld;
 use crate::measure::agreements::Agreements;
+use crate::measure::arrivals::{Arrivals, EndsAt};
 use crate::measure::counts::{Connections, Counts};
 use crate::measure::encoded::{self, Encoded};
 use crate::measure::failures::Failures;
@@ -40,6 +41,8 @@ pub struct Measured {
     pub aborted: bool,
     /// The times of the messages.
     pub times: Times,
+    /// What says when the replies arrived whose times these are.
+    pub arrivals: Arrivals,
     /// From the start of connecting to the end of the WebSocket handshake, ns.
     #[serde(with = "encoded::as_text")]
     pub connect: Histogram<u64>,
@@ -80,6 +83,7 @@ impl Measured {
             interrupted: false,
             aborted: false,
             times: Times::new(),
+            arrivals: Arrivals::default(),
             connect: histogram(),
             intervals: Vec::new(),
             slices: Vec::new(),
@@ -102,6 +106,11 @@ impl Measured {
     pub fn whole_slices(&self) -> &[Slice] {
         let whole = (self.window.as_nanos() * SLICES as u128 / u128::from(INTERVAL_NS)) as usize;
         &self.slices[..whole.min(self.slices.len())]
+    }
+
+    /// Where its latencies end.
+    pub fn ends_at(&self) -> EndsAt {
+        self.arrivals.ends_at()
     }
 }
 

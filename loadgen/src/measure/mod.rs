@@ -1,6 +1,7 @@
 //! What was measured: recorded by each worker, merged bucket for bucket, named as metrics. Nothing here judges it.
 
 pub mod agreements;
+pub mod arrivals;
 pub(crate) mod clock;
 pub(crate) mod collector;
 pub mod counts;
@@ -16,3 +17,4 @@ pub mod so_far;
 pub mod tally;
 pub mod times;
 pub mod trial;
+pub(crate) mod wall;

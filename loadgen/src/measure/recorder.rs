@@ -5,6 +5,7 @@ use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
+use crate::measure::arrivals::Arrivals;
 use crate::measure::tally::Tally;
 use crate::measure::times::{Moments, Times};
 
@@ -31,6 +32,8 @@ pub struct Interval {
     pub index: u64,
     /// The times of the messages whose reply was read in it.
     pub times: Times,
+    /// What says when those replies arrived.
+    pub arrivals: Arrivals,
     /// The interval in tenths.
     pub slices: [Slice; SLICES],
     /// What was counted until it was handed over, since the one before was.
@@ -40,13 +43,20 @@ pub struct Interval {
 impl Interval {
     /// An empty interval.
     pub fn new(index: u64) -> Self {
-        Self { index, times: Times::new(), slices: [Slice::default(); SLICES], tally: Tally::default() }
+        Self {
+            index,
+            times: Times::new(),
+            arrivals: Arrivals::default(),
+            slices: [Slice::default(); SLICES],
+            tally: Tally::default(),
+        }
     }
 
     /// Empties it for use as interval `index`.
     pub fn reset(&mut self, index: u64) {
         self.index = index;
         self.times.reset();
+        self.arrivals = Arrivals::default();
         self.slices = [Slice::default(); SLICES];
         self.tally = Tally::default();
     }

@@ -48,6 +48,9 @@ pub struct Plan {
     pub connect: Connect,
     /// How a worker waits for the next due message, or for replies.
     pub pacing: Pacing,
+    /// Whether latency ends where the kernel received a reply, or where it was read.
+    #[serde(default = "Timestamps::of_old_files")]
+    pub timestamps: Timestamps,
     /// Worker threads.
     pub threads: NonZeroUsize,
     /// Seed of every random choice: payloads, masks, Poisson gaps.
@@ -110,6 +113,25 @@ pub enum Pacing {
     Sleep,
     /// Never sleeps, for a whole core: less send lag, and no reply costs the server the worker's wake-up.
     Spin,
+}
+
+/// Whether the kernel is asked when a reply reached the generator's socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Timestamps {
+    /// The kernel is asked; where it does not say, that is an error.
+    On,
+    /// It is not asked: latency ends with the reading.
+    Off,
+    /// It is asked; where it does not say, the time of reading stands in.
+    Auto,
+}
+
+impl Timestamps {
+    /// What the plans did that were saved without it.
+    fn of_old_files() -> Self {
+        Self::Off
+    }
 }
 
 /// What is sent.
@@ -331,9 +353,19 @@ pub(crate) mod tests {
                 source_ips: Vec::new(),
             },
             pacing: Pacing::Sleep,
+            timestamps: Timestamps::Auto,
             threads: NonZeroUsize::MIN,
             seed: 1,
         }
+    }
+
+    #[test]
+    fn a_plan_of_before_timestamps_went_without() {
+        let mut saved = serde_json::to_value(plan()).unwrap();
+        assert_eq!(serde_json::from_value::<Plan>(saved.clone()).unwrap(), plan());
+        saved.as_object_mut().unwrap().remove("timestamps").expect("it is part of the plan");
+        let read: Plan = serde_json::from_value(saved).unwrap();
+        assert_eq!(read, Plan { timestamps: Timestamps::Off, ..plan() });
     }
 
     #[test]

@@ -98,8 +98,13 @@ impl Json {
 impl EmbeddedServer {
     /// Starts it with these flags of `echo-server`, on a free port.
     pub fn start(flags: &[&str]) -> Self {
+        Self::start_at("127.0.0.1:0", flags)
+    }
+
+    /// Starts it there with these flags of `echo-server`.
+    pub fn start_at(address: &str, flags: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
-        command.args(["embedded-server", "--listen", "127.0.0.1:0"]).args(flags);
+        command.args(["embedded-server", "--listen", address]).args(flags);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the server starts");
         let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped"));
         let mut line = String::new();

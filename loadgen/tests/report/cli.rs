@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use loadgen::host::target::Spec;
-use loadgen::plan::{Arrival, ContextTakeover, Demand, Kind, Load, Pacing, Payload, Plan, Stop, Verify};
+use loadgen::plan::{Arrival, ContextTakeover, Demand, Kind, Load, Pacing, Payload, Plan, Stop, Timestamps, Verify};
 use loadgen::program::cli::{Invocation, parse};
 use loadgen::program::output::{Format, Output};
 
@@ -39,7 +39,7 @@ fn defaults_are_those_of_the_help() {
     assert_eq!([plan.warmup, plan.drain_timeout, plan.connect.timeout].map(|time| time.as_secs()), [2, 10, 10]);
     assert_eq!((plan.message.size.min(), plan.message.size.max(), plan.message.kind), (64, 64, Kind::Binary));
     assert_eq!((plan.message.payload, plan.pacing, plan.connect.tcp_nodelay), (Payload::Random, Pacing::Sleep, true));
-    assert_eq!(plan.skip_messages, 0);
+    assert_eq!((plan.skip_messages, plan.timestamps), (0, Timestamps::Auto));
     assert_eq!((server, output.format, output.quiet), (Spec::Embedded(vec![]), Format::Text, false));
 }
 
@@ -55,6 +55,8 @@ fn every_flag_arrives_in_the_plan() {
         "poisson",
         "--pacing",
         "spin",
+        "--timestamps",
+        "on",
         "--messages",
         "40",
         "--warmup",
@@ -99,6 +101,7 @@ fn every_flag_arrives_in_the_plan() {
     ]);
     assert_eq!(server, Spec::Url("ws://127.0.0.1:9/chat".parse().unwrap()));
     assert!(matches!(plan.load, Load::Open { rate, arrival: Arrival::Poisson } if rate.get() == 2_500.0));
+    assert_eq!(plan.timestamps, Timestamps::On);
     assert_eq!((plan.pacing, plan.stop), (Pacing::Spin, Stop::Messages(40.try_into().unwrap())));
     assert_eq!((plan.warmup, plan.drain_timeout), (Duration::ZERO, Duration::from_millis(1_500)));
     assert_eq!((plan.message.size.min(), plan.message.size.max(), plan.message.kind), (64, 4_096, Kind::Text));

@@ -123,6 +123,7 @@ pub fn measured(lag: u64) -> Measured {
         interrupted: false,
         aborted: false,
         times,
+        arrivals: Default::default(),
         connect,
         intervals: intervals.into_iter().enumerate().map(interval).collect(),
         slices: vec![Slice { messages: REPLIES / 100, latency_ns: 200_000_000 }; 100],

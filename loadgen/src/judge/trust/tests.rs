@@ -55,6 +55,7 @@ fn fine() -> Measured {
             seen: filled(1_000_000),
             saturated: 0,
         },
+        arrivals: Default::default(),
         connect: histogram(),
         intervals: Vec::new(),
         slices: vec![Slice { messages: 100, latency_ns: 100_000_000 }; 100],

@@ -108,6 +108,11 @@ impl Reader {
         !(self.content && matches!(self.inflating, Inflating::Never)) || self.skip > 0
     }
 
+    /// Whether a frame or a message has come in part.
+    pub(super) fn mid_message(&self) -> bool {
+        !self.stream.is_empty() || self.message.is_some()
+    }
+
     /// What stands at the start of `bytes`.
     pub(super) fn next<'b>(&self, bytes: &'b [u8], longest: usize) -> Result<Next<'b>, Gone> {
         let Some((header, header_len)) = Header::parse(bytes).map_err(Gone::Violation)? else { return Ok(Next::Part) };

@@ -57,7 +57,7 @@ fn a_quota_of_messages_ends_with_the_last_reply() {
     assert!(ledger.turn(100 * MS, false));
     assert!(ledger.takes(100 * MS) && ledger.takes(100 * MS) && !ledger.takes(100 * MS));
     assert!(!ledger.sending());
-    ledger.received(2, 130 * MS, 130 * MS);
+    ledger.received(2, Arrived::Stamped(120 * MS), 130 * MS);
     ledger.verified(stamp(100 * MS, 100 * MS), 2);
     assert!(ledger.turn(149 * MS, false) && !ledger.turn(150 * MS, false), "the drain begins with the last message");
     let closed = ledger.close(150 * MS);
@@ -128,7 +128,7 @@ fn each_interval_has_its_own_counts() {
     assert!(ledger.turn(500 * MS, false));
     ledger.verified(stamp(400 * MS, 400 * MS), 3);
     ledger.corrupted(stamp(400 * MS, 400 * MS));
-    ledger.received(100, 600 * MS, 600 * MS);
+    ledger.received(100, Arrived::Unstamped, 600 * MS);
     assert!(ledger.turn(1_500 * MS, false));
     ledger.verified(stamp(1_400 * MS, 1_400 * MS), 1);
     assert!(ledger.takes(1_400 * MS));

@@ -15,7 +15,8 @@ impl Witness for Ledger {
             self.counts.messages.received += count;
             self.counts.messages.verified += count;
             let slice = (self.now - self.interval_begin) / (INTERVAL_NS / SLICES as u64);
-            let moments = Moments { due: stamp.intended, sent: stamp.sent, arrived: self.arrived, read: self.now };
+            let arrived = self.reading.take(&mut self.interval.arrivals, count, stamp.sent, self.now);
+            let moments = Moments { due: stamp.intended, sent: stamp.sent, arrived, read: self.now };
             self.interval.record(slice as usize, moments, count);
         }
     }

@@ -34,6 +34,7 @@ impl Measured {
             interrupted,
             aborted,
             times,
+            arrivals,
             connect,
             intervals,
             slices,
@@ -55,6 +56,7 @@ impl Measured {
         self.interrupted |= interrupted;
         self.aborted |= aborted;
         self.times.add(&times);
+        self.arrivals += arrivals;
         add(&mut self.connect, &connect);
         self.intervals = by_start(self.intervals, intervals);
         self.slices.resize_with(self.slices.len().max(slices.len()), Default::default);

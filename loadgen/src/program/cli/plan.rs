@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{ConnectArgs, LoadArgs, MessageArgs, values};
-use crate::plan::{Load, Pacing, Plan, Stop};
+use crate::plan::{Load, Pacing, Plan, Stop, Timestamps};
 
 #[derive(Debug, Clone, Args)]
 pub(super) struct PlanArgs {
@@ -17,7 +17,7 @@ pub(super) struct PlanArgs {
     #[command(flatten)]
     connect: ConnectArgs,
     /// Worker threads, one connection each at least [default: half of the allowed cores]
-    #[arg(long, value_name = "N", value_parser = values::threads)]
+    #[arg(long, value_name = "N", help_heading = "Load", value_parser = values::threads)]
     threads: Option<NonZeroUsize>,
 }
 
@@ -48,6 +48,7 @@ impl PlanArgs {
             message: self.message.lower()?,
             connect,
             pacing: self.load.pacing.unwrap_or(Pacing::Sleep),
+            timestamps: self.load.timestamps.unwrap_or(Timestamps::Auto),
             threads: self.threads.unwrap_or(threads),
             seed,
         })

@@ -175,12 +175,13 @@ fn range(from: &str, rest: &str) -> Option<Vec<String>> {
 }
 
 /// The flags of the load that say what a trial does.
-const LOAD_FLAGS: [&str; 15] = [
+const LOAD_FLAGS: [&str; 16] = [
     "connections",
     "in-flight",
     "rate",
     "arrival",
     "pacing",
+    "timestamps",
     "size",
     "payload",
     "verify",
