@@ -13,7 +13,8 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use wire::CloseCode;
 
-use crate::load::flight::{Stamp, Witness as _};
+use crate::load::dialogue::observer::Observer as _;
+use crate::load::dialogue::pending::Pending;
 use crate::load::ledger::{Exchange, Ledger, Phases};
 use crate::load::lines::{Lines, goodbye};
 use crate::load::live::Live;
@@ -168,14 +169,14 @@ impl Lane<'_> {
             }
             match &mut self.lines.all[due.connection] {
                 Some(line) if line.flight.len() < MAX_BACKLOG => {
-                    line.flight.due(due.at);
+                    line.flight.push(due.at);
                     self.outstanding += 1;
                     if !line.blocked {
                         self.flush(due.connection, *now);
                     }
                 }
                 Some(_) => self.ledger.refused(due.at),
-                None => self.ledger.lost(Stamp::due(due.at)),
+                None => self.ledger.lost(Pending::new(due.at)),
             }
             *now = self.clock.now();
         }
@@ -184,15 +185,15 @@ impl Lane<'_> {
     /// Makes `count` messages due at `now` on a closed loop's connection, as far as the plan goes on.
     #[inline]
     fn refill(&mut self, index: usize, count: usize, mut now: u64) {
-        let Lines { all, desk, .. } = &mut *self.lines;
+        let Lines { all, per_worker, .. } = &mut *self.lines;
         let Some(line) = &mut all[index] else { return };
         // What a message costs to compress is the generator's time: it is due once that is done.
-        if line.flight.pack(self.corpus, desk, line.flight.unsent_messages() + count) {
+        if line.dialogue.prepare(&line.flight, self.corpus, per_worker, line.flight.unsent() + count) {
             now = self.clock.now();
         }
         let mut taken = 0;
         while taken < count && self.ledger.takes(now) {
-            line.flight.due(now);
+            line.flight.push(now);
             taken += 1;
         }
         self.outstanding += taken;
@@ -204,22 +205,22 @@ impl Lane<'_> {
     /// Sends all that a connection has to send, or as much as its socket takes.
     #[inline]
     fn flush(&mut self, index: usize, mut now: u64) {
-        let Lines { epoll, all, desk, .. } = &mut *self.lines;
+        let Lines { epoll, all, per_worker, .. } = &mut *self.lines;
         let Some(line) = &mut all[index] else { return };
         let corpus = self.corpus;
         let mut full = false;
         loop {
-            if line.flight.pack(corpus, desk, line.flight.unsent_messages()) {
+            if line.dialogue.prepare(&line.flight, corpus, per_worker, line.flight.unsent()) {
                 now = self.clock.now();
             }
-            let bytes = line.flight.unsent(corpus);
+            let bytes = line.dialogue.unsent(&line.flight, corpus);
             if bytes.is_empty() {
                 break;
             }
             let len = bytes.len();
             match line.stream.write(bytes) {
                 Ok(sent) => {
-                    self.ledger.sent(line.flight.sent(corpus, sent, now), now);
+                    self.ledger.sent(line.dialogue.sent(&mut line.flight, corpus, sent, now), now);
                     full = sent < len;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -250,7 +251,7 @@ impl Lane<'_> {
         }
         let Some(line) = &self.lines.all[index] else { return };
         let received = match line.stream.read(&mut self.lines.buffer) {
-            Ok(0) => return self.drop_line(index, "closed by the server without a Close frame"),
+            Ok(0) => return self.drop_line(index, line.dialogue.end_of_stream()),
             Ok(received) => received,
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return,
             Err(error) => return self.drop_line(index, &format!("receiving: {error}")),
@@ -265,18 +266,18 @@ impl Lane<'_> {
         }
     }
 
-    /// Hands received bytes to a connection's flight; returns the messages that they answered.
+    /// Hands received bytes to a connection's dialogue; returns the messages that they answered.
     #[inline]
     fn take(&mut self, index: usize, bytes: &[u8]) -> usize {
-        let Lines { all, desk, .. } = &mut *self.lines;
+        let Lines { all, per_worker, .. } = &mut *self.lines;
         let Some(line) = &mut all[index] else { return 0 };
         let before = line.flight.len();
-        match line.flight.received(self.corpus, desk, bytes, &mut self.ledger) {
+        match line.dialogue.received(&mut line.flight, self.corpus, per_worker, bytes, &mut self.ledger) {
             Ok(()) => {
                 let answered = before - line.flight.len();
                 self.outstanding -= answered;
                 self.untold += answered as u64;
-                if line.flight.owes_pongs() && !line.blocked {
+                if line.dialogue.owes_control() && !line.blocked {
                     self.flush(index, self.clock.now());
                 }
                 answered
@@ -295,14 +296,15 @@ impl Lane<'_> {
     /// Whether wrong messages may still turn out to be no replies, once all is sent and answered.
     #[cold]
     fn in_doubt(&mut self) -> bool {
-        self.ledger.waits_for_true_replies() && self.lines.all.iter().flatten().any(|line| line.flight.in_doubt())
+        self.ledger.waits_for_true_replies()
+            && self.lines.all.iter().flatten().any(|line| line.dialogue.has_ambiguous())
     }
 
     #[cold]
     fn drop_line(&mut self, index: usize, why: &str) {
         let Some(mut line) = self.lines.all[index].take() else { return };
         self.outstanding -= line.flight.len();
-        line.flight.abandon(self.corpus, &mut self.ledger);
+        line.dialogue.abandon(&mut line.flight, self.corpus, &mut self.ledger);
         self.lines.alive -= 1;
         self.ledger.dropped();
         failures::add(&mut self.failures, why, 1);
@@ -351,9 +353,9 @@ impl Lane<'_> {
             self.all_lost_at.get_or_insert(now);
         }
         for slot in &mut self.lines.all {
-            let Some(line) = slot.as_mut().filter(|line| !line.flight.is_idle()) else { continue };
+            let Some(line) = slot.as_mut().filter(|line| !line.flight.is_empty()) else { continue };
             goodbye(line, CloseCode::NORMAL);
-            line.flight.abandon(self.corpus, &mut self.ledger);
+            line.dialogue.abandon(&mut line.flight, self.corpus, &mut self.ledger);
             *slot = None;
             self.lines.alive -= 1;
         }

@@ -106,7 +106,7 @@ pub fn run(
     let Opened { connections, connect, failures } = opening::open_all(&share, interrupted, live)?;
     let established = connections.len();
     let mut agreements = Vec::new();
-    connections.iter().for_each(|connection| agree(&mut agreements, connection.deflate, 1));
+    connections.iter().for_each(|connection| agree(&mut agreements, connection.protocol.deflate(), 1));
     let is_fathom = connections.iter().any(|connection| connection.is_fathom);
     let mut addresses = BTreeMap::new();
     connections.iter().for_each(|connection| *addresses.entry(connection.address).or_default() += 1);
