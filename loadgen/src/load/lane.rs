@@ -77,13 +77,13 @@ struct Lane<'a> {
 
 /// Runs the load of `orders` over `lines`, until the phase's end, an interruption, or the loss of the last connection of
 /// all workers; what is due from then on is lost, and the phase counts in its full length. Connections that have lost a
-/// message, or on which a reply is in doubt, are given up, so that whatever is left can go on with another phase.
+/// message, or on which it is open what a wrong message answers, are given up, so that whatever is left can go on with another phase.
 ///
 /// # Errors
 /// When the kernel refuses to wait.
 pub fn run(orders: Orders<'_>, lines: &mut Lines) -> io::Result<Outcome> {
     let Orders { corpus, pace, pacing, phases, clock, interrupted, live, exchange, connected } = orders;
-    let early = std::mem::take(&mut lines.early);
+    let read_ahead = std::mem::take(&mut lines.read_ahead);
     let mut lane = Lane {
         corpus,
         pace,
@@ -99,7 +99,7 @@ pub fn run(orders: Orders<'_>, lines: &mut Lines) -> io::Result<Outcome> {
         all_lost_at: None,
         untold: 0,
     };
-    for (index, bytes) in early {
+    for (index, bytes) in read_ahead {
         lane.take(index, &bytes);
     }
     lane.run()
@@ -115,14 +115,15 @@ impl Lane<'_> {
         loop {
             // In this order: what ends the run because of lost connections comes after they were counted here.
             let interrupted = self.interrupted.load(Ordering::Acquire);
-            if self.lines.alive == 0 && self.ledger.sending() && self.without_connections(now) {
+            if self.lines.alive == 0 && self.ledger.sending() && self.note_that_none_is_left(now) {
                 return Ok(self.finish_ahead(now));
             }
             if !self.ledger.turn(now, interrupted) {
                 break;
             }
             self.send_due(&mut now);
-            let sent_and_answered = !self.ledger.sending() && self.outstanding == 0 && !self.in_doubt();
+            let sent_and_answered =
+                !self.ledger.sending() && self.outstanding == 0 && !self.keep_waiting_for_true_replies();
             // Every message in flight of a closed loop may be lost; then nothing would ever be sent again.
             let stuck = matches!(self.pace, Pace::Closed(_)) && self.ledger.silent();
             if sent_and_answered || stuck {
@@ -164,7 +165,7 @@ impl Lane<'_> {
         for _ in 0..SENDS {
             let Pace::Open(schedule) = &mut self.pace else { return };
             let Some(due) = schedule.pop(*now) else { return };
-            if !self.ledger.takes(due.at) {
+            if !self.ledger.enter(due.at) {
                 return;
             }
             match &mut self.lines.all[due.connection] {
@@ -192,7 +193,7 @@ impl Lane<'_> {
             now = self.clock.now();
         }
         let mut taken = 0;
-        while taken < count && self.ledger.takes(now) {
+        while taken < count && self.ledger.enter(now) {
             line.flight.push(now);
             taken += 1;
         }
@@ -293,10 +294,10 @@ impl Lane<'_> {
         }
     }
 
-    /// Whether wrong messages may still turn out to be no replies, once all is sent and answered.
+    /// All is sent and answered. Returns whether to go on waiting, since wrong messages may turn out to be no replies.
     #[cold]
-    fn in_doubt(&mut self) -> bool {
-        self.ledger.waits_for_true_replies()
+    fn keep_waiting_for_true_replies(&mut self) -> bool {
+        self.ledger.keep_waiting_for_true_replies()
             && self.lines.all.iter().flatten().any(|line| line.dialogue.has_ambiguous())
     }
 
@@ -324,10 +325,10 @@ impl Lane<'_> {
         Timespec { tv_sec: (ns / 1_000_000_000) as i64, tv_nsec: (ns % 1_000_000_000) as i64 }
     }
 
-    /// This worker has no connection left. Returns whether no other has one either; else what is due is lost as it
-    /// becomes due, since the others may yet be interrupted.
+    /// Notes that this worker has no connection left. Returns whether no other has one either; else what is due is lost as
+    /// it becomes due, since the others may yet be interrupted.
     #[cold]
-    fn without_connections(&mut self, now: u64) -> bool {
+    fn note_that_none_is_left(&mut self, now: u64) -> bool {
         if self.all_lost_at.is_none() {
             self.all_lost_at = Some(now);
             self.connected.fetch_sub(1, Ordering::AcqRel);

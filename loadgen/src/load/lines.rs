@@ -36,7 +36,7 @@ pub struct Lines {
     pub all: Vec<Option<Line>>,
     pub alive: usize,
     /// What has come right behind the handshakes, by connection; the first phase takes it.
-    pub early: Vec<(usize, Vec<u8>)>,
+    pub read_ahead: Vec<(usize, Vec<u8>)>,
     /// The receive buffer, shared by all connections.
     pub buffer: Box<[u8]>,
     /// What they share to compress and to check.
@@ -50,7 +50,7 @@ impl Lines {
     /// When the kernel refuses an epoll set or an entry in it.
     pub fn new(connections: Vec<Connection>, plan: &Plan, corpus: &Corpus, capacity: usize) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        let mut early = Vec::new();
+        let mut all_read_ahead = Vec::new();
         let mut all = Vec::with_capacity(connections.len());
         for (index, Connection { stream, read_ahead, protocol, .. }) in connections.into_iter().enumerate() {
             stream.set_nonblocking()?;
@@ -65,12 +65,19 @@ impl Lines {
             let dialogue = Dialogue::new(protocol, plan, content, corpus);
             all.push(Some(Line { stream, flight: Flight::new(first, capacity), dialogue, blocked: false }));
             if !read_ahead.is_empty() {
-                early.push((index, read_ahead));
+                all_read_ahead.push((index, read_ahead));
             }
         }
         let offered = plan.connect.permessage_deflate;
         let per_worker = PerWorker::new(corpus, offered.map_or_else(Effort::default, |deflate| deflate.effort));
-        Ok(Self { epoll, alive: all.len(), all, early, buffer: vec![0; RECEIVE_BYTES].into_boxed_slice(), per_worker })
+        Ok(Self {
+            epoll,
+            alive: all.len(),
+            all,
+            read_ahead: all_read_ahead,
+            buffer: vec![0; RECEIVE_BYTES].into_boxed_slice(),
+            per_worker,
+        })
     }
 
     /// Says goodbye on every connection and closes it.

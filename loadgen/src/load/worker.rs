@@ -131,7 +131,7 @@ pub fn run(
         let pacing = common.plan.pacing;
         let orders = Orders { corpus, pace, pacing, phases, clock, interrupted, live, exchange, connected };
         let outcome = lane::run(orders, &mut lines)?;
-        // As above.
+        // Nobody listens only when the run is being given up.
         let _ = outcomes.send(outcome);
     }
     lines.close();

@@ -96,10 +96,17 @@ impl Flight {
     /// The oldest message has been answered as it should.
     #[inline]
     pub(super) fn answered_next(&mut self, corpus: &Corpus, observer: &mut impl Observer) {
-        let pending = self.queue.pop_front().expect("a reply to a message in flight");
+        let pending = self.take_oldest(corpus);
         observer.verified(pending, 1);
+    }
+
+    /// The oldest message has been answered, rightly or not: takes it out of the flight.
+    #[inline]
+    pub(super) fn take_oldest(&mut self, corpus: &Corpus) -> Pending {
+        let pending = self.queue.pop_front().expect("a reply to a message in flight");
         self.sent -= 1;
         self.oldest = corpus.after(self.oldest, 1);
+        pending
     }
 
     /// Gives up all messages: those for which nothing has come are lost.

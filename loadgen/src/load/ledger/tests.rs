@@ -21,11 +21,11 @@ fn pending(due: u64, sent: u64) -> Pending {
 #[test]
 fn a_message_counts_by_its_intended_time_and_throughput_by_the_reply() {
     let (mut ledger, intervals) = ledger(End::At(2_100 * MS));
-    assert!(ledger.takes(99 * MS) && ledger.takes(100 * MS));
+    assert!(ledger.enter(99 * MS) && ledger.enter(100 * MS));
     assert!(ledger.turn(101 * MS, false));
     ledger.verified(pending(99 * MS, 99 * MS), 1);
     ledger.verified(pending(100 * MS, 100 * MS), 1);
-    assert!(ledger.takes(2_099 * MS) && !ledger.takes(2_100 * MS));
+    assert!(ledger.enter(2_099 * MS) && !ledger.enter(2_100 * MS));
     assert!(ledger.turn(2_110 * MS, false) && !ledger.sending());
     ledger.verified(pending(2_099 * MS, 2_100 * MS), 1);
     assert!(!ledger.turn(2_150 * MS, false), "the drain has a limit");
@@ -39,7 +39,7 @@ fn a_message_counts_by_its_intended_time_and_throughput_by_the_reply() {
 #[test]
 fn lost_messages_are_told_from_unsent_ones() {
     let (mut ledger, _intervals) = ledger(End::At(1_100 * MS));
-    (0..3).for_each(|i| assert!(ledger.takes(200 * MS + i)));
+    (0..3).for_each(|i| assert!(ledger.enter(200 * MS + i)));
     ledger.lost(pending(200 * MS, UNSENT));
     ledger.lost(pending(200 * MS, 201 * MS));
     ledger.lost(pending(50 * MS, 51 * MS));
@@ -52,9 +52,9 @@ fn lost_messages_are_told_from_unsent_ones() {
 #[test]
 fn a_quota_of_messages_ends_with_the_last_reply() {
     let (mut ledger, _intervals) = ledger(End::Messages(2));
-    assert!(ledger.takes(0), "warm-up messages are not counted");
+    assert!(ledger.enter(0), "warm-up messages are not counted");
     assert!(ledger.turn(100 * MS, false));
-    assert!(ledger.takes(100 * MS) && ledger.takes(100 * MS) && !ledger.takes(100 * MS));
+    assert!(ledger.enter(100 * MS) && ledger.enter(100 * MS) && !ledger.enter(100 * MS));
     assert!(!ledger.sending());
     ledger.received(2, 130 * MS, 130 * MS);
     ledger.verified(pending(100 * MS, 100 * MS), 2);
@@ -75,7 +75,7 @@ fn an_interruption_ends_the_measured_phase_at_once() {
 #[test]
 fn a_wrong_reply_counts_as_one_until_the_true_one_comes() {
     let (mut ledger, _intervals) = ledger(End::At(1_100 * MS));
-    (0..2).for_each(|i| assert!(ledger.takes(200 * MS + i)));
+    (0..2).for_each(|i| assert!(ledger.enter(200 * MS + i)));
     assert!(ledger.turn(210 * MS, false));
     let in_window = ledger.corrupted(pending(200 * MS, 200 * MS)) && ledger.corrupted(pending(200 * MS + 1, 201 * MS));
     assert!(in_window);
@@ -112,7 +112,7 @@ fn what_no_connection_is_left_for_is_lost_in_the_whole_of_the_phase() {
     assert_eq!((closed.ended, closed.messages.lost), (109 * MS, 10), "it ends when the last one was due");
 
     let (mut closed_loop, _intervals) = ledger(End::Messages(10));
-    assert!(closed_loop.takes(100 * MS));
+    assert!(closed_loop.enter(100 * MS));
     closed_loop.lose_quota();
     assert!(!closed_loop.sending());
     assert_eq!(closed_loop.close(150 * MS).messages.lost, 9, "and the one that was sent, once that is told");
@@ -127,7 +127,7 @@ fn each_interval_has_its_own_counts() {
     ledger.received(100, 600 * MS, 600 * MS);
     assert!(ledger.turn(1_500 * MS, false));
     ledger.verified(pending(1_400 * MS, 1_400 * MS), 1);
-    assert!(ledger.takes(1_400 * MS));
+    assert!(ledger.enter(1_400 * MS));
     ledger.refused(1_400 * MS);
     ledger.dropped();
     ledger.close(3_100 * MS);
