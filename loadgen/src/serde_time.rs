@@ -36,19 +36,15 @@ impl Rfc3339 {
     }
 }
 
-/// Instants as the same text to the nanosecond, for what is read back and calculated with.
-pub(crate) mod rfc3339_exact {
-    use std::time::SystemTime;
+/// An instant as the same text to the nanosecond, for what is read back and calculated with.
+pub(crate) enum Rfc3339Exact {}
 
-    use serde::{Deserializer, Serializer};
-
-    use super::Rfc3339;
+impl Rfc3339Exact {
+    pub(crate) fn serialize<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&humantime::format_rfc3339_nanos(*time))
+    }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SystemTime, D::Error> {
         Rfc3339::deserialize(from)
-    }
-
-    pub(crate) fn serialize<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(&humantime::format_rfc3339_nanos(*time))
     }
 }

@@ -11,7 +11,8 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use wire::CloseCode;
 
-use crate::load::flight::{Stamp, Witness as _};
+use crate::load::dialogue::observer::Observer as _;
+use crate::load::dialogue::pending::Pending;
 use crate::load::ledger::{Exchange, Ledger, Outcome, Phases};
 use crate::load::lines::{Lines, goodbye};
 use crate::load::live::Live;
@@ -74,13 +75,13 @@ struct Lane<'a> {
 
 /// Runs the load of `orders` over `lines`, until the phase's end, an interruption, or the loss of the last connection of
 /// all workers; what is due from then on is lost, and the phase counts in its full length. Connections that have lost a
-/// message, or on which a reply is in doubt, are given up, so that whatever is left can go on with another phase.
+/// message, or on which it is open what a wrong message answers, are given up, so that whatever is left can go on with another phase.
 ///
 /// # Errors
 /// When the kernel refuses to wait.
 pub fn run(orders: Orders<'_>, lines: &mut Lines) -> io::Result<Outcome> {
     let Orders { corpus, pace, pacing, phases, clock, interrupted, live, exchange, connected } = orders;
-    let early = std::mem::take(&mut lines.early);
+    let read_ahead = std::mem::take(&mut lines.read_ahead);
     let mut lane = Lane {
         corpus,
         pace,
@@ -95,7 +96,7 @@ pub fn run(orders: Orders<'_>, lines: &mut Lines) -> io::Result<Outcome> {
         connected,
         untold: 0,
     };
-    for (index, bytes) in early {
+    for (index, bytes) in read_ahead {
         lane.take(index, &bytes);
     }
     lane.run()
@@ -112,14 +113,15 @@ impl Lane<'_> {
         loop {
             // In this order: what ends the run because of lost connections comes after they were counted here.
             let interrupted = self.interrupted.load(Ordering::Acquire);
-            if self.lines.alive == 0 && self.ledger.sending() && self.without_connections(now) {
+            if self.lines.alive == 0 && self.ledger.sending() && self.note_that_none_is_left(now) {
                 return Ok(self.finish_ahead(now));
             }
             if !self.ledger.turn(now, interrupted) {
                 break;
             }
             self.send_due(&mut now);
-            let sent_and_answered = !self.ledger.sending() && self.outstanding == 0 && !self.in_doubt();
+            let sent_and_answered =
+                !self.ledger.sending() && self.outstanding == 0 && !self.keep_waiting_for_true_replies();
             // Every message in flight of a closed loop may be lost; then nothing would ever be sent again.
             let stuck = matches!(self.pace, Pace::Closed(_)) && self.ledger.silent();
             if sent_and_answered || stuck {
@@ -161,19 +163,19 @@ impl Lane<'_> {
         for _ in 0..SENDS {
             let Pace::Open(schedule) = &mut self.pace else { return };
             let Some(due) = schedule.pop(*now) else { return };
-            if !self.ledger.takes(due.at) {
+            if !self.ledger.enter(due.at) {
                 return;
             }
             match &mut self.lines.all[due.connection] {
                 Some(line) if line.flight.len() < MAX_BACKLOG => {
-                    line.flight.due(due.at);
+                    line.flight.push(due.at);
                     self.outstanding += 1;
                     if !line.blocked {
                         self.flush(due.connection, *now);
                     }
                 }
                 Some(_) => self.ledger.refused(due.at),
-                None => self.ledger.lost(Stamp::due(due.at)),
+                None => self.ledger.lost(Pending::new(due.at)),
             }
             *now = self.clock.now();
         }
@@ -182,15 +184,15 @@ impl Lane<'_> {
     /// Makes `count` messages due at `now` on a closed loop's connection, as far as the plan goes on.
     #[inline]
     fn refill(&mut self, index: usize, count: usize, mut now: u64) {
-        let Lines { all, desk, .. } = &mut *self.lines;
+        let Lines { all, per_worker, .. } = &mut *self.lines;
         let Some(line) = &mut all[index] else { return };
         // What a message costs to compress is the generator's time: it is due once that is done.
-        if line.flight.pack(self.corpus, desk, line.flight.unsent_messages() + count) {
+        if line.dialogue.prepare(&line.flight, self.corpus, per_worker, line.flight.unsent() + count) {
             now = self.clock.now();
         }
         let mut taken = 0;
-        while taken < count && self.ledger.takes(now) {
-            line.flight.due(now);
+        while taken < count && self.ledger.enter(now) {
+            line.flight.push(now);
             taken += 1;
         }
         self.outstanding += taken;
@@ -202,22 +204,22 @@ impl Lane<'_> {
     /// Sends all that a connection has to send, or as much as its socket takes.
     #[inline]
     fn flush(&mut self, index: usize, mut now: u64) {
-        let Lines { epoll, all, desk, .. } = &mut *self.lines;
+        let Lines { epoll, all, per_worker, .. } = &mut *self.lines;
         let Some(line) = &mut all[index] else { return };
         let corpus = self.corpus;
         let mut full = false;
         loop {
-            if line.flight.pack(corpus, desk, line.flight.unsent_messages()) {
+            if line.dialogue.prepare(&line.flight, corpus, per_worker, line.flight.unsent()) {
                 now = self.clock.now();
             }
-            let bytes = line.flight.unsent(corpus);
+            let bytes = line.dialogue.unsent(&line.flight, corpus);
             if bytes.is_empty() {
                 break;
             }
             let len = bytes.len();
             match line.stream.write(bytes) {
                 Ok(sent) => {
-                    self.ledger.sent(line.flight.sent(corpus, sent, now), now);
+                    self.ledger.sent(line.dialogue.sent(&mut line.flight, corpus, sent, now), now);
                     full = sent < len;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -252,7 +254,7 @@ impl Lane<'_> {
             Some(_) => line.stream.read_stamped(&mut self.lines.buffer),
         };
         let (received, stamp) = match read {
-            Ok((0, _)) => return self.drop_line(index, "closed by the server without a Close frame"),
+            Ok((0, _)) => return self.drop_line(index, line.dialogue.end_of_stream()),
             Ok(read) => read,
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return,
             Err(error) => return self.drop_line(index, &format!("receiving: {error}")),
@@ -269,21 +271,21 @@ impl Lane<'_> {
         }
     }
 
-    /// Hands received bytes to a connection's flight; returns the messages that they answered.
+    /// Hands received bytes to a connection's dialogue; returns the messages that they answered.
     #[inline]
     fn take(&mut self, index: usize, bytes: &[u8]) -> usize {
-        let Lines { all, desk, .. } = &mut *self.lines;
+        let Lines { all, per_worker, .. } = &mut *self.lines;
         let Some(line) = &mut all[index] else { return 0 };
         let before = line.flight.len();
-        match line.flight.received(self.corpus, desk, bytes, &mut self.ledger) {
+        match line.dialogue.received(&mut line.flight, self.corpus, per_worker, bytes, &mut self.ledger) {
             Ok(()) => {
                 let answered = before - line.flight.len();
                 self.outstanding -= answered;
                 self.untold += answered as u64;
-                if line.flight.mid_reply() {
+                if line.dialogue.mid_reply() {
                     self.ledger.continues();
                 }
-                if line.flight.owes_pongs() && !line.blocked {
+                if line.dialogue.owes_control() && !line.blocked {
                     self.flush(index, self.clock.now());
                 }
                 answered
@@ -299,17 +301,18 @@ impl Lane<'_> {
         }
     }
 
-    /// Whether wrong messages may still turn out to be no replies, once all is sent and answered.
+    /// All is sent and answered. Returns whether to go on waiting, since wrong messages may turn out to be no replies.
     #[cold]
-    fn in_doubt(&mut self) -> bool {
-        self.ledger.waits_for_true_replies() && self.lines.all.iter().flatten().any(|line| line.flight.in_doubt())
+    fn keep_waiting_for_true_replies(&mut self) -> bool {
+        self.ledger.keep_waiting_for_true_replies()
+            && self.lines.all.iter().flatten().any(|line| line.dialogue.has_ambiguous())
     }
 
     #[cold]
     fn drop_line(&mut self, index: usize, why: &str) {
         let Some(mut line) = self.lines.all[index].take() else { return };
         self.outstanding -= line.flight.len();
-        line.flight.abandon(self.corpus, &mut self.ledger);
+        line.dialogue.abandon(&mut line.flight, self.corpus, &mut self.ledger);
         self.lines.alive -= 1;
         self.ledger.dropped(why);
     }
@@ -328,10 +331,10 @@ impl Lane<'_> {
         Timespec { tv_sec: (ns / 1_000_000_000) as i64, tv_nsec: (ns % 1_000_000_000) as i64 }
     }
 
-    /// This worker has no connection left. Returns whether no other has one either; else what is due is lost as it
-    /// becomes due, since the others may yet be interrupted.
+    /// Notes that this worker has no connection left. Returns whether no other has one either; else what is due is lost as
+    /// it becomes due, since the others may yet be interrupted.
     #[cold]
-    fn without_connections(&mut self, now: u64) -> bool {
+    fn note_that_none_is_left(&mut self, now: u64) -> bool {
         if self.ledger.all_lost(now) {
             self.connected.fetch_sub(1, Ordering::AcqRel);
             if let Pace::Closed(_) = self.pace {
@@ -355,9 +358,9 @@ impl Lane<'_> {
             self.ledger.all_lost(now);
         }
         for slot in &mut self.lines.all {
-            let Some(line) = slot.as_mut().filter(|line| !line.flight.is_idle()) else { continue };
+            let Some(line) = slot.as_mut().filter(|line| !line.flight.is_empty()) else { continue };
             goodbye(line, CloseCode::NORMAL);
-            line.flight.abandon(self.corpus, &mut self.ledger);
+            line.dialogue.abandon(&mut line.flight, self.corpus, &mut self.ledger);
             *slot = None;
             self.lines.alive -= 1;
         }

@@ -1,7 +1,7 @@
 //! One worker's books: which phase the run is in, which messages count, and what became of them. A message belongs to
-//! the measured phase when its intended send time does; its reply counts whenever it comes.
+//! the measured phase when its due time does; its reply counts whenever it comes.
 
-mod witness;
+mod observer;
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -180,8 +180,9 @@ impl Ledger {
         self.now < self.end && self.quota > 0
     }
 
-    /// Whether true replies are still waited for where wrong ones came; to be asked once all is sent and answered.
-    pub fn waits_for_true_replies(&mut self) -> bool {
+    /// All is sent and answered, but true replies may yet come where wrong ones did. Notes when that was first so, and
+    /// returns whether to go on waiting for them.
+    pub fn keep_waiting_for_true_replies(&mut self) -> bool {
         let since = *self.answered_at.get_or_insert(self.now);
         self.now.saturating_sub(since) < LONGEST_DOUBT_NS
     }
@@ -192,9 +193,9 @@ impl Ledger {
         self.end == u64::MAX && self.now.saturating_sub(self.last_reply) >= self.drain
     }
 
-    /// Whether a message that is due at `due` is to be sent; if so, it is entered as one.
+    /// Enters a message that is due at `due`, unless none is to be sent any more. Returns whether it is to be sent.
     #[inline]
-    pub fn takes(&mut self, due: u64) -> bool {
+    pub fn enter(&mut self, due: u64) -> bool {
         if due >= self.end || self.quota == 0 {
             return false;
         }

@@ -10,7 +10,8 @@ use wire::CloseCode;
 use wire::deflate::Effort;
 
 use crate::load::connect::Connection;
-use crate::load::flight::{Desk, Flight, Terms};
+use crate::load::dialogue::flight::Flight;
+use crate::load::dialogue::{Dialogue, PerWorker};
 use crate::load::transport::Transport;
 use crate::plan::messages::Corpus;
 use crate::plan::{Plan, Verify};
@@ -19,7 +20,10 @@ use crate::plan::{Plan, Verify};
 #[derive(Debug)]
 pub struct Line {
     pub stream: Transport,
+    /// Its messages that are due or in flight.
     pub flight: Flight,
+    /// What its messages are, and what answers them.
+    pub dialogue: Dialogue,
     /// Whether the socket is full, so that epoll is to say when it no longer is.
     pub blocked: bool,
 }
@@ -34,11 +38,11 @@ pub struct Lines {
     /// Whether the kernel stamps what they receive.
     pub stamped: bool,
     /// What has come right behind the handshakes, by connection; the first phase takes it.
-    pub early: Vec<(usize, Vec<u8>)>,
+    pub read_ahead: Vec<(usize, Vec<u8>)>,
     /// The receive buffer, shared by all connections.
     pub buffer: Box<[u8]>,
     /// What they share to compress and to check.
-    pub desk: Desk,
+    pub per_worker: PerWorker,
 }
 
 impl Lines {
@@ -49,11 +53,10 @@ impl Lines {
     /// When the kernel refuses an epoll set, an entry in it, or stamps.
     pub fn new(connections: Vec<Connection>, plan: &Plan, corpus: &Corpus, stamped: bool) -> io::Result<Self> {
         let capacity = plan.load.capacity();
-        let offered = plan.connect.permessage_deflate;
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        let mut early = Vec::new();
+        let mut all_read_ahead = Vec::new();
         let mut all = Vec::with_capacity(connections.len());
-        for (index, Connection { stream, read_ahead, deflate, .. }) in connections.into_iter().enumerate() {
+        for (index, Connection { stream, read_ahead, protocol, .. }) in connections.into_iter().enumerate() {
             stream.set_nonblocking()?;
             if stamped {
                 stream.set_stamped()?;
@@ -66,16 +69,23 @@ impl Lines {
                 Verify::Sample => index % SAMPLED == 0,
                 Verify::Length => false,
             };
-            let terms = Terms { deflate: offered.zip(deflate), content, skip: plan.skip_messages };
-            let flight = Flight::new(corpus, first, capacity, &terms);
-            all.push(Some(Line { stream, flight, blocked: false }));
+            let dialogue = Dialogue::new(protocol, plan, content, corpus);
+            all.push(Some(Line { stream, flight: Flight::new(first, capacity), dialogue, blocked: false }));
             if !read_ahead.is_empty() {
-                early.push((index, read_ahead));
+                all_read_ahead.push((index, read_ahead));
             }
         }
-        let desk = Desk::new(corpus, offered.map_or_else(Effort::default, |deflate| deflate.effort));
-        let buffer = vec![0; RECEIVE_BYTES].into_boxed_slice();
-        Ok(Self { epoll, alive: all.len(), stamped, all, early, buffer, desk })
+        let offered = plan.connect.permessage_deflate;
+        let per_worker = PerWorker::new(corpus, offered.map_or_else(Effort::default, |deflate| deflate.effort));
+        Ok(Self {
+            epoll,
+            alive: all.len(),
+            stamped,
+            all,
+            read_ahead: all_read_ahead,
+            buffer: vec![0; RECEIVE_BYTES].into_boxed_slice(),
+            per_worker,
+        })
     }
 
     /// Says goodbye on every connection and closes it.
@@ -84,12 +94,13 @@ impl Lines {
     }
 }
 
-/// Sends a Close frame where no other frame is under way. A courtesy that nothing depends on: the socket is closed next.
+/// Tells the server why its connection is closed, where its protocol has words for it. Nothing depends on whether they are
+/// sent: the socket is closed next.
 pub fn goodbye(line: &Line, code: CloseCode) {
-    if !line.flight.mid_frame() {
-        let [high, low] = code.get().to_be_bytes();
-        // Masked with a key of zeros, since it has nothing to hide from anybody.
-        let _ = line.stream.write(&[0x88, 0x82, 0, 0, 0, 0, high, low]);
+    let mut words = Vec::new();
+    line.dialogue.append_last_words(&line.flight, &mut words, code);
+    if !words.is_empty() {
+        let _ = line.stream.write(&words);
     }
 }
 

@@ -1,9 +1,10 @@
 //! Sending and receiving. [`run::measure`] opens a `session`, whose workers open connections (`opening`, `connect`) and
-//! run a `lane` each; the lane keeps the messages of every connection in a `flight` and its counts in a `ledger`.
+//! run a `lane` each. What is spoken on a connection is a `dialogue`, how its bytes travel a `transport`; what became of its
+//! messages is counted in a `ledger`.
 
 mod connect;
+mod dialogue;
 pub mod error;
-mod flight;
 mod lane;
 mod ledger;
 mod lines;

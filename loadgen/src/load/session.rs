@@ -152,7 +152,7 @@ impl<'a, 'scope> Session<'a, 'scope> {
         for (start, end) in self.starts.iter().zip(ends(span.stop, begin, &self.opened.established)) {
             let phases = Phases { begin, end, drain: nanoseconds(self.plan.drain_timeout) };
             let (spare, spare_of) = mpsc::channel();
-            // It lives in `spare_of`.
+            // This cannot fail: the receiver, `spare_of`, is at hand.
             let _ = self.intervals.pop().map(|interval| spare.send(interval));
             spares.push(spare);
             let exchange = Exchange { full: full.clone(), spare: spare_of };
@@ -294,7 +294,7 @@ struct Watch<'a> {
     spares: Vec<mpsc::Sender<Box<Interval>>>,
     turn: usize,
     /// Where they go once the workers are done.
-    #[expect(clippy::vec_box, reason = "as above")]
+    #[expect(clippy::vec_box, reason = "workers pass them on in their boxes")]
     pool: &'a mut Vec<Box<Interval>>,
     take: &'a mut dyn FnMut(&Interval, Option<Passed<'_>>),
     live: &'a Live,

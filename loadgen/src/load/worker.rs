@@ -107,7 +107,7 @@ pub fn run(
     let Opened { connections, connect, failures } = opening::open_all(&share, interrupted, live)?;
     let established = connections.len();
     let mut agreements = Agreements::default();
-    connections.iter().for_each(|connection| agreements.add(connection.deflate, 1));
+    connections.iter().for_each(|connection| agreements.add(connection.protocol.deflate(), 1));
     let is_fathom = connections.iter().any(|connection| connection.is_fathom);
     let mut addresses = BTreeMap::new();
     connections.iter().for_each(|connection| *addresses.entry(connection.address).or_default() += 1);
@@ -132,7 +132,7 @@ pub fn run(
         let pacing = common.plan.pacing;
         let orders = Orders { corpus, pace, pacing, phases, clock, interrupted, live, exchange, connected };
         let outcome = lane::run(orders, &mut lines)?;
-        // As above.
+        // Nobody listens only when the run is being given up.
         let _ = outcomes.send(outcome);
     }
     lines.close();

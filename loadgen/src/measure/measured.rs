@@ -21,13 +21,13 @@ use crate::measure::failures::Failures;
 use crate::measure::histogram::histogram;
 use crate::measure::recorder::{INTERVAL_NS, SLICES, Slice};
 use crate::measure::times::Times;
-use crate::serde_time::{Seconds, rfc3339_exact};
+use crate::serde_time::{Rfc3339Exact, Seconds};
 
 /// What a run measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// When the measured phase began.
-    #[serde(with = "rfc3339_exact")]
+    #[serde(with = "Rfc3339Exact")]
     pub began_at: SystemTime,
     /// How long it lasted: until its planned end, its last message, or the interruption.
     #[serde(with = "Seconds")]

@@ -87,7 +87,8 @@ impl Wall {
         let Some(stamp) = stamp else { return Arrived::Unstamped };
         let unchanged = clocks.coarse_lead() == self.coarse_lead;
         let recent = read.saturating_sub(self.look.at) < LOOK_EVERY_NS;
-        if !(unchanged && recent) && !self.look_again(clocks) {
+        let known = unchanged && recent;
+        if !known && !self.look_again(clocks) {
             return Arrived::Dropped;
         }
         let at = stamp - self.look.lead;

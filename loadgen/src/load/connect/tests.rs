@@ -5,6 +5,10 @@ use std::net::TcpListener;
 use std::sync::atomic::AtomicBool;
 use std::thread;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use sha1::{Digest, Sha1};
+
 use super::*;
 use crate::plan::tests::plan;
 

@@ -1,7 +1,8 @@
 //! The books of made-up runs.
 
 use super::*;
-use crate::load::flight::{Stamp, UNSENT, Witness as _};
+use crate::load::dialogue::observer::Observer as _;
+use crate::load::dialogue::pending::{Pending, UNSENT};
 use crate::measure::counts::Messages;
 use crate::measure::tally::Errors;
 use crate::plan::{Arrival, Rate};
@@ -15,20 +16,20 @@ fn ledger(end: End) -> (Ledger, mpsc::Receiver<Box<Interval>>) {
     (Ledger::new(phases, Exchange { full, spare }), intervals)
 }
 
-fn stamp(intended: u64, sent: u64) -> Stamp {
-    Stamp { sent, ..Stamp::due(intended) }
+fn pending(due: u64, sent: u64) -> Pending {
+    Pending { sent, ..Pending::new(due) }
 }
 
 #[test]
 fn a_message_counts_by_its_intended_time_and_throughput_by_the_reply() {
     let (mut ledger, intervals) = ledger(End::At(2_100 * MS));
-    assert!(ledger.takes(99 * MS) && ledger.takes(100 * MS));
+    assert!(ledger.enter(99 * MS) && ledger.enter(100 * MS));
     assert!(ledger.turn(101 * MS, false));
-    ledger.verified(stamp(99 * MS, 99 * MS), 1);
-    ledger.verified(stamp(100 * MS, 100 * MS), 1);
-    assert!(ledger.takes(2_099 * MS) && !ledger.takes(2_100 * MS));
+    ledger.verified(pending(99 * MS, 99 * MS), 1);
+    ledger.verified(pending(100 * MS, 100 * MS), 1);
+    assert!(ledger.enter(2_099 * MS) && !ledger.enter(2_100 * MS));
     assert!(ledger.turn(2_110 * MS, false) && !ledger.sending());
-    ledger.verified(stamp(2_099 * MS, 2_100 * MS), 1);
+    ledger.verified(pending(2_099 * MS, 2_100 * MS), 1);
     assert!(!ledger.turn(2_150 * MS, false), "the drain has a limit");
     let closed = ledger.close(2_150 * MS);
     assert_eq!((closed.counts.replies_in_window, closed.ended), (2, 2_100 * MS));
@@ -40,11 +41,11 @@ fn a_message_counts_by_its_intended_time_and_throughput_by_the_reply() {
 #[test]
 fn lost_messages_are_told_from_unsent_ones() {
     let (mut ledger, _intervals) = ledger(End::At(1_100 * MS));
-    (0..3).for_each(|i| assert!(ledger.takes(200 * MS + i)));
-    ledger.lost(stamp(200 * MS, UNSENT));
-    ledger.lost(stamp(200 * MS, 201 * MS));
-    ledger.lost(stamp(50 * MS, 51 * MS));
-    ledger.lost(stamp(50 * MS, UNSENT));
+    (0..3).for_each(|i| assert!(ledger.enter(200 * MS + i)));
+    ledger.lost(pending(200 * MS, UNSENT));
+    ledger.lost(pending(200 * MS, 201 * MS));
+    ledger.lost(pending(50 * MS, 51 * MS));
+    ledger.lost(pending(50 * MS, UNSENT));
     ledger.refused(200 * MS);
     let messages = ledger.close(1_100 * MS).counts.messages;
     assert_eq!(messages, Messages { sent: 1, lost: 3, ..Messages::default() }, "one of them in the warm-up");
@@ -53,12 +54,12 @@ fn lost_messages_are_told_from_unsent_ones() {
 #[test]
 fn a_quota_of_messages_ends_with_the_last_reply() {
     let (mut ledger, _intervals) = ledger(End::Messages(2));
-    assert!(ledger.takes(0), "warm-up messages are not counted");
+    assert!(ledger.enter(0), "warm-up messages are not counted");
     assert!(ledger.turn(100 * MS, false));
-    assert!(ledger.takes(100 * MS) && ledger.takes(100 * MS) && !ledger.takes(100 * MS));
+    assert!(ledger.enter(100 * MS) && ledger.enter(100 * MS) && !ledger.enter(100 * MS));
     assert!(!ledger.sending());
     ledger.received(2, Arrived::Stamped(120 * MS), 130 * MS);
-    ledger.verified(stamp(100 * MS, 100 * MS), 2);
+    ledger.verified(pending(100 * MS, 100 * MS), 2);
     assert!(ledger.turn(149 * MS, false) && !ledger.turn(150 * MS, false), "the drain begins with the last message");
     let closed = ledger.close(150 * MS);
     assert_eq!((closed.ended, closed.counts.replies_in_window), (130 * MS, 2));
@@ -76,16 +77,16 @@ fn an_interruption_ends_the_measured_phase_at_once() {
 #[test]
 fn a_wrong_reply_counts_as_one_until_the_true_one_comes() {
     let (mut ledger, _intervals) = ledger(End::At(1_100 * MS));
-    (0..2).for_each(|i| assert!(ledger.takes(200 * MS + i)));
+    (0..2).for_each(|i| assert!(ledger.enter(200 * MS + i)));
     assert!(ledger.turn(210 * MS, false));
-    let in_window = ledger.corrupted(stamp(200 * MS, 200 * MS)) && ledger.corrupted(stamp(200 * MS + 1, 201 * MS));
+    let in_window = ledger.corrupted(pending(200 * MS, 200 * MS)) && ledger.corrupted(pending(200 * MS + 1, 201 * MS));
     assert!(in_window);
     assert_eq!(
         (ledger.counts.messages.corrupted, ledger.counts.messages.received, ledger.counts.replies_in_window),
         (2, 2, 2)
     );
-    ledger.withdrawn(stamp(200 * MS, 200 * MS), in_window);
-    ledger.verified(stamp(200 * MS, 200 * MS), 1);
+    ledger.withdrawn(pending(200 * MS, 200 * MS), in_window);
+    ledger.verified(pending(200 * MS, 200 * MS), 1);
     let closed = ledger.close(1_100 * MS);
     let expected = Messages { sent: 2, received: 2, verified: 1, corrupted: 1, unexpected: 1, ..Messages::default() };
     assert_eq!((closed.counts.messages, closed.counts.replies_in_window), (expected, 2));
@@ -116,7 +117,7 @@ fn what_no_connection_is_left_for_is_lost_in_the_whole_of_the_phase() {
     assert_eq!((closed.ended, closed.counts.messages.lost), (109 * MS, 10), "it ends when the last one was due");
 
     let (mut closed_loop, _intervals) = ledger(End::Messages(10));
-    assert!(closed_loop.takes(100 * MS));
+    assert!(closed_loop.enter(100 * MS));
     closed_loop.lose_quota();
     assert!(!closed_loop.sending());
     assert_eq!(closed_loop.close(150 * MS).counts.messages.lost, 9, "and the one that was sent, once that is told");
@@ -126,12 +127,12 @@ fn what_no_connection_is_left_for_is_lost_in_the_whole_of_the_phase() {
 fn each_interval_has_its_own_counts() {
     let (mut ledger, intervals) = ledger(End::At(3_100 * MS));
     assert!(ledger.turn(500 * MS, false));
-    ledger.verified(stamp(400 * MS, 400 * MS), 3);
-    ledger.corrupted(stamp(400 * MS, 400 * MS));
+    ledger.verified(pending(400 * MS, 400 * MS), 3);
+    ledger.corrupted(pending(400 * MS, 400 * MS));
     ledger.received(100, Arrived::Unstamped, 600 * MS);
     assert!(ledger.turn(1_500 * MS, false));
-    ledger.verified(stamp(1_400 * MS, 1_400 * MS), 1);
-    assert!(ledger.takes(1_400 * MS));
+    ledger.verified(pending(1_400 * MS, 1_400 * MS), 1);
+    assert!(ledger.enter(1_400 * MS));
     ledger.refused(1_400 * MS);
     ledger.dropped("closed by the server");
     ledger.close(3_100 * MS);

@@ -1,12 +1,12 @@
 //! Replies of which it is not known yet whether they answer a message wrongly or nothing at all.
 
-use super::Checked;
+use crate::load::dialogue::observer::Checked;
 use crate::measure::mismatch::{EXCERPT_BYTES, MismatchKind};
 use crate::plan::Kind;
 
 /// A wrong message that came in the place of a reply, where the true one may still come.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Doubt {
+pub(super) struct Ambiguous {
     /// Whether it counted as a reply within the measured phase.
     pub(super) in_window: bool,
     pub(super) checked: Option<Checked>,

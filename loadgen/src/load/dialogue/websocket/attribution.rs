@@ -2,16 +2,18 @@
 //!
 //! A wrong message may be the corrupted reply to the oldest message that still waits for one, or a message that nothing
 //! had asked for, after which the true reply still comes. Only what follows can tell. So it is at first taken for the
-//! corrupted reply, which makes room for the next message of a closed loop, and it is remembered as a `Doubt`. If the true
+//! corrupted reply, which makes room for the next message of a closed loop, and it is remembered as [`Ambiguous`]. If the true
 //! reply comes after all, the wrong message was unexpected; if the reply to a later message comes first, or if nothing more
-//! comes, the doubt is over and the message stays corrupted. Only the reply to another message of the run (repeated, or
+//! comes, the message stays corrupted. Only the reply to another message of the run (repeated, or
 //! sent to the wrong connection) is unexpected from the first, and its place that of a message that may be lost.
 
 use wire::OpCode;
 
-use super::doubt::{Difference, Doubt};
+use super::ambiguous::{Ambiguous, Difference};
 use super::frames::most_packed;
-use super::{Answer, Checked, Flight, Stamp, Witness};
+use crate::load::dialogue::flight::Flight;
+use crate::load::dialogue::observer::{Checked, Observer};
+use crate::load::dialogue::pending::{Answer, Pending};
 use crate::measure::mismatch::{EXCERPT_BYTES, Glimpse, Mismatch, MismatchKind};
 use crate::plan::Kind;
 use crate::plan::messages::Corpus;
@@ -31,7 +33,7 @@ pub(super) enum Body<'m> {
 
 /// A whole message that came, as far as its place among the messages in flight goes.
 #[derive(Clone, Copy)]
-pub(super) struct Arrival<'m> {
+pub(super) struct Incoming<'m> {
     pub opcode: OpCode,
     pub body: Body<'m>,
     /// How it is checked, where it is not compared as it came.
@@ -42,14 +44,14 @@ pub(super) struct Arrival<'m> {
 
 impl Flight {
     /// Finds out which message in flight a whole message belongs to; the number of its message, if there is one.
-    pub(super) fn judge(
+    pub(super) fn attribute(
         &mut self,
-        doubts: &mut Vec<Doubt>,
+        ambiguous: &mut Vec<Ambiguous>,
         corpus: &Corpus,
-        arrival: &Arrival<'_>,
-        witness: &mut impl Witness,
+        incoming: &Incoming<'_>,
+        observer: &mut impl Observer,
     ) -> Option<usize> {
-        let Arrival { opcode, body, checked, passed_over } = *arrival;
+        let Incoming { opcode, body, checked, passed_over } = *incoming;
         let is = |index: usize| {
             opcode == corpus.opcode()
                 && body.fits(corpus.payload(index))
@@ -58,69 +60,69 @@ impl Flight {
         // Almost always.
         if self.early == 0 && self.sent > 0 && is(self.oldest) {
             let index = self.oldest;
-            note(checked, self.queue[0], witness);
-            self.answered_next(corpus, witness);
+            note(checked, self.queue[0], observer);
+            self.answered_next(corpus, observer);
             return Some(index);
         }
         let next = self.queue.range(..self.sent).rposition(|s| s.answer == Answer::Done).map_or(0, |last| last + 1);
         let turn = self.place(corpus, next, is);
         let found = turn.map(|turn| corpus.after(self.oldest, turn));
         if let Some(turn) = turn {
-            self.settle(doubts, corpus, turn, witness);
-            let stamp = self.queue[turn];
-            if stamp.answer == Answer::Doubtful {
-                withdraw(doubts.remove(0), stamp, witness);
+            self.settle(ambiguous, corpus, turn, observer);
+            let pending = self.queue[turn];
+            if pending.answer == Answer::Ambiguous {
+                withdraw(ambiguous.remove(0), pending, observer);
             } else {
                 self.early += 1;
             }
-            note(checked, stamp, witness);
+            note(checked, pending, observer);
             if turn < next {
-                witness.reordered(stamp);
+                observer.reordered(pending);
             } else {
-                witness.verified(stamp, 1);
+                observer.verified(pending, 1);
             }
             self.queue[turn].answer = Answer::Done;
         } else if !passed_over {
-            self.mismatched(doubts, corpus, arrival, witness);
+            self.mismatched(ambiguous, corpus, incoming, observer);
         }
         self.drop_answered(corpus);
         found
     }
 
     /// The place in the queue of the message that is answered, if there is one. Contents repeat with the corpus: of several
-    /// candidates, the one whose turn it is; then one whose reply is in doubt; then one given up.
+    /// candidates, the one whose turn it is; then one for which a wrong message has come; then one whose turn has passed.
     fn place(&self, corpus: &Corpus, next: usize, is: impl Fn(usize) -> bool) -> Option<usize> {
         let fits = |i: usize| is(corpus.after(self.oldest, i));
         let waits = |i: &usize| self.queue[*i].answer == Answer::Awaited;
         let in_turn = (next..self.sent).find(waits).filter(|&i| fits(i));
         in_turn
-            .or_else(|| (0..self.sent).find(|&i| self.queue[i].answer == Answer::Doubtful && fits(i)))
+            .or_else(|| (0..self.sent).find(|&i| self.queue[i].answer == Answer::Ambiguous && fits(i)))
             .or_else(|| (next..self.sent).chain(0..next).filter(waits).find(|&i| fits(i)))
     }
 
     /// Takes a message that is no reply that is awaited.
     fn mismatched(
         &mut self,
-        doubts: &mut Vec<Doubt>,
+        ambiguous: &mut Vec<Ambiguous>,
         corpus: &Corpus,
-        arrival: &Arrival<'_>,
-        witness: &mut impl Witness,
+        incoming: &Incoming<'_>,
+        observer: &mut impl Observer,
     ) {
-        // Every doubtful one is before every one that waits: a wrong message goes to the first that does.
+        // A wrong message is taken for the reply to the first one that still waits; those before it have got one already.
         let turn = (0..self.sent).find(|&i| self.queue[i].answer == Answer::Awaited);
-        let difference = Difference::between(corpus, turn.map(|turn| corpus.after(self.oldest, turn)), arrival);
+        let difference = Difference::between(corpus, turn.map(|turn| corpus.after(self.oldest, turn)), incoming);
         if difference.is_unexpected() {
-            witness.unexpected();
-            witness.mismatched(difference.kind, || difference.example(None));
+            observer.unexpected();
+            observer.mismatched(difference.kind, || difference.example(None));
         }
         let Some(turn) = turn else { return };
-        let in_window = !difference.is_unexpected() && witness.corrupted(self.queue[turn]);
-        doubts.push(Doubt { in_window, checked: arrival.checked, difference });
-        self.queue[turn].answer = Answer::Doubtful;
+        let in_window = !difference.is_unexpected() && observer.corrupted(self.queue[turn]);
+        ambiguous.push(Ambiguous { in_window, checked: incoming.checked, difference });
+        self.queue[turn].answer = Answer::Ambiguous;
         self.early += 1;
-        if doubts.len() > MOST_DOUBTS {
-            let first = self.queue.iter().position(|stamp| stamp.answer == Answer::Doubtful);
-            self.settle(doubts, corpus, first.expect("there is a doubt") + 1, witness);
+        if ambiguous.len() > MOST_AMBIGUOUS {
+            let first = self.queue.iter().position(|pending| pending.answer == Answer::Ambiguous);
+            self.settle(ambiguous, corpus, first.expect("one of them is ambiguous") + 1, observer);
         }
     }
 
@@ -128,34 +130,34 @@ impl Flight {
     /// that came, or nothing.
     pub(super) fn settle(
         &mut self,
-        doubts: &mut Vec<Doubt>,
+        ambiguous: &mut Vec<Ambiguous>,
         corpus: &Corpus,
         place: usize,
-        witness: &mut impl Witness,
+        observer: &mut impl Observer,
     ) {
         let mut settled = 0;
         for i in 0..place {
-            if self.queue[i].answer != Answer::Doubtful {
+            if self.queue[i].answer != Answer::Ambiguous {
                 continue;
             }
-            let Doubt { checked, difference, .. } = doubts[settled];
+            let Ambiguous { checked, difference, .. } = ambiguous[settled];
             settled += 1;
-            let stamp = &mut self.queue[i];
-            stamp.answer = Answer::Done;
+            let pending = &mut self.queue[i];
+            pending.answer = Answer::Done;
             if difference.is_unexpected() {
-                witness.lost(*stamp);
+                observer.lost(*pending);
             } else {
-                note(checked, *stamp, witness);
+                note(checked, *pending, observer);
                 let index = corpus.after(self.oldest, i);
-                witness.mismatched(difference.kind, || difference.example(Some((corpus, index))));
+                observer.mismatched(difference.kind, || difference.example(Some((corpus, index))));
             }
         }
-        doubts.drain(..settled);
+        ambiguous.drain(..settled);
     }
 
     /// Forgets the messages that have been answered and are in nobody's way.
     fn drop_answered(&mut self, corpus: &Corpus) {
-        while self.queue.front().is_some_and(|stamp| stamp.answer == Answer::Done) {
+        while self.queue.front().is_some_and(|pending| pending.answer == Answer::Done) {
             self.queue.pop_front();
             self.early -= 1;
             self.sent -= 1;
@@ -165,18 +167,18 @@ impl Flight {
 }
 
 /// The true reply to a message has come after a wrong one.
-fn withdraw(doubt: Doubt, stamp: Stamp, witness: &mut impl Witness) {
-    let Doubt { in_window, difference, .. } = doubt;
+fn withdraw(wrong: Ambiguous, pending: Pending, observer: &mut impl Observer) {
+    let Ambiguous { in_window, difference, .. } = wrong;
     if !difference.is_unexpected() {
-        witness.withdrawn(stamp, in_window);
+        observer.withdrawn(pending, in_window);
         let unasked = Difference { kind: MismatchKind::Unasked, ..difference };
-        witness.mismatched(unasked.kind, || unasked.example(None));
+        observer.mismatched(unasked.kind, || unasked.example(None));
     }
 }
 
-fn note(checked: Option<Checked>, stamp: Stamp, witness: &mut impl Witness) {
+fn note(checked: Option<Checked>, pending: Pending, observer: &mut impl Observer) {
     if let Some(how) = checked {
-        witness.checked(stamp, how);
+        observer.checked(pending, how);
     }
 }
 
@@ -214,8 +216,8 @@ impl<'m> Body<'m> {
 
 impl Difference {
     /// How the message that came differs from this one of the corpus, or from none.
-    fn between(corpus: &Corpus, awaited: Option<usize>, arrival: &Arrival<'_>) -> Self {
-        let Arrival { opcode, body, .. } = *arrival;
+    fn between(corpus: &Corpus, awaited: Option<usize>, incoming: &Incoming<'_>) -> Self {
+        let Incoming { opcode, body, .. } = *incoming;
         let (same_type, bytes) = (opcode == corpus.opcode(), body.len());
         let shown = match body {
             Body::Content(shown) | Body::Length(shown) | Body::Oversized(_, shown) => shown,
@@ -259,9 +261,9 @@ fn kind_of(opcode: OpCode) -> Kind {
     if opcode == OpCode::Text { Kind::Text } else { Kind::Binary }
 }
 
-/// Doubts that a connection has at a time; the oldest is over when there are more. Each takes about 100 bytes, and each
+/// Ambiguous messages that a connection has at a time; of more, the oldest is taken for corrupted. Each takes about 100 bytes, and each
 /// gives a closed loop one more message in flight. A server that answers everything wrongly comes up to this.
-pub(super) const MOST_DOUBTS: usize = 64;
+pub(super) const MOST_AMBIGUOUS: usize = 64;
 
 /// Bytes that a byte of DEFLATE can stand for at the most: a match of 258 bytes takes two bits (RFC 1951, 3.2.5).
 const MOST_INFLATED: usize = 1032;

@@ -1,4 +1,4 @@
-//! What the connections of one worker share to compress messages and to check replies.
+//! What the dialogues of one worker's connections share to compress messages and to check replies.
 
 use wire::deflate::{Effort, Shared};
 
@@ -6,7 +6,7 @@ use crate::plan::messages::Corpus;
 
 /// A compressor, a decompressor, and the compressed replies that are known to be right.
 #[derive(Debug)]
-pub struct Desk {
+pub struct PerWorker {
     pub(super) shared: Shared,
     pub(super) known: Known,
 }
@@ -22,8 +22,8 @@ struct Reply {
     header_len: usize,
 }
 
-impl Desk {
-    /// A desk for the messages of `corpus`, compressed with `effort`.
+impl PerWorker {
+    /// For the messages of `corpus`, compressed with `effort`.
     pub fn new(corpus: &Corpus, effort: Effort) -> Self {
         Self { shared: Shared::new(effort), known: Known(vec![Reply::default(); corpus.len()]) }
     }

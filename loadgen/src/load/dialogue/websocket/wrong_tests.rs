@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::load::flight::frames::MOST_READ;
+use crate::load::dialogue::websocket::frames::MOST_READ;
 
 /// What a server does next.
 #[derive(Debug, Clone, Copy)]
@@ -37,25 +37,25 @@ struct Sums {
     seen: Seen,
 }
 
-/// Plays `acts` against a connection with `in_flight` messages in flight: of a closed loop, in which what is answered makes
+/// Plays `acts` against a connection with `in_flight` messages in connection: of a closed loop, in which what is answered makes
 /// room for the next message, or of an open one, in which messages are due whatever comes.
 fn play(corpus: &Corpus, in_flight: usize, closed: bool, acts: &[Act], fragmented: bool) -> Sums {
-    let mut flight = Flight::new(corpus, 3, 4, &PLAIN);
-    let (mut sums, mut answered, mut last, mut desk) = (Sums::default(), 0, None, desk(corpus));
-    let send = |flight: &mut Flight, sums: &mut Sums, count: usize| {
+    let mut connection = Connection::new(corpus, 3, 4, &PLAIN);
+    let (mut sums, mut answered, mut last, mut per_worker) = (Sums::default(), 0, None, per_worker(corpus));
+    let send = |connection: &mut Connection, sums: &mut Sums, count: usize| {
         for _ in 0..count {
             sums.sent += 1;
-            flight.due(sums.sent as u64);
+            connection.push(sums.sent as u64);
         }
-        while !flight.unsent(corpus).is_empty() {
-            let bytes = flight.unsent(corpus).len();
-            flight.sent(corpus, bytes, 100);
+        while !connection.unsent(corpus).is_empty() {
+            let bytes = connection.unsent(corpus).len();
+            connection.sent(corpus, bytes, 100);
         }
     };
-    send(&mut flight, &mut sums, in_flight);
+    send(&mut connection, &mut sums, in_flight);
     for act in acts {
-        if !closed && flight.unsent_messages() == 0 && answered == sums.sent {
-            send(&mut flight, &mut sums, in_flight);
+        if !closed && connection.messages.unsent() == 0 && answered == sums.sent {
+            send(&mut connection, &mut sums, in_flight);
         }
         let Some(payload) = message(corpus, *act, sums.sent, &mut answered, &mut last) else { continue };
         let opcode = match act {
@@ -73,20 +73,20 @@ fn play(corpus: &Corpus, in_flight: usize, closed: bool, acts: &[Act], fragmente
             .concat(),
             _ => frame(true, opcode, &payload),
         };
-        let before = flight.len();
+        let before = connection.len();
         for chunk in stream.chunks(23) {
-            flight.received(corpus, &mut desk, chunk, &mut sums.seen).unwrap();
-            if flight.owes_pongs() {
-                send(&mut flight, &mut sums, 0);
+            connection.received(corpus, &mut per_worker, chunk, &mut sums.seen).unwrap();
+            if connection.websocket.owes_pongs() {
+                send(&mut connection, &mut sums, 0);
             }
         }
         if closed {
-            let room = before - flight.len();
-            send(&mut flight, &mut sums, room);
-            assert_eq!(flight.len(), in_flight, "what was answered, rightly or not, made room");
+            let room = before - connection.len();
+            send(&mut connection, &mut sums, room);
+            assert_eq!(connection.len(), in_flight, "what was answered, rightly or not, made room");
         }
     }
-    flight.abandon(corpus, &mut sums.seen);
+    connection.abandon(corpus, &mut sums.seen);
     sums
 }
 
@@ -184,29 +184,36 @@ fn a_server_whose_every_reply_is_wrong_is_asked_on() {
 #[test]
 fn a_push_while_a_message_is_in_flight_is_unexpected_and_the_reply_counts() {
     let corpus = corpus("64");
-    let mut flight = flying(&corpus, 1);
-    let mut seen = receive(&mut flight, &corpus, &frame(true, OpCode::Text, b"news\n"));
-    assert_eq!((&seen.corrupted[..], seen.unexpected, flight.len(), flight.in_doubt()), (&[1][..], 0, 0, true));
-    flight.received(&corpus, &mut desk(&corpus), corpus.replies(3, 1), &mut seen).unwrap();
+    let mut connection = flying(&corpus, 1);
+    let mut seen = receive(&mut connection, &corpus, &frame(true, OpCode::Text, b"news\n"));
+    assert_eq!(
+        (&seen.corrupted[..], seen.unexpected, connection.len(), connection.websocket.has_ambiguous()),
+        (&[1][..], 0, 0, true)
+    );
+    connection.received(&corpus, &mut per_worker(&corpus), corpus.replies(3, 1), &mut seen).unwrap();
     let example = "a message that nothing had asked for: text, 5 bytes, beginning \"news\\n\"".to_owned();
     let mismatches = vec![(MismatchKind::Unasked, example)];
     assert_eq!(seen, Seen { verified: vec![1], unexpected: 1, mismatches, ..Seen::default() });
-    assert!(flight.is_idle() && !flight.in_doubt() && flight.reader.is_none());
+    assert!(
+        connection.messages.is_empty()
+            && !connection.websocket.has_ambiguous()
+            && connection.websocket.reader.is_none()
+    );
 }
 
 #[test]
-fn the_reply_to_a_later_message_ends_the_doubt() {
+fn the_reply_to_a_later_message_ends_the_wait_for_the_true_one() {
     let corpus = corpus("64");
-    let mut flight = flying(&corpus, 2);
+    let mut connection = flying(&corpus, 2);
     let mut wrong = corpus.payload(3).to_vec();
     wrong[40] = !wrong[40];
-    let mut seen = receive(&mut flight, &corpus, &frame(true, OpCode::Binary, &wrong));
-    flight.received(&corpus, &mut desk(&corpus), corpus.replies(4, 1), &mut seen).unwrap();
+    let mut seen = receive(&mut connection, &corpus, &frame(true, OpCode::Binary, &wrong));
+    connection.received(&corpus, &mut per_worker(&corpus), corpus.replies(4, 1), &mut seen).unwrap();
     assert_eq!((&seen.corrupted[..], &seen.verified[..], seen.unexpected), (&[1][..], &[2][..], 0));
     let (kind, example) = &seen.mismatches[0];
     assert_eq!(*kind, MismatchKind::Content);
     assert!(example.starts_with("64 bytes, of which the first 40 are right, then \""), "{example}");
-    assert!(flight.is_idle() && flight.reader.is_none(), "regular again");
+    assert!(connection.messages.is_empty() && connection.websocket.reader.is_none(), "regular again");
 }
 
 #[test]
@@ -217,15 +224,18 @@ fn where_all_messages_are_alike_a_wrong_reply_keeps_no_right_one_waiting() {
 }
 
 #[test]
-fn doubts_are_bounded() {
+fn ambiguous_messages_are_bounded() {
     let corpus = corpus("64");
-    let mut flight = flying(&corpus, 1_000);
+    let mut connection = flying(&corpus, 1_000);
     let mut seen = Seen::default();
     for _ in 0..1_000 {
-        flight.received(&corpus, &mut desk(&corpus), &frame(true, OpCode::Text, b"no"), &mut seen).unwrap();
-        assert!(flight.queue.len() - flight.len() <= crate::load::flight::judge::MOST_DOUBTS);
+        connection.received(&corpus, &mut per_worker(&corpus), &frame(true, OpCode::Text, b"no"), &mut seen).unwrap();
+        assert!(
+            connection.messages.queue.len() - connection.len()
+                <= crate::load::dialogue::websocket::attribution::MOST_AMBIGUOUS
+        );
     }
-    assert_eq!((flight.len(), seen.corrupted.len()), (0, 1_000));
+    assert_eq!((connection.len(), seen.corrupted.len()), (0, 1_000));
 }
 
 #[test]
@@ -235,15 +245,15 @@ fn messages_of_any_length_are_read_and_dropped_as_they_come() {
     let header = Header { fin: true, rsv: 0, opcode: OpCode::Text, mask: None, payload_len: MOST_READ };
     let mut head = [0; MAX_HEADER_LEN];
     let head_len = header.encode(&mut head);
-    let mut flight = flying(&corpus, 1);
-    let mut seen = receive(&mut flight, &corpus, &head[..head_len]);
+    let mut connection = flying(&corpus, 1);
+    let mut seen = receive(&mut connection, &corpus, &head[..head_len]);
     for _ in 0..len / (1 << 16) {
-        flight.received(&corpus, &mut desk(&corpus), &[b'{'; 1 << 16], &mut seen).unwrap();
-        let reader = flight.reader.as_ref().unwrap();
+        connection.received(&corpus, &mut per_worker(&corpus), &[b'{'; 1 << 16], &mut seen).unwrap();
+        let reader = connection.websocket.reader.as_ref().unwrap();
         let kept = reader.stream.capacity() + reader.message.as_ref().map_or(0, |m| m.payload.capacity());
         assert!(kept < 1_000, "{kept} bytes are kept");
     }
-    flight.received(&corpus, &mut desk(&corpus), corpus.replies(3, 1), &mut seen).unwrap();
+    connection.received(&corpus, &mut per_worker(&corpus), corpus.replies(3, 1), &mut seen).unwrap();
     let braces = "{".repeat(32);
     let example = format!("a message that nothing had asked for: text, 16,777,216 bytes, beginning \"{braces}\"");
     assert_eq!(seen.mismatches, [(MismatchKind::Unasked, example)]);
@@ -256,26 +266,26 @@ fn a_message_beyond_the_limit_ends_the_connection_in_one_frame_or_in_many() {
     let too_long = Gone::TooLong(MOST_READ);
     assert_eq!(too_long.close_code(), Some(CloseCode::MESSAGE_TOO_BIG));
     let one = [0x82, 127, 0, 0, 0, 0, 1, 0, 0, 1];
-    let gone = flying(&corpus, 1).received(&corpus, &mut desk(&corpus), &one, &mut Seen::default());
+    let gone = flying(&corpus, 1).received(&corpus, &mut per_worker(&corpus), &one, &mut Seen::default());
     assert_eq!(gone, Err(too_long.clone()));
-    let mut flight = flying(&corpus, 1);
-    receive(&mut flight, &corpus, &frame(false, OpCode::Binary, &[b'x'; 60]));
+    let mut connection = flying(&corpus, 1);
+    receive(&mut connection, &corpus, &frame(false, OpCode::Binary, &[b'x'; 60]));
     let fragment = frame(false, OpCode::Continuation, &[b'x'; 1 << 16]);
     let pieces = (0..).map_while(|_| {
-        let taken = flight.received(&corpus, &mut desk(&corpus), &fragment, &mut Seen::default());
+        let taken = connection.received(&corpus, &mut per_worker(&corpus), &fragment, &mut Seen::default());
         taken.map_err(|gone| assert_eq!(gone, too_long)).ok()
     });
     assert_eq!(pieces.count() as u64, MOST_READ / (1 << 16) - 1);
 }
 
 #[test]
-fn what_is_in_doubt_when_the_connection_ends_is_corrupted() {
+fn what_is_ambiguous_when_the_connection_ends_is_corrupted() {
     let corpus = corpus("64");
-    let mut flight = flying(&corpus, 2);
+    let mut connection = flying(&corpus, 2);
     let mut seen = Seen::default();
     let bytes = [frame(true, OpCode::Binary, b"no"), vec![0x88, 0]].concat();
-    flight.received(&corpus, &mut desk(&corpus), &bytes, &mut seen).unwrap_err();
-    flight.abandon(&corpus, &mut seen);
+    connection.received(&corpus, &mut per_worker(&corpus), &bytes, &mut seen).unwrap_err();
+    connection.abandon(&corpus, &mut seen);
     assert_eq!((&seen.corrupted[..], &seen.lost[..], seen.unexpected), (&[1][..], &[2][..], 0));
     assert_eq!(seen.mismatches.len(), 1);
 }
@@ -292,14 +302,16 @@ fn a_greeting_is_passed_over_and_a_right_reply_is_not() {
         ([&greeting[..], &greeting].concat(), 0, 2),
     ] {
         for split in 0..came.len() {
-            let mut flight = Flight::new(&corpus, 3, 4, &terms);
+            let mut connection = Connection::new(&corpus, 3, 4, &terms);
             let mut seen = Seen::default();
-            (1..=3).for_each(|intended| flight.due(intended));
-            let bytes = flight.unsent(&corpus).len();
+            (1..=3).for_each(|due| connection.push(due));
+            let bytes = connection.unsent(&corpus).len();
             // A greeting may come before anything is sent.
-            flight.received(&corpus, &mut desk(&corpus), &came[..split.min(greeting.len())], &mut seen).ok();
-            flight.sent(&corpus, bytes, 100);
-            flight.received(&corpus, &mut desk(&corpus), &came[split.min(greeting.len())..], &mut seen).unwrap();
+            connection.received(&corpus, &mut per_worker(&corpus), &came[..split.min(greeting.len())], &mut seen).ok();
+            connection.sent(&corpus, bytes, 100);
+            connection
+                .received(&corpus, &mut per_worker(&corpus), &came[split.min(greeting.len())..], &mut seen)
+                .unwrap();
             if came.starts_with(&greeting) {
                 assert_eq!(seen.verified.len(), verified, "split at {split}");
             }

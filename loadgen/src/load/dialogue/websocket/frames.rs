@@ -7,8 +7,9 @@
 use wire::deflate::Codec;
 use wire::{Header, OpCode, Peer, Violation};
 
-use super::doubt::Doubt;
-use super::{Gone, Terms};
+use super::Terms;
+use super::ambiguous::Ambiguous;
+use crate::load::dialogue::Gone;
 use crate::measure::mismatch::EXCERPT_BYTES;
 use crate::plan::messages::RSV1;
 
@@ -27,7 +28,7 @@ pub(super) struct Reader {
     /// The frame whose payload is being dropped.
     pub(super) dropped: Option<Dropped>,
     /// Wrong messages that may turn out to be no replies, oldest first.
-    pub(super) doubts: Vec<Doubt>,
+    pub(super) ambiguous: Vec<Ambiguous>,
 }
 
 /// What is done about compressed replies.
@@ -83,7 +84,7 @@ pub(super) enum Next<'b> {
 
 impl Reader {
     fn new(inflating: Inflating, content: bool, skip: u32, begun: &[u8]) -> Self {
-        Self { inflating, content, skip, stream: begun.to_vec(), message: None, dropped: None, doubts: Vec::new() }
+        Self { inflating, content, skip, stream: begun.to_vec(), message: None, dropped: None, ambiguous: Vec::new() }
     }
 
     /// One for a connection whose replies are not just compared with the corpus.

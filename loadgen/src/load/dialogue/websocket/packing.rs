@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use wire::Peer;
 use wire::deflate::{Agreed, Codec};
 
-use super::desk::Desk;
+use crate::load::dialogue::per_worker::PerWorker;
 use crate::plan::messages::{Corpus, Volume, push_frame};
 
 /// Frames that are made and not yet sent whole.
@@ -29,21 +29,21 @@ impl Packing {
     /// Makes frames until there are `count` from message number `first` on, or as many as should be made before some are
     /// sent. Returns whether there was anything to do.
     #[inline(never)]
-    pub(super) fn fill(&mut self, corpus: &Corpus, first: usize, count: usize, desk: &mut Desk) -> bool {
+    pub(super) fn fill(&mut self, corpus: &Corpus, first: usize, count: usize, per_worker: &mut PerWorker) -> bool {
         let before = self.volumes.len();
         while self.volumes.len() < count && self.bytes.len() < FULL {
-            self.push(corpus, corpus.after(first, self.volumes.len()), desk);
+            self.push(corpus, corpus.after(first, self.volumes.len()), per_worker);
         }
         self.volumes.len() > before
     }
 
     /// Makes the frame of message number `index`.
-    fn push(&mut self, corpus: &Corpus, index: usize, desk: &mut Desk) {
+    fn push(&mut self, corpus: &Corpus, index: usize, per_worker: &mut PerWorker) {
         let message = corpus.payload(index);
         let compressed = message.len() >= self.threshold;
         let payload = if compressed {
             self.payload.clear();
-            self.codec.compress(&mut desk.shared, message, &mut self.payload);
+            self.codec.compress(&mut per_worker.shared, message, &mut self.payload);
             &self.payload[..]
         } else {
             message

@@ -5,22 +5,26 @@ use std::mem;
 
 use wire::{MAX_HEADER_LEN, OpCode, Violation};
 
-use super::desk::Desk;
+use super::WebSocket;
+use super::attribution::{Body, Incoming};
 use super::frames::{Dropped, Fragments, Frame, Inflating, Next, Reader, Whole, most_read};
-use super::judge::{Arrival, Body};
-use super::{Checked, Flight, Gone, MOST_EARLY, Witness};
+use crate::load::dialogue::flight::Flight;
+use crate::load::dialogue::observer::{Checked, Observer};
+use crate::load::dialogue::per_worker::PerWorker;
+use crate::load::dialogue::{Gone, MOST_EARLY};
 use crate::measure::mismatch::EXCERPT_BYTES;
 use crate::plan::messages::{Corpus, RSV1, Volume, push_frame};
 
-impl Flight {
+impl WebSocket {
     /// Takes the next bytes of a stream that is read frame by frame.
     #[inline(never)]
     pub(super) fn read_frames(
         &mut self,
+        flight: &mut Flight,
         corpus: &Corpus,
-        desk: &mut Desk,
+        per_worker: &mut PerWorker,
         chunk: &[u8],
-        witness: &mut impl Witness,
+        observer: &mut impl Observer,
     ) -> Result<(), Gone> {
         let mut reader = self.reader.take().expect("a stream that is not regular has a reader");
         let mut stream = mem::take(&mut reader.stream);
@@ -29,14 +33,15 @@ impl Flight {
         if behind {
             stream.extend_from_slice(chunk);
         }
-        let read = match self.read(&mut reader, corpus, desk, if behind { &stream } else { chunk }, witness) {
-            Ok(read) => read,
-            Err(gone) => {
-                // What is in doubt is settled when the flight is abandoned.
-                self.reader = Some(reader);
-                return Err(gone);
-            }
-        };
+        let read =
+            match self.read(&mut reader, flight, corpus, per_worker, if behind { &stream } else { chunk }, observer) {
+                Ok(read) => read,
+                Err(gone) => {
+                    // What is ambiguous is settled when the connection is given up.
+                    self.reader = Some(reader);
+                    return Err(gone);
+                }
+            };
         if behind {
             stream.drain(..read);
         } else {
@@ -45,7 +50,7 @@ impl Flight {
         if stream.is_empty() && stream.capacity() > KEPT {
             stream = Vec::new();
         }
-        if reader.lasts() || !stream.is_empty() || reader.message.is_some() || self.early > 0 {
+        if reader.lasts() || !stream.is_empty() || reader.message.is_some() || flight.early > 0 {
             reader.stream = stream;
             self.reader = Some(reader);
         }
@@ -56,19 +61,20 @@ impl Flight {
     fn read(
         &mut self,
         reader: &mut Reader,
+        flight: &mut Flight,
         corpus: &Corpus,
-        desk: &mut Desk,
+        per_worker: &mut PerWorker,
         bytes: &[u8],
-        witness: &mut impl Witness,
+        observer: &mut impl Observer,
     ) -> Result<usize, Gone> {
         let mut read = 0;
         while read < bytes.len() {
             let rest = &bytes[read..];
             if reader.dropped.is_some() {
-                read += self.drop_payload(reader, corpus, desk, rest, witness)?;
+                read += self.drop_payload(reader, flight, corpus, per_worker, rest, observer)?;
                 continue;
             }
-            if let Some(len) = self.take_known(reader, corpus, desk, rest, witness) {
+            if let Some(len) = Self::take_known(reader, flight, corpus, per_worker, rest, observer) {
                 read += len;
                 continue;
             }
@@ -76,13 +82,13 @@ impl Flight {
                 Next::Part => break,
                 Next::Whole(frame) => {
                     read += frame.bytes.len();
-                    self.take_frame(reader, corpus, desk, &frame, witness)?;
+                    self.take_frame(reader, flight, corpus, per_worker, &frame, observer)?;
                 }
                 Next::Oversized { header, header_len } => {
                     read += header_len;
                     reader.drop_frame(&header, header_len);
                     if header.payload_len == 0 {
-                        self.drop_payload(reader, corpus, desk, &[], witness)?;
+                        self.drop_payload(reader, flight, corpus, per_worker, &[], observer)?;
                     }
                 }
             }
@@ -93,10 +99,11 @@ impl Flight {
     fn take_frame(
         &mut self,
         reader: &mut Reader,
+        flight: &mut Flight,
         corpus: &Corpus,
-        desk: &mut Desk,
+        per_worker: &mut PerWorker,
         frame: &Frame<'_>,
-        witness: &mut impl Witness,
+        observer: &mut impl Observer,
     ) -> Result<(), Gone> {
         let (header, frame_bytes) = (&frame.header, frame.bytes.len() as u64);
         let payload = &frame.bytes[frame.header_len..];
@@ -108,7 +115,7 @@ impl Flight {
                 let (compressed, len) = (header.rsv == RSV1, payload.len() as u64);
                 let frame = Some(frame);
                 let message = Whole { opcode, compressed, payload, len, frame_bytes, oversized: false, frame };
-                self.take_message(reader, corpus, desk, &message, witness)?;
+                self.take_message(reader, flight, corpus, per_worker, &message, observer)?;
             }
             _ => {
                 let message = reader.message.get_or_insert_with(|| Fragments::of(header));
@@ -116,7 +123,7 @@ impl Flight {
                 message.frame_bytes += frame_bytes;
                 if header.fin {
                     let message = reader.message.take().expect("it is there");
-                    self.take_message(reader, corpus, desk, &message.whole(), witness)?;
+                    self.take_message(reader, flight, corpus, per_worker, &message.whole(), observer)?;
                 }
             }
         }
@@ -127,10 +134,11 @@ impl Flight {
     fn drop_payload(
         &mut self,
         reader: &mut Reader,
+        flight: &mut Flight,
         corpus: &Corpus,
-        desk: &mut Desk,
+        per_worker: &mut PerWorker,
         bytes: &[u8],
-        witness: &mut impl Witness,
+        observer: &mut impl Observer,
     ) -> Result<usize, Gone> {
         let (Some(Dropped { left, fin }), Some(message)) = (&mut reader.dropped, &mut reader.message) else {
             return Ok(0);
@@ -144,7 +152,7 @@ impl Flight {
             reader.dropped = None;
             if fin {
                 let message = reader.message.take().expect("it is there");
-                self.take_message(reader, corpus, desk, &message.whole(), witness)?;
+                self.take_message(reader, flight, corpus, per_worker, &message.whole(), observer)?;
             }
         }
         Ok(len)
@@ -153,44 +161,36 @@ impl Flight {
     /// Takes the frame at the start of `bytes` if it is known to be the reply whose turn it is; its length.
     #[inline]
     fn take_known(
-        &mut self,
         reader: &Reader,
+        flight: &mut Flight,
         corpus: &Corpus,
-        desk: &Desk,
+        per_worker: &PerWorker,
         bytes: &[u8],
-        witness: &mut impl Witness,
+        observer: &mut impl Observer,
     ) -> Option<usize> {
-        let regular = reader.message.is_none() && self.early == 0 && self.sent > 0 && reader.skip == 0;
+        let regular = reader.message.is_none() && flight.early == 0 && flight.sent > 0 && reader.skip == 0;
         if !regular || !matches!(reader.inflating, Inflating::Alone(_)) {
             return None;
         }
-        let (len, header_len) = desk.knows(self.oldest, bytes)?;
-        let volume = corpus.reply_volume(self.oldest);
+        let (len, header_len) = per_worker.knows(flight.oldest, bytes)?;
+        let volume = corpus.reply_volume(flight.oldest);
         let payload_bytes = (len - header_len) as u64;
-        witness.received(Volume { payload_bytes, frame_bytes: len as u64, ..volume });
-        witness.checked(self.queue[0], if reader.content { Checked::Identical } else { Checked::Length });
-        self.answered_next(corpus, witness);
+        observer.received(Volume { payload_bytes, frame_bytes: len as u64, ..volume });
+        observer.checked(flight.queue[0], if reader.content { Checked::Identical } else { Checked::Length });
+        flight.answered_next(corpus, observer);
         Some(len)
-    }
-
-    /// The oldest message has been answered as it should.
-    #[inline]
-    pub(super) fn answered_next(&mut self, corpus: &Corpus, witness: &mut impl Witness) {
-        let stamp = self.queue.pop_front().expect("a reply to a message in flight");
-        witness.verified(stamp, 1);
-        self.sent -= 1;
-        self.oldest = corpus.after(self.oldest, 1);
     }
 
     fn take_message(
         &mut self,
         reader: &mut Reader,
+        flight: &mut Flight,
         corpus: &Corpus,
-        desk: &mut Desk,
+        per_worker: &mut PerWorker,
         message: &Whole<'_>,
-        witness: &mut impl Witness,
+        observer: &mut impl Observer,
     ) -> Result<(), Gone> {
-        let Desk { shared, known } = desk;
+        let PerWorker { shared, known } = per_worker;
         let content = reader.content;
         let (body, checked) = match &mut reader.inflating {
             _ if message.oversized && message.compressed => (Body::Oversized(None, &[]), Some(Checked::Frame)),
@@ -216,14 +216,14 @@ impl Flight {
         };
         let passed_over = reader.skip > 0;
         reader.skip = reader.skip.saturating_sub(1);
-        let arrival = Arrival { opcode: message.opcode, body, checked, passed_over };
-        let verified = self.judge(&mut reader.doubts, corpus, &arrival, witness);
-        if self.early > MOST_EARLY {
+        let incoming = Incoming { opcode: message.opcode, body, checked, passed_over };
+        let verified = flight.attribute(&mut reader.ambiguous, corpus, &incoming, observer);
+        if flight.early > MOST_EARLY {
             return Err(Gone::Missing);
         }
         if verified.is_some() || !passed_over {
             let length = |index: usize| corpus.reply_volume(index).message_bytes;
-            witness.received(Volume {
+            observer.received(Volume {
                 messages: 1,
                 message_bytes: body.len().unwrap_or_else(|| verified.map_or(0, length)),
                 payload_bytes: message.len,

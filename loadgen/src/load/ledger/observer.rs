@@ -1,41 +1,42 @@
-//! What the ledger enters of the replies that a flight tells of.
+//! What the ledger enters of the replies that a dialogue tells of.
 
 use super::Ledger;
-use crate::load::flight::{Checked, Stamp, UNSENT, Witness};
+use crate::load::dialogue::observer::{Checked, Observer};
+use crate::load::dialogue::pending::{Pending, UNSENT};
 use crate::measure::mismatch::{Mismatch, MismatchKind};
 use crate::measure::recorder::{INTERVAL_NS, SLICES};
 use crate::measure::times::Moments;
 use crate::plan::messages::Volume;
 
-impl Witness for Ledger {
+impl Observer for Ledger {
     #[inline]
-    fn verified(&mut self, stamp: Stamp, count: u64) {
+    fn verified(&mut self, pending: Pending, count: u64) {
         self.answered(count);
-        if stamp.intended >= self.begin {
+        if pending.due >= self.begin {
             self.counts.messages.received += count;
             self.counts.messages.verified += count;
             let slice = (self.now - self.interval_begin) / (INTERVAL_NS / SLICES as u64);
-            let arrived = self.reading.take(&mut self.interval.arrivals, count, stamp.sent, self.now);
-            let moments = Moments { due: stamp.intended, sent: stamp.sent, arrived, read: self.now };
+            let arrived = self.reading.take(&mut self.interval.arrivals, count, pending.sent, self.now);
+            let moments = Moments { due: pending.due, sent: pending.sent, arrived, read: self.now };
             self.interval.record(slice as usize, moments, count);
         }
     }
 
     // Those of the warm-up count too: a server that does wrong there does not do right.
-    fn reordered(&mut self, stamp: Stamp) {
+    fn reordered(&mut self, pending: Pending) {
         self.answered(1);
-        self.counts.messages.received += u64::from(stamp.intended >= self.begin);
+        self.counts.messages.received += u64::from(pending.due >= self.begin);
         self.counts.messages.reordered += 1;
     }
 
-    fn corrupted(&mut self, stamp: Stamp) -> bool {
-        self.counts.messages.received += u64::from(stamp.intended >= self.begin);
+    fn corrupted(&mut self, pending: Pending) -> bool {
+        self.counts.messages.received += u64::from(pending.due >= self.begin);
         self.counts.messages.corrupted += 1;
         self.answered(1)
     }
 
-    fn withdrawn(&mut self, stamp: Stamp, in_window: bool) {
-        self.counts.messages.received -= u64::from(stamp.intended >= self.begin);
+    fn withdrawn(&mut self, pending: Pending, in_window: bool) {
+        self.counts.messages.received -= u64::from(pending.due >= self.begin);
         self.counts.messages.corrupted -= 1;
         self.counts.replies_in_window -= u64::from(in_window);
         self.counts.messages.unexpected += 1;
@@ -49,13 +50,13 @@ impl Witness for Ledger {
         self.counts.mismatches.count(kind, example);
     }
 
-    /// One that was never sent says so in its stamp. One of the warm-up counts too: a connection that waits for its reply in
+    /// One that was never sent has no send time. One of the warm-up counts too: a connection that waits for its reply in
     /// vain is silent in the measured phase.
-    fn lost(&mut self, stamp: Stamp) {
-        let (measured, sent) = (stamp.intended >= self.begin, stamp.sent != UNSENT);
+    fn lost(&mut self, pending: Pending) {
+        let (measured, sent) = (pending.due >= self.begin, pending.sent != UNSENT);
         self.counts.messages.lost += u64::from(measured || sent);
         self.counts.messages.sent -= u64::from(measured && !sent);
-        self.last_lost = self.last_lost.max(stamp.intended);
+        self.last_lost = self.last_lost.max(pending.due);
     }
 
     #[inline]
@@ -66,8 +67,8 @@ impl Witness for Ledger {
     }
 
     #[inline]
-    fn checked(&mut self, stamp: Stamp, how: Checked) {
-        if stamp.intended >= self.begin {
+    fn checked(&mut self, pending: Pending, how: Checked) {
+        if pending.due >= self.begin {
             match how {
                 Checked::Inflated => self.counts.checks.inflated += 1,
                 Checked::Identical => self.counts.checks.identical += 1,

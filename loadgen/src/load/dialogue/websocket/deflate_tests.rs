@@ -10,7 +10,7 @@ use crate::plan::{ContextTakeover, Demand};
 #[path = "oversized_tests.rs"]
 mod oversized;
 
-/// What a flight told.
+/// What a connection told.
 #[derive(Debug, Default)]
 struct Told {
     verified: Vec<u64>,
@@ -20,27 +20,27 @@ struct Told {
     volume: Volume,
 }
 
-impl Witness for Told {
-    fn verified(&mut self, stamp: Stamp, count: u64) {
-        self.verified.extend((0..count).map(|_| stamp.intended));
+impl Observer for Told {
+    fn verified(&mut self, pending: Pending, count: u64) {
+        self.verified.extend((0..count).map(|_| pending.due));
     }
-    fn reordered(&mut self, stamp: Stamp) {
-        self.others.push(("reordered", stamp.intended));
+    fn reordered(&mut self, pending: Pending) {
+        self.others.push(("reordered", pending.due));
     }
-    fn corrupted(&mut self, stamp: Stamp) -> bool {
-        self.others.push(("corrupted", stamp.intended));
+    fn corrupted(&mut self, pending: Pending) -> bool {
+        self.others.push(("corrupted", pending.due));
         false
     }
-    fn withdrawn(&mut self, stamp: Stamp, in_window: bool) {
+    fn withdrawn(&mut self, pending: Pending, in_window: bool) {
         assert!(!in_window);
-        self.others.retain(|told| *told != ("corrupted", stamp.intended));
+        self.others.retain(|told| *told != ("corrupted", pending.due));
         self.others.push(("unexpected", 0));
     }
     fn mismatched(&mut self, _: MismatchKind, example: impl FnOnce() -> Mismatch) {
         self.mismatches.push(example().to_string());
     }
-    fn lost(&mut self, stamp: Stamp) {
-        self.others.push(("lost", stamp.intended));
+    fn lost(&mut self, pending: Pending) {
+        self.others.push(("lost", pending.due));
     }
     fn unexpected(&mut self) {
         self.others.push(("unexpected", 0));
@@ -48,7 +48,7 @@ impl Witness for Told {
     fn received(&mut self, volume: Volume) {
         self.volume += volume;
     }
-    fn checked(&mut self, _: Stamp, how: Checked) {
+    fn checked(&mut self, _: Pending, how: Checked) {
         self.checked.push(how);
     }
 }
@@ -79,20 +79,20 @@ fn corpus() -> Corpus {
 }
 
 /// A connection with `n` messages due at 1..=n and sent at 100, from message 3 on, and what it sent.
-fn flying(corpus: &Corpus, desk: &mut Desk, terms: &Terms, n: u64) -> (Flight, Vec<u8>) {
-    let mut flight = Flight::new(corpus, 3, 4, terms);
-    (1..=n).for_each(|intended| flight.due(intended));
+fn flying(corpus: &Corpus, per_worker: &mut PerWorker, terms: &Terms, n: u64) -> (Connection, Vec<u8>) {
+    let mut connection = Connection::new(corpus, 3, 4, terms);
+    (1..=n).for_each(|due| connection.push(due));
     let mut wire = Vec::new();
     loop {
-        flight.pack(corpus, desk, flight.unsent_messages());
-        let bytes = flight.unsent(corpus).to_vec();
+        connection.pack(corpus, per_worker, connection.messages.unsent());
+        let bytes = connection.unsent(corpus).to_vec();
         if bytes.is_empty() {
-            return (flight, wire);
+            return (connection, wire);
         }
         // In pieces, so that frames are cut.
         let some = bytes.len().min(333);
         wire.extend_from_slice(&bytes[..some]);
-        flight.sent(corpus, some, 100);
+        connection.sent(corpus, some, 100);
     }
 }
 
@@ -156,18 +156,18 @@ impl Server {
 
 fn gone(bytes: &[u8], terms: &Terms) -> String {
     let corpus = corpus();
-    let mut desk = desk(&corpus);
-    let (mut flight, _) = flying(&corpus, &mut desk, terms, 1);
-    flight.received(&corpus, &mut desk, bytes, &mut Told::default()).unwrap_err().to_string()
+    let mut per_worker = per_worker(&corpus);
+    let (mut connection, _) = flying(&corpus, &mut per_worker, terms, 1);
+    connection.received(&corpus, &mut per_worker, bytes, &mut Told::default()).unwrap_err().to_string()
 }
 
 #[test]
 fn requests_are_compressed_from_the_threshold_on_and_decompress_to_the_corpus() {
     let corpus = corpus();
     for takeover in TAKEOVERS {
-        let mut desk = desk(&corpus);
+        let mut per_worker = per_worker(&corpus);
         let n = corpus.len() as u64 * 2 + 3;
-        let (_, wire) = flying(&corpus, &mut desk, &terms(takeover, true), n);
+        let (_, wire) = flying(&corpus, &mut per_worker, &terms(takeover, true), n);
         let messages = Server::new(takeover).read(&wire);
         assert_eq!(messages.len() as u64, n);
         for (i, (message, compressed)) in messages.iter().enumerate() {
@@ -182,18 +182,18 @@ fn requests_are_compressed_from_the_threshold_on_and_decompress_to_the_corpus() 
 fn what_is_sent_is_counted_as_messages_payload_and_frames() {
     let corpus = corpus();
     for takeover in TAKEOVERS {
-        let mut desk = desk(&corpus);
-        let mut flight = Flight::new(&corpus, 0, 4, &terms(takeover, true));
+        let mut per_worker = per_worker(&corpus);
+        let mut connection = Connection::new(&corpus, 0, 4, &terms(takeover, true));
         let mut volume = Volume::default();
         let mut wire = 0;
-        for intended in 0..9 {
-            flight.due(intended);
-            flight.pack(&corpus, &mut desk, 1);
-            let len = flight.unsent(&corpus).len();
+        for due in 0..9 {
+            connection.push(due);
+            connection.pack(&corpus, &mut per_worker, 1);
+            let len = connection.unsent(&corpus).len();
             wire += len as u64;
-            volume += flight.sent(&corpus, len - 1, 1);
-            assert_eq!(volume.messages, intended, "not before it is whole");
-            volume += flight.sent(&corpus, 1, 1);
+            volume += connection.sent(&corpus, len - 1, 1);
+            assert_eq!(volume.messages, due, "not before it is whole");
+            volume += connection.sent(&corpus, 1, 1);
         }
         let messages: usize = (0..9).map(|i| corpus.payload(i).len()).sum();
         assert_eq!((volume.messages, volume.message_bytes, volume.frame_bytes), (9, messages as u64, wire));
@@ -205,15 +205,15 @@ fn what_is_sent_is_counted_as_messages_payload_and_frames() {
 #[test]
 fn messages_packed_ahead_wait_until_they_are_due() {
     let corpus = corpus();
-    let mut desk = desk(&corpus);
-    let mut flight = Flight::new(&corpus, 0, 4, &terms((true, true), true));
-    assert!(flight.pack(&corpus, &mut desk, 5) && !flight.pack(&corpus, &mut desk, 5));
-    assert!(flight.unsent(&corpus).is_empty());
-    (0..2).for_each(|intended| flight.due(intended));
-    let bytes = flight.unsent(&corpus).to_vec();
+    let mut per_worker = per_worker(&corpus);
+    let mut connection = Connection::new(&corpus, 0, 4, &terms((true, true), true));
+    assert!(connection.pack(&corpus, &mut per_worker, 5) && !connection.pack(&corpus, &mut per_worker, 5));
+    assert!(connection.unsent(&corpus).is_empty());
+    (0..2).for_each(|due| connection.push(due));
+    let bytes = connection.unsent(&corpus).to_vec();
     assert_eq!(Server::new((true, true)).read(&bytes).len(), 2);
-    assert_eq!(flight.sent(&corpus, bytes.len(), 1).messages, 2);
-    assert!(flight.unsent(&corpus).is_empty() && !flight.mid_frame());
+    assert_eq!(connection.sent(&corpus, bytes.len(), 1).messages, 2);
+    assert!(connection.unsent(&corpus).is_empty() && !connection.messages.is_mid_message());
 }
 
 #[test]
@@ -234,13 +234,13 @@ fn replies_are_verified_at_every_split_compressed_fragmented_or_neither() {
         ]
         .concat();
         for split in 0..=stream.len() {
-            let mut desk = desk(&corpus);
-            let (mut flight, _) = flying(&corpus, &mut desk, &terms(takeover, true), 6);
+            let mut per_worker = per_worker(&corpus);
+            let (mut connection, _) = flying(&corpus, &mut per_worker, &terms(takeover, true), 6);
             let mut told = Told::default();
-            flight.received(&corpus, &mut desk, &stream[..split], &mut told).unwrap();
-            flight.received(&corpus, &mut desk, &stream[split..], &mut told).unwrap();
+            connection.received(&corpus, &mut per_worker, &stream[..split], &mut told).unwrap();
+            connection.received(&corpus, &mut per_worker, &stream[split..], &mut told).unwrap();
             assert_eq!(told.verified, [1, 2, 3, 4, 5, 6], "{takeover:?}, split at {split}");
-            assert!(told.others.is_empty() && flight.len() == 0);
+            assert!(told.others.is_empty() && connection.len() == 0);
             assert_eq!(told.checked, [Checked::Inflated; 4], "the other two are compared as they are");
             assert_eq!(told.volume.messages, 6);
             let messages: usize = (0..6).map(|i| payload(i).len()).sum();
@@ -249,10 +249,10 @@ fn replies_are_verified_at_every_split_compressed_fragmented_or_neither() {
                 told.volume.frame_bytes < stream.len() as u64 && told.volume.frame_bytes > told.volume.payload_bytes
             );
         }
-        let mut desk = desk(&corpus);
-        let (mut flight, _) = flying(&corpus, &mut desk, &terms(takeover, true), 6);
+        let mut per_worker = per_worker(&corpus);
+        let (mut connection, _) = flying(&corpus, &mut per_worker, &terms(takeover, true), 6);
         let mut told = Told::default();
-        stream.iter().for_each(|byte| flight.received(&corpus, &mut desk, &[*byte], &mut told).unwrap());
+        stream.iter().for_each(|byte| connection.received(&corpus, &mut per_worker, &[*byte], &mut told).unwrap());
         assert_eq!(told.verified, [1, 2, 3, 4, 5, 6], "{takeover:?}, byte by byte");
     }
 }
@@ -261,37 +261,39 @@ fn replies_are_verified_at_every_split_compressed_fragmented_or_neither() {
 fn a_reply_is_inflated_once_and_any_other_bytes_again() {
     let corpus = corpus();
     for takeover in TAKEOVERS {
-        let mut desk = desk(&corpus);
+        let mut per_worker = per_worker(&corpus);
         let mut server = Server::new(takeover);
         let turns = corpus.len() as u64;
-        let (mut flight, _) = flying(&corpus, &mut desk, &terms(takeover, true), 3 * turns);
+        let (mut connection, _) = flying(&corpus, &mut per_worker, &terms(takeover, true), 3 * turns);
         let mut told = Told::default();
         for i in 0..3 * corpus.len() {
             let reply = server.reply(corpus.payload(corpus.after(3, i)));
-            flight.received(&corpus, &mut desk, &reply, &mut told).unwrap();
+            connection.received(&corpus, &mut per_worker, &reply, &mut told).unwrap();
         }
         assert_eq!(told.verified.len() as u64, 3 * turns);
         let identical = told.checked.iter().filter(|how| **how == Checked::Identical).count() as u64;
         assert_eq!(identical, if takeover.0 { 0 } else { 2 * turns }, "{takeover:?}");
     }
     // One wrong byte in a reply that is known otherwise.
-    let mut desk = desk(&corpus);
+    let mut per_worker = per_worker(&corpus);
     let mut server = Server::new((false, false));
-    let (mut flight, _) = flying(&corpus, &mut desk, &terms((false, false), true), 3 + corpus.len() as u64);
+    let (mut connection, _) = flying(&corpus, &mut per_worker, &terms((false, false), true), 3 + corpus.len() as u64);
     let mut told = Told::default();
     for i in 0..corpus.len() {
-        flight.received(&corpus, &mut desk, &server.reply(corpus.payload(corpus.after(3, i))), &mut told).unwrap();
+        connection
+            .received(&corpus, &mut per_worker, &server.reply(corpus.payload(corpus.after(3, i))), &mut told)
+            .unwrap();
     }
     let mut wrong = corpus.payload(3).to_vec();
     wrong[7] ^= 1;
     let stream = [server.reply(&wrong), server.reply(corpus.payload(4)), server.reply(corpus.payload(5))].concat();
-    flight.received(&corpus, &mut desk, &stream, &mut told).unwrap();
+    connection.received(&corpus, &mut per_worker, &stream, &mut told).unwrap();
     assert_eq!(told.others, [("corrupted", corpus.len() as u64 + 1)]);
     let last = &told.checked[told.checked.len() - 3..];
     assert_eq!(
         last,
         [Checked::Inflated, Checked::Inflated, Checked::Identical],
-        "known again once nothing is in doubt"
+        "known again once nothing is ambiguous"
     );
 }
 
@@ -299,16 +301,16 @@ fn a_reply_is_inflated_once_and_any_other_bytes_again() {
 fn late_and_repeated_replies_are_told_apart_as_uncompressed_ones_are() {
     let corpus = corpus();
     for takeover in TAKEOVERS {
-        let mut desk = desk(&corpus);
+        let mut per_worker = per_worker(&corpus);
         let mut server = Server::new(takeover);
-        let (mut flight, _) = flying(&corpus, &mut desk, &terms(takeover, true), 4);
+        let (mut connection, _) = flying(&corpus, &mut per_worker, &terms(takeover, true), 4);
         let mut told = Told::default();
         for i in [4, 3, 3, 6] {
-            flight.received(&corpus, &mut desk, &server.reply(corpus.payload(i)), &mut told).unwrap();
+            connection.received(&corpus, &mut per_worker, &server.reply(corpus.payload(i)), &mut told).unwrap();
         }
         assert_eq!(told.verified, [2, 4], "{takeover:?}");
         assert_eq!(told.others, [("reordered", 1), ("unexpected", 0), ("lost", 3)], "{takeover:?}");
-        assert!(flight.is_idle());
+        assert!(connection.messages.is_empty());
     }
 }
 
@@ -317,12 +319,12 @@ fn by_length_the_content_goes_unseen_but_not_the_length() {
     let corpus = corpus();
     let (same, longer) = (vec![b'x'; corpus.payload(3).len()], vec![b'x'; corpus.payload(3).len() + 1]);
     let judged = |terms: &Terms, takeover, reply: &[u8], compressed: bool| {
-        let mut desk = desk(&corpus);
-        let (mut flight, _) = flying(&corpus, &mut desk, terms, 1);
+        let mut per_worker = per_worker(&corpus);
+        let (mut connection, _) = flying(&corpus, &mut per_worker, terms, 1);
         let bytes = if compressed { Server::new(takeover).reply(reply) } else { frame(true, OpCode::Text, reply) };
         let mut told = Told::default();
-        flight.received(&corpus, &mut desk, &bytes, &mut told).unwrap();
-        flight.abandon(&corpus, &mut told);
+        connection.received(&corpus, &mut per_worker, &bytes, &mut told).unwrap();
+        connection.abandon(&corpus, &mut told);
         (told.verified.len(), told.checked.clone())
     };
     let by_length = Terms { deflate: None, content: false, skip: 0 };
@@ -344,13 +346,13 @@ fn by_length_the_content_goes_unseen_but_not_the_length() {
 fn a_reply_known_by_its_length_alone_proves_no_content() {
     let corpus = corpus();
     let takeover = (false, false);
-    let mut desk = desk(&corpus);
+    let mut per_worker = per_worker(&corpus);
     let wrong = Server::new(takeover).reply(&vec![b'x'; corpus.payload(3).len()]);
-    let (mut by_length, _) = flying(&corpus, &mut desk, &terms(takeover, false), 1);
-    let (mut by_content, _) = flying(&corpus, &mut desk, &terms(takeover, true), 1);
+    let (mut by_length, _) = flying(&corpus, &mut per_worker, &terms(takeover, false), 1);
+    let (mut by_content, _) = flying(&corpus, &mut per_worker, &terms(takeover, true), 1);
     let (mut first, mut second) = (Told::default(), Told::default());
-    by_length.received(&corpus, &mut desk, &wrong, &mut first).unwrap();
-    by_content.received(&corpus, &mut desk, &wrong, &mut second).unwrap();
+    by_length.received(&corpus, &mut per_worker, &wrong, &mut first).unwrap();
+    by_content.received(&corpus, &mut per_worker, &wrong, &mut second).unwrap();
     assert_eq!((first.verified.len(), second.others.len()), (1, 1));
 }
 

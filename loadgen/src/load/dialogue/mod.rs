@@ -1,0 +1,184 @@
+//! What is spoken on a connection: which bytes its messages are, which bytes that come back answer them, and what is said
+//! before it is closed. The lane and its ledger know no more of it than this file shows; they match on the kind of
+//! [`Dialogue`] once for each read and each write, never for each message.
+//!
+//! A connection's messages and their times are a [`Flight`], whatever is spoken. A kind of dialogue says which bytes they
+//! are: it reads what the socket gave, enters in the flight what was answered, and tells an [`Observer`]. It knows no
+//! socket and no clock. Another kind is a variant of [`Protocol`] and of [`Dialogue`] here, a file beside `websocket`, and an
+//! arm in `load::connect` that opens it.
+
+pub mod flight;
+pub mod observer;
+pub mod pending;
+mod per_worker;
+mod websocket;
+
+use wire::CloseCode;
+use wire::deflate::Agreed;
+
+use crate::plan::Plan;
+use crate::plan::messages::{Corpus, Volume};
+use crate::units;
+use flight::Flight;
+use observer::Observer;
+pub use per_worker::PerWorker;
+use websocket::{Terms, WebSocket};
+
+/// What the opening of a connection has settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// A WebSocket handshake was made.
+    WebSocket {
+        /// What was agreed on permessage-deflate, if it was.
+        deflate: Option<Agreed>,
+    },
+}
+
+/// What is spoken on one connection, and where its two streams of bytes stand.
+#[derive(Debug)]
+pub enum Dialogue {
+    /// Each WebSocket message is to be sent back as it is.
+    WebSocket(WebSocket),
+}
+
+/// Why a connection cannot go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Gone {
+    /// The server sent a Close frame.
+    #[error("closed by the server with {0}")]
+    Closed(String),
+    /// The server broke the protocol.
+    #[error("protocol violation by the server: {0}")]
+    Violation(wire::Violation),
+    /// The server sent a message that is longer than anything that is read.
+    #[error("the server sent a message longer than {} bytes, the most that is read; closed with code 1009", units::count(*.0))]
+    TooLong(u64),
+    /// The oldest message's reply does not come, while those to later ones do.
+    #[error("a reply is missing, and {MOST_EARLY} later ones have come")]
+    Missing,
+}
+
+impl Protocol {
+    /// What was agreed on permessage-deflate, if it was.
+    pub fn deflate(&self) -> Option<Agreed> {
+        match self {
+            Self::WebSocket { deflate } => *deflate,
+        }
+    }
+}
+
+impl Dialogue {
+    /// What is spoken on a connection that was opened so. Where `content` is false, replies are checked by their length
+    /// only. Making the bytes of the corpus's messages, if nobody has, takes its time.
+    pub fn new(protocol: Protocol, plan: &Plan, content: bool, corpus: &Corpus) -> Self {
+        match protocol {
+            Protocol::WebSocket { deflate } => {
+                let deflate = plan.connect.permessage_deflate.zip(deflate);
+                let terms = Terms { deflate, content, skip: plan.skip_messages };
+                Self::WebSocket(WebSocket::new(corpus, &terms))
+            }
+        }
+    }
+
+    /// Makes the bytes of what is to be sent next, where they depend on the messages before: for up to `count` messages, due
+    /// or not, as far as there is room. Returns whether that took any time.
+    #[inline]
+    pub fn prepare(&mut self, flight: &Flight, corpus: &Corpus, per_worker: &mut PerWorker, count: usize) -> bool {
+        match self {
+            Self::WebSocket(websocket) => websocket.pack(flight, corpus, per_worker, count),
+        }
+    }
+
+    /// The bytes to send next; empty when all has been sent. More may follow once these are gone.
+    #[inline]
+    pub fn unsent<'a>(&'a self, flight: &Flight, corpus: &'a Corpus) -> &'a [u8] {
+        match self {
+            Self::WebSocket(websocket) => websocket.unsent(flight, corpus),
+        }
+    }
+
+    /// The first `bytes` of [`Dialogue::unsent`] have been sent at `now`; returns the messages that are thereby sent whole.
+    #[inline]
+    pub fn sent(&mut self, flight: &mut Flight, corpus: &Corpus, bytes: usize, now: u64) -> Volume {
+        match self {
+            Self::WebSocket(websocket) => websocket.sent(flight, corpus, bytes, now),
+        }
+    }
+
+    /// Takes the next bytes that came, and enters in `flight` which messages they answer.
+    ///
+    /// # Errors
+    /// When the server closed the connection or sent what no server may send.
+    #[inline]
+    pub fn received(
+        &mut self,
+        flight: &mut Flight,
+        corpus: &Corpus,
+        per_worker: &mut PerWorker,
+        bytes: &[u8],
+        observer: &mut impl Observer,
+    ) -> Result<(), Gone> {
+        match self {
+            Self::WebSocket(websocket) => websocket.received(flight, corpus, per_worker, bytes, observer),
+        }
+    }
+
+    /// Whether a reply has come in part.
+    #[inline]
+    pub fn mid_reply(&self) -> bool {
+        match self {
+            Self::WebSocket(websocket) => websocket.mid_reply(),
+        }
+    }
+
+    /// Whether what came asks for bytes to be sent that belong to no message.
+    #[inline]
+    pub fn owes_control(&self) -> bool {
+        match self {
+            Self::WebSocket(websocket) => websocket.owes_pongs(),
+        }
+    }
+
+    /// Whether wrong messages have come that may turn out to be no replies.
+    pub fn has_ambiguous(&self) -> bool {
+        match self {
+            Self::WebSocket(websocket) => websocket.has_ambiguous(),
+        }
+    }
+
+    /// Ends the connection: what is left of its messages is lost, and of what is ambiguous it is taken that it was the
+    /// corrupted reply.
+    pub fn abandon(&mut self, flight: &mut Flight, corpus: &Corpus, observer: &mut impl Observer) {
+        match self {
+            Self::WebSocket(websocket) => websocket.abandon(flight, corpus, observer),
+        }
+    }
+
+    /// Appends what the server is told before the connection is closed; nothing where a message has been sent in part.
+    pub fn append_last_words(&self, flight: &Flight, out: &mut Vec<u8>, code: CloseCode) {
+        match self {
+            Self::WebSocket(_) => websocket::append_close(flight, out, code),
+        }
+    }
+
+    /// What it means that the server has ended its stream, in words.
+    pub fn end_of_stream(&self) -> &'static str {
+        match self {
+            Self::WebSocket(_) => "closed by the server without a Close frame",
+        }
+    }
+}
+
+impl Gone {
+    /// The code to close the connection with; `None` where that is done already, or nothing that the protocol knows of.
+    pub fn close_code(&self) -> Option<CloseCode> {
+        match self {
+            Gone::Closed(_) | Gone::Missing => None,
+            Gone::Violation(violation) => Some(violation.close_code()),
+            Gone::TooLong(_) => Some(CloseCode::MESSAGE_TOO_BIG),
+        }
+    }
+}
+
+/// Messages answered before the oldest one that are kept: 24 bytes each.
+const MOST_EARLY: usize = 1 << 16;
