@@ -111,7 +111,7 @@ fn an_open_loop_compares_latencies() {
     let report: Comparison = serde_json::from_str(&finished.stdout).unwrap();
     let gated: Vec<Metric> = report.metrics.iter().filter(|metric| metric.gated).map(|metric| metric.metric).collect();
     assert_eq!(gated, [Metric::LatencyP50, Metric::LatencyP99, Metric::ServerCpu]);
-    assert_eq!(finished.code == Some(0), report.trust.valid);
+    assert_eq!(finished.code == Some(0), report.trust.is_valid());
     assert_valid(&json!(report));
 }
 

@@ -224,6 +224,12 @@ impl Flight {
         self.queue.len() - self.sent
     }
 
+    /// When the oldest message was due that has not been sent whole.
+    #[inline]
+    pub fn next_due(&self) -> Option<u64> {
+        self.queue.get(self.sent).map(|stamp| stamp.intended)
+    }
+
     /// The bytes to send next; empty when all has been sent. More may follow once these are gone.
     #[inline]
     pub fn unsent<'a>(&'a self, corpus: &'a Corpus) -> &'a [u8] {

@@ -5,6 +5,7 @@ pub(crate) mod collector;
 pub mod encoded;
 pub(crate) mod failures;
 pub mod histogram;
+pub mod lateness;
 pub mod measured;
 pub mod metric;
 pub mod mismatch;

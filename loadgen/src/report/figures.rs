@@ -3,6 +3,8 @@
 use super::run::{ProcessCost, Report};
 use super::stats::Stats;
 use crate::judge::threshold::Found;
+use crate::judge::trust::Level;
+use crate::judge::trust::bounds::{self, LowerEnd};
 use crate::measure::encoded::DecodeError;
 use crate::measure::metric::{Distribution, Metric, Statistic, error_rate, range};
 use crate::measure::percentile;
@@ -58,6 +60,10 @@ impl Report {
     /// # Errors
     /// When the report's histograms cannot be read.
     fn bounds(&self, metric: Metric) -> Result<Option<(f64, f64)>, DecodeError> {
+        if self.is_interval(metric) {
+            let [least, most] = [Statistic::Min, Statistic::Max].map(|statistic| self.latency_interval(statistic));
+            return Ok(least?.zip(most?).map(|((least, _), (_, most))| (self.proven(least), most)));
+        }
         match metric {
             Metric::Time(distribution, Statistic::Percentile(_)) => {
                 Ok(range(&self.distribution(distribution).histogram.decode()?))
@@ -73,7 +79,51 @@ impl Report {
     pub fn found(&self, metric: Metric) -> Result<Found, DecodeError> {
         let value = self.figure(metric)?;
         let bounds = if value.is_none() { self.bounds(metric)? } else { None };
-        Ok(Found { value, bounds, why_absent: value.is_none().then(|| self.why_absent(metric)) })
+        let interval = match metric {
+            Metric::Time(_, statistic) if value.is_some() => self.interval(metric, statistic)?,
+            _ => None,
+        };
+        Ok(Found { value, bounds, interval, why_absent: value.is_none().then(|| self.why_absent(metric)) })
+    }
+
+    /// The interval in which a statistic of the latency lies that an on-time generator would have seen, where it is to be
+    /// told as one: in a bounded run, and where a generator that was on time on the whole leaves it wide.
+    ///
+    /// # Errors
+    /// When the report's histograms cannot be read.
+    pub fn latency_bounds(&self, statistic: Statistic) -> Result<Option<(f64, f64)>, DecodeError> {
+        let told = match self.trust.level {
+            Level::Valid => self.least.is_some(),
+            Level::Bounded => true,
+            Level::NotValid => false,
+        };
+        let interval = if told { self.latency_interval(statistic)? } else { None };
+        Ok(interval.filter(|interval| self.trust.is_bounded() || !bounds::is_narrow(*interval)))
+    }
+
+    /// The interval by which a threshold is decided. An on-time generator sends when a message is due, so that in a bounded
+    /// run the service time has the latency's.
+    fn interval(&self, metric: Metric, statistic: Statistic) -> Result<Option<(f64, f64)>, DecodeError> {
+        let of_latency = matches!(metric, Metric::Time(Distribution::Latency, _));
+        let interval = if of_latency || self.is_interval(metric) { self.latency_bounds(statistic)? } else { None };
+        Ok(interval.map(|(low, high)| (self.proven(low), high)))
+    }
+
+    /// Whether a metric of a bounded run is an interval.
+    fn is_interval(&self, metric: Metric) -> bool {
+        let of_messages = matches!(metric, Metric::Time(Distribution::Latency | Distribution::ServiceTime, _));
+        self.trust.is_bounded() && of_messages
+    }
+
+    /// The lower end that a threshold may be decided by: what is an estimate crosses none.
+    fn proven(&self, low: f64) -> f64 {
+        let is_proven = self.least.as_ref().is_some_and(|least| least.lower_end == LowerEnd::Proven);
+        if is_proven { low } else { 0.0 }
+    }
+
+    fn latency_interval(&self, statistic: Statistic) -> Result<Option<(f64, f64)>, DecodeError> {
+        let least = self.least.as_ref().map(|least| least.latency.histogram.decode()).transpose()?;
+        Ok(bounds::interval(&self.latency.histogram.decode()?, least.as_ref(), statistic))
     }
 
     fn distribution(&self, distribution: Distribution) -> &Stats {

@@ -12,7 +12,8 @@ use crate::host::environment::Environment;
 use crate::host::resources::Usage;
 use crate::judge::outcome::Outcome;
 use crate::judge::threshold::{Judged, Standing, Threshold};
-use crate::judge::trust::{self, Trust};
+use crate::judge::trust::bounds::LowerEnd;
+use crate::judge::trust::{self, Level, Trust};
 use crate::measure::encoded::{DecodeError, Encoded};
 use crate::measure::measured::{Connections, IntervalLatency, Measured};
 use crate::measure::mismatch::Mismatches;
@@ -53,6 +54,9 @@ pub struct Report {
     pub throughput: Throughput,
     /// From the intended send to the reply, ns.
     pub latency: Stats,
+    /// The lower ends of the latency's intervals; absent in a closed loop, whose generator has no schedule to be late for.
+    #[serde(default)]
+    pub least: Option<Least>,
     /// From the actual send to the reply, ns.
     pub service_time: Stats,
     /// From the intended to the actual send, ns.
@@ -148,6 +152,15 @@ pub enum Mode {
     Open,
 }
 
+/// What is certain of the latency at least, had the generator been on time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Least {
+    /// What it rests on.
+    pub lower_end: LowerEnd,
+    /// Of each message the latency less what the generator's lateness can have added to it, ns.
+    pub latency: Stats,
+}
+
 /// What came back within the measured phase.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Throughput {
@@ -235,6 +248,8 @@ impl Report {
                 bytes_per_second: per_second(measured.reply_bytes_in_window),
             },
             latency: Stats::from(&measured.times.latency),
+            least: matches!(plan.load, Load::Open { .. })
+                .then(|| Least { lower_end: LowerEnd::of(measured), latency: Stats::from(&measured.times.least) }),
             service_time: Stats::from(&measured.times.service_time),
             send_lag: Stats::from(&measured.times.send_lag),
             connect: Stats::from(&measured.connect),
@@ -276,7 +291,7 @@ impl Report {
             Outcome::Crossed
         } else if self.errors_limited().is_none() && self.messages.wrong() > on_its_way {
             Outcome::Failed
-        } else if !self.trust.valid || outcome(Standing::Unknown) {
+        } else if self.trust.level == Level::NotValid || outcome(Standing::Unknown) {
             Outcome::Untrusted
         } else if self.aborted || outcome(Standing::Crossed) {
             Outcome::Crossed

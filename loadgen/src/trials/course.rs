@@ -305,7 +305,6 @@ impl Up<'_, '_> {
         let mut trial = Trial {
             achieved_rate: measured.replies_in_window as f64 / measured.window.as_secs_f64(),
             latency_min: times.latency.min(),
-            latency_p99: times.latency.value_at_quantile(0.99),
             send_lag_p99: times.send_lag.value_at_quantile(0.99),
             ..Trial::default()
         };

@@ -17,6 +17,10 @@ impl Witness for Ledger {
             let slice = (self.now - self.interval_begin) / (INTERVAL_NS / SLICES as u64);
             let moments = Moments { due: stamp.intended, sent: stamp.sent, arrived: self.arrived, read: self.now };
             self.interval.record(slice as usize, moments, count);
+            if let Some(lateness) = self.lateness {
+                let late = lateness.of(stamp.intended, stamp.sent);
+                self.interval.times.record_least(moments, late, count);
+            }
         }
     }
 
