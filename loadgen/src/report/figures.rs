@@ -101,18 +101,16 @@ impl Report {
         Ok(interval.filter(|interval| self.trust.is_bounded() || !bounds::is_narrow(*interval)))
     }
 
-    /// The interval by which a threshold is decided. An on-time generator sends when a message is due, so that in a bounded
-    /// run the service time has the latency's.
+    /// The interval by which a threshold is decided. The service time is that of the messages as they were sent.
     fn interval(&self, metric: Metric, statistic: Statistic) -> Result<Option<(f64, f64)>, DecodeError> {
         let of_latency = matches!(metric, Metric::Time(Distribution::Latency, _));
-        let interval = if of_latency || self.is_interval(metric) { self.latency_bounds(statistic)? } else { None };
+        let interval = if of_latency { self.latency_bounds(statistic)? } else { None };
         Ok(interval.map(|(low, high)| (self.proven(low), high)))
     }
 
     /// Whether a metric of a bounded run is an interval.
     fn is_interval(&self, metric: Metric) -> bool {
-        let of_messages = matches!(metric, Metric::Time(Distribution::Latency | Distribution::ServiceTime, _));
-        self.trust.is_bounded() && of_messages
+        self.trust.is_bounded() && matches!(metric, Metric::Time(Distribution::Latency, _))
     }
 
     /// The lower end that a threshold may be decided by: what is an estimate crosses none.
