@@ -12,6 +12,16 @@ pub fn time(ns: f64) -> String {
     if unit == "ns" { format!("{value:.0} ns") } else { format!("{} {unit}", significant(value)) }
 }
 
+/// What lies between two times in nanoseconds: `1.20..1.31 ms`, `912 us..1.24 ms`, or one time where both look alike.
+pub fn times(from: f64, to: f64) -> String {
+    let (from, to) = (if from < 0.5 { "0 ns".to_owned() } else { time(from) }, time(to));
+    match (from.split_once(' '), to.split_once(' ')) {
+        _ if from == to => to,
+        (Some((value, unit)), Some((_, same))) if unit == same || value == "0" => format!("{value}..{to}"),
+        _ => format!("{from}..{to}"),
+    }
+}
+
 /// A time in seconds, as [`time`] writes it.
 pub fn seconds(seconds: f64) -> String {
     time(seconds * 1e9)
@@ -82,6 +92,18 @@ fn significant(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_lies_between_two_times() {
+        for (from, to, text) in [
+            (1.2e6, 1.31e6, "1.20..1.31 ms"),
+            (912e3, 1.24e6, "912 us..1.24 ms"),
+            (0.0, 1.24e6, "0..1.24 ms"),
+            (1.2e6, 1.2001e6, "1.20 ms"),
+        ] {
+            assert_eq!(times(from, to), text);
+        }
+    }
 
     #[test]
     fn times_keep_three_digits_and_move_to_the_next_unit_where_rounding_does() {

@@ -41,7 +41,7 @@ fn refused(arguments: &[&str], words: &[&str]) {
     assert!(words.iter().all(|word| said.contains(word)), "{arguments:?}: {said}");
 }
 
-/// The saved report of a short run of this test process, of an open loop with a limit that it crosses.
+/// The saved report of a short run of this test process, of an open loop with a limit that it crosses however late it was.
 fn saved() -> &'static str {
     static FILE: OnceLock<String> = OnceLock::new();
     FILE.get_or_init(|| run("saved.json"))
@@ -50,7 +50,7 @@ fn saved() -> &'static str {
 /// Makes another one.
 fn run(name: &str) -> String {
     let file = scratch(name).to_str().unwrap().to_owned();
-    let limits = ["--threshold", "latency.p99<10s", "--threshold", "latency.max<1ns"];
+    let limits = ["--threshold", "latency.p99<10s", "--threshold", "connect.max<1ns"];
     let plan = ["run", "-c", "4", "--warmup", "0s", "-d", "1600ms", "--rate", "1000", "-q", "-o", &file];
     let finished = loadgen(&[&plan[..], &limits].concat()).wait();
     assert!(matches!(finished.code, Some(98 | 99)), "{}", finished.stderr);
@@ -101,11 +101,11 @@ fn junit_has_a_case_for_each_limit() {
     let case = |name: &str| suite.test_cases.iter().find(|case| case.name.as_str() == name).unwrap();
     assert!(matches!(case("every reply verified").status, quick_junit::TestCaseStatus::Success { .. }));
     assert!(matches!(case("latency.p99<10s").status, quick_junit::TestCaseStatus::Success { .. }));
-    let quick_junit::TestCaseStatus::NonSuccess { kind, message, .. } = &case("latency.max<1ns").status else {
+    let quick_junit::TestCaseStatus::NonSuccess { kind, message, .. } = &case("connect.max<1ns").status else {
         panic!("{xml}")
     };
     assert_eq!(*kind, quick_junit::NonSuccessKind::Failure);
-    assert!(message.as_ref().unwrap().as_str().starts_with("latency.max < 1 ns: it was "), "{message:?}");
+    assert!(message.as_ref().unwrap().as_str().starts_with("connect.max < 1 ns: it was "), "{message:?}");
     assert!(!xml.lines().nth(1).unwrap().contains("skipped"), "Jenkins' schema knows no such attribute: {xml}");
 }
 
@@ -193,7 +193,7 @@ fn openmetrics_counts_every_message_once() {
     assert!((sum - report["latency"]["mean"].as_f64().unwrap() * count / 1e9).abs() < 1e-9);
     let p99 = of("fathom_latency_percentile_seconds{", "percentile=\"99\"");
     assert_eq!(p99, report["latency"]["p99"].as_f64().unwrap() / 1e9);
-    assert_eq!(of("fathom_threshold_met{", "latency.max<1ns"), 0.0);
+    assert_eq!(of("fathom_threshold_met{", "connect.max<1ns"), 0.0);
     assert_eq!(of("fathom_threshold_met{", "latency.p99<10s"), 1.0);
 }
 
@@ -201,7 +201,7 @@ fn openmetrics_counts_every_message_once() {
 fn markdown_goes_to_stdout_or_to_the_summary_of_the_job() {
     let markdown = converted(&[saved(), "--to", "markdown"]);
     assert!(markdown.starts_with("### run: ") && markdown.contains("| p99.9 |"), "{markdown}");
-    assert!(markdown.contains("crossed | latency.max &lt; 1 ns |"), "{markdown}");
+    assert!(markdown.contains("crossed | connect.max &lt; 1 ns |"), "{markdown}");
     let summary = scratch("summary.md");
     fs::write(&summary, "what was there\n").unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));

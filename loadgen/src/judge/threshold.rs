@@ -6,8 +6,10 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::judge::trust::bounds;
 use crate::measure::metric::{self, Distribution, Metric, Unit};
 use crate::measure::so_far::SoFar;
+use crate::units;
 
 /// A limit on a metric.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +54,10 @@ pub struct Judged {
     pub limit: f64,
     /// The value, in the unit; null where the run has none.
     pub value: Option<f64>,
+    /// The least and the most that it can be, where the generator was late itself: what all of it keeps is kept, and what
+    /// all of it crosses is crossed.
+    #[serde(default)]
+    pub interval: Option<(f64, f64)>,
     /// Why there is no value; null where there is one.
     #[serde(default)]
     pub why_unknown: Option<String>,
@@ -70,7 +76,8 @@ pub enum Standing {
     Met,
     /// It does not.
     Crossed,
-    /// There is no value: nothing was answered, too few were for that percentile, or the server is on another machine.
+    /// There is no value: nothing was answered, too few were for that percentile, the server is on another machine, or the
+    /// generator was so late that it may lie on either side.
     Unknown,
 }
 
@@ -81,6 +88,9 @@ pub struct Found {
     pub value: Option<f64>,
     /// Without a value, the least and the most that it can be, as far as that is known.
     pub bounds: Option<(f64, f64)>,
+    /// With a value, the least and the most that it would have been had the generator been on time, where that is not one
+    /// figure.
+    pub interval: Option<(f64, f64)>,
     /// Without a value, why.
     pub why_absent: Option<String>,
 }
@@ -93,10 +103,22 @@ impl Threshold {
 
     /// Judges a finished run by what it has of the metric.
     pub fn judge(&self, found: Found) -> Judged {
-        let Found { value, bounds, why_absent } = found;
+        let Found { value, bounds, interval, why_absent } = found;
+        let unit = self.metric.unit();
+        let undecided = interval.filter(|&ends| !self.kept_by(ends) && !self.beyond(ends));
+        let why_undecided = undecided.map(|(low, high)| {
+            let (low, high) = (unit.show(low), unit.show(high));
+            format!("the generator was late itself, and it lies anywhere between {low} and {high}")
+        });
+        let value = value.filter(|_| undecided.is_none());
         let outcome = match value {
+            Some(_) if let Some(ends) = interval => match self.kept_by(ends) {
+                true => Standing::Met,
+                false => Standing::Crossed,
+            },
             Some(value) if self.comparison.holds(value, self.limit) => Standing::Met,
             Some(_) => Standing::Crossed,
+            None if undecided.is_some() => Standing::Unknown,
             None if bounds.is_some_and(|bounds| self.beyond(bounds)) => Standing::Crossed,
             None => Standing::Unknown,
         };
@@ -106,8 +128,9 @@ impl Threshold {
             comparison: self.comparison,
             limit: self.limit,
             value,
-            why_unknown: why_absent.filter(|_| value.is_none()),
-            unit: self.metric.unit().symbol().to_owned(),
+            interval,
+            why_unknown: why_undecided.or(why_absent).filter(|_| value.is_none()),
+            unit: unit.symbol().to_owned(),
             outcome,
         }
     }
@@ -115,6 +138,10 @@ impl Threshold {
     /// Whether what a run has measured so far crosses it; what cannot be told yet does not, nor what may still be kept,
     /// as `errors>=1` before there is an error.
     pub fn crossed_by(&self, so_far: SoFar<'_>) -> bool {
+        // What an on-time generator might not have crossed ends no run.
+        if let Some(ends) = self.interval_so_far(so_far) {
+            return self.beyond(ends);
+        }
         let Some(value) = so_far.value(self.metric) else {
             return so_far.bounds(self.metric).is_some_and(|bounds| self.beyond(bounds));
         };
@@ -125,6 +152,18 @@ impl Threshold {
             Comparison::Equal => self.metric.only_falls(),
         };
         !may_come && !self.comparison.holds(value, self.limit)
+    }
+
+    /// The interval of a latency of an open loop, where it is not one figure.
+    fn interval_so_far(&self, so_far: SoFar<'_>) -> Option<(f64, f64)> {
+        let Metric::Time(Distribution::Latency, statistic) = self.metric else { return None };
+        let least = so_far.offered_rate.map(|_| &so_far.times.least)?;
+        bounds::interval(&so_far.times.latency, Some(least), statistic).filter(|ends| !bounds::is_narrow(*ends))
+    }
+
+    /// Whether everything from the one to the other keeps it.
+    fn kept_by(&self, (least, most): (f64, f64)) -> bool {
+        self.comparison.holds(least, self.limit) && self.comparison.holds(most, self.limit)
     }
 
     /// Whether everything from the one to the other crosses it: then a percentile that lies between them does, though too
@@ -150,7 +189,11 @@ impl Judged {
     pub fn show(&self) -> (String, String) {
         let show = |value: f64| metric::show_named(&self.metric, &self.unit, value);
         let without = if self.outcome == Standing::Crossed { "every value beyond it" } else { "no value" };
-        let value = self.value.map_or_else(|| without.to_owned(), show);
+        let value = match (self.value, self.interval) {
+            (Some(_), Some((low, high))) => units::times(low, high),
+            (Some(value), None) => show(value),
+            (None, _) => without.to_owned(),
+        };
         (format!("{} {} {}", self.metric, self.comparison, show(self.limit)), value)
     }
 }
@@ -281,6 +324,7 @@ mod tests {
     fn what_was_measured_so_far_crosses_or_cannot_tell() {
         let (mut times, mut connect) = (Times::new(), histogram());
         times.latency.saturating_record_n(6_000_000, 100);
+        times.least.saturating_record_n(6_000_000, 100);
         connect.saturating_record(3_000_000);
         let usage = |ms| Some(Usage { cpu: Duration::from_millis(ms), max_rss_bytes: ms << 20 });
         let so_far = SoFar {
@@ -319,6 +363,13 @@ mod tests {
         assert!(!crossed("service_time.p99<1ns"), "nothing has been measured");
         for may_come in ["errors>20", "errors==20", "latency.max>1s", "latency.min<1ns", "server.memory>=1GiB"] {
             assert!(!crossed(may_come), "{may_come}");
+        }
+        let mut late = times.clone();
+        late.least.reset();
+        late.least.saturating_record_n(2_000_000, 100);
+        let late = SoFar { times: &late, ..so_far };
+        for (text, ends) in [("latency.p99<1ms", true), ("latency.p99<5ms", false), ("latency.p99<7ms", false)] {
+            assert_eq!(text.parse::<Threshold>().unwrap().crossed_by(late), ends, "{text}: 2 to 6 ms");
         }
         let elsewhere = SoFar { server: None, ..so_far };
         assert!(!"server.cpu<1ns".parse::<Threshold>().unwrap().crossed_by(elsewhere));

@@ -1,34 +1,26 @@
-//! What a run's figures are worth: whether they may be believed, and if not why not, in words. Pure: the plan and what
-//! was measured go in, and every limit is a constant that says why.
+//! What a run's figures are worth: how far they may be believed, and why not further, in words. Pure: the plan and what was
+//! measured go in, and every limit is a constant that says why. No rule is easier on a run for being worse in another
+//! respect.
 
+pub mod bounds;
+mod level;
+#[cfg(test)]
+mod simulation;
 mod steady;
 mod trials;
 mod withheld;
 
 use std::time::Duration;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use crate::measure::counts::Connections;
 use crate::measure::histogram::HIGHEST_NS;
 use crate::measure::measured::{AllLost, Measured};
-use crate::measure::percentile;
+use crate::measure::times::Times;
 use crate::plan::{Arrival, Load, Pacing, Payload, Plan, Stop};
 use crate::units;
+pub use level::{Level, Trust};
 use steady::Steadiness;
 pub use trials::of_paired_trials;
-
-/// What a run's figures are worth.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Trust {
-    /// Whether the run measured what it was asked to.
-    pub valid: bool,
-    /// Why not; empty where it did.
-    pub reasons: Vec<String>,
-    /// What to know when reading the figures; no reason to distrust them.
-    pub notes: Vec<String>,
-}
 
 /// Judges what was measured by what was planned.
 pub fn judge(plan: &Plan, measured: &Measured) -> Trust {
@@ -39,24 +31,39 @@ pub fn judge(plan: &Plan, measured: &Measured) -> Trust {
         _ if measured.times.latency.is_empty() => findings.no_latency(measured),
         Load::Open { rate, arrival } => {
             findings.offered_rate(plan, rate.get(), arrival, measured);
-            findings.send_lag(measured);
+            bounds::judge(plan, measured, &mut findings);
             findings.pacing(plan.pacing, measured);
         }
         Load::Closed { .. } => findings.shared_figure(plan.pacing, measured),
     }
     findings.steadiness(plan, measured);
-    withheld::judge(&measured.withheld, withheld::OF_A_RUN, &mut findings.reasons, &mut findings.notes);
+    findings.withheld(plan, measured);
+    findings.stood_still(measured);
     findings.remarks(plan, measured);
-    Trust { valid: findings.reasons.is_empty(), reasons: findings.reasons, notes: findings.notes }
+    findings.trust()
 }
 
 #[derive(Default)]
 struct Findings {
+    /// Why the run did not measure what it was asked to.
     reasons: Vec<String>,
+    /// Why its latencies are bounds.
+    bounding: Vec<String>,
     notes: Vec<String>,
 }
 
 impl Findings {
+    fn trust(self) -> Trust {
+        let Self { mut reasons, bounding, notes } = self;
+        let level = match (reasons.is_empty(), bounding.is_empty()) {
+            (false, _) => Level::NotValid,
+            (true, false) => Level::Bounded,
+            (true, true) => Level::Valid,
+        };
+        reasons.extend(bounding);
+        Trust { level, reasons, notes }
+    }
+
     fn connections(&mut self, plan: &Plan, measured: &Measured) {
         let connections = measured.counts.connections;
         let of = |count: u64| format!("{} of {} connections", units::count(count), units::count(connections.requested));
@@ -111,7 +118,8 @@ impl Findings {
                 MIN_ACHIEVED * 100.0,
             );
             if achieved + lost_amid_replies(plan, rate, measured) + allowance < least {
-                self.reasons.push(format!("{figures}: the queue grows, and latency with the length of the run"));
+                self.reasons
+                    .push(format!("{figures}: the queue grows, and latency with the length of the run; a lower rate"));
             } else {
                 let lost = units::count(measured.counts.messages.lost);
                 self.notes.push(format!("{figures}: {lost} messages were lost, of which the latency tells nothing"));
@@ -119,42 +127,19 @@ impl Findings {
         }
         if measured.counts.over_backlog > 0 {
             self.reasons.push(format!(
-                "{} due messages were refused by the backlog's bound, so their latency is not in the figures",
+                "{} due messages were refused by the backlog's bound, so their latency is not in the figures; a lower rate or \
+                 more connections",
                 units::count(measured.counts.over_backlog)
             ));
-        }
-    }
-
-    fn send_lag(&mut self, measured: &Measured) {
-        let (lag, latency) =
-            (measured.times.send_lag.value_at_quantile(0.99), measured.times.latency.value_at_quantile(0.99));
-        if lag as f64 <= MAX_LAG_SHARE * latency as f64 {
-            return;
-        }
-        // Of fewer values both are the highest.
-        let name = if measured.times.latency.len() < percentile::needed(99.0) { "max" } else { "p99" };
-        let figures = format!(
-            "send lag {name} is {}, {} of the latency {name} of {}",
-            units::time(lag as f64),
-            units::percent(lag as f64 / latency as f64),
-            units::time(latency as f64),
-        );
-        if lag > LAG_FLOOR_NS {
-            self.reasons.push(format!(
-                "{figures} (up to {:.0}% of it, or {:.0} us, is believed): the generator was late itself",
-                MAX_LAG_SHARE * 100.0,
-                LAG_FLOOR_NS as f64 / 1e3,
-            ));
-        } else {
-            self.notes.push(format!("{figures}: that much of it is the generator's wake-up; --pacing spin has less"));
         }
     }
 
     fn pacing(&mut self, pacing: Pacing, measured: &Measured) {
         let busiest = busiest(measured);
         match pacing {
-            Pacing::Sleep if busiest >= BUSY_SHARE => self.reasons.push(format!(
-                "the generator was CPU-bound: a worker that sleeps between messages was on the CPU for {} of the run",
+            Pacing::Sleep if busiest >= BUSY_SHARE => self.bounding.push(format!(
+                "the generator was CPU-bound: a worker that sleeps between messages was on the CPU for {} of the run; a lower \
+                 rate or a machine of its own with more workers (--threads)",
                 units::percent(busiest)
             )),
             Pacing::Sleep => {}
@@ -184,6 +169,36 @@ impl Findings {
                 units::percent(busiest(measured)),
             )),
             _ => {}
+        }
+    }
+
+    /// CPU time that was withheld. Where only the generator can have missed it, that made it late and nothing else.
+    fn withheld(&mut self, plan: &Plan, measured: &Measured) {
+        let open = matches!(plan.load, Load::Open { .. });
+        let reasons = if open && server_is_elsewhere(measured) { &mut self.bounding } else { &mut self.reasons };
+        withheld::judge(&measured.withheld, withheld::OF_A_RUN, reasons, &mut self.notes);
+    }
+
+    /// A generator that did nothing for a while: what came meanwhile was read late.
+    fn stood_still(&mut self, measured: &Measured) {
+        let Times { read_lag, longest_turn, .. } = &measured.times;
+        let waited = read_lag.max();
+        let still = units::time(waited.max(*longest_turn) as f64);
+        if waited >= STILL_NS {
+            self.notes.push(format!(
+                "the generator stood still for {still}: replies waited up to {} to be read. The kernel stamped them as they \
+                 came: latency does not contain it, seen does",
+                units::time(waited as f64)
+            ));
+        } else if *longest_turn >= LONGEST_TURN_NS {
+            self.notes.push(if waited > 0 {
+                format!("the generator stood still for {still}; no reply waited for it")
+            } else {
+                format!(
+                    "the generator stood still for {still}: replies that came meanwhile count as later by as much, since they \
+                     count from when they were read"
+                )
+            });
         }
     }
 
@@ -250,6 +265,12 @@ impl Findings {
     }
 }
 
+/// Whether the server is on another machine, as far as can be seen from here.
+fn server_is_elsewhere(measured: &Measured) -> bool {
+    let addresses = &measured.addresses;
+    measured.server.is_none() && !addresses.is_empty() && addresses.keys().all(|address| !address.ip().is_loopback())
+}
+
 /// Messages that were lost while those due after them were answered: a server that loses messages falls behind no
 /// schedule. Those due after the last reply are not among them, nor any where replies came so late that others may not
 /// have been waited for.
@@ -313,14 +334,6 @@ const MIN_ACHIEVED: f64 = 0.99;
 /// thirty thousand runs.
 const POISSON_SIGMAS: f64 = 4.0;
 
-/// The largest share of the latency p99 that the send lag p99 may have. Latency contains the lag, so at a quarter the
-/// server's own p99 lies between 75% and 100% of the figure: still the right order, and the right side of most limits.
-const MAX_LAG_SHARE: f64 = 0.25;
-
-/// A lag that is believed whatever its share, in ns: Linux's default timer slack, by which any sleeping thread may wake
-/// late. On a fast loopback that is much of the latency, but then the figure overstates it by 50 us at most.
-const LAG_FLOOR_NS: u64 = 50_000;
-
 /// The share of the run on the CPU from which a worker counts as CPU-bound. One that had time to spare would sleep, and
 /// a sleep with its two switches costs a few microseconds; 5% are left for what other processes took.
 const BUSY_SHARE: f64 = 0.95;
@@ -328,6 +341,13 @@ const BUSY_SHARE: f64 = 0.95;
 /// The share of the server's CPU time from which the generator counts as busy as the server: within the noise of two
 /// such figures.
 const PAIR_SHARE: f64 = 0.9;
+
+/// How long a reply waits to be read, in ns, until the generator is said to have stood still: many times what reading all
+/// ready connections takes.
+const STILL_NS: u64 = 50_000_000;
+
+/// How long a turn of a worker's loop takes, in ns, until it is: it sleeps for up to 50 ms of it.
+const LONGEST_TURN_NS: u64 = 50_000_000 + STILL_NS;
 
 /// The least change of throughput between the first and the last third that counts as drift: the clocks and neighbours
 /// of a shared machine make a few percent, and they last longer than slices, so significance alone would not do.

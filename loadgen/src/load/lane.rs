@@ -168,6 +168,9 @@ impl Lane<'_> {
             }
             match &mut self.lines.all[due.connection] {
                 Some(line) if line.flight.len() < MAX_BACKLOG => {
+                    if self.outstanding == 0 {
+                        self.ledger.nothing_in_flight();
+                    }
                     line.flight.push(due.at);
                     self.outstanding += 1;
                     if !line.blocked {
@@ -219,6 +222,9 @@ impl Lane<'_> {
             let len = bytes.len();
             match line.stream.write(bytes) {
                 Ok(sent) => {
+                    if let Some(due) = line.flight.next_due() {
+                        self.ledger.sends(due, now);
+                    }
                     self.ledger.sent(line.dialogue.sent(&mut line.flight, corpus, sent, now), now);
                     full = sent < len;
                 }

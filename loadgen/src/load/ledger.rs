@@ -11,6 +11,7 @@ use crate::measure::arrivals::{Arrived, Reading};
 use crate::measure::clock::nanoseconds;
 use crate::measure::counts::Counts;
 use crate::measure::failures::{self, Failures};
+use crate::measure::lateness::Lateness;
 use crate::measure::recorder::{INTERVAL_NS, Interval};
 use crate::measure::tally::Tally;
 use crate::plan::messages::Volume;
@@ -59,6 +60,10 @@ pub struct Ledger {
     /// Measured messages that may still be started.
     quota: u64,
     now: u64,
+    /// When the last turn began.
+    turned: u64,
+    /// How late an open loop is.
+    lateness: Option<Lateness>,
     /// When what is being read reached the socket.
     reading: Reading,
     interval: Box<Interval>,
@@ -116,6 +121,8 @@ impl Ledger {
             mark: phases.begin,
             quota,
             now: 0,
+            turned: 0,
+            lateness: None,
             reading: Reading::new(Arrived::Unstamped),
             interval: exchange.spare.try_recv().map_or_else(
                 |_| Box::new(Interval::new(0)),
@@ -143,7 +150,11 @@ impl Ledger {
     /// It is `now`: hands over a full interval and moves from phase to phase. Returns whether to go on.
     #[inline]
     pub fn turn(&mut self, now: u64, interrupted: bool) -> bool {
-        self.now = now;
+        let turn = now.saturating_sub(self.turned);
+        (self.now, self.turned) = (now, now);
+        if turn > self.interval.times.longest_turn && now >= self.begin {
+            self.interval.times.longest_turn = turn;
+        }
         if now < self.mark && !interrupted {
             return true;
         }
@@ -171,6 +182,20 @@ impl Ledger {
     pub fn sent(&mut self, volume: Volume, now: u64) {
         if now >= self.begin && now < self.end {
             self.counts.traffic.sent += volume;
+        }
+    }
+
+    /// An open loop has nothing in flight.
+    #[inline]
+    pub fn nothing_in_flight(&mut self) {
+        self.lateness.get_or_insert_default().nothing_in_flight();
+    }
+
+    /// A message that was due at `due`, and perhaps others due after it, is sent at `sent`.
+    #[inline]
+    pub fn sends(&mut self, due: u64, sent: u64) {
+        if let Some(lateness) = &mut self.lateness {
+            lateness.sends(due, sent);
         }
     }
 

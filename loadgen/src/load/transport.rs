@@ -171,7 +171,8 @@ mod tests {
         let off: Vec<i64> = truth.iter().map(|truth| shared - truth).collect();
         // By the time between a reply and the last of its read: 2 ms for each that came after it.
         #[expect(clippy::print_stderr, reason = "how far off they are, with --no-capture")]
-        let () = eprintln!("us over the truth, oldest first: {:?}", off.iter().map(|ns| ns / 1_000).collect::<Vec<_>>());
+        let () =
+            eprintln!("us over the truth, oldest first: {:?}", off.iter().map(|ns| ns / 1_000).collect::<Vec<_>>());
         assert!(off.iter().all(|ns| *ns >= 0), "never under the truth: {off:?}");
         assert!(off.windows(2).all(|pair| pair[0] - pair[1] >= 2_000_000), "less for each later one: {off:?}");
     }

@@ -40,6 +40,11 @@ pub enum EndsAt {
 }
 
 impl Arrivals {
+    /// Replies that arrived at the time that is recorded or, by an unknown time, before.
+    pub fn unsure(&self) -> u64 {
+        self.shared + self.unstamped + self.dropped
+    }
+
     /// Where the latencies of these replies end: at the kernel's stamps unless the time of reading stood in for as many
     /// replies or more.
     pub fn ends_at(&self) -> EndsAt {

@@ -38,8 +38,14 @@ pub struct Times {
     /// From due to read: what an application as busy as the generator would see.
     #[serde(with = "as_text")]
     pub seen: Histogram<u64>,
+    /// The latency that is certain at least, had the generator been on time (see
+    /// [`Lateness`](crate::measure::lateness::Lateness)); of an open loop only.
+    #[serde(with = "as_text")]
+    pub least: Histogram<u64>,
     /// Messages seen later than [`HIGHEST_NS`], recorded as that.
     pub saturated: u64,
+    /// The longest turn of a worker's loop, ns: it sleeps in it, sends what is due and reads what has come.
+    pub longest_turn: u64,
 }
 
 impl Times {
@@ -51,7 +57,9 @@ impl Times {
             send_lag: histogram(),
             read_lag: histogram(),
             seen: histogram(),
+            least: histogram(),
             saturated: 0,
+            longest_turn: 0,
         }
     }
 
@@ -82,28 +90,40 @@ impl Times {
         }
     }
 
+    /// Records that replies to `count` messages of the same moments came later by `late` ns at the most than an on-time
+    /// generator would have seen them.
+    #[inline]
+    pub fn record_least(&mut self, moments: Moments, late: u64, count: u64) {
+        let latency = moments.arrived.saturating_sub(moments.due);
+        self.least.saturating_record_n(latency.saturating_sub(late), count);
+    }
+
     /// Adds another part of the same run, bucket for bucket.
     pub fn add(&mut self, part: &Self) {
         for (total, part) in self.each_mut().into_iter().zip(part.each()) {
-            total.add(part).expect("all histograms are of one shape");
+            if !part.is_empty() {
+                total.add(part).expect("all histograms are of one shape");
+            }
         }
         self.saturated += part.saturated;
+        self.longest_turn = self.longest_turn.max(part.longest_turn);
     }
 
     /// Empties them, without giving their memory back.
     pub fn reset(&mut self) {
-        self.each_mut().into_iter().for_each(Histogram::reset);
-        self.saturated = 0;
+        // A closed loop has none of the last.
+        self.each_mut().into_iter().filter(|histogram| !histogram.is_empty()).for_each(Histogram::reset);
+        (self.saturated, self.longest_turn) = (0, 0);
     }
 
-    fn each(&self) -> [&Histogram<u64>; 5] {
-        let Self { latency, service_time, send_lag, read_lag, seen, .. } = self;
-        [latency, service_time, send_lag, read_lag, seen]
+    fn each(&self) -> [&Histogram<u64>; 6] {
+        let Self { latency, service_time, send_lag, read_lag, seen, least, .. } = self;
+        [latency, service_time, send_lag, read_lag, seen, least]
     }
 
-    fn each_mut(&mut self) -> [&mut Histogram<u64>; 5] {
-        let Self { latency, service_time, send_lag, read_lag, seen, .. } = self;
-        [latency, service_time, send_lag, read_lag, seen]
+    fn each_mut(&mut self) -> [&mut Histogram<u64>; 6] {
+        let Self { latency, service_time, send_lag, read_lag, seen, least, .. } = self;
+        [latency, service_time, send_lag, read_lag, seen, least]
     }
 }
 
@@ -121,20 +141,27 @@ mod tests {
     #[test]
     fn what_lies_between_the_moments_is_told_apart() {
         let mut times = Times::new();
-        times.record(Moments { due: 100, sent: 110, arrived: 140, read: 200 }, 3);
+        let moments = Moments { due: 100, sent: 110, arrived: 140, read: 200 };
+        times.record(moments, 3);
+        times.record_least(moments, 25, 3);
+        times.longest_turn = 7;
         let max = times.each().map(Histogram::max);
-        assert_eq!(max, [40, 30, 10, 60, 100]);
+        assert_eq!(max, [40, 30, 10, 60, 100, 15]);
         let of = |name: &str| match name.parse() {
             Ok(Metric::Time(distribution, Statistic::Max)) => times.of(distribution).map(Histogram::max),
             other => panic!("{other:?}"),
         };
         let named = ["latency.max", "service_time.max", "send_lag.max", "read_lag.max", "seen.max"].map(of);
-        assert_eq!(named, max.map(Some));
+        assert_eq!(named[..], max[..5].iter().copied().map(Some).collect::<Vec<_>>()[..]);
         assert_eq!(of("connect.max"), None);
         let mut all = times.clone();
         all.add(&times);
         assert!(all.each().iter().all(|histogram| histogram.len() == 6));
+        assert_eq!(all.longest_turn, 7);
+        times.record_least(moments, 41, 1);
+        assert_eq!(times.least.min(), 0, "nothing is answered before it is due");
         all.reset();
+        assert_eq!(all.longest_turn, 0);
         assert!(all.each().iter().all(|histogram| histogram.is_empty()));
     }
 

@@ -23,8 +23,6 @@ pub struct Trial {
     pub achieved_rate: f64,
     /// The shortest latency, ns.
     pub latency_min: u64,
-    /// The 99th percentile of the latency, ns.
-    pub latency_p99: u64,
     /// The 99th percentile of the send lag, ns.
     pub send_lag_p99: u64,
 }

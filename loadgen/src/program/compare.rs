@@ -46,7 +46,7 @@ fn outcome(comparison: &Comparison) -> Outcome {
         && comparison.metrics.iter().any(|m| m.ruling.is_some_and(|ruling| ruling.change == Change::Inconclusive));
     match () {
         () if comparison.ended == Ended::Interrupted => Outcome::Interrupted,
-        () if !comparison.trust.valid => Outcome::Untrusted,
+        () if !comparison.trust.is_valid() => Outcome::Untrusted,
         () if regressed => Outcome::Crossed,
         () if inconclusive => Outcome::Untrusted,
         () => Outcome::Ok,

@@ -39,7 +39,7 @@ pub(super) fn run(sweeping: Sweeping, cores: &Cores) -> Result<Outcome, Failure>
     sinks.document(&text::sweep(&sweep), &sweep)?;
     Ok(match () {
         () if sweep.ended == Ended::Interrupted => Outcome::Interrupted,
-        () if !sweep.trust.valid => Outcome::Untrusted,
+        () if !sweep.trust.is_valid() => Outcome::Untrusted,
         () => Outcome::Ok,
     })
 }

@@ -107,7 +107,7 @@ impl Accepted {
             began_at: then.began_at,
             target: then.target,
             git_revision: then.environment.git_revision,
-            valid: then.trust.valid,
+            valid: then.trust.is_valid(),
             environment_changes,
             figures,
             caveat: CAVEAT.to_owned(),

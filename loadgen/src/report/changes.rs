@@ -22,7 +22,7 @@ pub struct Baseline {
     pub target: String,
     /// The commit that measured it.
     pub git_revision: String,
-    /// Whether its figures were to be trusted.
+    /// Whether its figures could be taken as they stood: neither bounds nor not to be trusted.
     pub valid: bool,
     /// In what its environment differs, where that was allowed.
     pub environment_changes: Vec<Difference>,

@@ -1,8 +1,10 @@
 //! The figures of a run by the names of their metrics.
 
-use super::run::{ProcessCost, Report};
+use super::run::{Least, ProcessCost, Report};
 use super::stats::Stats;
 use crate::judge::threshold::Found;
+use crate::judge::trust::Level;
+use crate::judge::trust::bounds::{self, LowerEnd};
 use crate::measure::counts;
 use crate::measure::encoded::DecodeError;
 use crate::measure::metric::{Distribution, Metric, Statistic, range};
@@ -62,11 +64,17 @@ impl Report {
     /// # Errors
     /// When the report's histograms cannot be read.
     fn bounds(&self, metric: Metric) -> Result<Option<(f64, f64)>, DecodeError> {
-        let stats = match metric {
-            Metric::Time(distribution, Statistic::Percentile(_)) => self.distribution(distribution),
-            _ => None,
-        };
-        Ok(stats.map(|stats| stats.histogram.decode()).transpose()?.and_then(|histogram| range(&histogram)))
+        if self.is_interval(metric) {
+            let most = self.latency_interval(Statistic::Max)?.map(|(_, most)| most);
+            return most.map(|most| Ok((self.proven(Statistic::Min)?, most))).transpose();
+        }
+        match metric {
+            Metric::Time(distribution, Statistic::Percentile(_)) => {
+                let stats = self.distribution(distribution);
+                Ok(stats.map(|stats| stats.histogram.decode()).transpose()?.and_then(|histogram| range(&histogram)))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// What there is of a metric, for a threshold to judge.
@@ -76,7 +84,52 @@ impl Report {
     pub fn found(&self, metric: Metric) -> Result<Found, DecodeError> {
         let value = self.figure(metric)?;
         let bounds = if value.is_none() { self.bounds(metric)? } else { None };
-        Ok(Found { value, bounds, why_absent: value.is_none().then(|| self.why_absent(metric)) })
+        let interval = match metric {
+            Metric::Time(_, statistic) if value.is_some() => self.interval(metric, statistic)?,
+            _ => None,
+        };
+        Ok(Found { value, bounds, interval, why_absent: value.is_none().then(|| self.why_absent(metric)) })
+    }
+
+    /// The interval in which a statistic of the latency lies that an on-time generator would have seen, where it is to be
+    /// told as one: in a bounded run, and where a generator that was on time on the whole leaves it wide.
+    ///
+    /// # Errors
+    /// When the report's histograms cannot be read.
+    pub fn latency_bounds(&self, statistic: Statistic) -> Result<Option<(f64, f64)>, DecodeError> {
+        let told = match self.trust.level {
+            Level::Valid => self.least.is_some(),
+            Level::Bounded => true,
+            Level::NotValid => false,
+        };
+        let interval = if told { self.latency_interval(statistic)? } else { None };
+        Ok(interval.filter(|interval| self.trust.is_bounded() || !bounds::is_narrow(*interval)))
+    }
+
+    /// The interval by which a threshold is decided. The service time is that of the messages as they were sent.
+    fn interval(&self, metric: Metric, statistic: Statistic) -> Result<Option<(f64, f64)>, DecodeError> {
+        let of_latency = matches!(metric, Metric::Time(Distribution::Latency, _));
+        let interval = if of_latency { self.latency_bounds(statistic)? } else { None };
+        interval.map(|(_, high)| Ok((self.proven(statistic)?, high))).transpose()
+    }
+
+    /// Whether a metric of a bounded run is an interval.
+    fn is_interval(&self, metric: Metric) -> bool {
+        self.trust.is_bounded() && matches!(metric, Metric::Time(Distribution::Latency, _))
+    }
+
+    /// The lower end that a threshold may be decided by: what is an estimate crosses none.
+    fn proven(&self, statistic: Statistic) -> Result<f64, DecodeError> {
+        let proven = self.least.as_ref().filter(|least| least.lower_end == LowerEnd::Proven);
+        let Some(Least { latency, unsure, .. }) = proven else { return Ok(0.0) };
+        let certain = bounds::with_unsure(&latency.histogram.decode()?, *unsure);
+        let interval = bounds::interval(&self.latency.histogram.decode()?, Some(&certain), statistic);
+        Ok(interval.map_or(0.0, |(low, _)| low))
+    }
+
+    fn latency_interval(&self, statistic: Statistic) -> Result<Option<(f64, f64)>, DecodeError> {
+        let least = self.least.as_ref().map(|least| least.latency.histogram.decode()).transpose()?;
+        Ok(bounds::interval(&self.latency.histogram.decode()?, least.as_ref(), statistic))
     }
 
     /// The figures of a distribution; `None` where a report does not hold it.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::differences::{Difference, Differences};
+use super::run::Least;
 use super::{IntervalReport, ProcessCost, Report, Stats};
 use crate::judge::trust::Trust;
 use crate::measure::encoded::DecodeError;
@@ -91,11 +92,17 @@ fn append(all: &mut Report, part: Report, number: usize) -> Result<(), MergeErro
         (&mut all.send_lag, &part.send_lag),
         (&mut all.connect, &part.connect),
     ] {
-        let mut total = histogram();
-        add(&mut total, &sum.histogram.decode()?);
-        add(&mut total, &part.histogram.decode()?);
-        *sum = Stats::from(&total);
+        *sum = together(sum, part)?;
     }
+    all.least = match (all.least.take(), part.least) {
+        (Some(sum), Some(part)) => Some(Least {
+            lower_end: sum.lower_end.max(part.lower_end),
+            latency: together(&sum.latency, &part.latency)?,
+            unsure: sum.unsure + part.unsure,
+        }),
+        // An earlier version recorded none: nothing is certain then.
+        _ => None,
+    };
     let offset = duration(before);
     let moved = |interval: IntervalReport| IntervalReport { start: interval.start.saturating_add(offset), ..interval };
     all.intervals.extend(part.intervals.into_iter().map(moved));
@@ -123,7 +130,7 @@ fn append(all: &mut Report, part: Report, number: usize) -> Result<(), MergeErro
         *sum = rate(*sum, other);
     }
     let trust = numbered(number, &part.trust);
-    all.trust.valid &= trust.valid;
+    all.trust.level = all.trust.level.max(trust.level);
     all.trust.reasons.extend(trust.reasons);
     for note in trust.notes {
         if !all.trust.notes.contains(&note) {
@@ -131,6 +138,14 @@ fn append(all: &mut Report, part: Report, number: usize) -> Result<(), MergeErro
         }
     }
     Ok(())
+}
+
+/// Two distributions as one.
+fn together(a: &Stats, b: &Stats) -> Result<Stats, DecodeError> {
+    let mut total = histogram();
+    add(&mut total, &a.histogram.decode()?);
+    add(&mut total, &b.histogram.decode()?);
+    Ok(Stats::from(&total))
 }
 
 fn cost(a: ProcessCost, b: ProcessCost, replies: f64) -> ProcessCost {
@@ -145,7 +160,7 @@ fn cost(a: ProcessCost, b: ProcessCost, replies: f64) -> ProcessCost {
 /// What a run is worth, its number before each reason.
 fn numbered(number: usize, trust: &Trust) -> Trust {
     let reasons = trust.reasons.iter().map(|reason| format!("run {}: {reason}", units::count(number as u64)));
-    Trust { valid: trust.valid, reasons: reasons.collect(), notes: trust.notes.clone() }
+    Trust { level: trust.level, reasons: reasons.collect(), notes: trust.notes.clone() }
 }
 
 /// Seconds that a file gives, as long as they may be.

@@ -9,6 +9,7 @@ pub mod differences;
 pub mod estimate;
 mod figures;
 pub mod formats;
+mod interval;
 pub mod merge;
 pub mod run;
 pub mod saved;
@@ -17,7 +18,6 @@ pub mod sweep;
 mod words;
 
 pub use compression::{Agreement, Carried, DeflateReport, Side, Verification, Wire};
-pub use run::{
-    IntervalReport, LoadReport, Mode, ProcessCost, Report, Resources, RunSchema, Runs, RunsSchema, Throughput,
-};
+pub use interval::IntervalReport;
+pub use run::{LoadReport, Mode, ProcessCost, Report, Resources, RunSchema, Runs, RunsSchema, Throughput};
 pub use stats::Stats;

@@ -3,26 +3,27 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::compression::{DeflateReport, Verification, Wire};
+use super::interval::{self, IntervalReport};
 use super::stats::Stats;
 use crate::host::environment::Environment;
 use crate::host::resources::Usage;
 use crate::judge::outcome::Outcome;
 use crate::judge::threshold::{Judged, Standing, Threshold};
-use crate::judge::trust::{self, Trust};
+use crate::judge::trust::bounds::LowerEnd;
+use crate::judge::trust::{self, Level, Trust};
 use crate::measure::counts::{Connections, Messages};
-use crate::measure::encoded::{DecodeError, Encoded};
-use crate::measure::measured::{IntervalLatency, Measured};
+use crate::measure::encoded::DecodeError;
+use crate::measure::measured::Measured;
 use crate::measure::mismatch::Mismatches;
-use crate::measure::percentile;
 use crate::plan::{Arrival, Load};
 use crate::report::changes::Baseline;
-use crate::serde_time::{Rfc3339, Seconds};
+use crate::serde_time::Rfc3339;
 
 /// What one run measured and what that is worth. Later versions may add fields, which are required of what they write; a field
 /// that goes or changes its meaning makes a new version.
@@ -56,6 +57,9 @@ pub struct Report {
     pub throughput: Throughput,
     /// From the intended send to the reply, ns.
     pub latency: Stats,
+    /// The lower ends of the latency's intervals; absent in a closed loop, whose generator has no schedule to be late for.
+    #[serde(default)]
+    pub least: Option<Least>,
     /// From the actual send to the reply, ns.
     pub service_time: Stats,
     /// From the intended to the actual send, ns.
@@ -65,7 +69,7 @@ pub struct Report {
     /// Latencies above the histograms' range, recorded as its highest value.
     pub saturated: u64,
     /// Latency over time.
-    #[serde(deserialize_with = "intervals")]
+    #[serde(deserialize_with = "interval::intervals")]
     pub intervals: Vec<IntervalReport>,
     /// What became of the connections.
     pub connections: Connections,
@@ -158,6 +162,18 @@ pub enum Mode {
     Open,
 }
 
+/// What is certain of the latency at least, had the generator been on time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Least {
+    /// What it rests on.
+    pub lower_end: LowerEnd,
+    /// Of each message the latency less what the generator's lateness can have added to it, ns.
+    pub latency: Stats,
+    /// Replies that may have arrived before the time that was recorded, since they share the kernel's stamp with a later one
+    /// or have none: nothing is certain of their latency where a limit is decided.
+    pub unsure: u64,
+}
+
 /// What came back within the measured phase.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Throughput {
@@ -167,27 +183,6 @@ pub struct Throughput {
     /// Their frames, headers included, bytes per second.
     #[schemars(range(min = 0))]
     pub bytes_per_second: f64,
-}
-
-/// One interval of the measured phase.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct IntervalReport {
-    /// Its beginning, in seconds from the beginning of the measured phase.
-    #[serde(with = "Seconds")]
-    pub start: Duration,
-    /// Its length in seconds.
-    #[serde(with = "Seconds")]
-    pub length: Duration,
-    /// Replies that came in it.
-    pub messages: u64,
-    /// Their median latency, ns; null of fewer than 2.
-    pub p50: Option<u64>,
-    /// The 99th percentile, ns; null of fewer than 100.
-    pub p99: Option<u64>,
-    /// The highest, ns; null of none.
-    pub max: Option<u64>,
-    /// All of it.
-    pub histogram: Encoded,
 }
 
 /// What the run cost the machine.
@@ -213,6 +208,13 @@ pub struct ProcessCost {
     pub cpu_us_per_message: Option<f64>,
     /// The most memory it ever had resident, in bytes.
     pub max_rss_bytes: u64,
+}
+
+impl Least {
+    fn of(measured: &Measured) -> Self {
+        let latency = Stats::from(&measured.times.least);
+        Self { lower_end: LowerEnd::of(measured), latency, unsure: measured.arrivals.unsure() }
+    }
 }
 
 impl Report {
@@ -250,6 +252,7 @@ impl Report {
                 bytes_per_second: per_second(measured.counts.reply_bytes_in_window),
             },
             latency: Stats::from(&measured.times.latency),
+            least: matches!(plan.load, Load::Open { .. }).then(|| Least::of(measured)),
             service_time: Stats::from(&measured.times.service_time),
             send_lag: Stats::from(&measured.times.send_lag),
             connect: Stats::from(&measured.connect),
@@ -291,7 +294,7 @@ impl Report {
             Outcome::Crossed
         } else if self.errors_limited().is_none() && self.messages.wrong() > on_its_way {
             Outcome::Failed
-        } else if !self.trust.valid || outcome(Standing::Unknown) {
+        } else if self.trust.level == Level::NotValid || outcome(Standing::Unknown) {
             Outcome::Untrusted
         } else if self.aborted || outcome(Standing::Crossed) {
             Outcome::Crossed
@@ -336,36 +339,6 @@ impl From<Vec<Report>> for Runs {
     fn from(runs: Vec<Report>) -> Self {
         Self { schema: RunsSchema::V1, runs }
     }
-}
-
-impl From<&IntervalLatency> for IntervalReport {
-    fn from(interval: &IntervalLatency) -> Self {
-        let latency = interval.latency.decode().expect("what was encoded here can be decoded");
-        Self {
-            start: interval.start,
-            length: interval.length,
-            messages: latency.len(),
-            p50: percentile::of(&latency, 50.0),
-            p99: percentile::of(&latency, 99.0),
-            max: percentile::of(&latency, 100.0),
-            histogram: interval.latency.clone(),
-        }
-    }
-}
-
-impl IntervalReport {
-    /// Leaves out what an earlier version saved of too few replies.
-    fn of_saved(mut self) -> Self {
-        for (value, rank) in [(&mut self.p50, 50.0), (&mut self.p99, 99.0), (&mut self.max, 100.0)] {
-            *value = value.filter(|_| self.messages >= percentile::needed(rank));
-        }
-        self
-    }
-}
-
-/// The intervals of a saved report.
-fn intervals<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<IntervalReport>, D::Error> {
-    Ok(Vec::deserialize(from)?.into_iter().map(IntervalReport::of_saved).collect())
 }
 
 impl ProcessCost {

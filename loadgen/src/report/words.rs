@@ -3,6 +3,8 @@
 mod compression;
 
 use super::{Mode, ProcessCost, Report, Stats};
+use crate::judge::trust::bounds::LowerEnd;
+use crate::measure::encoded::DecodeError;
 use crate::measure::percentile;
 use crate::plan::{Kind, Load, Message, Payload, Plan};
 use crate::units;
@@ -75,10 +77,10 @@ pub(super) fn columns(report: &Report) -> Vec<(&'static str, &Stats)> {
 }
 
 /// A statistic of a distribution, ns; `None` where the distribution has too few values for it.
-pub(super) type Row = (&'static str, fn(&Stats) -> Option<f64>);
+type Row = (&'static str, fn(&Stats) -> Option<f64>);
 
 /// The statistics to show, in their order.
-pub(super) const STATISTICS: [Row; 10] = [
+const STATISTICS: [Row; 10] = [
     ("p50", |stats| float(stats.p50)),
     ("p75", |stats| float(stats.p75)),
     ("p90", |stats| float(stats.p90)),
@@ -91,8 +93,41 @@ pub(super) const STATISTICS: [Row; 10] = [
     ("stdev", |stats| stats.stdev),
 ];
 
+/// The table of percentiles: the name of each statistic, and a cell for each of the [`columns`].
+///
+/// # Errors
+/// When the report's histograms cannot be read.
+pub(super) fn percentiles(report: &Report) -> Result<Vec<(&'static str, Vec<String>)>, DecodeError> {
+    let columns = columns(report);
+    let row = |&(name, of): &Row| {
+        let mut cells: Vec<String> = columns.iter().map(|(_, stats)| cell(of(stats))).collect();
+        let statistic = name.parse().expect("these are statistics");
+        if let Some((low, high)) = report.latency_bounds(statistic)? {
+            cells[0] = units::times(low, high);
+        } else if report.trust.is_bounded() {
+            // The spread has no bounds.
+            cells[0] = cell(None);
+        }
+        Ok((name, cells))
+    };
+    STATISTICS.iter().map(row).collect()
+}
+
+/// What the latencies of a bounded run are.
+pub(super) fn bounded(report: &Report) -> Option<String> {
+    let rests = match report.least.as_ref().map(|least| least.lower_end) {
+        Some(LowerEnd::Proven) => "",
+        Some(LowerEnd::Estimate) => "; the lower ends are estimates",
+        None => "; the lower ends are not known",
+    };
+    report
+        .trust
+        .is_bounded()
+        .then(|| format!("BOUNDED: an on-time generator would have seen latencies between the two times given{rests}"))
+}
+
 /// A statistic's value as a cell of a table.
-pub(super) fn cell(ns: Option<f64>) -> String {
+fn cell(ns: Option<f64>) -> String {
     ns.map_or_else(|| "-".to_owned(), units::time)
 }
 

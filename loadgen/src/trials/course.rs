@@ -326,7 +326,6 @@ impl Up<'_, '_> {
             figures: figures.filter(|(_, figure)| *figure > 0.0 && figure.is_finite()).collect(),
             achieved_rate: measured.counts.replies_in_window as f64 / window.as_secs_f64(),
             latency_min: times.latency.min(),
-            latency_p99: times.latency.value_at_quantile(0.99),
             send_lag_p99: times.send_lag.value_at_quantile(0.99),
         })
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use loadgen::judge::outcome::Outcome;
+use loadgen::judge::trust::Level;
 use loadgen::report::baseline::Request;
 use serde_json::{Value, json};
 
@@ -98,7 +99,7 @@ fn a_limit_on_one_is_not_known_to_be_kept() {
         ("connect.p50<1s", Outcome::Untrusted),
     ] {
         let mut report = few(&[limit]);
-        report.trust.valid = true;
+        report.trust.level = Level::Valid;
         assert_eq!(report.outcome(), verdict, "{limit}");
         let [judged] = &report.thresholds[..] else { panic!("{limit}") };
         assert_eq!(judged.why_unknown.is_some(), judged.value.is_none(), "{limit}");

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use hdrhistogram::Histogram;
 use loadgen::host::environment::{CpuCount, Environment};
 use loadgen::host::resources::Usage;
+use loadgen::measure::arrivals::Arrivals;
 use loadgen::measure::counts::{Connections, Counts, Messages};
 use loadgen::measure::encoded::Encoded;
 use loadgen::measure::histogram::histogram;
@@ -46,6 +47,17 @@ pub fn how_late() -> Report {
     Report::new("how late", "echo-server --tcp-nodelay off", &measured, environment(plan))
 }
 
+/// An open loop whose generator was late, with nothing else that was wrong.
+pub fn bounded(thresholds: &[&str]) -> Report {
+    let rate = Rate::try_from(20_000.0).unwrap();
+    let plan = Plan { load: Load::Open { rate, arrival: Arrival::Uniform }, ..plan() };
+    let thresholds: Vec<_> = thresholds.iter().map(|text| text.parse().unwrap()).collect();
+    let mut measured = measured(700_000);
+    // The kernel stamped the replies.
+    measured.times.read_lag.saturating_record(20_000);
+    Report::new("bounded", "ws://127.0.0.1:8181/", &measured, environment(plan)).judged_by(&thresholds).unwrap()
+}
+
 /// A closed loop with limits, one of which it crosses, compared with an earlier run on a slower machine.
 pub fn gated() -> Report {
     let thresholds =
@@ -75,7 +87,9 @@ pub fn few(thresholds: &[&str]) -> Report {
     measured.times.reset();
     measured.connect.reset();
     for ns in [80_000, 120_000] {
-        measured.times.record(Moments { due: 0, sent: ns / 1_000, arrived: ns, read: ns }, 1);
+        let moments = Moments { due: 0, sent: ns / 1_000, arrived: ns, read: ns };
+        measured.times.record(moments, 1);
+        measured.times.record_least(moments, ns / 1_000, 1);
     }
     measured.connect.saturating_record(1_000_000);
     measured.intervals.truncate(2);
@@ -106,7 +120,9 @@ pub fn measured(lag: u64) -> Measured {
         let (u, v) = ((i as f64 * 0.618_033_988_749_894_9).fract(), (i as f64 * 0.754_877_666_246_692_8).fract());
         let service = (80_000.0 + 40_000.0 * u + 9_000.0 / (1.001 - v)) as u64;
         let late = (lag as f64 * u * v) as u64;
-        times.record(Moments { due: 0, sent: late, arrived: late + service, read: late + service }, 1);
+        let moments = Moments { due: 0, sent: late, arrived: late + service, read: late + service };
+        times.record(moments, 1);
+        times.record_least(moments, late, 1);
         intervals[(i * 10 / REPLIES) as usize].saturating_record(service + late);
     }
     let mut connect = histogram();
@@ -123,7 +139,7 @@ pub fn measured(lag: u64) -> Measured {
         interrupted: false,
         aborted: false,
         times,
-        arrivals: Default::default(),
+        arrivals: Arrivals { stamped: REPLIES, ..Arrivals::default() },
         connect,
         intervals: intervals.into_iter().enumerate().map(interval).collect(),
         slices: vec![Slice { messages: REPLIES / 100, latency_ns: 200_000_000 }; 100],

@@ -6,6 +6,7 @@ use hdrhistogram::Histogram;
 use jsonschema::Validator;
 use loadgen::host::environment::Environment;
 use loadgen::judge::outcome::Outcome;
+use loadgen::judge::trust::Level;
 use loadgen::measure::histogram::histogram;
 use loadgen::measure::mismatch::{Glimpse, Mismatch, MismatchKind};
 use loadgen::plan::Kind;
@@ -13,7 +14,7 @@ use loadgen::program::cli;
 use loadgen::report::{Report, Runs};
 use serde_json::{Value, json};
 
-use crate::fixture::{REPLIES, few, gated, how_fast, how_late, measured, plan, rendered};
+use crate::fixture::{REPLIES, bounded, few, gated, how_fast, how_late, measured, plan, rendered};
 
 /// The validators of one run and of several.
 fn validators() -> [Validator; 2] {
@@ -30,7 +31,7 @@ fn assert_valid(validator: &Validator, document: &Value) {
 #[test]
 fn reports_are_what_the_schema_says() {
     let [run, runs] = validators();
-    for report in [how_fast(), how_late(), gated(), few(&["latency.p99<1s"])] {
+    for report in [how_fast(), how_late(), gated(), few(&["latency.p99<1s"]), bounded(&["latency.p99<1ms"])] {
         assert_valid(&run, &json!(report));
     }
     assert_valid(&runs, &json!(Runs::from(vec![how_fast(), how_late()])));
@@ -53,6 +54,7 @@ fn reports_are_what_the_schema_says() {
 fn the_schema_is_strict_everywhere() {
     let [run, runs] = validators();
     let mut report = json!(gated());
+    report["least"] = json!(how_late().least);
     report["mismatches"] = json!(how_late().mismatches);
     let mut objects = Vec::new();
     paths(&report, String::new(), &mut objects);
@@ -114,9 +116,13 @@ fn a_report_of_an_earlier_version_reads_as_one_of_today() {
         }
         for judged in saved["thresholds"].as_array_mut().unwrap() {
             judged.as_object_mut().unwrap().remove("why_unknown");
+            judged.as_object_mut().unwrap().remove("interval");
         }
+        saved["trust"].as_object_mut().unwrap().remove("level");
+        saved.as_object_mut().unwrap().remove("least");
         let mut expected = report;
         expected.thresholds.iter_mut().for_each(|judged| judged.why_unknown = None);
+        expected.least = None;
         assert_eq!(serde_json::from_value::<Report>(saved).unwrap(), expected);
     }
 }
@@ -172,13 +178,13 @@ fn what_a_run_is_worth_decides_its_exit_code() {
         change(&mut report);
         report.outcome()
     };
-    assert_eq!(changed(&|report| report.trust.valid = false), Outcome::Untrusted);
+    assert_eq!(changed(&|report| report.trust.level = Level::NotValid), Outcome::Untrusted);
     assert_eq!(changed(&|report| report.connections.established = 0), Outcome::Failed);
     let judged = |text: &str| fine.clone().judged_by(&[text.parse().unwrap()]).unwrap();
     assert_eq!(judged("latency.p99<1s").outcome(), Outcome::Ok);
     assert_eq!(judged("latency.p99<1ns").outcome(), Outcome::Crossed);
     let untrusted = |mut report: Report| {
-        report.trust.valid = false;
+        report.trust.level = Level::NotValid;
         report.outcome()
     };
     assert_eq!(untrusted(judged("latency.p99<1ns")), Outcome::Untrusted, "who knows whether the server crossed it");
@@ -203,7 +209,7 @@ fn a_limit_on_errors_decides_what_they_are_worth() {
     let judged = |limits: &[&str], valid: bool| {
         let limits: Vec<_> = limits.iter().map(|limit| limit.parse().unwrap()).collect();
         let mut report = how_late().judged_by(&limits).unwrap();
-        report.trust.valid = valid;
+        report.trust.level = if valid { Level::Valid } else { Level::NotValid };
         report
     };
     for (limits, valid, verdict) in [

@@ -1,5 +1,6 @@
 //! Reports from the outside: what they hold, how they are written, and what the command line makes of its arguments.
 
+mod bounded;
 mod cli;
 mod few;
 mod fixture;

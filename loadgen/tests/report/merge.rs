@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use loadgen::judge::trust::Level;
 use loadgen::measure::encoded::Encoded;
 use loadgen::measure::histogram::histogram;
 use loadgen::measure::measured::Measured;
@@ -61,10 +62,10 @@ fn a_report_alone_is_itself() {
 #[test]
 fn one_run_that_is_not_to_be_trusted_spoils_all() {
     let ([first, mut last], _) = halves();
-    last.trust.valid = false;
+    last.trust.level = Level::NotValid;
     last.trust.reasons.push("it rained".to_owned());
     let merged = merge(vec![first, last], false).unwrap();
-    assert!(!merged.trust.valid);
+    assert!(merged.trust.level == Level::NotValid);
     assert_eq!(merged.trust.reasons, ["run 2: it rained"]);
 }
 

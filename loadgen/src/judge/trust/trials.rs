@@ -3,7 +3,8 @@
 
 use std::fmt::Display;
 
-use super::{LAG_FLOOR_NS, MAX_LAG_SHARE, MIN_ACHIEVED, POISSON_SIGMAS, Trust};
+use super::bounds::{TOLERANCE_NS, remedy};
+use super::{MIN_ACHIEVED, POISSON_SIGMAS, Trust};
 use crate::measure::trial::Trial;
 use crate::plan::{Arrival, Load, Plan, Stop};
 use crate::units;
@@ -36,13 +37,15 @@ pub fn of_paired_trials<'a, T: IntoIterator<Item = &'a Trial>>(
         }
         if late * 2 >= all {
             reasons.push(format!(
-                "{name}: in {late} of {all} trials the send lag's p99 was over {:.0}% of the latency's: the generator was \
-                 late itself",
-                MAX_LAG_SHARE * 100.0
+                "{name}: in {late} of {all} trials the send lag's p99 was over {} and over {:.0}% of the shortest latency: the \
+                 generator was late itself; {} makes it less",
+                units::time(TOLERANCE_NS as f64),
+                MAX_LAG_SHARE * 100.0,
+                remedy(plan.pacing)
             ));
         }
     }
-    Trust { valid: reasons.is_empty(), reasons, notes }
+    Trust::unless(reasons, notes)
 }
 
 /// How many trials there were, and how many of them measured the generator.
@@ -62,17 +65,23 @@ impl Counts {
             Arrival::Uniform => 0.0,
             Arrival::Poisson => POISSON_SIGMAS * (rate / seconds).sqrt(),
         };
-        for &Trial { achieved_rate, latency_min, latency_p99, send_lag_p99, .. } in trials {
+        for &Trial { achieved_rate, latency_min, send_lag_p99, .. } in trials {
             counts.all += 1;
             // A trial begins with no message on its way and ends with some.
             let under_way = (rate * latency_min as f64 / 1e9).max(1.0) / seconds;
             counts.short += usize::from(achieved_rate + under_way < MIN_ACHIEVED * (rate - chance));
-            let limit = MAX_LAG_SHARE * latency_p99 as f64;
-            counts.late += usize::from(send_lag_p99 > LAG_FLOOR_NS && send_lag_p99 as f64 > limit);
+            let limit = MAX_LAG_SHARE * latency_min as f64;
+            counts.late += usize::from(send_lag_p99 > TOLERANCE_NS && send_lag_p99 as f64 > limit);
         }
         counts
     }
 }
+
+/// The largest share of the trial's shortest latency that the send lag's p99 may have, where it is over the tolerance. A
+/// lag of x on both sides makes (B + x) / (A + x) of a ratio B / A: of a change there remains A / (A + x), four fifths or
+/// more where x is at most a quarter of A. The shortest latency is the one that a late generator hardly lengthens, so that a
+/// later one never passes where an earlier one did not.
+const MAX_LAG_SHARE: f64 = 0.25;
 
 #[cfg(test)]
 mod tests {
@@ -81,7 +90,7 @@ mod tests {
     use crate::plan::{Arrival, Rate};
 
     fn trial(achieved_rate: f64, send_lag_p99: u64) -> Trial {
-        Trial { achieved_rate, send_lag_p99, latency_p99: 100_000, ..Trial::default() }
+        Trial { achieved_rate, send_lag_p99, latency_min: 100_000, ..Trial::default() }
     }
 
     #[test]
@@ -95,6 +104,8 @@ mod tests {
         assert_eq!(of(Arrival::Uniform, &[fine, trial(1_000.0, 60_000)]), (2, 0, 1));
         assert_eq!(of(Arrival::Uniform, &[trial(970.0, 0), trial(970.0, 0)]), (2, 2, 0));
         assert_eq!(of(Arrival::Poisson, &[trial(970.0, 0)]), (1, 0, 0), "chance explains it");
+        let distant = Trial { latency_min: 400_000, ..trial(1_000.0, 90_000) };
+        assert_eq!(of(Arrival::Uniform, &[distant]), (1, 0, 0), "a quarter of the shortest latency is little");
         let far = Trial { latency_min: 5_000_000, ..trial(950.0, 0) };
         assert_eq!(of(Arrival::Uniform, &[far]), (1, 0, 0), "replies are on their way for 5 ms");
     }
@@ -107,12 +118,12 @@ mod tests {
         };
         let (fast, slow) = (offered(2_000.0), offered(1_000.0));
         let judged = |a: Trial, b: Trial| of_paired_trials([("A", &fast, [&a]), ("B", &slow, [&b])]);
-        assert!(judged(trial(2_000.0, 0), trial(1_000.0, 0)).valid);
+        assert!(judged(trial(2_000.0, 0), trial(1_000.0, 0)).is_valid());
         let first = judged(trial(1_000.0, 0), trial(1_000.0, 0));
-        assert!(!first.valid && first.reasons[0].starts_with("A: 1 of 1 trials achieved under 99%"), "{first:?}");
+        assert!(!first.is_valid() && first.reasons[0].starts_with("A: 1 of 1 trials achieved under 99%"), "{first:?}");
         let second = judged(trial(2_000.0, 0), trial(900.0, 0));
-        assert!(second.valid && second.notes[0].starts_with("B: 1 of 1 trials achieved under 99%"), "{second:?}");
+        assert!(second.is_valid() && second.notes[0].starts_with("B: 1 of 1 trials achieved under 99%"), "{second:?}");
         let late = judged(trial(2_000.0, 0), trial(1_000.0, 60_000));
-        assert!(!late.valid && late.reasons[0].starts_with("B: in 1 of 1 trials the send lag"), "{late:?}");
+        assert!(!late.is_valid() && late.reasons[0].starts_with("B: in 1 of 1 trials the send lag"), "{late:?}");
     }
 }

@@ -25,8 +25,7 @@ impl Trust {
     /// The same, with what was withheld over all trials.
     pub fn of_trials_with(mut self, withheld: &Withheld) -> Self {
         judge(withheld, OF_TRIALS, &mut self.reasons, &mut self.notes);
-        self.valid = self.reasons.is_empty();
-        self
+        Self::unless(self.reasons, self.notes)
     }
 }
 
@@ -43,7 +42,7 @@ pub(super) fn judge(withheld: &Withheld, limits: Limits, reasons: &mut Vec<Strin
             units::seconds(elapsed),
         );
         if stalled.as_secs_f64() > limits.quota * elapsed {
-            reasons.push(format!("{held}: the figures are the quota's"));
+            reasons.push(format!("{held}: the figures are the quota's; raise it or offer less"));
         } else {
             notes.push(held);
         }
@@ -60,7 +59,7 @@ pub(super) fn judge(withheld: &Withheld, limits: Limits, reasons: &mut Vec<Strin
         units::seconds(stolen)
     );
     if share > limits.steal {
-        reasons.push(format!("{held}: the figures are those of a busy host"));
+        reasons.push(format!("{held}: the figures are those of a busy host; take another one, or a quieter time"));
     } else {
         notes.push(held);
     }
@@ -99,7 +98,11 @@ mod tests {
         assert!(notes[0].starts_with(words), "{notes:?}");
         let (reasons, notes) = judged(&quota(Duration::from_millis(110)), OF_A_RUN);
         assert_eq!((reasons.len(), notes.len()), (1, 0));
-        assert!(reasons[0].starts_with(words) && reasons[0].ends_with("the figures are the quota's"), "{reasons:?}");
+        assert!(
+            reasons[0].starts_with(words)
+                && reasons[0].ends_with("the figures are the quota's; raise it or offer less"),
+            "{reasons:?}"
+        );
         assert_eq!(judged(&quota(Duration::from_millis(4_900)), OF_TRIALS).0.len(), 0);
         assert_eq!(judged(&quota(Duration::from_millis(5_100)), OF_TRIALS).0.len(), 1);
         assert_eq!(judged(&Withheld::default(), OF_A_RUN), (Vec::new(), Vec::new()));
@@ -121,8 +124,8 @@ mod tests {
 
     #[test]
     fn trials_are_worth_nothing_where_a_quota_held_them_back_half_of_the_time() {
-        let trust = || Trust { valid: true, reasons: Vec::new(), notes: Vec::new() };
-        assert!(trust().of_trials_with(&quota(Duration::from_secs(1))).valid);
-        assert!(!trust().of_trials_with(&quota(Duration::from_secs(6))).valid);
+        let trust = || Trust::unless(Vec::new(), Vec::new());
+        assert!(trust().of_trials_with(&quota(Duration::from_secs(1))).is_valid());
+        assert!(!trust().of_trials_with(&quota(Duration::from_secs(6))).is_valid());
     }
 }

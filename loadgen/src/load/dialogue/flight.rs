@@ -51,6 +51,12 @@ impl Flight {
         self.queue.len() - self.sent
     }
 
+    /// When the oldest message was due that has not been sent whole.
+    #[inline]
+    pub fn next_due(&self) -> Option<u64> {
+        self.queue.get(self.sent).map(|pending| pending.due)
+    }
+
     /// Whether a message has been sent in part.
     pub fn is_mid_message(&self) -> bool {
         self.partial > 0

@@ -19,6 +19,10 @@ impl Observer for Ledger {
             let arrived = self.reading.take(&mut self.interval.arrivals, count, pending.sent, self.now);
             let moments = Moments { due: pending.due, sent: pending.sent, arrived, read: self.now };
             self.interval.record(slice as usize, moments, count);
+            if let Some(lateness) = self.lateness {
+                let late = lateness.of(pending.due, pending.sent);
+                self.interval.times.record_least(moments, late, count);
+            }
         }
     }
 

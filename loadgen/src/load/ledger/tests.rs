@@ -39,6 +39,24 @@ fn a_message_counts_by_its_intended_time_and_throughput_by_the_reply() {
 }
 
 #[test]
+fn an_open_loop_records_what_is_certain_and_how_long_its_turns_were() {
+    let (mut ledger, intervals) = ledger(End::At(1_100 * MS));
+    assert!(ledger.turn(90 * MS, false) && ledger.turn(190 * MS, false));
+    ledger.nothing_in_flight();
+    ledger.sends(200 * MS, 230 * MS);
+    ledger.sends(220 * MS, 230 * MS);
+    assert!(ledger.turn(235 * MS, false));
+    ledger.received(2, Arrived::Stamped(240 * MS), 240 * MS);
+    ledger.verified(pending(220 * MS, 230 * MS), 1);
+    ledger.close(1_100 * MS);
+    let times = intervals.iter().next().unwrap().times;
+    let ms = |histogram: &hdrhistogram::Histogram<u64>| (histogram.max() as f64 / 1e6).round();
+    assert_eq!((ms(&times.latency), ms(&times.service_time)), (20.0, 10.0));
+    assert_eq!(times.least.max(), 0, "30 ms late: it may have been answered at once");
+    assert_eq!(times.longest_turn, 100 * MS);
+}
+
+#[test]
 fn lost_messages_are_told_from_unsent_ones() {
     let (mut ledger, _intervals) = ledger(End::At(1_100 * MS));
     (0..3).for_each(|i| assert!(ledger.enter(200 * MS + i)));

@@ -53,7 +53,7 @@ fn columns(run: &Report) -> Vec<(String, String)> {
     column("target", run.target.clone());
     column("began_at", humantime::format_rfc3339_millis(run.began_at).to_string());
     column("git_revision", run.environment.git_revision.clone());
-    column("valid", run.trust.valid.to_string());
+    column("valid", run.trust.is_valid().to_string());
     let mode = match run.load.mode {
         Mode::Closed => "closed",
         Mode::Open => "open",

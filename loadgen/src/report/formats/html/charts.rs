@@ -6,6 +6,7 @@ use maud::{Markup, PreEscaped, html};
 use super::canvas::{Axis, Canvas, Role, Shape, svg};
 use super::series::{Step, levels, steps};
 use super::ticks;
+use crate::judge::trust::Level;
 use crate::measure::encoded::DecodeError;
 use crate::measure::percentile;
 use crate::report::{Mode, Report};
@@ -28,7 +29,8 @@ pub(super) fn of(report: &Report) -> Result<Markup, DecodeError> {
 
 /// What runs of several rates achieved of them; nothing where there are fewer than two open loops.
 pub(super) fn rates(runs: &[Report]) -> Markup {
-    let point = |run: &Report| Some((run.load.offered_rate?, run.load.achieved_rate, run.trust.valid));
+    let point =
+        |run: &Report| Some((run.load.offered_rate?, run.load.achieved_rate, run.trust.level != Level::NotValid));
     let mut points: Vec<(f64, f64, bool)> = runs.iter().filter_map(point).collect();
     points.sort_by(|a, b| a.0.total_cmp(&b.0));
     if points.len() < 2 {
@@ -48,7 +50,8 @@ pub(super) fn rates(runs: &[Report]) -> Markup {
         canvas.dots(&dots(true), Role::First);
         canvas.dots(&dots(false), Role::Second);
     };
-    let keys = [(Role::First, "valid"), (Role::Second, "not to be trusted"), (Role::Grid, "all that was offered")];
+    let keys =
+        [(Role::First, "valid or bounded"), (Role::Second, "not to be trusted"), (Role::Grid, "all that was offered")];
     figure(
         "Offered against achieved",
         "Messages per second asked for and answered, a dot for each run.",

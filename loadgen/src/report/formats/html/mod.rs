@@ -24,7 +24,7 @@ use crate::report::comparison::Comparison;
 use crate::report::formats::text::comparison as text;
 use crate::report::saved::Document;
 use crate::report::sweep::Sweep;
-use crate::report::words::{self, Headline, STATISTICS};
+use crate::report::words::{self, Headline};
 use crate::units;
 
 /// The format.
@@ -120,7 +120,7 @@ fn section(run: &Report) -> Result<Markup, DecodeError> {
             (thresholds(run))
             (charts::of(run)?)
             div.columns {
-                @if run.latency.count > 0 { (percentiles(run)) }
+                @if run.latency.count > 0 { (percentiles(run)?) }
                 (facts(run))
             }
             (baseline(run))
@@ -133,7 +133,8 @@ fn reasons(trust: &Trust) -> Markup {
     html! {
         @if !trust.reasons.is_empty() {
             div.reasons {
-                p { "The figures are not to be trusted, because" }
+                @if trust.is_bounded() { p { "Latencies are bounds, because" } }
+                @else { p { "The figures are not to be trusted, because" } }
                 ul { @for reason in &trust.reasons { li { (reason) } } }
             }
         }
@@ -142,6 +143,7 @@ fn reasons(trust: &Trust) -> Markup {
 
 fn verdict(run: &Report) -> Markup {
     let (class, text) = match run.outcome() {
+        Outcome::Ok if run.trust.is_bounded() => ("good", "bounded"),
         Outcome::Ok => ("good", "valid"),
         Outcome::Crossed => ("bad", "threshold crossed"),
         Outcome::Untrusted => ("doubtful", "not to be trusted"),
@@ -161,7 +163,12 @@ fn tiles(run: &Report, throughput: &str) -> Result<Markup, DecodeError> {
     ];
     let mut shown = Vec::new();
     for (name, metric) in tiles {
-        shown.extend(run.figure(metric)?.map(|value| (name, metric.show(value))));
+        let bounds = match metric {
+            Metric::Time(_, statistic) => run.latency_bounds(statistic)?,
+            _ => None,
+        };
+        let figure = run.figure(metric)?.map(|value| metric.show(value));
+        shown.extend(bounds.map(|(low, high)| units::times(low, high)).or(figure).map(|figure| (name, figure)));
     }
     Ok(html! {
         dl.tiles {
@@ -200,9 +207,10 @@ fn thresholds(run: &Report) -> Markup {
     }
 }
 
-fn percentiles(run: &Report) -> Markup {
+fn percentiles(run: &Report) -> Result<Markup, DecodeError> {
     let columns = words::columns(run);
-    html! {
+    let rows = words::percentiles(run)?;
+    Ok(html! {
         div.panel {
             h3 { "Percentiles" }
             div.scroll {
@@ -214,17 +222,17 @@ fn percentiles(run: &Report) -> Markup {
                         }
                     }
                     tbody {
-                        @for (name, of) in STATISTICS {
+                        @for (name, cells) in &rows {
                             tr {
                                 th scope="row" { (name) }
-                                @for (_, stats) in &columns { td.number { (words::cell(of(stats))) } }
+                                @for cell in cells { td.number { (cell) } }
                             }
                         }
                     }
                 }
             }
         }
-    }
+    })
 }
 
 fn facts(run: &Report) -> Markup {
@@ -248,7 +256,7 @@ fn baseline(run: &Report) -> Markup {
                 h3 { "Against " (baseline.file().display()) }
                 p {
                     "Measured " (humantime::format_rfc3339_seconds(baseline.began_at)) " from " (baseline.git_revision)
-                    @if !baseline.valid { "; it was not to be trusted itself" }
+                    @if !baseline.valid { "; its own figures were bounds, or not to be trusted" }
                     ". Weaker than a paired comparison: " (baseline.caveat) "."
                 }
                 @if !baseline.environment_changes.is_empty() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report as Suites, TestCase, TestCaseStatus, TestSuite};
 
 use crate::judge::threshold::Standing;
-use crate::judge::trust::Trust;
+use crate::judge::trust::{Level, Trust};
 use crate::measure::counts::Messages;
 use crate::measure::mismatch::Mismatches;
 use crate::report::Report;
@@ -77,11 +77,17 @@ fn suite(run: &Report) -> TestSuite {
     suite
 }
 
-/// Whether the figures are to be trusted: an error and not a failure if not, as what was to be tested could not be.
+/// Whether the figures are to be trusted: an error and not a failure if not, as what was to be tested could not be. Where
+/// latencies are bounds, each limit on one says for itself whether that was enough.
 pub(crate) fn trust(trust: &Trust) -> TestCaseStatus {
-    match trust.valid {
-        true => TestCaseStatus::success(),
-        false => unsuccessful(NonSuccessKind::Error, "not valid", &trust.reasons.join("\n")),
+    match trust.level {
+        Level::Valid => TestCaseStatus::success(),
+        Level::Bounded => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(format!("latencies are bounds: {}", trust.reasons.join("\n")));
+            status
+        }
+        Level::NotValid => unsuccessful(NonSuccessKind::Error, "not valid", &trust.reasons.join("\n")),
     }
 }
 

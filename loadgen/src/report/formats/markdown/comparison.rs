@@ -13,7 +13,7 @@ use crate::units;
 pub fn render(comparison: &Comparison) -> String {
     let mut out = String::new();
     let mut line = |text: String| writeln!(out, "{text}").expect("a String takes every write");
-    let mark = match (comparison.trust.valid, comparison.change) {
+    let mark = match (comparison.trust.is_valid(), comparison.change) {
         (true, Change::Equivalent | Change::Improved) => "\u{2705}",
         (true, Change::Regressed) => "\u{274c}",
         (false, _) | (_, Change::Inconclusive) => "\u{26a0}\u{fe0f}",

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::judge::outcome::Outcome;
 use crate::judge::threshold::Standing;
+use crate::judge::trust::Level;
 use crate::measure::encoded::DecodeError;
 use crate::report::Report;
 use crate::report::words::{self, Headline};
@@ -21,6 +22,7 @@ fn section(run: &Report) -> Result<String, DecodeError> {
     let mut out = String::new();
     let mut line = |text: String| writeln!(out, "{text}").expect("a String takes every write");
     let verdict = match run.outcome() {
+        Outcome::Ok if run.trust.is_bounded() => "\u{2705} measured, latencies as bounds",
         Outcome::Ok => "\u{2705} measured",
         Outcome::Crossed => "\u{274c} a threshold was crossed",
         Outcome::Untrusted => "\u{26a0}\u{fe0f} not to be trusted",
@@ -31,8 +33,12 @@ fn section(run: &Report) -> Result<String, DecodeError> {
     line(format!("### {}: {verdict}\n", escaped(&run.name)));
     line(format!("**{}**\n", escaped(&throughput)));
     line(format!("{}, {}; {}\n", escaped(&load), escaped(&run.target), escaped(&messages)));
+    if let Some(bounded) = words::bounded(run) {
+        line(format!("{}\n", escaped(&bounded)));
+    }
+    let level = if run.trust.level == Level::Bounded { "bounded" } else { "not valid" };
     for reason in &run.trust.reasons {
-        line(format!("- not valid: {}", escaped(reason)));
+        line(format!("- {level}: {}", escaped(reason)));
     }
     if !run.trust.reasons.is_empty() {
         line(String::new());
@@ -52,7 +58,7 @@ fn section(run: &Report) -> Result<String, DecodeError> {
         line(String::new());
     }
     if run.latency.count > 0 {
-        line(percentiles(run));
+        line(percentiles(run)?);
     }
     if let Some(baseline) = &run.baseline {
         let file = escaped(&baseline.file().display().to_string());
@@ -74,17 +80,17 @@ fn section(run: &Report) -> Result<String, DecodeError> {
     Ok(out)
 }
 
-fn percentiles(run: &Report) -> String {
+fn percentiles(run: &Report) -> Result<String, DecodeError> {
     let columns = words::columns(run);
     let mut table = String::from("| |");
     columns.iter().for_each(|(name, _)| table += &format!(" {name} |"));
     table += "\n|---|";
     columns.iter().for_each(|_| table += "---:|");
-    for (name, of) in words::STATISTICS {
+    for (name, cells) in words::percentiles(run)? {
         table += &format!("\n| {name} |");
-        columns.iter().for_each(|(_, stats)| table += &format!(" {} |", words::cell(of(stats))));
+        cells.iter().for_each(|cell| table += &format!(" {cell} |"));
     }
-    table + "\n"
+    Ok(table + "\n")
 }
 
 /// Text that is not to be taken for markup; on one line, since tables and lists end with theirs.

@@ -11,7 +11,7 @@ pub fn render(sweep: &Sweep) -> String {
     let mut out = String::new();
     let mut line = |text: String| writeln!(out, "{text}").expect("a String takes every write");
     let varied: Vec<String> = sweep.factors.iter().map(|factor| factor.name.clone()).collect();
-    let mark = if sweep.trust.valid { "" } else { ": \u{26a0}\u{fe0f} not to be trusted" };
+    let mark = if sweep.trust.is_valid() { "" } else { ": \u{26a0}\u{fe0f} not to be trusted" };
     line(format!("### Sweep of {}{mark}\n", escaped(&varied.join(", "))));
     let plan = &sweep.environment.plan;
     line(format!("- {}; {}", escaped(&load(plan)), escaped(&what(&plan.message))));

@@ -15,7 +15,7 @@ use crate::report::formats::text::comparison as text;
 
 /// The comparison as one exposition.
 pub fn render(comparison: &Comparison) -> String {
-    exposition("fathom_compare", Exposition(comparison.metrics.clone(), comparison.trust.valid))
+    exposition("fathom_compare", Exposition(comparison.metrics.clone(), comparison.trust.is_valid()))
 }
 
 /// What a collector exposes, each name after this prefix.

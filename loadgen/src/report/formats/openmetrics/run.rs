@@ -122,7 +122,7 @@ impl Collector for Exposition {
             costs(run, &|cost| cost.max_rss_bytes as f64)
         })?;
         family.gauge("valid", "Whether the figures are to be trusted", |run| {
-            Some(f64::from(u8::from(run.report.trust.valid)))
+            Some(f64::from(u8::from(run.report.trust.is_valid())))
         })?;
         family.gauges("threshold_met", "Whether a threshold was kept; 0 too where it has no value", None, |run| {
             let met = |standing: Standing| f64::from(u8::from(standing == Standing::Met));

@@ -38,7 +38,7 @@ impl Collector for Exposition {
             let labels = vec![("effect", words::steps(effect)), ("metric", effect.metric.older_name())];
             bounds(&labels, &effect.estimate)
         });
-        let valid = vec![(Labels::new(), f64::from(u8::from(sweep.trust.valid)))];
+        let valid = vec![(Labels::new(), f64::from(u8::from(sweep.trust.is_valid())))];
         let ratios = || Some(Unit::Ratios);
         gauges(&mut encoder, "median", "Median over the trials, in the unit of its label", None, medians)?;
         gauges(&mut encoder, "change", "From the reference, with its 95% interval", ratios(), changes)?;

@@ -51,7 +51,7 @@ impl Display for Rendered<'_> {
         if comparison.aa {
             noise_floor(comparison, f)?;
         }
-        if !comparison.trust.valid {
+        if !comparison.trust.is_valid() {
             writeln!(f, "\n{INDENT}trust       NOT VALID, because")?;
         }
         comparison.trust.reasons.iter().try_for_each(|reason| item(f, "          -", reason))?;

@@ -5,22 +5,26 @@ use std::fmt::{self, Display, Formatter, Write as _};
 use hdrhistogram::Histogram;
 
 use crate::judge::threshold::Standing;
+use crate::judge::trust::Level;
 use crate::measure::encoded::DecodeError;
+use crate::report::Report;
 use crate::report::formats::sketch;
-use crate::report::words::{self, Headline, STATISTICS};
-use crate::report::{Report, Stats};
+use crate::report::words::{self, Headline};
 
 /// Renders a report as lines of text.
 pub fn render(report: &Report) -> Result<String, DecodeError> {
     let latency = report.latency.histogram.decode()?;
     let mut text = String::new();
-    write!(text, "{}", Rendered { report, latency: &latency }).expect("a String takes every write");
+    let percentiles = words::percentiles(report)?;
+    write!(text, "{}", Rendered { report, latency: &latency, percentiles: &percentiles })
+        .expect("a String takes every write");
     Ok(text)
 }
 
 struct Rendered<'a> {
     report: &'a Report,
     latency: &'a Histogram<u64>,
+    percentiles: &'a [(&'static str, Vec<String>)],
 }
 
 impl Display for Rendered<'_> {
@@ -30,7 +34,11 @@ impl Display for Rendered<'_> {
         writeln!(f, "{}: {load}\n{INDENT}{}\n{INDENT}{messages}\n", report.name, report.target)?;
         writeln!(f, "{INDENT}throughput  {throughput}\n")?;
         if report.latency.count > 0 {
-            percentiles(report, f)?;
+            if let Some(bounded) = words::bounded(report) {
+                item(f, "latency", &bounded)?;
+                writeln!(f)?;
+            }
+            percentiles(report, self.percentiles, f)?;
             writeln!(f, "\n{}", sketch::draw(self.latency, INDENT))?;
         }
         for (name, fact) in words::facts(report) {
@@ -43,15 +51,17 @@ impl Display for Rendered<'_> {
     }
 }
 
-fn percentiles(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
-    let columns = words::columns(report);
-    let mut row = |name: &str, cell: &dyn Fn(&(&str, &Stats)) -> String| {
-        write!(f, "{INDENT}{name:<8}")?;
-        columns.iter().try_for_each(|column| write!(f, "{:>14}", cell(column)))?;
-        writeln!(f)
-    };
-    row("", &|(name, _)| (*name).to_owned())?;
-    STATISTICS.iter().try_for_each(|(name, of)| row(name, &|(_, stats)| words::cell(of(stats))))
+fn percentiles(report: &Report, rows: &[(&str, Vec<String>)], f: &mut Formatter<'_>) -> fmt::Result {
+    let names: Vec<String> = words::columns(report).iter().map(|(name, _)| (*name).to_owned()).collect();
+    // An interval may need more room.
+    let first = rows.iter().map(|(_, cells)| cells[0].chars().count() + 2).max().unwrap_or(0).max(COLUMN);
+    std::iter::once(("", &names)).chain(rows.iter().map(|(name, cells)| (*name, cells))).try_for_each(
+        |(name, cells)| {
+            write!(f, "{INDENT}{name:<8}{:>first$}", cells[0])?;
+            cells[1..].iter().try_for_each(|cell| write!(f, "{cell:>COLUMN$}"))?;
+            writeln!(f)
+        },
+    )
 }
 
 fn thresholds(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
@@ -83,7 +93,7 @@ fn baseline(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "{INDENT}{metric:<18}{then:>16}{now:>16}{change:>10}")?;
     }
     if !baseline.valid {
-        item(f, "note", "the baseline itself was not to be trusted")?;
+        item(f, "note", "the baseline's own figures were bounds, or not to be trusted")?;
     }
     for change in &baseline.environment_changes {
         item(f, "note", &format!("another environment: {change}"))?;
@@ -93,7 +103,11 @@ fn baseline(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
 
 fn trust(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
     let trust = &report.trust;
-    let verdict = if trust.valid { "valid" } else { "NOT VALID, because" };
+    let verdict = match trust.level {
+        Level::Valid => "valid",
+        Level::Bounded => "BOUNDED, because",
+        Level::NotValid => "NOT VALID, because",
+    };
     writeln!(f, "\n{INDENT}trust       {verdict}")?;
     trust.reasons.iter().try_for_each(|reason| item(f, "          -", reason))?;
     words::notes(report).iter().try_for_each(|note| item(f, "note", note))
@@ -126,6 +140,9 @@ pub(crate) const INDENT: &str = "  ";
 
 /// Columns of the narrowest terminal in use.
 const WIDTH: usize = 80;
+
+/// Columns of a figure.
+const COLUMN: usize = 14;
 
 /// Columns before the text of an item.
 const MARGIN: usize = 14;

@@ -27,7 +27,7 @@ impl Display for Rendered<'_> {
         }
         writeln!(f)?;
         words::notes(sweep).iter().try_for_each(|note| item(f, "note", note))?;
-        if !sweep.trust.valid {
+        if !sweep.trust.is_valid() {
             writeln!(f, "\n{INDENT}trust       NOT VALID, because")?;
         }
         sweep.trust.reasons.iter().try_for_each(|reason| item(f, "          -", reason))
