@@ -1,4 +1,4 @@
-//! The real program: its exit codes, what it writes where, and that every flag of a run reaches the wire.
+//! The real program: its exit codes, what it writes where, and that every kind of message comes back as it was.
 
 mod binary;
 
@@ -222,22 +222,6 @@ fn every_kind_of_message_is_verified() {
         verified(&[&[&server.url, "-d", "400ms"], flags].concat());
     }
     fs::remove_file(file).unwrap();
-}
-
-#[test]
-fn every_way_to_connect_and_to_pace_is_verified() {
-    let server = EmbeddedServer::start(&[]);
-    for flags in [
-        &["-H", "Authorization: Bearer x", "-H", "Host: echo.example"][..],
-        &["--source-ip", "127.0.0.2", "--source-ip", "127.0.0.3"],
-        &["--subprotocol", "chat"],
-        &["--tcp-nodelay", "off"],
-        &["--threads", "2"],
-        &["--rate", "1000", "--arrival", "poisson"],
-        &["--rate", "1000", "--pacing", "spin"],
-    ] {
-        verified(&[&[&server.url, "-d", "400ms"], flags].concat());
-    }
 }
 
 #[test]

@@ -9,3 +9,4 @@ mod merge;
 mod output;
 mod over_time;
 mod text;
+mod trials;
