@@ -239,7 +239,8 @@ fn progress_is_drawn_on_a_terminal_unless_it_is_to_be_quiet() {
         let screen = on_a_terminal(arguments);
         assert!(screen.contains(what), "{arguments:?}: {screen:?}");
     }
-    for arguments in [&[&run[..], &["-q"]], &[&run[..], &["--quiet"]], &[&compare[..], &["-q"]], &[&sweep[..], &["-q"]]] {
+    for arguments in [&[&run[..], &["-q"]], &[&run[..], &["--quiet"]], &[&compare[..], &["-q"]], &[&sweep[..], &["-q"]]]
+    {
         assert_eq!(on_a_terminal(&arguments.concat()), "", "{arguments:?}");
     }
 }

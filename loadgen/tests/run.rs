@@ -259,7 +259,7 @@ fn a_failed_run_makes_no_file_and_a_full_stdout_costs_no_file() {
     // Of every command, and of a report that is converted.
     let commands: [&[&str]; 4] = [
         &["run", "-c", "2", "-d", "200ms", "--warmup", "0s"],
-        &["compare", "--aa", "-c", "2", "--max-time", "2s", "-q"],
+        &["compare", "--aa", "-c", "2", "--max-time", "2s", "--trial", "100ms", "-q"],
         &["sweep", "--vary-load", "in-flight=1,2", "-c", "2", "--max-time", "2s", "-q"],
         &["-q"],
     ];

@@ -176,12 +176,7 @@ fn document(question: &Question, plan: &Plan, course: &Course<'_>, compared: Com
 
 /// The metrics that are judged: those asked for, all of which must be there, or those of the load that are. One that is
 /// missing may come with the next start if the comparison `may_wait` for it.
-fn gated(
-    question: &Question,
-    plan: &Plan,
-    starts: &[Start],
-    may_wait: bool,
-) -> Result<Vec<Metric>, CompareError> {
+fn gated(question: &Question, plan: &Plan, starts: &[Start], may_wait: bool) -> Result<Vec<Metric>, CompareError> {
     let there = |metric: Metric| match metric {
         // Resident memory grows in pages, and may not have grown yet.
         Metric::ConnectionMemory => there(Metric::PeakMemory, starts),
@@ -322,12 +317,8 @@ mod tests {
     fn start(trial: &[Metric], life: &[Metric]) -> Start {
         let figures = |metrics: &[Metric]| -> Figures { metrics.iter().map(|metric| (*metric, 1.0)).collect() };
         let trial = Trial { figures: figures(trial), ..Trial::default() };
-        let life = || Life {
-            target: String::new(),
-            config: None,
-            figures: figures(life),
-            messages: Messages::default(),
-        };
+        let life =
+            || Life { target: String::new(), config: None, figures: figures(life), messages: Messages::default() };
         let round = Round { at_seconds: 0.0, order: vec![0, 1], trials: vec![trial.clone(), trial] };
         Start { at_seconds: 0.0, rounds: vec![round], lives: vec![life(), life()] }
     }

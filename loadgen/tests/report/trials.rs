@@ -74,6 +74,15 @@ fn a_load_is_the_same_whichever_command_has_it() {
 }
 
 #[test]
+fn a_load_that_contradicts_itself_is_refused_whichever_command_has_it() {
+    for command in [&["run"][..], &["compare", "--aa"], &["sweep", "--vary", "threads=1,2"]] {
+        let arguments = ["loadgen"].iter().chain(command).chain(&["--text", "--binary"]).map(OsString::from);
+        let said = parse(arguments, NonZeroUsize::MIN).unwrap_err().to_string();
+        assert!(said.contains("--text") && said.contains("--binary"), "{said}");
+    }
+}
+
+#[test]
 fn trials_follow_each_other_as_they_are_told_to() {
     let flags = ["--max-time", "9s", "--trial", "40ms", "--settle", "3ms", "--restart-every", "5", "--seed", "8"];
     let tempo = Tempo {
@@ -110,7 +119,10 @@ fn a_round_of_all_servers_has_room_in_the_time() {
     };
     assert_eq!(refusal(&["--max-time", "1s"]), None, "two servers with half a second each");
     let said = refusal(&["--max-time", "999ms"]).unwrap();
-    assert!(said.contains("--max-time has no room for a --trial of each server, 400ms long, with its --settle"), "{said}");
+    assert!(
+        said.contains("--max-time has no room for a --trial of each server, 400ms long, with its --settle"),
+        "{said}"
+    );
 }
 
 #[test]
