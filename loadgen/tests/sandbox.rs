@@ -114,7 +114,18 @@ fn a_cpu_quota_that_ran_out_is_told() {
         &["sweep", "--vary-load", "in-flight=1,2", "-c", "10", "--max-time", "4s", "--format", "json", "-q"],
     ];
     for call in calls {
-        let finished = shell(&inside, call);
+        // Where the machine itself has hardly more to give than the quota, that runs out in fewer periods: then again, a few
+        // times. It is told each time.
+        let mut finished = shell(&inside, call);
+        for _ in 0..4 {
+            let said = said(&finished);
+            assert!(said.contains("the CPU quota of 0.05 CPUs of control group"), "{call:?}: {said}");
+            if finished.code != Some(0) {
+                break;
+            }
+            eprintln!("{call:?}: {said}");
+            finished = shell(&inside, call);
+        }
         assert_eq!(finished.code, Some(98), "{call:?}: {}\n{}", finished.stdout, finished.stderr);
         let said = said(&finished);
         assert!(said.contains("the CPU quota of 0.05 CPUs of control group"), "{call:?}: {said}");
