@@ -247,6 +247,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::print_stderr, reason = "scripts/check lists what is skipped")]
     fn a_listener_of_all_addresses_is_found_by_its_family() {
         let six = socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::STREAM, None).and_then(|six| {
             six.set_only_v6(true)?;
@@ -265,6 +266,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::print_stderr, reason = "scripts/check lists what is skipped")]
     fn the_listener_of_an_address_is_found_and_a_free_port_has_none() {
         for address in ["127.0.0.1:0", "[::1]:0"] {
             let listener = match TcpListener::bind(address) {

@@ -255,6 +255,7 @@ pub(crate) mod tests {
     }
 
     #[test]
+    #[allow(clippy::print_stderr, reason = "scripts/check lists what is skipped")]
     fn each_source_address_reaches_those_of_its_family() {
         let Ok(six) = TcpListener::bind("[::1]:0") else {
             eprintln!("SKIPPED: each source address reaches those of its family: no IPv6");
