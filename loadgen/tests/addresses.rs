@@ -1,11 +1,14 @@
 //! Servers whose name has several addresses, and local addresses of one family.
 
 mod binary;
+#[path = "../../server/tests/support/skipped.rs"]
+mod skipped;
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
 
 use binary::{EmbeddedServer, Finished, loadgen};
+use skipped::skipped;
 use socket2::{Domain, Socket, Type};
 
 /// A short run: what is asked here is whether it works, not how fast.
@@ -32,7 +35,7 @@ fn run_dual(port: u16, flags: &[&str]) -> Option<Finished> {
         Finished { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     });
     if finished.is_none() {
-        println!("skipped: no /etc/hosts of its own for a process, or no IPv6");
+        skipped("no /etc/hosts of its own for a process, or no IPv6");
     }
     std::fs::remove_file(hosts).unwrap();
     finished
@@ -57,7 +60,7 @@ fn an_address_that_swallows_connections_is_passed_over() {
     let address = SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], port)).into();
     let deaf = Socket::new(Domain::IPV6, Type::STREAM, None).unwrap();
     if deaf.bind(&address).and_then(|()| deaf.listen(0)).is_err() {
-        println!("skipped: no IPv6");
+        skipped("no IPv6");
         return;
     }
     let fill = |_| {

@@ -19,6 +19,10 @@ use serde_json::{Value, json};
 const BRIEF: [&str; 10] =
     ["compare", "-c", "4", "--restart-every", "1", "--alpha", "20%", "--gate", "server-cpu", "-q"];
 
+/// Two servers that are the same, with so much tolerance that this is soon decided.
+const TO_ITSELF: [&str; 14] =
+    ["compare", "--a", "", "--b", "", "-c", "4", "--alpha", "20%", "--tolerance", "95%", "-q", "--format", "json"];
+
 /// 100 us for each message, several times what one costs otherwise.
 const SLOW: &str = "--inject-cost 100000";
 
@@ -44,12 +48,16 @@ fn a_slower_server_has_regressed_and_fails_the_command_if_asked_to() {
     let flags = ["--a", "", "--b", SLOW, "--max-time", "20s", "--format", "json"];
     let report = comparison(&compare(&[&flags[..], &["--fail-on-regression", "10%"]].concat()), 99);
     assert_eq!((report.change, report.ended), (Change::Regressed, Ended::Decided));
-    assert!(report.elapsed_seconds < 19.0, "it stops once it is decided: {}", report.elapsed_seconds);
     assert_valid(&json!(report));
     let metric = &report.metrics[0];
     assert_eq!((metric.metric, metric.gated, report.rules.tolerance), (Metric::ServerCpu, true, 0.1));
     let ruling = metric.ruling.unwrap();
     assert!(ruling.low.unwrap() > 0.1 && ruling.p_value <= ruling.level, "{ruling:?}");
+    let last = report.starts.last().unwrap().at_seconds;
+    assert!(last <= ruling.at_seconds, "decided after {} s, and another start at {last} s", ruling.at_seconds);
+    // Until this look the alpha of 1% that is the default would have had so much less to spend.
+    let part = ruling.at_seconds / report.rules.max_time_seconds;
+    assert!(ruling.level > 0.01 * part.powi(3), "{ruling:?}");
     assert!(metric.b.median - metric.a.median > 50_000.0, "{metric:?}");
     assert!(report.metrics.iter().any(|metric| metric.metric == Metric::Throughput && metric.ruling.is_none()));
     assert_eq!(report.b.messages.lost + report.b.messages.corrupted, 0);
@@ -83,7 +91,8 @@ fn a_server_is_equivalent_to_itself_and_the_noise_floor_is_told() {
 
 #[test]
 fn too_few_starts_are_inconclusive_and_say_how_many_it_takes() {
-    let flags = ["--aa", "--max-time", "50ms", "--format", "json"];
+    // One start, with trials in which even a busy machine has replies.
+    let flags = ["--aa", "--max-time", "450ms", "--trial", "200ms", "--format", "json"];
     let report = comparison(&compare(&[&flags[..], &["--require-conclusive"]].concat()), 98);
     assert_eq!((report.change, report.ended, report.aa), (Change::Inconclusive, Ended::MaxTime, true));
     assert!(report.metrics[0].more_seconds.is_some_and(|more| more > 0.0), "{:?}", report.metrics[0]);
@@ -187,11 +196,11 @@ fn a_server_that_does_not_answer_is_not_compared() {
     let url = format!("ws://{}/", mute.local_addr().unwrap());
     for (b, words) in [
         ("ws://127.0.0.1:1/", "none of 4 connections to ws://127.0.0.1:1/"),
-        (url.as_str(), "sent nothing within 200ms"),
+        (url.as_str(), "sent nothing within 2s"),
         ("sh -c 'exit 3' {port}", "ended before it was ready"),
         ("/no/such/program {port}", "No such file"),
     ] {
-        let finished = compare(&["--a", "", "--b", b, "--connect-timeout", "200ms"]);
+        let finished = compare(&["--a", "", "--b", b, "--connect-timeout", "2s"]);
         assert_eq!((finished.code, finished.stdout.as_str()), (Some(1), ""), "{b}");
         assert!(finished.stderr.contains(words), "{words} is missing in {}", finished.stderr);
     }
@@ -229,4 +238,34 @@ fn refusals_name_the_flag_and_what_was_expected() {
         let said = &finished.stderr;
         assert!(words.iter().all(|word| said.contains(word)), "{flags:?} misses one of {words:?} in:\n{said}");
     }
+}
+
+#[test]
+fn pairs_begin_as_far_from_each_other_as_trial_and_settle_say_and_as_many_share_a_start() {
+    let tempo = ["--trial", "200ms", "--settle", "100ms", "--restart-every", "2", "--max-time", "6s"];
+    let report = comparison(&loadgen(&[&TO_ITSELF[..], &tempo].concat()).wait(), 0);
+    let rules = report.rules;
+    assert_eq!((rules.trial_seconds, rules.settle_seconds, rules.restart_every), (0.2, 0.1, 2));
+    assert_eq!((rules.alpha, rules.tolerance, rules.max_time_seconds), (0.2, 0.95, 6.0));
+    assert_eq!(report.starts[0].pairs.len(), 2);
+    for start in &report.starts {
+        assert!(start.pairs.len() <= 2, "{start:?}");
+        for pair in start.pairs.windows(2) {
+            let between = pair[1].at_seconds - pair[0].at_seconds;
+            assert!(between >= 0.599, "two trials of 200 ms with 100 ms before each, in {between} s");
+        }
+    }
+}
+
+#[test]
+fn the_order_of_trials_is_the_seed_s() {
+    let order = |seed: &str| {
+        let tempo = ["--trial", "2ms", "--settle", "0s", "--restart-every", "20", "--max-time", "4s", "--seed", seed];
+        let report = comparison(&loadgen(&[&TO_ITSELF[..], &tempo].concat()).wait(), 0);
+        report.starts[0].pairs.iter().map(|pair| pair.first).collect::<Vec<_>>()
+    };
+    let one = order("1");
+    assert_eq!(one.len(), 20);
+    assert_eq!(order("1"), one);
+    assert_ne!(order("2"), one);
 }

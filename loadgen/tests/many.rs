@@ -1,11 +1,14 @@
 //! Many connections from one process, and the limit of the system that is named before any is opened.
 
 mod binary;
+#[path = "../../server/tests/support/skipped.rs"]
+mod skipped;
 
 use std::process::{Command, Stdio};
 
 use binary::loadgen;
 use rustix::process::{Resource, getrlimit};
+use skipped::skipped;
 
 const CONNECTIONS: u64 = 15_000;
 
@@ -16,7 +19,7 @@ const DESCRIPTORS: u64 = CONNECTIONS + 200;
 fn fifteen_thousand_connections() {
     let limit = getrlimit(Resource::Nofile).maximum;
     if limit.is_some_and(|limit| limit < DESCRIPTORS) {
-        println!("skipped: the hard limit of descriptors is {limit:?}, and this takes {DESCRIPTORS}");
+        skipped(&format!("the hard limit of descriptors is {limit:?}, and this takes {DESCRIPTORS}"));
         return;
     }
     let connections = CONNECTIONS.to_string();

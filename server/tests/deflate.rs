@@ -144,6 +144,40 @@ fn the_threshold_and_the_policy_for_uncompressed_messages_hold_on_both_paths() {
     }
 }
 
+/// Bytes of the first and the second reply to the same message, which comes uncompressed.
+fn replies_of(flags: &[&str]) -> [usize; 2] {
+    let always = ["--permessage-deflate", "on", "--deflate-uncompressed", "compressed"];
+    let server = Server::start(&[&always[..], flags].concat());
+    let mut client = server.connect_with(OFFER, b"");
+    // Words that come back near and far, none of them at once.
+    let words = (0..1200u32).map(|i| format!("{} ", i.wrapping_mul(2_654_435_761) >> 22));
+    let message = words.collect::<String>().into_bytes();
+    [0; 2].map(|_| {
+        client.send(&frame(Text, &message));
+        let (first, payload) = client.frame();
+        assert_eq!(first, 0xc1, "compressed text");
+        payload.len()
+    })
+}
+
+#[test]
+fn replies_are_as_small_as_level_memory_and_takeover_make_them() {
+    let [usual, again] = replies_of(&[]);
+    assert_eq!(usual, again, "nothing is remembered from one message to the next");
+    assert_eq!(replies_of(&["--deflate-level", "3", "--deflate-memory", "8"]), [usual; 2]);
+    let [most, _] = replies_of(&["--deflate-level", "9"]);
+    let [least, _] = replies_of(&["--deflate-level", "1"]);
+    assert!(most < usual && usual < least, "{most} {usual} {least}");
+    let [forgetful, _] = replies_of(&["--deflate-memory", "1"]);
+    assert!(forgetful > usual, "{forgetful} {usual}");
+    for takeover in ["server", "both"] {
+        let [first, second] = replies_of(&["--deflate-context-takeover", takeover]);
+        assert!(second < first / 4, "{takeover}: {first} {second}");
+    }
+    let [first, second] = replies_of(&["--deflate-context-takeover", "client"]);
+    assert_eq!(first, second, "of a client's messages only");
+}
+
 #[test]
 fn many_messages_in_one_write_keep_their_order() {
     for flags in [&["--permessage-deflate", "on"][..], &TAKEOVER] {

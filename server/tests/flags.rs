@@ -265,6 +265,28 @@ fn threads_are_pinned() {
 }
 
 #[test]
+fn a_runtime_for_each_worker_or_one_for_all() {
+    for (runtime, expected) in [("sharded", ["worker-0", "worker-1"]), ("work-stealing", ["worker-0", "worker-0"])] {
+        let server = Server::start(&["--runtime", runtime, "--threads", "2"]);
+        // A runtime's threads have its number. The one of the work-stealing runtime that only waits for the others has it too.
+        let names = || {
+            let tasks = std::fs::read_dir(format!("/proc/{}/task", server.child.id())).unwrap();
+            let name =
+                |task: std::io::Result<std::fs::DirEntry>| std::fs::read_to_string(task.ok()?.path().join("comm")).ok();
+            let mut names: Vec<String> = tasks.filter_map(name).filter(|name| name.starts_with("worker-")).collect();
+            names.sort();
+            names.iter().map(|name| name.trim_end().to_owned()).collect::<Vec<_>>()
+        };
+        // They may start after the ready line.
+        let deadline = Instant::now() + support::PATIENCE;
+        while names().len() < 2 {
+            assert!(Instant::now() < deadline, "{runtime}: {:?}", names());
+        }
+        assert_eq!(names()[..2], expected, "{runtime}");
+    }
+}
+
+#[test]
 fn the_socket_looked_at_is_the_right_one() {
     // Guards the helper: a socket that is not the server's must not be taken for it.
     let server = Server::start(&[]);

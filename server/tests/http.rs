@@ -140,6 +140,7 @@ fn requests_have_limits() {
 #[test]
 fn a_handshake_that_dawdles_is_cut_off() {
     let server = Server::start(&["--handshake-timeout", "300ms"]);
+    let began = Instant::now();
     let silent = server.tcp();
     let mut dripping = server.tcp();
     let mut kept_alive = server.tcp();
@@ -157,6 +158,7 @@ fn a_handshake_that_dawdles_is_cut_off() {
         // Ended or reset, but over.
         let _ = stream.read_to_end(&mut Vec::new());
     }
+    assert!(began.elapsed() < Duration::from_secs(10), "that is the default: {:?}", began.elapsed());
     upgraded.send(&frame(Text, b"still here"));
     assert_eq!(upgraded.frame(), (0x81, b"still here".to_vec()));
 }

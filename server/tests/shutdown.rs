@@ -5,6 +5,7 @@ mod support;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use support::{Server, UPGRADE, fragment, frame, payload, upgraded};
@@ -98,9 +99,11 @@ fn connections_that_do_not_close_are_dropped_at_the_deadline() {
         stuck.send(&frame(Binary, &payload(16 << 20)));
         stuck.stream.read_exact(&mut [0; 10]).unwrap();
         let mut silent = server.connect();
+        let asked = Instant::now();
         server.signal(Signal::TERM);
         silent.expect_close(1001);
         assert_eq!(server.wait().code(), Some(0));
+        assert!(asked.elapsed() < Duration::from_secs(10), "that is the default: {:?}", asked.elapsed());
     }
 }
 

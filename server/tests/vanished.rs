@@ -2,6 +2,8 @@
 //! this test makes for itself. That takes root; without it the test says that it was skipped.
 #![allow(unsafe_code, reason = "a thread moves to another network namespace")]
 
+#[path = "support/skipped.rs"]
+mod skipped;
 mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -19,7 +21,7 @@ use wire::OpCode::Binary;
 #[test]
 fn a_peer_that_vanished_gives_its_place_back() {
     if !rustix::process::geteuid().is_root() || !enter_own_network() {
-        eprintln!("skipped: a network namespace takes root");
+        skipped::skipped("a network namespace takes root");
         return;
     }
     ip("link set lo up");

@@ -153,9 +153,4 @@ mod tests {
         let counted = Plan { stop: Stop::Messages(1_000.try_into().unwrap()), ..plan };
         assert_eq!(Line::new(&counted, Phase::Measuring, elapsed, &live, 250).done, 0.25);
     }
-
-    #[test]
-    fn nothing_is_drawn_when_quiet() {
-        assert!(Progress::new(&cli::default_plan(NonZeroUsize::MIN), true).bar.is_hidden());
-    }
 }

@@ -101,9 +101,10 @@ pub fn run(
         }
         let over = course.is_over() || starts.len() >= MOST_STARTS;
         if trial.is_none() {
-            let gated = match gated(question, plan, &starts) {
-                // That may be the machine's fault, once or twice.
-                Err(CompareError::NoFigures) if starts.len() < STARTS_FOR_A_REPLY && !over && !interrupted => continue,
+            // A figure that is missing may be the machine's fault, once or twice.
+            let may_wait = starts.len() < STARTS_FOR_A_REPLY && !over && !interrupted;
+            let gated = match gated(question, plan, &starts, may_wait) {
+                Err(CompareError::NoFigures) if may_wait => continue,
                 gated => gated?,
             };
             let judge =
@@ -183,8 +184,9 @@ fn measured(starts: &[Start]) -> impl Iterator<Item = Metric> {
     })
 }
 
-/// The metrics that are judged: those asked for, all of which must be there, or those of the load that are.
-fn gated(question: &Question, plan: &Plan, starts: &[Start]) -> Result<Vec<Metric>, CompareError> {
+/// The metrics that are judged: those asked for, all of which must be there, or those of the load that are. One that is
+/// missing may come with the next start if the comparison `may_wait` for it.
+fn gated(question: &Question, plan: &Plan, starts: &[Start], may_wait: bool) -> Result<Vec<Metric>, CompareError> {
     let there = |metric: Metric| match metric {
         // Resident memory grows in pages, and may not have grown yet.
         Metric::ConnectionMemory => there(Metric::ServerMemory, starts),
@@ -193,9 +195,12 @@ fn gated(question: &Question, plan: &Plan, starts: &[Start]) -> Result<Vec<Metri
     let gate = question.gate.as_deref();
     let wanted = gate.unwrap_or(Metric::gated_by_default(&plan.load)).iter().copied();
     let (found, missing): (Vec<Metric>, Vec<Metric>) = wanted.partition(|metric| there(*metric));
+    // A process that can be seen has memory at least; a trial on a busy machine may have no reply, and so no CPU time.
+    let seen = there(Metric::ServerMemory);
     // What only the server's process tells is left out where nobody asked for it.
-    match missing.iter().find(|metric| gate.is_some() || !metric.is_of_the_process()) {
-        Some(metric) if metric.is_of_the_process() => Err(CompareError::NoProcess(*metric)),
+    let left_out = |metric: &Metric| gate.is_none() && metric.is_of_the_process() && !(seen && may_wait);
+    match missing.iter().find(|metric| !left_out(metric)) {
+        Some(metric) if metric.is_of_the_process() && !seen => Err(CompareError::NoProcess(*metric)),
         Some(_) => Err(CompareError::NoFigures),
         None => Ok(found),
     }
@@ -299,3 +304,59 @@ fn start_report(start: Start) -> StartReport {
 /// Starts after which the time is up: their Walsh averages take 64 MB for each gated metric, and more starts than this
 /// would tell apart servers that differ by less than anybody cares for.
 const MOST_STARTS: usize = 4_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::tests::plan;
+    use crate::trials::course::{Life, Round};
+
+    /// A start with one pair, in which the trials of both servers have these metrics, and the servers' lives those.
+    fn start(trial: &[Metric], life: &[Metric]) -> Start {
+        let figures = |metrics: &[Metric]| -> Figures { metrics.iter().map(|metric| (*metric, 1.0)).collect() };
+        let trial = Trial { figures: figures(trial), ..Trial::default() };
+        let life =
+            || Life { target: String::new(), config: None, figures: figures(life), messages: Messages::default() };
+        let round = Round { at_seconds: 0.0, order: vec![0, 1], trials: vec![trial.clone(), trial] };
+        Start { at_seconds: 0.0, rounds: vec![round], lives: vec![life(), life()] }
+    }
+
+    fn question(gate: Option<Metric>) -> Question {
+        let tempo = Tempo {
+            trial: Duration::from_millis(10),
+            settle: Duration::ZERO,
+            restart_every: 1,
+            max_time: Duration::from_secs(1),
+            seed: 1,
+        };
+        Question {
+            tempo,
+            gate: gate.map(|metric| vec![metric]),
+            alpha: 0.01,
+            tolerance: 0.02,
+            aa: false,
+            fail_on_regression: false,
+            require_conclusive: false,
+        }
+    }
+
+    #[test]
+    fn what_a_busy_machine_left_out_is_waited_for_and_what_cannot_be_seen_is_not() {
+        let (seen, without_cpu) = ([Metric::ServerMemory], [Metric::Throughput]);
+        let (cpu, default) = (question(Some(Metric::ServerCpu)), question(None));
+        let gated = |question: &Question, starts: &[Start], may_wait| gated(question, &plan(), starts, may_wait);
+        let late = [start(&without_cpu, &seen)];
+        for question in [&cpu, &default] {
+            assert!(matches!(gated(question, &late, true), Err(CompareError::NoFigures)));
+        }
+        // Nobody asked for it by name, and there is no time to wait.
+        assert_eq!(gated(&default, &late, false).unwrap(), [Metric::Throughput]);
+        assert!(matches!(gated(&cpu, &late, false), Err(CompareError::NoFigures)));
+        let came = [start(&without_cpu, &seen), start(&[Metric::Throughput, Metric::ServerCpu], &seen)];
+        assert_eq!(gated(&cpu, &came, true).unwrap(), [Metric::ServerCpu]);
+        assert_eq!(gated(&default, &came, true).unwrap(), [Metric::Throughput, Metric::ServerCpu]);
+        let elsewhere = [start(&without_cpu, &[])];
+        assert!(matches!(gated(&cpu, &elsewhere, true), Err(CompareError::NoProcess(Metric::ServerCpu))));
+        assert_eq!(gated(&default, &elsewhere, true).unwrap(), [Metric::Throughput]);
+    }
+}

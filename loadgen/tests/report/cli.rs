@@ -31,6 +31,16 @@ fn without_arguments_it_answers_the_first_two_questions() {
 }
 
 #[test]
+fn a_dash_is_stdout_for_the_report_and_no_file_for_the_others() {
+    let (_, _, output) = run(&["-o", "-"]);
+    assert_eq!((output.format, output.json_file), (Format::Json, None), "which then gets the JSON alone");
+    refused(&[
+        (&["--hgrm", "-"], ["--hgrm -", "expected a file"]),
+        (&["--hlog", "-"], ["--hlog -", "expected a file"]),
+    ]);
+}
+
+#[test]
 fn defaults_are_those_of_the_help() {
     let (plan, server, output) = run(&[]);
     assert_eq!((plan.connections.get(), plan.threads.get(), plan.seed), (100, 3, 1));

@@ -10,3 +10,4 @@ mod merge;
 mod output;
 mod over_time;
 mod text;
+mod trials;

@@ -255,8 +255,12 @@ pub(crate) mod tests {
     }
 
     #[test]
+    #[allow(clippy::print_stderr, reason = "scripts/check lists what is skipped")]
     fn each_source_address_reaches_those_of_its_family() {
-        let Ok(six) = TcpListener::bind("[::1]:0") else { return };
+        let Ok(six) = TcpListener::bind("[::1]:0") else {
+            eprintln!("SKIPPED: each source address reaches those of its family: no IPv6");
+            return;
+        };
         let port = six.local_addr().unwrap().port();
         let four = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let mut how = plan().connect;

@@ -59,13 +59,13 @@ pub(super) fn level(text: &str) -> Result<Level, String> {
     text.parse().ok().and_then(Level::new).ok_or_else(|| "expected 1 to 9".to_owned())
 }
 
-/// A level of `--deflate-memory`.
 /// Whose messages may refer to earlier ones.
 pub(super) fn context_takeover() -> impl TypedValueParser<Value = ContextTakeover> {
     let names = PossibleValuesParser::new(ContextTakeover::ALL.map(ContextTakeover::name));
     names.map(|name| ContextTakeover::from_name(&name).expect("a name of the list"))
 }
 
+/// A level of `--deflate-memory`.
 pub(super) fn memory_level(text: &str) -> Result<MemoryLevel, String> {
     text.parse().ok().and_then(MemoryLevel::new).ok_or_else(|| "expected 1 to 9".to_owned())
 }
