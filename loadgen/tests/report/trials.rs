@@ -134,7 +134,7 @@ fn a_trial_holds_just_as_many_messages_as_the_metric_needs() {
     };
     assert!(trial("100ms").is_ok(), "a hundred messages");
     let said = trial("99ms").unwrap_err();
-    assert!(said.contains("is 99 messages, and latency-p99, which is judged, needs 100 in a trial"), "{said}");
+    assert!(said.contains("is 99 messages, and latency.p99, which is judged, needs 100 in a trial"), "{said}");
 }
 
 #[test]
