@@ -137,12 +137,12 @@ impl Findings {
     fn pacing(&mut self, pacing: Pacing, measured: &Measured) {
         let busiest = busiest(measured);
         match pacing {
-            Pacing::Sleep if busiest >= BUSY_SHARE => self.bounding.push(format!(
-                "the generator was CPU-bound: a worker that sleeps between messages was on the CPU for {} of the run; a lower \
+            Pacing::Auto | Pacing::Sleep if busiest >= BUSY_SHARE => self.bounding.push(format!(
+                "the generator was CPU-bound: a worker that waits between messages was on the CPU for {} of the run; a lower \
                  rate or a machine of its own with more workers (--threads)",
                 units::percent(busiest)
             )),
-            Pacing::Sleep => {}
+            Pacing::Auto | Pacing::Sleep => {}
             Pacing::Spin => self.notes.push(
                 "spinning workers are always busy: whether the generator was the limit shows in the send lag alone"
                     .to_owned(),
@@ -319,8 +319,10 @@ fn all_lost(lost: &AllLost, plan: &Plan, measured: &Measured) -> String {
     format!("{all} had ended {when}: {}", why.join("; "))
 }
 
+/// The share of the run for which the busiest worker was on the CPU, but for what it spun by choice.
 fn busiest(measured: &Measured) -> f64 {
-    measured.worker_busy.iter().copied().fold(0.0, f64::max)
+    let spun = measured.paced.iter().map(|paced| paced.spun).chain(std::iter::repeat(0.0));
+    measured.worker_busy.iter().zip(spun).map(|(busy, spun)| busy - spun).fold(0.0, f64::max)
 }
 
 /// Causes that a reason names; the report's errors list all of them.

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use rustix::event::Timespec;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use wire::CloseCode;
 
@@ -16,10 +15,10 @@ use crate::load::dialogue::pending::Pending;
 use crate::load::ledger::{Exchange, Ledger, Outcome, Phases};
 use crate::load::lines::{Lines, goodbye};
 use crate::load::live::Live;
+use crate::load::pacing::{Pacer, Wait};
 use crate::measure::arrivals::Arrived;
 use crate::measure::clock::Clock;
 use crate::measure::wall::Wall;
-use crate::plan::Pacing;
 use crate::plan::messages::Corpus;
 use crate::plan::schedule::Schedule;
 
@@ -31,7 +30,7 @@ pub struct Orders<'a> {
     /// What keeps them coming; an open loop has the worker's own share of the schedule.
     pub pace: Pace,
     /// How it waits for what is due and for replies.
-    pub pacing: Pacing,
+    pub pacer: &'a mut Pacer,
     /// When to warm up, measure and stop.
     pub phases: Phases,
     /// The run's clock.
@@ -58,7 +57,7 @@ pub enum Pace {
 struct Lane<'a> {
     corpus: &'a Corpus,
     pace: Pace,
-    pacing: Pacing,
+    pacer: &'a mut Pacer,
     clock: Clock,
     /// Where the kernel's stamps lie on it; `None` where they are not asked for.
     wall: Option<Wall>,
@@ -80,12 +79,13 @@ struct Lane<'a> {
 /// # Errors
 /// When the kernel refuses to wait.
 pub fn run(orders: Orders<'_>, lines: &mut Lines) -> io::Result<Outcome> {
-    let Orders { corpus, pace, pacing, phases, clock, interrupted, live, exchange, connected } = orders;
+    let Orders { corpus, pace, pacer, phases, clock, interrupted, live, exchange, connected } = orders;
     let read_ahead = std::mem::take(&mut lines.read_ahead);
+    pacer.start(phases.begin);
     let mut lane = Lane {
         corpus,
         pace,
-        pacing,
+        pacer,
         clock,
         wall: None,
         interrupted,
@@ -128,12 +128,16 @@ impl Lane<'_> {
                 break;
             }
             events.clear();
-            let timeout = self.timeout(now);
+            let (wait, before) = (self.wait(now), now);
+            let timeout = wait.timeout(now);
             match epoll::wait(&self.lines.epoll, rustix::buffer::spare_capacity(&mut events), Some(&timeout)) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
             now = self.clock.now();
+            if events.is_empty() {
+                self.pacer.woke(wait, before, now);
+            }
             for event in &events {
                 let Event { flags, data, .. } = *event;
                 self.serve(data.u64() as usize, flags, &mut now);
@@ -323,18 +327,20 @@ impl Lane<'_> {
         self.ledger.dropped(why);
     }
 
-    /// How long the kernel may let the worker sleep.
+    /// How to wait for what is due or comes next.
     #[inline]
-    fn timeout(&self, now: u64) -> Timespec {
+    fn wait(&mut self, now: u64) -> Wait {
         let longest = self.ledger.next_mark().min(now + LONGEST_SLEEP_NS);
-        let until = match (&self.pace, self.pacing) {
-            _ if !self.ledger.sending() => longest,
-            (_, Pacing::Spin) if self.lines.alive > 0 => now,
-            (Pace::Open(schedule), _) => longest.min(schedule.next_at()),
-            (Pace::Closed(_), _) => longest,
+        let due = match &self.pace {
+            Pace::Open(schedule) => Some(schedule.next_at()),
+            Pace::Closed(_) => None,
         };
-        let ns = until.saturating_sub(now);
-        Timespec { tv_sec: (ns / 1_000_000_000) as i64, tv_nsec: (ns % 1_000_000_000) as i64 }
+        match () {
+            () if !self.ledger.sending() => Wait::Sleep(longest),
+            // What is due is lost; there is nothing to be late for.
+            () if self.lines.alive == 0 => Wait::Sleep(due.map_or(longest, |due| due.min(longest))),
+            () => self.pacer.decide(now, due, longest),
+        }
     }
 
     /// Notes that this worker has no connection left. Returns whether no other has one either; else what is due is lost as

@@ -12,6 +12,7 @@ use crate::measure::clock::nanoseconds;
 use crate::measure::counts::Counts;
 use crate::measure::failures::{self, Failures};
 use crate::measure::lateness::Lateness;
+use crate::measure::paced::Paced;
 use crate::measure::recorder::{INTERVAL_NS, Interval};
 use crate::measure::tally::Tally;
 use crate::plan::messages::Volume;
@@ -104,6 +105,8 @@ pub struct Outcome {
     pub last_in_window: u64,
     /// The worker's CPU time in the measured phase over its length.
     pub busy: f64,
+    /// How it waited in it; the lane's to say.
+    pub paced: Paced,
 }
 
 impl Ledger {
@@ -310,7 +313,7 @@ impl Ledger {
         let window = ended.saturating_sub(self.begin);
         let busy = if window == 0 { 0.0 } else { nanoseconds(cpu) as f64 / window as f64 };
         let Self { counts, failures, all_lost_at, last_in_window, .. } = self;
-        Outcome { counts, failures, all_lost_at, ended, last_in_window, busy }
+        Outcome { counts, failures, all_lost_at, ended, last_in_window, busy, paced: Paced::default() }
     }
 
     #[cold]

@@ -10,6 +10,7 @@ mod ledger;
 mod lines;
 pub mod live;
 mod opening;
+mod pacing;
 pub mod run;
 pub(crate) mod session;
 mod stamping;

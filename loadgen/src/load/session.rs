@@ -181,6 +181,7 @@ impl<'a, 'scope> Session<'a, 'scope> {
         for outcome in outcomes {
             measured.counts += outcome.counts;
             measured.worker_busy.push(outcome.busy);
+            measured.paced.push(outcome.paced);
             failures::merge(&mut measured.failures, outcome.failures);
         }
         Ok(measured)

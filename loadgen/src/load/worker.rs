@@ -18,6 +18,7 @@ use crate::load::ledger::{Exchange, Outcome, Phases};
 use crate::load::lines::Lines;
 use crate::load::live::Live;
 use crate::load::opening::{self, Opened, Share};
+use crate::load::pacing::{Pacer, Room};
 use crate::measure::agreements::Agreements;
 use crate::measure::clock::Clock;
 use crate::measure::failures::Failures;
@@ -97,12 +98,13 @@ pub fn run(
     starts: mpsc::Receiver<Start>,
 ) -> io::Result<()> {
     let Common { corpus, interrupted, live, .. } = common;
+    let room = room(common);
     if let Some(cores) = common.cores {
         cores.for_worker(worker).pin();
     }
-    // A timeout in ns is worth little while the kernel may round it up by 50 us, its default for a thread. Where it
-    // refuses, the send lag shows it.
-    let _ = set_current_timer_slack(NonZeroU64::new(1));
+    // A timeout in ns is worth little while the kernel may round it up by 50 us, its default for a thread.
+    let timer_slack_refused = set_current_timer_slack(NonZeroU64::new(1)).is_err();
+    let mut pacer = Pacer::new(common.plan, room, timer_slack_refused);
     let share = share(worker, common);
     let Opened { connections, connect, failures } = opening::open_all(&share, interrupted, live)?;
     let established = connections.len();
@@ -129,14 +131,26 @@ pub fn run(
     }
     for Start { clock, phases, seed, all_established, exchange, connected, outcomes } in starts {
         let pace = pace(worker, common, established, all_established, seed);
-        let pacing = common.plan.pacing;
-        let orders = Orders { corpus, pace, pacing, phases, clock, interrupted, live, exchange, connected };
-        let outcome = lane::run(orders, &mut lines)?;
+        let pacer = &mut pacer;
+        let orders = Orders { corpus, pace, pacer, phases, clock, interrupted, live, exchange, connected };
+        let mut outcome = lane::run(orders, &mut lines)?;
+        outcome.paced = pacer.paced(outcome.ended.saturating_sub(phases.begin));
         // Nobody listens only when the run is being given up.
         let _ = outcomes.send(outcome);
     }
     lines.close();
     Ok(())
+}
+
+/// What there is for the workers to spin on; asked before a worker is pinned to one core.
+fn room(common: Common<'_>) -> Room {
+    let machine = Cores::allowed();
+    Room {
+        allowed: machine.count(),
+        usable: machine.usable(),
+        kept: common.cores.map(Cores::count),
+        server_here: common.addresses.in_use().iter().any(|address| address.ip().is_loopback()),
+    }
 }
 
 /// Connections are dealt out evenly; the first workers take what is left over.

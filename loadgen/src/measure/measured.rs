@@ -19,6 +19,7 @@ use crate::measure::counts::{Connections, Counts};
 use crate::measure::encoded::{self, Encoded};
 use crate::measure::failures::Failures;
 use crate::measure::histogram::histogram;
+use crate::measure::paced::Paced;
 use crate::measure::recorder::{INTERVAL_NS, SLICES, Slice};
 use crate::measure::times::Times;
 use crate::serde_time::{Rfc3339Exact, Seconds};
@@ -64,6 +65,8 @@ pub struct Measured {
     pub failures: Failures,
     /// Each worker's CPU time over the window, as a share of it (1.0: it never slept).
     pub worker_busy: Vec<f64>,
+    /// How each worker waited for what was due.
+    pub paced: Vec<Paced>,
     /// The generator's own use of the machine over the window.
     pub loadgen: Usage,
     /// The server's, where it runs on this machine.
@@ -95,6 +98,7 @@ impl Measured {
             addresses: BTreeMap::new(),
             failures: Failures::new(),
             worker_busy: Vec::new(),
+            paced: Vec::new(),
             loadgen,
             server: None,
             is_fathom: false,

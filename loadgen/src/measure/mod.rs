@@ -12,6 +12,7 @@ pub mod lateness;
 pub mod measured;
 pub mod metric;
 pub mod mismatch;
+pub mod paced;
 pub mod percentile;
 pub mod recorder;
 pub mod so_far;

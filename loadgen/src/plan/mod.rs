@@ -109,6 +109,9 @@ pub enum Stop {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pacing {
+    /// Open loop: sleeps until shortly before a message is due and spins the rest, with a margin that it learns from its
+    /// own wake-ups; sleeps as `sleep` does in a closed loop, and where a worker may have to share its core.
+    Auto,
     /// Sleeps in the kernel, with a timeout in nanoseconds.
     Sleep,
     /// Never sleeps, for a whole core: less send lag, and no reply costs the server the worker's wake-up.

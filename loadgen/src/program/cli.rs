@@ -190,7 +190,7 @@ struct LoadArgs {
     /// How due times are spaced [default: uniform]
     #[arg(long, requires = "rate")]
     arrival: Option<Arrival>,
-    /// How a worker waits for the next due message or reply [default: sleep]
+    /// How a worker waits for the next due message or reply [default: auto]
     #[arg(long)]
     pacing: Option<Pacing>,
     /// Whether latency ends where the kernel received a reply or where it was read; asking the kernel costs 1.05 to 1.08

@@ -10,7 +10,7 @@ use crate::host::cores::Cores;
 use crate::host::target::Spec;
 use crate::judge::outcome::Outcome;
 use crate::load::error::RunError;
-use crate::plan::{Arrival, Load, Pacing, Plan, Rate, Stop};
+use crate::plan::{Arrival, Load, Plan, Rate, Stop};
 use crate::report::Runs;
 
 /// How fast, and how late at half of that.
@@ -24,9 +24,7 @@ pub(super) fn run(plan: &Plan, output: &Output, cores: &Cores) -> Result<Outcome
     let half = round(first.throughput.messages_per_second / 2.0);
     let mut runs = vec![first];
     if let (Ok(rate), Outcome::Ok | Outcome::Untrusted) = (Rate::try_from(half), verdict) {
-        // With a core of its own a worker need not sleep, and is the less late for it.
-        let pacing = if cores.usable() > 1 { Pacing::Spin } else { Pacing::Sleep };
-        let late = Plan { load: Load::Open { rate, arrival: Arrival::Uniform }, pacing, ..fast };
+        let late = Plan { load: Load::Open { rate, arrival: Arrival::Uniform }, ..fast };
         match bench.run("how late at half of that", &late, &[], output.quiet) {
             Ok(second) => {
                 sinks.text(&second);

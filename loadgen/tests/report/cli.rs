@@ -48,7 +48,7 @@ fn defaults_are_those_of_the_help() {
     assert_eq!(plan.stop, Stop::After(Duration::from_secs(10)));
     assert_eq!([plan.warmup, plan.drain_timeout, plan.connect.timeout].map(|time| time.as_secs()), [2, 10, 10]);
     assert_eq!((plan.message.size.min(), plan.message.size.max(), plan.message.kind), (64, 64, Kind::Binary));
-    assert_eq!((plan.message.payload, plan.pacing, plan.connect.tcp_nodelay), (Payload::Random, Pacing::Sleep, true));
+    assert_eq!((plan.message.payload, plan.pacing, plan.connect.tcp_nodelay), (Payload::Random, Pacing::Auto, true));
     assert_eq!((plan.skip_messages, plan.timestamps), (0, Timestamps::Auto));
     assert_eq!((server, output.format, output.quiet), (Spec::Embedded(vec![]), Format::Text, false));
 }

@@ -12,6 +12,7 @@ use loadgen::measure::encoded::Encoded;
 use loadgen::measure::histogram::histogram;
 use loadgen::measure::measured::{IntervalLatency, Measured};
 use loadgen::measure::mismatch::{Glimpse, Mismatch, MismatchKind};
+use loadgen::measure::paced::Paced;
 use loadgen::measure::recorder::Slice;
 use loadgen::measure::times::{Moments, Times};
 use loadgen::plan::{Arrival, Kind, Load, Plan, Rate};
@@ -156,6 +157,7 @@ pub fn measured(lag: u64) -> Measured {
         addresses: Default::default(),
         failures: Default::default(),
         worker_busy: vec![0.413],
+        paced: vec![Paced::default()],
         loadgen: Usage { cpu: Duration::from_millis(4_130), max_rss_bytes: 22_439_526 },
         server: Some(Usage { cpu: Duration::from_millis(5_020), max_rss_bytes: 6_291_456 }),
         is_fathom: true,

@@ -74,6 +74,7 @@ pub(super) fn fine() -> Measured {
         addresses: Default::default(),
         failures: Default::default(),
         worker_busy: vec![0.3, 0.4],
+        paced: Vec::new(),
         loadgen: Usage { cpu: Duration::from_secs(1), max_rss_bytes: 1 << 24 },
         server: Some(Usage { cpu: Duration::from_secs(2), max_rss_bytes: 1 << 24 }),
         is_fathom: true,

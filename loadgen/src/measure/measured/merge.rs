@@ -15,14 +15,14 @@ impl Measured {
     /// This part of a run and another one, of the same plan, phase and server, measured on the same machine:
     ///
     /// - what each part did is added up: counts, histograms (bucket for bucket), intervals by their beginning, slices by
-    ///   their place, agreements, addresses, failures, the generator's CPU time and its memory; `worker_busy` is appended;
+    ///   their place, agreements, addresses, failures, the generator's CPU time and its memory; `worker_busy` and `paced` are appended;
     /// - what both parts looked at counts once, as the part says that saw more of it: the server's use of the machine, the CPU
     ///   time withheld, how the server's process ended (the first part that knows);
     /// - the window begins with the earlier part and is as long as the longer one; the last reply is the later one;
     /// - it was interrupted, or aborted, where a part was; all connections were lost where that is so of both parts, and at
     ///   the later time; the server is Fathom where one part has found it to be.
     ///
-    /// The order of the parts decides the order of `worker_busy`, and which message stands as the example of a mismatch. Causes
+    /// The order of the parts decides the order of `worker_busy` and `paced`, and which message stands as the example of a mismatch. Causes
     /// of failures are bounded in number: beyond the bound, which of them are kept by name depends on the order too.
     #[must_use]
     pub fn merge(mut self, other: Self) -> Self {
@@ -45,6 +45,7 @@ impl Measured {
             addresses,
             failures,
             worker_busy,
+            paced,
             loadgen,
             server,
             is_fathom,
@@ -70,6 +71,7 @@ impl Measured {
         }
         failures::merge(&mut self.failures, failures);
         self.worker_busy.extend(worker_busy);
+        self.paced.extend(paced);
         self.loadgen = Usage {
             cpu: self.loadgen.cpu + loadgen.cpu,
             max_rss_bytes: self.loadgen.max_rss_bytes + loadgen.max_rss_bytes,

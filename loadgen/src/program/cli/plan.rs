@@ -47,7 +47,7 @@ impl PlanArgs {
             skip_messages: self.message.replies.skip_messages,
             message: self.message.lower()?,
             connect,
-            pacing: self.load.pacing.unwrap_or(Pacing::Sleep),
+            pacing: self.load.pacing.unwrap_or(Pacing::Auto),
             timestamps: self.load.timestamps.unwrap_or(Timestamps::Auto),
             threads: self.threads.unwrap_or(threads),
             seed,
