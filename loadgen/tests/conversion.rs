@@ -280,7 +280,7 @@ fn files_that_do_not_belong_together_are_refused() {
     let several = scratch("runs.json");
     fs::write(
         &several,
-        serde_json::json!({ "schema": "fathom/runs/v1", "runs": [json(saved()), json(&kernel)] }).to_string(),
+        serde_json::json!({ "schema": "fathom/runs/v2", "runs": [json(saved()), json(&kernel)] }).to_string(),
     )
     .unwrap();
     let several = several.to_str().unwrap();
@@ -307,7 +307,7 @@ fn what_is_no_report_is_named_with_what_is_wrong() {
         (write("no.json", "nonsense"), "line 1 column"),
         (write("array.json", "[1]"), "not a report of loadgen"),
         (write("schema.json", r#"{"schema": "fathom/run/v9"}"#), "'fathom/run/v9'"),
-        (write("part.json", r#"{"schema": "fathom/run/v1"}"#), "missing field"),
+        (write("part.json", r#"{"schema": "fathom/run/v2"}"#), "missing field"),
         (write("broken.json", &broken.to_string()), "histogram"),
     ];
     for (file, words) in &files {

@@ -11,33 +11,33 @@ use schemars::{JsonSchema, Schema};
 
 #[test]
 fn of_a_run() {
-    assert_generated::<Report>("run", "the report of one run");
+    assert_generated::<Report>("run", 2, "the report of one run");
 }
 
 #[test]
 fn of_several_runs() {
-    assert_generated::<Runs>("runs", "the reports of several runs of one command");
+    assert_generated::<Runs>("runs", 2, "the reports of several runs of one command");
 }
 
 #[test]
 fn of_a_comparison() {
-    assert_generated::<Comparison>("compare", "the report of a comparison");
+    assert_generated::<Comparison>("compare", 1, "the report of a comparison");
 }
 
 #[test]
 fn of_a_sweep() {
-    assert_generated::<Sweep>("sweep", "the report of a sweep");
+    assert_generated::<Sweep>("sweep", 1, "the report of a sweep");
 }
 
 #[track_caller]
-fn assert_generated<T: JsonSchema>(name: &str, title: &str) {
+fn assert_generated<T: JsonSchema>(name: &str, version: u32, title: &str) {
     let settings = SchemaSettings::draft2020_12().for_serialize().with_transform(RecursiveTransform(strict));
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
-    schema.insert("$id".to_owned(), format!("urn:fathom:schema:{name}:v1").into());
+    schema.insert("$id".to_owned(), format!("urn:fathom:schema:{name}:v{version}").into());
     schema.insert("title".to_owned(), format!("Fathom: {title}").into());
     jsonschema::draft202012::meta::validate(schema.as_value()).unwrap();
     let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
-    let path = format!("{}/schema/{name}-v1.schema.json", env!("CARGO_MANIFEST_DIR"));
+    let path = format!("{}/schema/{name}-v{version}.schema.json", env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
         fs::write(&path, &text).unwrap();
     }

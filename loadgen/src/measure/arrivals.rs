@@ -2,6 +2,7 @@
 
 use std::ops::AddAssign;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// When what one read brought had reached the socket.
@@ -16,7 +17,7 @@ pub enum Arrived {
 }
 
 /// Verified replies of the measured phase, by what says when they arrived.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Arrivals {
     /// By the kernel's stamp.
     pub stamped: u64,
@@ -30,7 +31,7 @@ pub struct Arrivals {
 }
 
 /// Where latencies end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum EndsAt {
     /// Where the kernel received the reply.

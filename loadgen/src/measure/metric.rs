@@ -88,7 +88,8 @@ impl Metric {
         let others = [Statistic::Max, Statistic::Mean].map(|statistic| Self::Time(Distribution::Latency, statistic));
         let times = percentiles.into_iter().chain(others);
         let rest = [Self::Achieved, Self::ServerCpu, Self::ServerMemory, Self::LoadgenCpu, Self::Errors];
-        [Self::Throughput].into_iter().chain(times).chain(rest)
+        let seen = [50.0, 99.0].map(|rank| Self::Time(Distribution::Seen, Statistic::percentile(rank)));
+        [Self::Throughput].into_iter().chain(times).chain(seen).chain(rest)
     }
 
     /// What it counts.
@@ -116,6 +117,11 @@ impl Metric {
     /// A figure of it, for people.
     pub fn show(self, figure: f64) -> String {
         self.unit().show(figure)
+    }
+
+    /// Whether it is of times that end at the reply's arrival.
+    pub fn ends_at_arrival(self) -> bool {
+        matches!(self, Self::Time(Distribution::Latency | Distribution::ServiceTime, _))
     }
 
     /// Its rank, if it is a percentile.

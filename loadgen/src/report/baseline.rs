@@ -95,7 +95,8 @@ impl Accepted {
     pub fn compare(self, now: &Report) -> Result<Baseline, DecodeError> {
         let Self { file, report: then, environment_changes } = self;
         let mut figures = Vec::new();
-        for metric in Metric::catalogue() {
+        let alike = then.ends_at == now.ends_at;
+        for metric in Metric::catalogue().filter(|metric| alike || !metric.ends_at_arrival()) {
             if let (Some(baseline), Some(value)) = (then.figure(metric)?, now.figure(metric)?) {
                 let change = (baseline != 0.0).then(|| value / baseline - 1.0);
                 let (metric, unit) = (metric.to_string(), metric.unit().symbol().to_owned());
@@ -110,7 +111,7 @@ impl Accepted {
             valid: then.trust.is_valid(),
             environment_changes,
             figures,
-            caveat: CAVEAT.to_owned(),
+            caveat: if alike { CAVEAT.to_owned() } else { format!("{OTHER_END}; {CAVEAT}") },
         })
     }
 }
@@ -122,6 +123,10 @@ fn list(differences: &[Difference]) -> String {
 fn hint(allowing_helps: bool) -> &'static str {
     if allowing_helps { "\n--allow-environment-change compares all the same" } else { "" }
 }
+
+/// What is left out where one latency ends at the kernel's stamp and the other at the reading.
+const OTHER_END: &str = "latency ends at the kernel's stamp in one of them and at the reading in the other, so that it is not \
+    compared; seen, from due to read, is";
 
 /// What every unpaired comparison leaves open.
 const CAVEAT: &str = "two runs at different times: what changed on the machine between them is in every difference, and \

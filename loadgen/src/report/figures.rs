@@ -138,7 +138,8 @@ impl Report {
             Distribution::Latency => Some(&self.latency),
             Distribution::ServiceTime => Some(&self.service_time),
             Distribution::SendLag => Some(&self.send_lag),
-            Distribution::ReadLag | Distribution::Seen => None,
+            Distribution::ReadLag => self.read_lag.as_ref(),
+            Distribution::Seen => Some(&self.seen),
             Distribution::Connect => Some(&self.connect),
         }
     }

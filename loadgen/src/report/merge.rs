@@ -35,6 +35,17 @@ pub enum MergeError {
         /// The later one's number by its beginning, counted from 1.
         number: usize,
     },
+    /// The latency of one ends where the kernel received the reply, that of the other where it was read.
+    #[error(
+        "run {number} ({name}): its latency ends elsewhere than that of run 1, at the kernel's stamp in one and at the reading \
+         in the other (as in every report of fathom/run/v1, or with --timestamps off); only latencies that end alike are added up"
+    )]
+    Ends {
+        /// The run's number, counted from 1.
+        number: usize,
+        /// Its name.
+        name: String,
+    },
     /// A histogram cannot be read.
     #[error(transparent)]
     Decode(#[from] DecodeError),
@@ -51,6 +62,9 @@ pub fn merge(mut reports: Vec<Report>, environment_may_change: bool) -> Result<R
         let differences = differences.in_the_way(environment_may_change);
         if !differences.is_empty() {
             return Err(MergeError::Differ { number: i + 1, name: report.name.clone(), differences });
+        }
+        if report.ends_at != reports[0].ends_at {
+            return Err(MergeError::Ends { number: i + 1, name: report.name.clone() });
         }
     }
     reports.sort_by_key(|report| report.began_at);
@@ -90,10 +104,13 @@ fn append(all: &mut Report, part: Report, number: usize) -> Result<(), MergeErro
         (&mut all.latency, &part.latency),
         (&mut all.service_time, &part.service_time),
         (&mut all.send_lag, &part.send_lag),
+        (&mut all.seen, &part.seen),
         (&mut all.connect, &part.connect),
     ] {
         *sum = together(sum, part)?;
     }
+    all.arrivals += part.arrivals;
+    all.read_lag = all.read_lag.take().zip(part.read_lag).map(|(sum, part)| together(&sum, &part)).transpose()?;
     all.least = match (all.least.take(), part.least) {
         (Some(sum), Some(part)) => Some(Least {
             lower_end: sum.lower_end.max(part.lower_end),

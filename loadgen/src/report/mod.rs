@@ -6,6 +6,7 @@ pub mod changes;
 pub mod comparison;
 mod compression;
 pub mod differences;
+mod earlier;
 pub mod estimate;
 mod figures;
 pub mod formats;

@@ -1,4 +1,4 @@
-//! The report of a run: plain data that is written as JSON (`schema/run-v1.schema.json` describes it), read back, and
+//! The report of a run: plain data that is written as JSON (`schema/run-v2.schema.json` describes it), read back, and
 //! rendered by the modules beneath.
 
 use std::collections::BTreeMap;
@@ -17,6 +17,7 @@ use crate::judge::outcome::Outcome;
 use crate::judge::threshold::{Judged, Standing, Threshold};
 use crate::judge::trust::bounds::LowerEnd;
 use crate::judge::trust::{self, Level, Trust};
+use crate::measure::arrivals::{Arrivals, EndsAt};
 use crate::measure::counts::{Connections, Messages};
 use crate::measure::encoded::DecodeError;
 use crate::measure::measured::Measured;
@@ -55,15 +56,23 @@ pub struct Report {
     pub load: LoadReport,
     /// What came back within the measured phase.
     pub throughput: Throughput,
-    /// From the intended send to the reply, ns.
+    /// Where latency and service time end: where the kernel received the reply, or where it was read.
+    pub ends_at: EndsAt,
+    /// Verified replies by what says when they arrived.
+    pub arrivals: Arrivals,
+    /// From the intended send to the arrival of the reply, ns.
     pub latency: Stats,
     /// The lower ends of the latency's intervals; absent in a closed loop, whose generator has no schedule to be late for.
     #[serde(default)]
     pub least: Option<Least>,
-    /// From the actual send to the reply, ns.
+    /// From the actual send to the arrival of the reply, ns.
     pub service_time: Stats,
     /// From the intended to the actual send, ns.
     pub send_lag: Stats,
+    /// From the arrival of the reply until it was read, ns; null in what was read from `fathom/run/v1`, which did not record it.
+    pub read_lag: Option<Stats>,
+    /// From the intended send until the reply was read, ns: what an application as busy as the generator would see.
+    pub seen: Stats,
     /// From the start of connecting to the end of the WebSocket handshake, ns.
     pub connect: Stats,
     /// Latencies above the histograms' range, recorded as its highest value.
@@ -115,17 +124,17 @@ pub struct Runs {
 /// The format of the report of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum RunSchema {
-    /// The first version of `run-v1.schema.json`.
-    #[serde(rename = "fathom/run/v1")]
-    V1,
+    /// That of `run-v2.schema.json`.
+    #[serde(rename = "fathom/run/v2")]
+    V2,
 }
 
 /// The format of the reports of several runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum RunsSchema {
-    /// The first version of `runs-v1.schema.json`.
-    #[serde(rename = "fathom/runs/v1")]
-    V1,
+    /// That of `runs-v2.schema.json`.
+    #[serde(rename = "fathom/runs/v2")]
+    V2,
 }
 
 /// The load asked for, and how much of it was achieved.
@@ -229,7 +238,7 @@ impl Report {
         };
         let cost = |usage: &Usage| ProcessCost::new(usage, measured.counts.replies_in_window);
         Self {
-            schema: RunSchema::V1,
+            schema: RunSchema::V2,
             name: name.to_owned(),
             target: target.to_owned(),
             began_at: measured.began_at,
@@ -251,10 +260,14 @@ impl Report {
                 messages_per_second: per_second(measured.counts.replies_in_window),
                 bytes_per_second: per_second(measured.counts.reply_bytes_in_window),
             },
+            ends_at: measured.ends_at(),
+            arrivals: measured.arrivals,
             latency: Stats::from(&measured.times.latency),
             least: matches!(plan.load, Load::Open { .. }).then(|| Least::of(measured)),
             service_time: Stats::from(&measured.times.service_time),
             send_lag: Stats::from(&measured.times.send_lag),
+            read_lag: Some(Stats::from(&measured.times.read_lag)),
+            seen: Stats::from(&measured.times.seen),
             connect: Stats::from(&measured.connect),
             saturated: measured.times.saturated,
             intervals: measured.intervals.iter().map(IntervalReport::from).collect(),
@@ -337,7 +350,7 @@ impl Report {
 
 impl From<Vec<Report>> for Runs {
     fn from(runs: Vec<Report>) -> Self {
-        Self { schema: RunsSchema::V1, runs }
+        Self { schema: RunsSchema::V2, runs }
     }
 }
 

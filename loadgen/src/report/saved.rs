@@ -8,6 +8,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::report::comparison::Comparison;
+use crate::report::earlier;
 use crate::report::run::{Report, Runs};
 use crate::report::sweep::Sweep;
 
@@ -48,7 +49,7 @@ pub enum SavedError {
         source: serde_json::Error,
     },
     /// It is of another format.
-    #[error("{}: its schema is '{schema}'; expected fathom/run/v1, runs/v1, compare/v1 or sweep/v1", path.display())]
+    #[error("{}: its schema is '{schema}'; expected fathom/run/v1 or v2, runs/v1 or v2, compare/v1 or sweep/v1", path.display())]
     Schema {
         /// The file.
         path: PathBuf,
@@ -66,8 +67,16 @@ pub fn read(path: &Path) -> Result<Document, SavedError> {
     let no_report = |source| SavedError::NoReport { path: path.to_owned(), source };
     let Tagged { schema } = serde_json::from_slice(&text).map_err(no_report)?;
     match schema.as_str() {
-        "fathom/run/v1" => Ok(Document::Runs(vec![serde_json::from_slice(&text).map_err(no_report)?])),
-        "fathom/runs/v1" => Ok(Document::Runs(serde_json::from_slice::<Runs>(&text).map_err(no_report)?.runs)),
+        "fathom/run/v1" => {
+            let report = earlier::run(serde_json::from_slice(&text).map_err(no_report)?);
+            Ok(Document::Runs(vec![serde_json::from_value(report).map_err(no_report)?]))
+        }
+        "fathom/runs/v1" => {
+            let reports = earlier::runs(serde_json::from_slice(&text).map_err(no_report)?);
+            Ok(Document::Runs(serde_json::from_value::<Runs>(reports).map_err(no_report)?.runs))
+        }
+        "fathom/run/v2" => Ok(Document::Runs(vec![serde_json::from_slice(&text).map_err(no_report)?])),
+        "fathom/runs/v2" => Ok(Document::Runs(serde_json::from_slice::<Runs>(&text).map_err(no_report)?.runs)),
         "fathom/compare/v1" => Ok(Document::Comparison(serde_json::from_slice(&text).map_err(no_report)?)),
         "fathom/sweep/v1" => Ok(Document::Sweep(serde_json::from_slice(&text).map_err(no_report)?)),
         _ => Err(SavedError::Schema { path: path.to_owned(), schema: schema.chars().take(80).collect() }),

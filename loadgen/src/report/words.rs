@@ -4,6 +4,7 @@ mod compression;
 
 use super::{Mode, ProcessCost, Report, Stats};
 use crate::judge::trust::bounds::LowerEnd;
+use crate::measure::arrivals::EndsAt;
 use crate::measure::encoded::DecodeError;
 use crate::measure::percentile;
 use crate::plan::{Kind, Load, Message, Payload, Plan};
@@ -66,12 +67,16 @@ pub(crate) fn what(message: &Message) -> String {
     }
 }
 
-/// The distributions to show. In a closed loop a message is due when it is sent: the other two would repeat the first,
-/// and zero.
+/// The distributions to show. In a closed loop a message is due when it is sent: service time would repeat the latency,
+/// and send lag is zero.
 pub(super) fn columns(report: &Report) -> Vec<(&'static str, &Stats)> {
     let mut columns = vec![("latency", &report.latency)];
     if report.load.mode == Mode::Open {
-        columns.extend([("service time", &report.service_time), ("send lag", &report.send_lag)]);
+        columns.push(("service time", &report.service_time));
+    }
+    columns.push(("seen", &report.seen));
+    if report.load.mode == Mode::Open {
+        columns.push(("send lag", &report.send_lag));
     }
     columns
 }
@@ -165,6 +170,7 @@ pub(super) fn facts(report: &Report) -> Vec<(&'static str, String)> {
     facts.push(("errors", errors(report)));
     facts.extend(report.mismatches.sentences().map(|mismatch| ("", mismatch)));
     facts.extend(report.failures.iter().map(|(why, times)| ("", format!("{} times: {why}", units::count(*times)))));
+    facts.push(("latency", ends(report)));
     let resources = &report.resources;
     let busiest = resources.worker_busy.iter().copied().fold(0.0, f64::max);
     let generator = format!("{}, busiest worker {}", cost(&resources.loadgen), units::percent(busiest));
@@ -175,6 +181,20 @@ pub(super) fn facts(report: &Report) -> Vec<(&'static str, String)> {
     let machine = format!("{cpu}, {} cores, Linux {}", environment.cores.allowed, environment.kernel);
     facts.push(("machine", machine));
     facts
+}
+
+/// Where the latency ends, and how long replies waited to be read.
+fn ends(report: &Report) -> String {
+    let mut words = match report.ends_at {
+        EndsAt::Kernel => "ends where the kernel received the reply",
+        EndsAt::Read => "ends where the reply was read",
+    }
+    .to_owned();
+    let waited = report.read_lag.as_ref().filter(|_| report.ends_at == EndsAt::Kernel && report.latency.count > 0);
+    if let Some((p50, p99)) = waited.and_then(|lag| float(lag.p50).zip(float(lag.p99))) {
+        words += &format!("; read lag p50 {}, p99 {}", units::time(p50), units::time(p99));
+    }
+    words
 }
 
 /// Where the connections went, unless the target says it: a name may have several addresses.

@@ -2,6 +2,7 @@
 
 mod bounded;
 mod cli;
+mod earlier;
 mod few;
 mod fixture;
 mod formats;

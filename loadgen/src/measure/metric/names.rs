@@ -10,10 +10,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::{Distribution, Metric, Statistic};
 use crate::measure::percentile::Rank;
 
-/// The distributions that help, errors and documentation name. `read_lag` and `seen` are read too, and are to be added
-/// here once reports hold them.
-pub const LISTED: [Distribution; 4] =
-    [Distribution::Latency, Distribution::ServiceTime, Distribution::SendLag, Distribution::Connect];
+/// The distributions that help, errors and documentation name.
+pub const LISTED: [Distribution; 6] = [
+    Distribution::Latency,
+    Distribution::ServiceTime,
+    Distribution::SendLag,
+    Distribution::ReadLag,
+    Distribution::Seen,
+    Distribution::Connect,
+];
 
 /// A figure for people, by the metric's name; where no metric has that name, as number and unit.
 pub fn show_named(metric: &str, unit: &str, figure: f64) -> String {

@@ -1,6 +1,7 @@
 //! A table for spreadsheets (RFC 4180): a line for each run, or for each second of one, its figures in columns that name
 //! their unit.
 
+use crate::measure::arrivals::EndsAt;
 use crate::measure::encoded::DecodeError;
 use crate::measure::histogram::histogram;
 use crate::measure::percentile;
@@ -65,11 +66,23 @@ fn columns(run: &Report) -> Vec<(String, String)> {
     column("duration_s", run.load.duration_seconds.to_string());
     column("messages_per_second", run.throughput.messages_per_second.to_string());
     column("bytes_per_second", run.throughput.bytes_per_second.to_string());
-    for (name, stats) in [("latency", &run.latency), ("service_time", &run.service_time), ("send_lag", &run.send_lag)] {
+    let none = Stats::from(&histogram());
+    for (name, stats) in [
+        ("latency", &run.latency),
+        ("service_time", &run.service_time),
+        ("send_lag", &run.send_lag),
+        ("read_lag", run.read_lag.as_ref().unwrap_or(&none)),
+        ("seen", &run.seen),
+    ] {
         for (statistic, value) in statistics(stats) {
             column(&format!("{name}_{statistic}_ns"), or_nothing(value));
         }
     }
+    let ends_at = match run.ends_at {
+        EndsAt::Kernel => "kernel",
+        EndsAt::Read => "read",
+    };
+    column("latency_ends_at", ends_at.to_owned());
     column("sent", run.messages.sent.to_string());
     column("verified", run.messages.verified.to_string());
     column("lost", run.messages.lost.to_string());

@@ -42,8 +42,12 @@ impl Display for Rendered<'_> {
             writeln!(f, "\n{}", sketch::draw(self.latency, INDENT))?;
         }
         for (name, fact) in words::facts(report) {
-            // Only what went wrong is of any length.
-            if name.is_empty() { item(f, name, &fact) } else { writeln!(f, "{INDENT}{name:<12}{fact}") }?;
+            // What went wrong, and where latencies end, may take several lines.
+            if name.is_empty() || name == "latency" {
+                item(f, name, &fact)
+            } else {
+                writeln!(f, "{INDENT}{name:<12}{fact}")
+            }?;
         }
         thresholds(report, f)?;
         baseline(report, f)?;
