@@ -1,4 +1,5 @@
-"""Reads an interval log with PyPI's `hdrhistogram` and compares the number of values in it.
+"""Reads an interval log with PyPI's `hdrhistogram` and compares the number of values in it: of the lines without a tag, and
+of those of each tag.
 
     python hlog_readback.py FILE EXPECTED_COUNT
 """
@@ -16,8 +17,12 @@ def main() -> int:
     total = HdrHistogram(1, HIGHEST_NS, 3)
     reader = HistogramLogReader(path, total)
     intervals = 0
+    tags = {}
     # Without the reference the reader would return a histogram of its own instead of filling a new one each time.
     while (interval := reader.get_next_interval_histogram()) is not None:
+        if interval.get_tag() is not None:
+            tags[interval.get_tag()] = interval.get_total_count()
+            continue
         intervals += 1
         total.add(interval)
     reader.close()
@@ -26,6 +31,10 @@ def main() -> int:
     print(f"{path}: {intervals} intervals, {count} values, p99 {p99_us:.1f} us")
     if intervals == 0 or count != expected:
         print(f"{path}: expected {expected} values in at least one interval", file=sys.stderr)
+        return 1
+    named = {"service_time", "send_lag", "read_lag", "seen"}
+    if set(tags) != named or any(values != expected for values in tags.values()):
+        print(f"{path}: expected {expected} values under each of {sorted(named)}, found {tags}", file=sys.stderr)
         return 1
     return 0
 

@@ -1,5 +1,6 @@
 //! When replies arrived, and who says so: the kernel, which stamps what reaches a socket, or else the moment of reading.
 
+use std::fmt;
 use std::ops::AddAssign;
 
 use schemars::JsonSchema;
@@ -38,6 +39,16 @@ pub enum EndsAt {
     Kernel,
     /// Where the generator read it.
     Read,
+}
+
+/// As in JSON.
+impl fmt::Display for EndsAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kernel => "kernel",
+            Self::Read => "read",
+        })
+    }
 }
 
 impl Arrivals {

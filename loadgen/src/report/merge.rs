@@ -14,6 +14,7 @@ use crate::measure::encoded::DecodeError;
 use crate::measure::failures;
 use crate::measure::histogram::add;
 use crate::measure::histogram::histogram;
+use crate::measure::paced::Paced;
 use crate::units;
 
 /// Why reports cannot be merged.
@@ -143,6 +144,9 @@ fn append(all: &mut Report, part: Report, number: usize) -> Result<(), MergeErro
     failures::merge(&mut all.failures, part.failures);
     all.resources.loadgen = cost(all.resources.loadgen, part.resources.loadgen, replies);
     all.resources.server = all.resources.server.zip(part.resources.server).map(|(a, b)| cost(a, b, replies));
+    for (sum, other) in all.resources.worker_paced.iter_mut().zip(part.resources.worker_paced) {
+        *sum = Paced { spun: rate(sum.spun, other.spun), ..other };
+    }
     for (sum, other) in all.resources.worker_busy.iter_mut().zip(part.resources.worker_busy) {
         *sum = rate(*sum, other);
     }

@@ -22,6 +22,7 @@ use crate::measure::counts::{Connections, Messages};
 use crate::measure::encoded::DecodeError;
 use crate::measure::measured::Measured;
 use crate::measure::mismatch::Mismatches;
+use crate::measure::paced::Paced;
 use crate::plan::{Arrival, Load};
 use crate::report::changes::Baseline;
 use crate::serde_time::Rfc3339;
@@ -204,6 +205,9 @@ pub struct Resources {
     /// Each of the generator's workers: the share of the measured phase that it was on a CPU.
     #[schemars(inner(range(min = 0)))]
     pub worker_busy: Vec<f64>,
+    /// How each of them waited for what was due.
+    #[serde(default)]
+    pub worker_paced: Vec<Paced>,
 }
 
 /// What a process used over the measured phase.
@@ -288,6 +292,7 @@ impl Report {
                 loadgen: cost(&measured.loadgen),
                 server: measured.server.as_ref().map(cost),
                 worker_busy: measured.worker_busy.clone(),
+                worker_paced: measured.paced.clone(),
             },
             environment,
         }

@@ -7,7 +7,7 @@ use crate::judge::trust::bounds::LowerEnd;
 use crate::measure::arrivals::EndsAt;
 use crate::measure::encoded::DecodeError;
 use crate::measure::percentile;
-use crate::plan::{Kind, Load, Message, Payload, Plan};
+use crate::plan::{Kind, Load, Message, Pacing, Payload, Plan};
 use crate::units;
 
 /// The first lines of a report.
@@ -175,12 +175,39 @@ pub(super) fn facts(report: &Report) -> Vec<(&'static str, String)> {
     let busiest = resources.worker_busy.iter().copied().fold(0.0, f64::max);
     let generator = format!("{}, busiest worker {}", cost(&resources.loadgen), units::percent(busiest));
     facts.push(("generator", generator));
+    facts.extend(pacing(report).map(|words| ("pacing", words)));
     facts.extend(resources.server.as_ref().map(|server| ("server", cost(server))));
     let environment = &report.environment;
     let cpu = environment.cpu.as_deref().unwrap_or("unknown CPU");
     let machine = format!("{cpu}, {} cores, Linux {}", environment.cores.allowed, environment.kernel);
     facts.push(("machine", machine));
     facts
+}
+
+/// How the workers of an open loop waited for what was due.
+fn pacing(report: &Report) -> Option<String> {
+    let plan = &report.environment.plan;
+    let workers = &report.resources.worker_paced;
+    let most = workers.iter().map(|paced| paced.spun).fold(0.0, f64::max);
+    let margin = workers.iter().filter_map(|paced| paced.margin_ns).max();
+    let mut words = match (plan.load, plan.pacing) {
+        (Load::Closed { .. }, _) => return None,
+        _ if workers.is_empty() => return None,
+        (_, Pacing::Spin) => format!("spin: for {} of the run", units::percent(most)),
+        (_, Pacing::Sleep) => "sleep".to_owned(),
+        (_, Pacing::Auto) => match margin {
+            Some(margin) => format!(
+                "auto: slept until {} before a message was due, spun for {} of the run",
+                units::time(margin as f64),
+                units::percent(most)
+            ),
+            None => "auto: slept, since a worker may have had to share its core".to_owned(),
+        },
+    };
+    if workers.iter().any(|paced| paced.timer_slack_refused) {
+        words += "; the kernel refused to end sleeps without timer slack (50 us unless set otherwise)";
+    }
+    Some(words)
 }
 
 /// Where the latency ends, and how long replies waited to be read.

@@ -328,7 +328,7 @@ fn help_says_default_and_unit_of_every_flag_with_a_value() {
         assert!(help.contains(flag), "{flag} is missing in\n{help}");
     }
     for default in
-        ["100", "1", "uniform", "sleep", "10s", "2s", "64", "random", "on", "half of the allowed cores", "text"]
+        ["100", "1", "uniform", "auto", "10s", "2s", "64", "random", "on", "half of the allowed cores", "text"]
     {
         assert!(help.contains(&format!("[default: {default}]")), "{default} is no default in\n{help}");
     }

@@ -9,8 +9,8 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use loadgen::measure::histogram::histogram;
-use loadgen::report::Stats;
 use loadgen::report::formats::{hgrm, hlog};
+use loadgen::report::{Report, Stats};
 
 use crate::fixture::{REPLIES, how_fast, how_late};
 
@@ -71,7 +71,7 @@ fn the_interval_log_is_read_back() {
     let report = how_late();
     let log = hlog::render(&report).unwrap();
     assert!(log.starts_with(b"#[Histogram log format version 1.2]\n"));
-    let (mut intervals, mut sum) = (0, histogram());
+    let (mut intervals, mut sum, mut tagged) = (0, histogram(), Vec::new());
     for entry in IntervalLogIterator::new(&log) {
         match entry.unwrap() {
             LogEntry::BaseTime(time) | LogEntry::StartTime(time) => {
@@ -80,13 +80,34 @@ fn the_interval_log_is_read_back() {
             LogEntry::Interval(interval) => {
                 let bytes = STANDARD.decode(interval.encoded_histogram()).unwrap();
                 let latency: Histogram<u64> = Deserializer::new().deserialize(&mut Cursor::new(bytes)).unwrap();
+                assert!((interval.max() * 1e6 - latency.max() as f64).abs() < 1_000.0);
+                if let Some(tag) = interval.tag() {
+                    assert_eq!(
+                        (interval.start_timestamp(), interval.duration()),
+                        (Duration::ZERO, report_length(&report))
+                    );
+                    tagged.push((tag.as_str().to_owned(), latency));
+                    continue;
+                }
                 assert_eq!(interval.start_timestamp(), Duration::from_secs(intervals));
                 assert_eq!(interval.duration(), Duration::from_secs(1));
-                assert!((interval.max() * 1e6 - latency.max() as f64).abs() < 1_000.0);
                 sum.add(latency).unwrap();
                 intervals += 1;
             }
         }
     }
     assert_eq!((intervals, sum), (10, report.latency.histogram.decode().unwrap()));
+    let read_lag = report.read_lag.as_ref().unwrap();
+    let whole = [
+        ("service_time", &report.service_time),
+        ("send_lag", &report.send_lag),
+        ("read_lag", read_lag),
+        ("seen", &report.seen),
+    ];
+    let whole = whole.map(|(tag, stats)| (tag.to_owned(), stats.histogram.decode().unwrap()));
+    assert_eq!(tagged, whole);
+}
+
+fn report_length(report: &Report) -> Duration {
+    Duration::from_secs_f64(report.load.duration_seconds)
 }

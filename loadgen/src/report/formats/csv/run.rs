@@ -1,7 +1,6 @@
 //! A table for spreadsheets (RFC 4180): a line for each run, or for each second of one, its figures in columns that name
 //! their unit.
 
-use crate::measure::arrivals::EndsAt;
 use crate::measure::encoded::DecodeError;
 use crate::measure::histogram::histogram;
 use crate::measure::percentile;
@@ -78,11 +77,7 @@ fn columns(run: &Report) -> Vec<(String, String)> {
             column(&format!("{name}_{statistic}_ns"), or_nothing(value));
         }
     }
-    let ends_at = match run.ends_at {
-        EndsAt::Kernel => "kernel",
-        EndsAt::Read => "read",
-    };
-    column("latency_ends_at", ends_at.to_owned());
+    column("latency_ends_at", run.ends_at.to_string());
     column("sent", run.messages.sent.to_string());
     column("verified", run.messages.verified.to_string());
     column("lost", run.messages.lost.to_string());

@@ -7,6 +7,7 @@ use super::canvas::{Axis, Canvas, Role, Shape, svg};
 use super::series::{Step, levels, steps};
 use super::ticks;
 use crate::judge::trust::Level;
+use crate::measure::arrivals::EndsAt;
 use crate::measure::encoded::DecodeError;
 use crate::measure::percentile;
 use crate::report::{Mode, Report};
@@ -67,7 +68,12 @@ fn percentiles(report: &Report) -> Result<Markup, DecodeError> {
         Mode::Open => curve(&report.service_time.histogram.decode()?),
         Mode::Closed => Vec::new(),
     };
-    let all = latency.iter().chain(&service);
+    // Where latency ends at the reading, that is all that was seen.
+    let seen = match report.ends_at {
+        EndsAt::Kernel => curve(&report.seen.histogram.decode()?),
+        EndsAt::Read => Vec::new(),
+    };
+    let all = latency.iter().chain(&service).chain(&seen);
     let (low, high) = range(all.map(|point| point.1));
     // Where the last message alone is left.
     let end = latency.last().map_or(1.0, |point| point.0).max(1.0);
@@ -80,20 +86,22 @@ fn percentiles(report: &Report) -> Result<Markup, DecodeError> {
         ]
     };
     let draw = |canvas: &mut Canvas<'_, '_>| {
-        if !service.is_empty() {
-            canvas.line(&service, Role::Second);
-        }
-        canvas.line(&latency, Role::First);
-    };
-    let keys: &[(Role, &str)] = match service.is_empty() {
-        true => &[(Role::First, "latency")],
-        false => {
-            &[(Role::First, "latency, from the intended send"), (Role::Second, "service time, from the actual send")]
+        for (line, role) in [(&seen, Role::Third), (&service, Role::Second), (&latency, Role::First)] {
+            if !line.is_empty() {
+                canvas.line(line, role);
+            }
         }
     };
+    let mut keys = vec![(Role::First, "latency, from due to arrived")];
+    if !service.is_empty() {
+        keys.push((Role::Second, "service time, from sent to arrived"));
+    }
+    if !seen.is_empty() {
+        keys.push((Role::Third, "seen, from due to read"));
+    }
     let words = "That share of the messages was answered within the time above it. Each step to the right is a tenth of the \
                  messages of the step before.";
-    Ok(figure("Latency by percentile", words, keys, axes, draw))
+    Ok(figure("Latency by percentile", words, &keys, axes, draw))
 }
 
 /// Quantiles by nines, with the logarithm of the time in ns that each is answered in.

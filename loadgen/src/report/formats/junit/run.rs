@@ -39,6 +39,7 @@ fn suite(run: &Report) -> TestSuite {
     suite.set_time(lasted(run));
     suite.add_property(("target", run.target.as_str()));
     suite.add_property(("git_revision", run.environment.git_revision.as_str()));
+    suite.add_property(("latency_ends_at", run.ends_at.to_string().as_str()));
     suite.add_property(("messages_per_second", run.throughput.messages_per_second.to_string().as_str()));
     let mut case = |name: &str, status: TestCaseStatus| {
         let mut case = TestCase::new(name, status);

@@ -12,9 +12,10 @@ use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::judge::threshold::Standing;
+use crate::measure::arrivals::EndsAt;
 use crate::measure::encoded::DecodeError;
-use crate::report::ProcessCost;
 use crate::report::run::{Report, unique_names};
+use crate::report::{ProcessCost, Stats};
 
 /// The runs as one exposition.
 ///
@@ -75,14 +76,18 @@ impl Exposed {
 impl Collector for Exposition {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut family = Family { encoder: &mut encoder, runs: &self.runs };
-        family.histogram("latency", "From the intended send to the reply")?;
-        // Not by the label `quantile`, which OpenMetrics keeps for summaries.
-        family.gauges("latency_percentile", "Percentiles of the latency", Some(Unit::Seconds), |run| {
-            let latency = &run.report.latency;
-            let percentiles = latency.percentiles().chain([(100.0, latency.max)]);
-            let known = percentiles.filter_map(|(rank, ns)| Some((rank, ns?)));
-            known.map(|(rank, ns)| (run.with("percentile", &rank.to_string()), ns as f64 / NS_PER_S)).collect()
-        })?;
+        family.histogram("latency", "From the intended send to the arrival of the reply")?;
+        family.percentiles("latency", "latency, from due to arrived", |report| Some(&report.latency))?;
+        family
+            .percentiles("service_time", "service time, from sent to arrived", |report| Some(&report.service_time))?;
+        family.percentiles("send_lag", "send lag, from due to sent", |report| Some(&report.send_lag))?;
+        family.percentiles("read_lag", "read lag, from arrived to read", |report| report.read_lag.as_ref())?;
+        family.percentiles("seen", "time from due to read", |report| Some(&report.seen))?;
+        family.gauge(
+            "latency_ends_at_kernel",
+            "1 where latency ends at the kernel's stamp, 0 at the reading",
+            |run| Some(f64::from(u8::from(run.report.ends_at == EndsAt::Kernel))),
+        )?;
         family.gauge("throughput_messages_per_second", "Replies per second", |run| {
             Some(run.report.throughput.messages_per_second)
         })?;
@@ -139,6 +144,17 @@ struct Family<'a, 'b> {
 }
 
 impl Family<'_, '_> {
+    /// Not by the label `quantile`, which OpenMetrics keeps for summaries.
+    fn percentiles(&mut self, name: &str, of: &str, stats: impl Fn(&Report) -> Option<&Stats>) -> fmt::Result {
+        let (name, help) = (format!("{name}_percentile"), format!("Percentiles of the {of}"));
+        self.gauges(&name, &help, Some(Unit::Seconds), |run| {
+            let Some(stats) = stats(&run.report) else { return Vec::new() };
+            let percentiles = stats.percentiles().chain([(100.0, stats.max)]);
+            let known = percentiles.filter_map(|(rank, ns)| Some((rank, ns?)));
+            known.map(|(rank, ns)| (run.with("percentile", &rank.to_string()), ns as f64 / NS_PER_S)).collect()
+        })
+    }
+
     fn gauge(&mut self, name: &str, help: &str, of: impl Fn(&Exposed) -> Option<f64>) -> fmt::Result {
         self.gauges(name, help, None, |run| of(run).map(|value| (run.labels.clone(), value)).into_iter().collect())
     }
