@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::host::environment::Environment;
 use crate::judge::statistics::Change;
 use crate::judge::trust::Trust;
+use crate::measure::arrivals::EndsAt;
 use crate::measure::counts::Messages;
 use crate::measure::metric::{Better, Metric};
 use crate::measure::trial::{Figures, Positive};
@@ -32,6 +33,9 @@ pub struct Comparison {
     pub change: Change,
     /// What the figures are worth.
     pub trust: Trust,
+    /// Where the latencies of the trials end; null in what an earlier version saved, which ended them at the reading.
+    #[serde(default)]
+    pub ends_at: Option<EndsAt>,
     /// The server that is compared with.
     pub a: Side,
     /// The server that is compared.

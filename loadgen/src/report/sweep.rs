@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::host::environment::Environment;
 use crate::judge::statistics::Change;
 use crate::judge::trust::Trust;
+use crate::measure::arrivals::EndsAt;
 use crate::measure::counts::Messages;
 use crate::measure::metric::Metric;
 use crate::report::comparison::Ended;
@@ -31,6 +32,9 @@ pub struct Sweep {
     pub ended: Ended,
     /// What the figures are worth.
     pub trust: Trust,
+    /// Where the latencies of the trials end; null in what an earlier version saved, which ended them at the reading.
+    #[serde(default)]
+    pub ends_at: Option<EndsAt>,
     /// What was asked for.
     pub rules: SweepRules,
     /// How long it took, in seconds.

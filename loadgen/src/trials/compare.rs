@@ -165,6 +165,7 @@ fn document(question: &Question, plan: &Plan, course: &Course<'_>, compared: Com
         change,
         trust: trust::of_paired_trials([0, 1].map(|i| (["A", "B"][i], plan, trials(i, &starts))))
             .of_trials_with(course.withheld()),
+        ends_at: Some(course.ends_at()),
         a: side(0, &starts),
         b: side(1, &starts),
         rules: rules(question),

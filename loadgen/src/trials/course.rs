@@ -20,6 +20,7 @@ use crate::load::live::{Live, Phase};
 use crate::load::run::note_end_of;
 use crate::load::session::{Session, Span};
 use crate::load::worker::Common;
+use crate::measure::arrivals::{Arrivals, EndsAt};
 use crate::measure::counts::Messages;
 use crate::measure::measured::Measured;
 use crate::measure::metric::Metric;
@@ -75,6 +76,7 @@ pub struct Course<'a> {
     round: Duration,
     starts: u64,
     withheld: Withheld,
+    arrivals: Arrivals,
 }
 
 /// What was measured from one start to the next.
@@ -129,11 +131,13 @@ struct Up<'a, 'scope> {
     server: &'a Running,
     session: Session<'a, 'scope>,
     messages: Messages,
+    arrivals: Arrivals,
 }
 
 /// What is known of a server once its connections are closed.
 struct End {
     messages: Messages,
+    arrivals: Arrivals,
     figures: Figures,
     is_fathom: bool,
 }
@@ -161,12 +165,18 @@ impl<'a> Course<'a> {
             round: (tempo.trial + tempo.settle) * arms.len() as u32,
             starts: 0,
             withheld: Withheld::default(),
+            arrivals: Arrivals::default(),
         }
     }
 
     /// CPU time that servers and workers wanted and did not get while they were measured.
     pub fn withheld(&self) -> &Withheld {
         &self.withheld
+    }
+
+    /// Where the latencies of all trials end.
+    pub fn ends_at(&self) -> EndsAt {
+        self.arrivals.ends_at()
     }
 
     /// Time since the beginning.
@@ -220,7 +230,8 @@ impl<'a> Course<'a> {
                 };
                 let session = Session::open(scope, common, &mut |_| show(since.elapsed()))
                     .map_err(|error| error.with_end_of(server))?;
-                ups[i] = Some(Up { arm, server, session, messages: Messages::default() });
+                ups[i] =
+                    Some(Up { arm, server, session, messages: Messages::default(), arrivals: Arrivals::default() });
             }
             let mut ups: Vec<Up<'_, '_>> = ups.into_iter().flatten().collect();
             for &i in &order {
@@ -245,10 +256,11 @@ impl<'a> Course<'a> {
             let close = |(up, figures): (Up<'_, '_>, Figures)| {
                 let is_fathom = up.session.is_fathom();
                 up.session.close()?;
-                Ok(End { messages: up.messages, figures, is_fathom })
+                Ok(End { messages: up.messages, arrivals: up.arrivals, figures, is_fathom })
             };
             ups.into_iter().zip(memory).map(close).collect::<Result<Vec<_>, TrialError>>()
         })?;
+        ends.iter().for_each(|end| self.arrivals += end.arrivals);
         let life = |((server, end), arm): ((Running, End), &Arm)| Life {
             target: arm.spec.to_string(),
             config: (self.starts == 0 && end.is_fathom).then(|| server.config()).flatten(),
@@ -306,7 +318,13 @@ impl Up<'_, '_> {
         thread::sleep(REST);
         let sampler = Sampler::of(self.server.pids());
         let mut times = Times::new();
-        let measured = self.phase(length, seed, &mut |interval, _| times.add(&interval.times), &mut |_| ())?;
+        let mut arrivals = Arrivals::default();
+        let mut take = |interval: &Interval, _: Option<Passed<'_>>| {
+            times.add(&interval.times);
+            arrivals += interval.arrivals;
+        };
+        let measured = self.phase(length, seed, &mut take, &mut |_| ())?;
+        self.arrivals += arrivals;
         thread::sleep(REST);
         let cpu = sampler.and_then(|sampler| sampler.cpu());
         let replies = measured.counts.messages.verified;

@@ -89,6 +89,7 @@ pub fn run(
             judged.map(|(i, (arm, report))| (words::settings(report), &arm.plan, trials(i))),
         )
         .of_trials_with(course.withheld()),
+        ends_at: Some(course.ends_at()),
         rules: SweepRules {
             alpha,
             trial_seconds: tempo.trial.as_secs_f64(),
