@@ -62,7 +62,7 @@ struct JudgementArgs {
     /// [default: 2%]
     #[arg(long, value_name = "PCT", value_parser = values::percent)]
     tolerance: Option<f64>,
-    /// Ask of each gated metric only whether it is worse by more than this [default without PCT: the --tolerance]. Exit with
+    /// Ask of each gated metric only whether it is worse by more than this (without PCT: the --tolerance). Exit with
     /// 0 where none is, better ones included; 99 where one is; 98 where the figures do not tell
     #[arg(long, value_name = "PCT", value_parser = values::percent)]
     fail_on_regression: Option<Option<f64>>,
