@@ -45,6 +45,16 @@ pub fn count(value: u64) -> String {
     grouped
 }
 
+/// So many of a thing, whose plural has an s: `1 start`, `2 starts`.
+pub fn counted(number: u64, thing: &str) -> String {
+    format!("{} {thing}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
+/// `1 start is too few`, `2 starts are too few`.
+pub fn too_few(number: u64, thing: &str) -> String {
+    format!("{} {} too few", counted(number, thing), if number == 1 { "is" } else { "are" })
+}
+
 /// Bytes per second in powers of ten, as network links count them: `6.68 MB/s`.
 pub fn byte_rate(bytes_per_second: f64) -> String {
     scaled(bytes_per_second, 1e3, &["B/s", "kB/s", "MB/s", "GB/s"])

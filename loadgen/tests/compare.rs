@@ -67,13 +67,19 @@ fn a_slower_server_has_regressed_and_fails_the_command_if_asked_to() {
 
     let report = comparison(&compare(&flags), 0);
     assert_eq!(report.change, Change::Regressed, "it is said, but nobody asked for an exit code");
+    let shown = report.metrics[0].shown.unwrap();
+    let ruling = report.metrics[0].ruling.unwrap();
+    assert_eq!((shown.low, shown.high, shown.error), (ruling.low, ruling.high, ruling.level), "one interval");
+    assert!((shown.b / shown.a - 1.0 - shown.change).abs() < 1e-9, "{shown:?}");
+    assert!(shown.low.unwrap() <= shown.change && shown.change <= shown.high.unwrap(), "{shown:?}");
 }
 
 #[test]
 fn a_faster_server_has_improved() {
     let finished = compare(&["--a", SLOW, "--b", "", "--max-time", "20s", "--fail-on-regression", "0%"]);
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    for words in ["A  embedded server --inject-cost 100000", "improved: server.cpu", "95% interval", "errors      none"]
+    for words in
+        ["A  embedded server --inject-cost 100000", "improved: server.cpu", "is better than -0.00%", "errors      none"]
     {
         assert!(finished.stdout.contains(words), "{words} is missing in\n{}", finished.stdout);
     }
@@ -84,7 +90,7 @@ fn a_faster_server_has_improved() {
 fn a_server_is_equivalent_to_itself_and_the_noise_floor_is_told() {
     let finished = compare(&["--aa", "--tolerance", "95%", "--max-time", "4s"]);
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    for words in ["A/A: closed loop", "noise floor", "in 4.00 s this machine tells changes of server.cpu"] {
+    for words in ["A/A: closed loop", "noise floor", "in 4.00 s this machine tells changes in 4 of 5 cases:"] {
         assert!(finished.stdout.contains(words), "{words} is missing in\n{}", finished.stdout);
     }
 }
@@ -97,7 +103,33 @@ fn too_few_starts_are_inconclusive_and_say_how_many_it_takes() {
     assert_eq!((report.change, report.ended, report.aa), (Change::Inconclusive, Ended::MaxTime, true));
     assert!(report.metrics[0].more_seconds.is_some_and(|more| more > 0.0), "{:?}", report.metrics[0]);
     assert_valid(&json!(report));
+    assert!(!report.rules.allow_inconclusive);
     assert_eq!(comparison(&compare(&flags), 0).change, Change::Inconclusive);
+    let gate = [&flags[..], &["--fail-on-regression", "5%"]].concat();
+    assert_eq!(comparison(&compare(&gate), 98).change, Change::Inconclusive);
+    let report = comparison(&compare(&[&gate[..], &["--allow-inconclusive"]].concat()), 0);
+    assert_eq!((report.change, report.rules.allow_inconclusive), (Change::Inconclusive, true));
+    let junit = |report| {
+        let parts = Format::named("junit").unwrap().render(&Document::Comparison(Box::new(report))).unwrap();
+        String::from_utf8(parts.into_iter().next().unwrap().content).unwrap()
+    };
+    assert!(junit(report.clone()).contains("<skipped message"), "{}", junit(report));
+    let report = comparison(&compare(&gate), 98);
+    assert!(junit(report.clone()).contains("type=\"inconclusive\""), "{}", junit(report));
+}
+
+#[test]
+fn a_server_that_is_not_worse_passes_the_gate_by_the_tolerance_too() {
+    let flags = ["--a", "", "--b", "", "--max-time", "20s", "--format", "json", "--tolerance", "90%"];
+    let report = comparison(&compare(&[&flags[..], &["--fail-on-regression"]].concat()), 0);
+    assert_eq!((report.change, report.rules.fail_on_regression, report.rules.tolerance), (Change::NotWorse, true, 0.9));
+    assert_valid(&json!(report));
+    let ruling = report.metrics[0].ruling.unwrap();
+    assert!(ruling.high.unwrap() < 0.9, "{ruling:?}");
+    // Whether it is better by so much is no matter, and takes no time: the lower end may lie anywhere.
+    let faster = ["--a", SLOW, "--b", "", "--max-time", "20s", "--fail-on-regression", "10%", "--format", "json"];
+    let report = comparison(&compare(&faster), 0);
+    assert!(matches!(report.change, Change::Improved | Change::NotWorse), "{:?}", report.change);
 }
 
 #[test]
@@ -220,6 +252,11 @@ fn refusals_name_the_flag_and_what_was_expected() {
         (
             &["compare", "--aa", "--fail-on-regression", "1%", "--tolerance", "1%"],
             ["--fail-on-regression", "--tolerance"],
+        ),
+        (&["compare", "--aa", "--allow-inconclusive"], ["--fail-on-regression", "required"]),
+        (
+            &["compare", "--aa", "--fail-on-regression", "--allow-inconclusive", "--require-conclusive"],
+            ["--allow-inconclusive", "--require-conclusive"],
         ),
         (&["compare", "--aa", "--gate", "speed"], ["--gate", "throughput"]),
         (&["compare", "--aa", "--gate", "latency-p99"], ["--gate latency.p99", "--rate"]),

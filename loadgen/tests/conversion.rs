@@ -363,7 +363,7 @@ fn a_comparison_has_its_own_formats() {
     let markdown = converted(&[name, "--to", "markdown"]);
     assert!(markdown.starts_with("### A/A: ") && markdown.contains("| throughput |"), "{markdown}");
     let page = converted(&[name, "--to", "html"]);
-    assert!(page.contains("throughput: B against A") && page.contains("95% interval"));
+    assert!(page.contains("throughput: B against A") && page.contains("intervals: of what is judged"));
     let junit = quick_junit::Report::deserialize_from_str(&converted(&[name, "--to", "junit"])).unwrap();
     assert_eq!(junit.tests, 3, "trust and two gated metrics");
     assert_eq!(serde_json::from_str::<Value>(&converted(&[name, "--to", "json"])).unwrap(), saved_comparison);

@@ -89,6 +89,7 @@ const LOAD: &[&str] = &[
 const COMPARE: &[Proof] = &[
     ("--a", "compare::a_faster_server_has_improved"),
     ("--aa", "compare::a_server_is_equivalent_to_itself_and_the_noise_floor_is_told"),
+    ("--allow-inconclusive", "compare::too_few_starts_are_inconclusive_and_say_how_many_it_takes"),
     ("--alpha", "compare::a_slower_server_has_regressed_and_fails_the_command_if_asked_to"),
     ("--b", "compare::a_slower_server_has_regressed_and_fails_the_command_if_asked_to"),
     ("--binary", "report/trials::a_load_that_contradicts_itself_is_refused_whichever_command_has_it"),

@@ -15,7 +15,7 @@ mod signed_rank;
 
 pub use hodges_lehmann::{Interval, Sample};
 pub use holm::adjusted;
-pub use judge::{Band, Change, Judge, Ruling, resolution, times_more};
+pub use judge::{Aim, Band, Change, Judge, Ruling, resolution, times_more};
 pub use normal::normal_quantile;
 pub use sequential::{LOOKS, Spending};
 pub use signed_rank::fewest;

@@ -10,6 +10,7 @@ mod replies;
 mod report;
 mod secrets;
 mod sweep;
+mod tips;
 mod trials;
 mod values;
 
@@ -89,7 +90,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, threads: NonZeroUsiz
     if arguments.get(1).is_some_and(|first| first == GUARD_SUBCOMMAND) {
         return Ok(Invocation::Guard);
     }
-    let cli: Cli = values::command(&arguments).map_err(secrets::kept_back)?;
+    let cli: Cli = values::command(&arguments).map_err(secrets::kept_back).map_err(tips::made_right)?;
     match cli.command {
         None => Ok(Invocation::Quick { plan: default_plan(threads), output: cli.report.lower(FileArgs::default())? }),
         Some(Command::Run(run)) => {

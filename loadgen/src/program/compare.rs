@@ -42,7 +42,7 @@ pub(super) fn run(comparing: Comparing, cores: &Cores) -> Result<Outcome, Failur
 fn outcome(comparison: &Comparison) -> Outcome {
     let rules = &comparison.rules;
     let regressed = rules.fail_on_regression && comparison.change == Change::Regressed;
-    let inconclusive = rules.require_conclusive
+    let inconclusive = rules.inconclusive_fails()
         && comparison.metrics.iter().any(|m| m.ruling.is_some_and(|ruling| ruling.change == Change::Inconclusive));
     match () {
         () if comparison.ended == Ended::Interrupted => Outcome::Interrupted,

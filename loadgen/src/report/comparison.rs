@@ -14,7 +14,7 @@ use crate::measure::arrivals::EndsAt;
 use crate::measure::counts::Messages;
 use crate::measure::metric::{Better, Metric};
 use crate::measure::trial::{Figures, Positive};
-use crate::report::estimate::{Estimate, Spread};
+use crate::report::estimate::{Estimate, Shown, Spread};
 use crate::serde_time::Rfc3339;
 
 /// What server B is like compared with server A.
@@ -107,10 +107,27 @@ pub struct Rules {
     pub max_time_seconds: f64,
     /// Seed of the order and of all random choices of the load.
     pub seed: u64,
-    /// Whether a regression fails the command, with exit code 99.
+    /// Whether a regression fails the command, with exit code 99; the verdicts say then whether B is worse by more than the
+    /// tolerance.
     pub fail_on_regression: bool,
-    /// Whether an inconclusive metric fails the command, with exit code 98.
+    /// Whether `--require-conclusive` was given.
     pub require_conclusive: bool,
+    /// Whether the command passes where a metric is inconclusive; otherwise its exit code is 98. A document without this
+    /// says so by `require_conclusive` alone.
+    #[serde(default = "allowed")]
+    pub allow_inconclusive: bool,
+}
+
+impl Rules {
+    /// Whether an inconclusive metric fails the command.
+    pub fn inconclusive_fails(&self) -> bool {
+        self.require_conclusive || !self.allow_inconclusive
+    }
+}
+
+/// Documents of before knew no other way.
+fn allowed() -> bool {
+    true
 }
 
 /// One metric.
@@ -130,6 +147,10 @@ pub struct MetricReport {
     pub b: Spread,
     /// The change from A to B as a share, by Hodges and Lehmann: 0.02 is 2% more.
     pub estimate: Estimate,
+    /// What a table shows: A, B, the change and its interval by one estimator from the same starts. Null without figures;
+    /// documents of earlier versions have none.
+    #[serde(default)]
+    pub shown: Option<Shown>,
     /// The verdict on a gated metric; null for the others.
     pub ruling: Option<RulingReport>,
     /// How much longer the comparison should be to decide the metric, in seconds, if the estimate stays where it is;

@@ -9,7 +9,7 @@ use super::contrast::{self, Contrast};
 use crate::host::cores::Cores;
 use crate::host::environment::Environment;
 use crate::host::interrupt::Interrupt;
-use crate::judge::statistics::{self, Band, Change, Judge, LOOKS, Ruling, Sample};
+use crate::judge::statistics::{self, Aim, Band, Change, Judge, LOOKS, Ruling, Sample};
 use crate::judge::trust;
 use crate::measure::counts::Messages;
 use crate::measure::metric::Metric;
@@ -18,7 +18,7 @@ use crate::plan::Plan;
 use crate::report::comparison::{
     CompareSchema, Comparison, Ended, MetricReport, PairReport, Rules, RulingReport, Side, StartReport, Which,
 };
-use crate::report::estimate::{Estimate, Spread, share};
+use crate::report::estimate::{Estimate, Shown, Spread, share};
 use crate::trials::course::{Arm, Course, STARTS_FOR_A_REPLY, Start, Tempo, TrialError};
 
 /// What a comparison is to find out.
@@ -34,10 +34,19 @@ pub struct Question {
     pub tolerance: f64,
     /// Whether B is A once more; then it takes all its time, whatever is decided.
     pub aa: bool,
-    /// Whether a regression fails the command.
+    /// Whether a regression fails the command: then it is asked whether B is worse by more than the tolerance, and else
+    /// whether it differs by more.
     pub fail_on_regression: bool,
+    /// Whether an inconclusive metric passes where a regression fails the command.
+    pub allow_inconclusive: bool,
     /// Whether an inconclusive metric fails it.
     pub require_conclusive: bool,
+}
+
+impl Question {
+    fn aim(&self) -> Aim {
+        if self.fail_on_regression { Aim::Worse } else { Aim::Changed }
+    }
 }
 
 /// Why there is no comparison.
@@ -107,8 +116,8 @@ pub fn run(
                 Err(CompareError::NoFigures) if may_wait => continue,
                 gated => gated?,
             };
-            let judge =
-                Judge::new(question.alpha, Band::of(question.tolerance), gated.iter().map(|metric| metric.better()));
+            let (band, betters) = (Band::of(question.tolerance), gated.iter().map(|metric| metric.better()));
+            let judge = Judge::new(question.aim(), question.alpha, band, betters);
             trial = Some((gated, judge));
         }
         let (gated, judge) = trial.as_mut().expect("it is made with the first start");
@@ -236,7 +245,9 @@ fn report(
     let last = question.alpha * (1.0 - LOOKS[LOOKS.len() - 2].powi(3)) / gates as f64;
     let max_time = question.tempo.max_time.as_secs_f64();
     let undecided = ruling.flatten().filter(|ruling| ruling.change == Change::Inconclusive);
-    let more = undecided.and_then(|_| statistics::times_more(&sample, last, Band::of(question.tolerance)));
+    let (band, aim) = (Band::of(question.tolerance), question.aim());
+    let more = undecided.and_then(|_| statistics::times_more(&sample, last, band, aim, metric.better()));
+    let middle = Sample::new(&contrast::log_ratios(&Contrast::middle_of(0, 1), metric, starts)).estimate();
     Some(MetricReport {
         metric,
         unit: metric.unit().in_words().to_owned(),
@@ -245,6 +256,10 @@ fn report(
         a: spread(0),
         b: spread(1),
         estimate: Estimate::of(&sample),
+        shown: middle.and_then(|middle| match ruling.flatten() {
+            Some(ruling) => Shown::of(middle, ruling.estimate?, ruling.interval, ruling.level),
+            None => Shown::of_sample(middle, &sample),
+        }),
         ruling: ruling.flatten().map(|ruling| RulingReport {
             change: ruling.change,
             p_value: ruling.p_value,
@@ -271,7 +286,8 @@ fn side(server: usize, starts: &[Start]) -> Side {
 }
 
 fn rules(question: &Question) -> Rules {
-    let Question { tempo, alpha, tolerance, fail_on_regression, require_conclusive, .. } = *question;
+    let Question { tempo, alpha, tolerance, fail_on_regression, allow_inconclusive, require_conclusive, .. } =
+        *question;
     Rules {
         alpha,
         tolerance,
@@ -282,6 +298,7 @@ fn rules(question: &Question) -> Rules {
         seed: tempo.seed,
         fail_on_regression,
         require_conclusive,
+        allow_inconclusive: allow_inconclusive || !(fail_on_regression || require_conclusive),
     }
 }
 
@@ -337,6 +354,7 @@ mod tests {
             tolerance: 0.02,
             aa: false,
             fail_on_regression: false,
+            allow_inconclusive: false,
             require_conclusive: false,
         }
     }

@@ -4,7 +4,7 @@ use crate::judge::statistics::Sample;
 use crate::measure::metric::Metric;
 use crate::trials::course::{Round, Start};
 
-/// A weighted sum of log figures whose weights add up to zero, by arm.
+/// A weighted sum of log figures, by arm. That of a change has weights that add up to zero.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Contrast(pub(super) Vec<(usize, f64)>);
 
@@ -12,6 +12,11 @@ impl Contrast {
     /// One arm against another.
     pub fn between(arm: usize, reference: usize) -> Self {
         Self(vec![(arm, 1.0), (reference, -1.0)])
+    }
+
+    /// The logarithm of two arms' geometric mean.
+    pub fn middle_of(one: usize, other: usize) -> Self {
+        Self(vec![(one, 0.5), (other, 0.5)])
     }
 
     /// Its value, given the positive figure of each arm; `None` where one is missing.

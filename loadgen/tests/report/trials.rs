@@ -147,6 +147,9 @@ fn judgement_is_by_the_rules_that_are_given() {
     let question = comparing(&["--fail-on-regression", "4%"]).question;
     assert_eq!((question.tolerance, question.alpha, question.fail_on_regression), (0.04, 0.01, true));
     assert_eq!((question.require_conclusive, question.gate), (false, None));
+    let question = comparing(&["--fail-on-regression", "--tolerance", "4%", "--allow-inconclusive"]).question;
+    assert_eq!((question.tolerance, question.fail_on_regression, question.allow_inconclusive), (0.04, true, true));
+    assert_eq!(comparing(&["--fail-on-regression"]).question.tolerance, 0.02);
     assert_eq!((comparing(&[]).question.tolerance, sweeping(&[]).alpha), (0.02, 0.01));
     assert_eq!(sweeping(&["--alpha", "3%"]).alpha, 0.03);
 }

@@ -73,7 +73,9 @@ fn command(program: &'static str) -> Command {
 pub fn read_dashes(command: Command) -> Command {
     let is_number = |arg: &Arg| {
         let names = arg.get_value_names().unwrap_or_default();
-        !arg.is_positional() && names.iter().any(|name| NUMBERS.contains(&name.as_str()))
+        // What may stand without a value would take the next flag for it.
+        let needs_one = arg.get_num_args().is_none_or(|values| values.min_values() > 0);
+        !arg.is_positional() && needs_one && names.iter().any(|name| NUMBERS.contains(&name.as_str()))
     };
     command
         .mut_args(|arg| if is_number(&arg) { arg.allow_hyphen_values(true) } else { arg })

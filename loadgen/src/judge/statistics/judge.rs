@@ -1,8 +1,9 @@
-//! The verdicts of a comparison: each gated metric is regressed, improved, equivalent or, so far, none of them.
+//! The verdicts of a comparison: each gated metric is regressed, improved, equivalent or not worse or, so far, none of them.
 //!
 //! Two families of errors are held at alpha each, over all gated metrics and all looks: calling a metric regressed or
-//! improved whose true change is within the tolerance, and calling one equivalent whose true change is not. At one look
-//! Holm's correction shares the look's level among the metrics; [`Spending`] makes the looks add up.
+//! improved whose true change is within the tolerance, and calling one equivalent (or not worse) whose true change is
+//! beyond the tolerance on either side (or on the worse side). At one look Holm's correction shares the look's level among
+//! the metrics; [`Spending`] makes the looks add up.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,20 @@ impl Band {
     pub fn of(share: f64) -> Self {
         Self { low: (-share).ln_1p(), high: share.ln_1p() }
     }
+
+    /// Its end on the worse side.
+    fn worse_end(self, better: Better) -> f64 {
+        if better == Better::Higher { self.low } else { self.high }
+    }
+}
+
+/// What is to be found out of each metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aim {
+    /// Whether it changed by more than the tolerance, either way.
+    Changed,
+    /// Whether it became worse by more than the tolerance: what a gate asks.
+    Worse,
 }
 
 /// What became of a metric from A to B, ordered so that of several the greatest tells.
@@ -38,6 +53,8 @@ pub enum Change {
     Equivalent,
     /// The interval lies beyond the tolerance on the better side.
     Improved,
+    /// The interval excludes that it became worse by more than the tolerance: a gate passes.
+    NotWorse,
     /// None of the others: the figures do not tell.
     Inconclusive,
     /// The interval lies beyond the tolerance on the worse side.
@@ -54,6 +71,8 @@ pub struct Ruling {
     pub p_value: f64,
     /// The error that the interval may make: what this metric got of its look's level.
     pub level: f64,
+    /// The estimate of the log ratio when it was said; `None` without values.
+    pub estimate: Option<f64>,
     /// The interval of the log ratio that the verdict stands on.
     pub interval: Interval,
     /// The part of the time (0..1) after which it was said.
@@ -63,6 +82,7 @@ pub struct Ruling {
 /// Judges gated metrics, look by look. What has been decided stays.
 #[derive(Debug)]
 pub struct Judge {
+    aim: Aim,
     tolerance: Band,
     spending: Spending,
     metrics: Vec<(Better, Option<Ruling>)>,
@@ -71,9 +91,9 @@ pub struct Judge {
 impl Judge {
     /// A judge of these metrics who errs with probability `alpha` at the most and does not mind changes within
     /// `tolerance`.
-    pub fn new(alpha: f64, tolerance: Band, metrics: impl IntoIterator<Item = Better>) -> Self {
+    pub fn new(aim: Aim, alpha: f64, tolerance: Band, metrics: impl IntoIterator<Item = Better>) -> Self {
         let metrics = metrics.into_iter().map(|better| (better, None)).collect();
-        Self { tolerance, spending: Spending::new(alpha), metrics }
+        Self { aim, tolerance, spending: Spending::new(alpha), metrics }
     }
 
     /// Looks at the log ratios of each metric after this part of the time (0..1). A look that could not decide anything
@@ -87,21 +107,40 @@ impl Judge {
             return;
         }
         self.spending.spend(part);
-        let Band { low, high } = self.tolerance;
-        let differ = Family::new(samples, |sample| sample.p_above(high).min(sample.p_below(low)));
-        let alike = Family::new(samples, |sample| sample.p_above(low).max(sample.p_below(high)));
+        let passed = match self.aim {
+            Aim::Changed => Change::Equivalent,
+            Aim::Worse => Change::NotWorse,
+        };
+        let (differ, pass) = self.families(samples);
         for (i, ((better, ruling), sample)) in self.metrics.iter_mut().zip(samples).enumerate() {
             if ruling.is_some_and(|ruling| ruling.change != Change::Inconclusive) {
                 continue;
             }
-            let (change, level) = match (differ.level(i, level), alike.level(i, level)) {
-                (Some(level), _) => (differs(*better, sample), level),
-                (None, Some(level)) => (Change::Equivalent, level),
-                (None, None) => (Change::Inconclusive, share),
+            let differs = differ.level(i, level).map(|level| (differs(*better, sample), level));
+            let passes = pass.level(i, level).map(|level| (passed, level));
+            let said = match (self.aim, differs, passes) {
+                // To have improved is to have passed: it takes both, so that passing has one error rate, whatever it is called.
+                (Aim::Worse, Some((Change::Improved, _)), None) => None,
+                (_, differs, passes) => differs.or(passes),
             };
-            let p_value = differ.adjusted[i];
-            *ruling = Some(Ruling { change, p_value, level, interval: sample.interval(level), part });
+            let (change, level) = said.unwrap_or((Change::Inconclusive, share));
+            let (p_value, interval) = (differ.adjusted[i], sample.interval(level));
+            *ruling = Some(Ruling { change, p_value, level, estimate: sample.estimate(), interval, part });
         }
+    }
+
+    /// The p-values of "the change is within the tolerance", and of what passing rejects: "the change is not within it", or
+    /// "it is worse by the tolerance or more".
+    fn families(&self, samples: &[Sample]) -> (Family, Family) {
+        let Band { low, high } = self.tolerance;
+        let betters = || self.metrics.iter().map(|(better, _)| *better);
+        let differ = Family::new(samples.iter().map(|sample| sample.p_above(high).min(sample.p_below(low))));
+        let pass = Family::new(samples.iter().zip(betters()).map(|(sample, better)| match (self.aim, better) {
+            (Aim::Changed, _) => sample.p_above(low).max(sample.p_below(high)),
+            (Aim::Worse, Better::Higher) => sample.p_above(low),
+            (Aim::Worse, Better::Lower) => sample.p_below(high),
+        }));
+        (differ, pass)
     }
 
     /// Whether every metric is decided.
@@ -122,8 +161,9 @@ struct Family {
 }
 
 impl Family {
-    fn new(samples: &[Sample], one_sided: impl Fn(&Sample) -> f64) -> Self {
-        let p_values: Vec<f64> = samples.iter().map(|sample| (2.0 * one_sided(sample)).min(1.0)).collect();
+    /// Of one-sided p-values, which are doubled: an interval that errs as often has either side of it err half as often.
+    fn new(one_sided: impl Iterator<Item = f64>) -> Self {
+        let p_values: Vec<f64> = one_sided.map(|p_value| (2.0 * p_value).min(1.0)).collect();
         Self { adjusted: adjusted(&p_values), p_values }
     }
 
@@ -143,7 +183,7 @@ fn differs(better: Better, sample: &Sample) -> Change {
 
 /// How many times as many values as there are would bring an inconclusive metric to a verdict, if its estimate stays
 /// where it is and the interval narrows with the root of their number; `None` where no number would.
-pub fn times_more(sample: &Sample, level: f64, tolerance: Band) -> Option<f64> {
+pub fn times_more(sample: &Sample, level: f64, tolerance: Band, aim: Aim, better: Better) -> Option<f64> {
     let (values, needed) = (sample.len(), fewest(level));
     let least = needed as f64 / values.max(1) as f64;
     if values < 2 {
@@ -151,7 +191,10 @@ pub fn times_more(sample: &Sample, level: f64, tolerance: Band) -> Option<f64> {
         return Some(least);
     }
     let estimate = sample.estimate()?;
-    let distance = (estimate - tolerance.low).abs().min((estimate - tolerance.high).abs());
+    let distance = match aim {
+        Aim::Changed => (estimate - tolerance.low).abs().min((estimate - tolerance.high).abs()),
+        Aim::Worse => (estimate - tolerance.worse_end(better)).abs(),
+    };
     let times = (half_width(sample, level) / distance).powi(2);
     // An interval that is not centred may be narrow enough on average and yet not in its place.
     times.is_finite().then_some(times.max(least).max(1.0 + 1.0 / values as f64))

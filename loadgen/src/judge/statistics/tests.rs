@@ -84,8 +84,8 @@ impl Machine {
     }
 
     /// A comparison of two metrics that see the same machine; the verdicts, and the 95% interval of the first.
-    fn compare(&mut self, starts: usize, tolerance: f64) -> (Vec<Change>, Interval) {
-        let mut judge = Judge::new(0.01, Band::of(tolerance), [Better::Higher, Better::Lower]);
+    fn compare(&mut self, aim: Aim, starts: usize, tolerance: f64) -> (Vec<Change>, Interval) {
+        let mut judge = Judge::new(aim, 0.01, Band::of(tolerance), [Better::Higher, Better::Lower]);
         let (mut higher, mut lower) = (Vec::new(), Vec::new());
         for part in LOOKS {
             while (higher.len() as f64) < part * starts as f64 {
@@ -113,7 +113,7 @@ fn an_unchanged_server_is_called_changed_in_one_of_a_hundred_comparisons_at_the_
         let mut machine = machine(7, 0.0, freedom);
         let wrong = (0..600)
             .filter(|_| {
-                let (changes, _) = machine.compare(starts, tolerance);
+                let (changes, _) = machine.compare(Aim::Changed, starts, tolerance);
                 changes.iter().any(|change| matches!(change, Change::Improved | Change::Regressed))
             })
             .count();
@@ -127,7 +127,7 @@ fn a_change_that_is_there_is_found_and_lies_in_its_interval() {
     let mut machine = machine(11, -0.01, 3);
     let (mut found, mut covered) = (0, 0);
     for _ in 0..200 {
-        let (changes, interval) = machine.compare(54, 0.0);
+        let (changes, interval) = machine.compare(Aim::Changed, 54, 0.0);
         assert!(!changes.contains(&Change::Improved));
         found += usize::from(changes.iter().all(|change| *change == Change::Regressed));
         covered += usize::from(interval.low <= -0.01 && -0.01 <= interval.high);
@@ -139,12 +139,51 @@ fn a_change_that_is_there_is_found_and_lies_in_its_interval() {
 #[test]
 fn a_change_just_beyond_the_tolerance_is_never_called_equivalent() {
     let mut machine = machine(13, 0.0101, 3);
-    let wrong = (0..300).filter(|_| machine.compare(54, 0.01).0.contains(&Change::Equivalent)).count();
+    let wrong = (0..300).filter(|_| machine.compare(Aim::Changed, 54, 0.01).0.contains(&Change::Equivalent)).count();
     // 3 expected at the most; more than 10 has a probability of 0.03%.
     assert!(wrong <= 10, "{wrong} of 300");
     let mut same = self::machine(17, 0.0, 3);
-    let right = (0..100).filter(|_| same.compare(54, 0.01).0 == [Change::Equivalent; 2]).count();
+    let right = (0..100).filter(|_| same.compare(Aim::Changed, 54, 0.01).0 == [Change::Equivalent; 2]).count();
     assert!(right >= 75, "{right} of 100");
+}
+
+#[test]
+fn a_server_that_is_worse_by_more_than_allowed_passes_in_one_of_a_hundred_comparisons_at_the_most() {
+    // The first metric is better higher, the second lower: both have become worse.
+    let mut worse = machine(19, -0.0101, 3);
+    let passes = |change: &Change| matches!(change, Change::NotWorse | Change::Improved);
+    let wrong = (0..600).filter(|_| worse.compare(Aim::Worse, 54, 0.01).0.iter().any(passes)).count();
+    // 6 expected at the most, as above.
+    assert!(wrong <= 15, "{wrong} of 600");
+    let mut slightly_worse = machine(23, -0.0099, 3);
+    let failed = |change: &Change| *change == Change::Regressed;
+    let wrong = (0..600).filter(|_| slightly_worse.compare(Aim::Worse, 54, 0.01).0.iter().any(failed)).count();
+    assert!(wrong <= 15, "{wrong} of 600 fail that are worse by less than that");
+}
+
+#[test]
+fn what_became_better_or_stayed_passes_and_what_became_worse_fails() {
+    // Beyond the tolerance on the better side there is no end to what passes: 1% better is neither equivalent nor improved,
+    // where 1% is the tolerance.
+    for (effect, expected) in [(0.0, Change::NotWorse), (0.01, Change::NotWorse), (0.04, Change::Improved)] {
+        let mut machine = machine(29, effect, 3);
+        let right = (0..100).filter(|_| machine.compare(Aim::Worse, 54, 0.01).0 == [expected; 2]).count();
+        assert!(right >= 80, "{right} of 100 are {expected:?} with an effect of {effect}");
+    }
+    let mut machine = machine(31, -0.04, 3);
+    let right = (0..100).filter(|_| machine.compare(Aim::Worse, 54, 0.01).0 == [Change::Regressed; 2]).count();
+    assert!(right >= 95, "{right} of 100");
+}
+
+#[test]
+fn a_gate_asks_for_more_starts_by_its_own_border_alone() {
+    let near: Vec<f64> =
+        [0.01, -0.01, 0.02, -0.015, 0.018, -0.019, 0.004, -0.003, 0.008, -0.006, 0.001, 0.002].to_vec();
+    let better: Vec<f64> = near.iter().map(|value| value + 0.019).collect();
+    let times = |aim, better_if| times_more(&Sample::new(&better), 0.01, Band::of(0.02), aim, better_if).unwrap();
+    assert!(times(Aim::Changed, Better::Higher) > 50.0, "it lies just within the upper end");
+    assert!(times(Aim::Worse, Better::Higher) < 2.0, "and far from the lower one, which is the worse one");
+    assert!(times(Aim::Worse, Better::Lower) > 50.0, "the upper end is the worse one");
 }
 
 #[test]
@@ -158,7 +197,7 @@ fn as_many_starts_as_a_few_noisy_ones_ask_for_tell_in_about_half_of_the_cases() 
             let interval = Sample::new(ratios).interval(level);
             interval.high < 0.0 || interval.low > 0.0
         };
-        let times = times_more(&Sample::new(&ratios), level, border).unwrap();
+        let times = times_more(&Sample::new(&ratios), level, border, Aim::Changed, Better::Lower).unwrap();
         let needed = (times * ratios.len() as f64).ceil() as usize;
         assert!(needed >= fewest(level));
         // Where the first estimate happens to be next to none, hundreds are asked for.
@@ -179,7 +218,7 @@ fn the_tolerance_is_the_same_share_either_way() {
     for (change, expected) in [(-0.29, Change::Equivalent), (-0.31, Change::Regressed), (0.29, Change::Equivalent)] {
         let log_ratio = f64::ln_1p(change);
         let sample: Vec<f64> = (0..20).map(|i| log_ratio + 1e-4 * f64::from(i - 10)).collect();
-        let mut judge = Judge::new(0.01, Band::of(0.3), [Better::Higher]);
+        let mut judge = Judge::new(Aim::Changed, 0.01, Band::of(0.3), [Better::Higher]);
         judge.look(1.0, &[Sample::new(&sample)]);
         assert_eq!(judge.rulings().next().unwrap().unwrap().change, expected, "{change}");
     }
@@ -189,7 +228,7 @@ fn the_tolerance_is_the_same_share_either_way() {
 fn what_was_decided_stays_and_what_was_not_says_how_long() {
     let far = Sample::new(&[0.05, 0.051, 0.049, 0.052, 0.048, 0.053, 0.047, 0.054, 0.046, 0.055, 0.045, 0.056]);
     let near = Sample::new(&[0.01, -0.01, 0.02, -0.015, 0.018, -0.019, 0.004, -0.003, 0.008, -0.006, 0.001, 0.002]);
-    let mut judge = Judge::new(0.05, Band::of(0.0), [Better::Lower, Better::Lower]);
+    let mut judge = Judge::new(Aim::Changed, 0.05, Band::of(0.0), [Better::Lower, Better::Lower]);
     judge.look(0.2, &[far.clone(), near.clone()]);
     assert_eq!(judge.rulings().next().unwrap(), None, "a level of 0.0004 needs 14 values for two metrics");
     judge.look(0.6, &[far.clone(), near.clone()]);
@@ -199,13 +238,13 @@ fn what_was_decided_stays_and_what_was_not_says_how_long() {
     assert!(!judge.decided());
     let ruling = judge.rulings().next().unwrap().unwrap();
     assert!(ruling.interval.low > 0.0 && ruling.part == 0.6);
-    let times = times_more(&near, 0.01, Band::of(0.0)).unwrap();
+    let times = times_more(&near, 0.01, Band::of(0.0), Aim::Changed, Better::Lower).unwrap();
     assert!(times > 10.0, "{times}");
-    let times = times_more(&near, 0.01, Band::of(0.05)).unwrap();
+    let times = times_more(&near, 0.01, Band::of(0.05), Aim::Changed, Better::Lower).unwrap();
     assert!((1.0..2.0).contains(&times), "{times}");
-    assert_eq!(times_more(&Sample::new(&[0.1, 0.1]), 0.01, Band::of(0.0)), Some(4.0));
+    assert_eq!(times_more(&Sample::new(&[0.1, 0.1]), 0.01, Band::of(0.0), Aim::Changed, Better::Lower), Some(4.0));
     assert_eq!(
-        times_more(&Sample::new(&[0.1_f64.ln_1p(); 9]), 0.01, Band::of(0.1)),
+        times_more(&Sample::new(&[0.1_f64.ln_1p(); 9]), 0.01, Band::of(0.1), Aim::Changed, Better::Lower),
         None,
         "it lies on the border for ever"
     );

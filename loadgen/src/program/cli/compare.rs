@@ -11,6 +11,7 @@ use crate::measure::metric::Metric;
 use crate::plan::{Load, Plan};
 use crate::program::output::Output;
 use crate::trials::compare::Question;
+use crate::units;
 
 /// What to compare, and how.
 #[derive(Debug)]
@@ -57,16 +58,22 @@ struct JudgementArgs {
     /// throughput and server.cpu; with --rate latency.p50, latency.p99 and server.cpu]
     #[arg(long = "gate", value_name = "METRIC", value_delimiter = ',')]
     gate: Vec<Metric>,
-    /// A change of up to this much either way does not matter
-    #[arg(long, value_name = "PCT", default_value = "2%", value_parser = values::percent)]
-    tolerance: f64,
-    /// Exit with 99 where a gated metric is worse by more than this; it is the tolerance then
-    #[arg(long, value_name = "PCT", value_parser = values::percent, conflicts_with = "tolerance")]
-    fail_on_regression: Option<f64>,
-    /// Exit with 98 where a gated metric could not be decided
+    /// A change of up to this much either way does not matter; the PCT of --fail-on-regression where that has none
+    /// [default: 2%]
+    #[arg(long, value_name = "PCT", value_parser = values::percent)]
+    tolerance: Option<f64>,
+    /// Ask of each gated metric only whether it is worse by more than this (without PCT: the --tolerance). Exit with
+    /// 0 where none is, better ones included; 99 where one is; 98 where the figures do not tell
+    #[arg(long, value_name = "PCT", value_parser = values::percent)]
+    fail_on_regression: Option<Option<f64>>,
+    /// Exit with 0 instead of 98 where --fail-on-regression could not be decided
+    #[arg(long, requires = "fail_on_regression", conflicts_with = "require_conclusive")]
+    allow_inconclusive: bool,
+    /// Exit with 98 where a gated metric could not be decided, also without --fail-on-regression
     #[arg(long)]
     require_conclusive: bool,
-    /// The chance of any wrong verdict of regressed or improved, over all gated metrics
+    /// The chance of any wrong verdict of regressed or improved, over all gated metrics; and of equivalent or not worse
+    /// likewise
     #[arg(long, value_name = "PCT", default_value = "1%", value_parser = values::positive_percent)]
     alpha: f64,
 }
@@ -74,7 +81,15 @@ struct JudgementArgs {
 impl CompareArgs {
     pub(super) fn lower(self, threads: NonZeroUsize) -> Result<Comparing, clap::Error> {
         let load = self.trials.load();
-        let JudgementArgs { gate, tolerance, fail_on_regression, require_conclusive, alpha } = self.judgement;
+        let JudgementArgs { gate, tolerance, fail_on_regression, allow_inconclusive, require_conclusive, alpha } =
+            self.judgement;
+        if let (Some(tolerance), Some(Some(loss))) = (tolerance, fail_on_regression) {
+            return Err(refusal(&format!(
+                "--fail-on-regression {} takes the place of --tolerance {}; expected one of them to have a PCT",
+                units::percent(loss),
+                units::percent(tolerance)
+            )));
+        }
         for (i, metric) in gate.iter().enumerate() {
             if !metric.is_of_trials() && !metric.is_of_starts() {
                 return Err(refusal(&format!("--gate {metric}: comparisons do not have it; expected {GATES}")));
@@ -93,9 +108,10 @@ impl CompareArgs {
             tempo,
             gate: (!gate.is_empty()).then_some(gate),
             alpha,
-            tolerance: fail_on_regression.unwrap_or(tolerance),
+            tolerance: fail_on_regression.flatten().or(tolerance).unwrap_or(TOLERANCE),
             aa: self.aa,
             fail_on_regression: fail_on_regression.is_some(),
+            allow_inconclusive,
             require_conclusive,
         };
         let plan = self.trials.plan(tempo, threads)?;
@@ -106,12 +122,16 @@ impl CompareArgs {
     }
 }
 
+/// The tolerance unless told otherwise: less than this is seldom worth a change, and a shared machine can tell it.
+const TOLERANCE: f64 = 0.02;
+
 /// What `--gate` takes.
 const GATES: &str = "throughput, latency or service_time with a statistic (latency.p99), server.cpu, server.memory or \
     connection.memory";
 
 const EXIT_CODES: &str = "Verdicts: regressed or improved (the interval of the change lies beyond the tolerance), \
-    equivalent (within it), inconclusive (neither; the report says how much longer it needs).\n\n\
+    equivalent (within it), inconclusive (neither; the report says how much longer it needs). With --fail-on-regression: \
+    not worse (nothing of the interval is worse than PCT) takes the place of equivalent.\n\n\
     Exit codes: 0 compared; 1 a server failed, lost or corrupted messages, or had no reply in any trial; 2 usage; 98 an open loop's generator was \
-    late itself, or --require-conclusive and a metric is inconclusive; 99 --fail-on-regression and a metric regressed; \
+    late itself, or a metric is inconclusive and --fail-on-regression (without --allow-inconclusive) or --require-conclusive is given; 99 --fail-on-regression and a metric regressed; \
     130 interrupted.";

@@ -10,10 +10,10 @@ use crate::units;
 /// How much was measured.
 pub(crate) fn course(sweep: &Sweep) -> String {
     format!(
-        "{} rounds of {} trials in {} starts, {}",
-        units::count(sweep.rounds),
+        "{} of {} trials in {}, {}",
+        units::counted(sweep.rounds, "round"),
         units::seconds(sweep.rules.trial_seconds),
-        units::count(sweep.starts),
+        units::counted(sweep.starts, "start"),
         units::seconds(sweep.elapsed_seconds),
     )
 }
@@ -78,7 +78,7 @@ pub(crate) fn effect_cells(effect: &Effect) -> [String; 3] {
     let called = match effect.change {
         Change::Improved => "better",
         Change::Regressed => "worse",
-        Change::Equivalent | Change::Inconclusive => "",
+        Change::Equivalent | Change::NotWorse | Change::Inconclusive => "",
     };
     [change, interval, called.to_owned()]
 }
@@ -98,13 +98,19 @@ pub(crate) fn notes(sweep: &Sweep) -> Vec<String> {
         notes.push(format!("interrupted after {}", units::seconds(sweep.elapsed_seconds)));
     }
     if sweep.starts < needed as u64 {
-        notes
-            .push(format!("{} starts are too few for any verdict, {needed} are needed: more --max-time", sweep.starts));
+        notes.push(format!(
+            "{} for a verdict, {needed} are needed: more --max-time",
+            units::too_few(sweep.starts, "start")
+        ));
     } else if small > 0 {
-        notes.push(format!("{small} effects could not be told from none; more --max-time tells smaller ones"));
+        notes.push(format!(
+            "{} could not be told from none; more --max-time tells smaller ones",
+            units::counted(small as u64, "effect")
+        ));
     }
     if pairs > 0 {
-        notes.push(format!("{pairs} interactions could not be told from none, and are not shown"));
+        let pairs = units::counted(pairs as u64, "interaction");
+        notes.push(format!("{pairs} could not be told from none, and are not shown"));
     }
     notes.extend(sweep.trust.notes.iter().cloned());
     notes

@@ -26,14 +26,15 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
             div.panel {
                 h3 { "Verdict" }
                 p { (text::verdict(comparison)) }
+                ul { @for reason in text::reasons(comparison) { li { (reason) } } }
                 dl.facts {
                     div { dt { "A" } dd { (comparison.a.target) } }
                     div { dt { "B" } dd { (comparison.b.target) } }
                     div {
                         dt { "trials" }
                         dd {
-                            (units::count(pairs as u64)) " pairs of " (units::seconds(comparison.rules.trial_seconds)) " trials in "
-                            (units::count(comparison.starts.len() as u64)) " starts of both servers, "
+                            (units::counted(pairs as u64, "pair")) " of " (units::seconds(comparison.rules.trial_seconds)) " trials in "
+                            (units::counted(comparison.starts.len() as u64, "start")) " of both servers, "
                             (units::seconds(comparison.elapsed_seconds))
                         }
                     }
@@ -48,7 +49,7 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
 
 fn badge(change: Change) -> Markup {
     let class = match change {
-        Change::Equivalent | Change::Improved => "good",
+        Change::Equivalent | Change::Improved | Change::NotWorse => "good",
         Change::Regressed => "bad",
         Change::Inconclusive => "doubtful",
     };
@@ -64,7 +65,7 @@ fn metrics(comparison: &Comparison) -> Markup {
                     thead {
                         tr {
                             td {}
-                            @for name in ["A", "B", "change", "95% interval"] { th.number scope="col" { (name) } }
+                            @for name in ["A", "B", "change", "interval"] { th.number scope="col" { (name) } }
                             td {}
                         }
                     }
@@ -80,6 +81,7 @@ fn metrics(comparison: &Comparison) -> Markup {
                     }
                 }
             }
+            p { (text::about_intervals(comparison)) }
         }
     }
 }
@@ -106,16 +108,16 @@ fn pairs_of(comparison: &Comparison, metric: &MetricReport) -> Markup {
     if points.len() < 2 {
         return html! {};
     }
-    let interval = metric.estimate.low.zip(metric.estimate.high);
+    let estimate = metric.estimate;
+    let interval = metric.shown.map_or((estimate.low, estimate.high), |shown| (shown.low, shown.high));
+    let interval = interval.0.zip(interval.1);
+    let change = metric.shown.map_or(estimate.change, |shown| Some(shown.change));
     let tolerances = [comparison.rules.tolerance, -comparison.rules.tolerance];
-    // The bulk of the pairs: a few far outliers would leave the rest a line.
-    let mut sorted: Vec<f64> = points.iter().map(|point| point.1).collect();
-    sorted.sort_unstable_by(f64::total_cmp);
-    let bulk = [0.02, 0.98].map(|q| sorted[(q * (sorted.len() - 1) as f64).round() as usize]);
+    // What the verdict is read from has the picture to itself; pairs beyond it stand at its rim.
     let marks =
-        interval.iter().flat_map(|(low, high)| [*low, *high]).chain(tolerances).chain(bulk).chain([-1e-3, 1e-3]);
+        interval.iter().flat_map(|(low, high)| [*low, *high]).chain(tolerances).chain(change).chain([-1e-3, 1e-3]);
     let (low, high) = marks.fold((0.0, 0.0), |(low, high): (f64, f64), mark| (low.min(mark), high.max(mark)));
-    let room = (high - low) * 0.15;
+    let room = (high - low) * 0.25;
     let (low, high) = (low - room, high + room);
     let end = comparison.elapsed_seconds.max(points[points.len() - 1].0).max(1e-3);
     let axes = |shape| {
@@ -126,6 +128,7 @@ fn pairs_of(comparison: &Comparison, metric: &MetricReport) -> Markup {
         ]
     };
     let (inside, outside): (Vec<_>, Vec<_>) = points.iter().partition(|point| (low..=high).contains(&point.1));
+    let rim: Vec<(f64, f64)> = outside.iter().map(|(at, change)| (*at, change.clamp(low, high))).collect();
     let level = |change: f64| [(0.0, change), (end, change)];
     let draw = |canvas: &mut Canvas<'_, '_>| {
         if let Some((low, high)) = interval {
@@ -138,26 +141,31 @@ fn pairs_of(comparison: &Comparison, metric: &MetricReport) -> Markup {
             }
         }
         canvas.dots(&inside, Role::First);
-        if let Some(estimate) = metric.estimate.change {
+        canvas.dots(&rim, Role::Label);
+        if let Some(estimate) = change {
             canvas.line(&level(estimate), Role::Third);
         }
     };
     let mut keys = vec![
         (Role::First, if of_trials { "one pair" } else { "one start" }),
-        (Role::Third, "change with its 95% interval"),
+        (Role::Third, "change with its interval"),
         (Role::Label, "no change"),
     ];
     if comparison.rules.tolerance > 0.0 {
         keys.push((Role::Second, "tolerance"));
     }
     let [a, b, change, interval, called] = text::cells(metric);
-    let mut words = format!("{a} to {b}: {change}, 95% interval {interval}.");
+    let mut words = format!("{a} to {b}: {change}, interval {interval}.");
     if !called.is_empty() {
         words += &format!(" Verdict: {called}.");
     }
     if !outside.is_empty() {
-        let [outside, all] = [outside.len(), points.len()].map(|count| units::count(count as u64));
-        words += &format!(" Beyond the picture: {outside} of {all}.");
+        let beyond = |above: bool| outside.iter().filter(|(_, change)| (*change > high) == above).count() as u64;
+        let [above, below] = [true, false].map(|above| units::count(beyond(above)));
+        words += &format!(
+            " Of {}, {above} lie above the picture and {below} below it; they stand at its rim.",
+            units::counted(points.len() as u64, if of_trials { "pair" } else { "start" })
+        );
     }
     charts::figure(&format!("{name}: B against A"), &words, &keys, axes, draw)
 }

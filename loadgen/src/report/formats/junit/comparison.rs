@@ -9,8 +9,8 @@ use crate::report::comparison::Comparison;
 use crate::report::formats::junit::run::{serialize, trust, unsuccessful};
 use crate::report::formats::text::comparison as text;
 
-/// The comparison as JUnit XML. A regression is a failure; what is inconclusive is skipped, or an error where the
-/// comparison was to be conclusive.
+/// The comparison as JUnit XML. A regression is a failure; what is inconclusive is one of type `inconclusive`, or
+/// skipped where that is allowed.
 pub fn render(comparison: &Comparison) -> Vec<u8> {
     let lasted = Duration::try_from_secs_f64(comparison.elapsed_seconds).unwrap_or_default();
     let mut suite = TestSuite::new("compare");
@@ -25,13 +25,13 @@ pub fn render(comparison: &Comparison) -> Vec<u8> {
     case("figures to be trusted", trust(&comparison.trust));
     for metric in &comparison.metrics {
         let Some(ruling) = metric.ruling else { continue };
-        let [a, b, change, interval, called] = text::cells(metric);
-        let what = format!("{called}: {a} to {b}, {change} (95% interval {interval})");
+        let [a, b, change, ..] = text::cells(metric);
+        let what = format!("{a} to {b}, {change}: {}", text::reason(comparison, metric));
         let status = match ruling.change {
-            Change::Equivalent | Change::Improved => TestCaseStatus::success(),
+            Change::Equivalent | Change::Improved | Change::NotWorse => TestCaseStatus::success(),
             Change::Regressed => unsuccessful(NonSuccessKind::Failure, "regressed", &what),
-            Change::Inconclusive if comparison.rules.require_conclusive => {
-                unsuccessful(NonSuccessKind::Error, "inconclusive", &what)
+            Change::Inconclusive if comparison.rules.inconclusive_fails() => {
+                unsuccessful(NonSuccessKind::Failure, "inconclusive", &what)
             }
             Change::Inconclusive => {
                 let mut skipped = TestCaseStatus::skipped();

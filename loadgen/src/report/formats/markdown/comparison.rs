@@ -14,29 +14,31 @@ pub fn render(comparison: &Comparison) -> String {
     let mut out = String::new();
     let mut line = |text: String| writeln!(out, "{text}").expect("a String takes every write");
     let mark = match (comparison.trust.is_valid(), comparison.change) {
-        (true, Change::Equivalent | Change::Improved) => "\u{2705}",
+        (true, Change::Equivalent | Change::Improved | Change::NotWorse) => "\u{2705}",
         (true, Change::Regressed) => "\u{274c}",
         (false, _) | (_, Change::Inconclusive) => "\u{26a0}\u{fe0f}",
     };
     let what = if comparison.aa { "A/A" } else { "Comparison" };
     line(format!("### {what}: {mark} {}\n", text::name(comparison.change)));
     line(format!("{}\n", escaped(&text::verdict(comparison))));
+    let reasons: Vec<String> = text::reasons(comparison).map(|reason| format!("- {}", escaped(&reason))).collect();
+    line(reasons.join("\n") + "\n");
     let plan = &comparison.environment.plan;
     line(format!("- A: {}\n- B: {}", escaped(&comparison.a.target), escaped(&comparison.b.target)));
     line(format!("- {}; {}", escaped(&words::load(plan)), escaped(&words::what(&plan.message))));
     let pairs: usize = comparison.starts.iter().map(|start| start.pairs.len()).sum();
     line(format!(
-        "- {} pairs in {} starts, {}\n",
-        units::count(pairs as u64),
-        units::count(comparison.starts.len() as u64),
+        "- {} in {}, {}\n",
+        units::counted(pairs as u64, "pair"),
+        units::counted(comparison.starts.len() as u64, "start"),
         units::seconds(comparison.elapsed_seconds)
     ));
-    line("| metric | A | B | change | 95% interval | verdict |\n|---|---:|---:|---:|---:|---|".to_owned());
+    line("| metric | A | B | change | interval | verdict |\n|---|---:|---:|---:|---:|---|".to_owned());
     for metric in &comparison.metrics {
         let [a, b, change, interval, called] = text::cells(metric);
         line(format!("| {} | {a} | {b} | {change} | {interval} | {called} |", metric.metric));
     }
-    line(String::new());
+    line(format!("\n{}\n", escaped(&text::about_intervals(comparison))));
     for reason in &comparison.trust.reasons {
         line(format!("- not valid: {}", escaped(reason)));
     }

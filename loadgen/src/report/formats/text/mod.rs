@@ -3,6 +3,7 @@
 pub(in crate::report) mod comparison;
 mod run;
 mod sweep;
+pub mod verdict;
 
 use super::{Format, FormatError, Part, one};
 use crate::measure::encoded::DecodeError;

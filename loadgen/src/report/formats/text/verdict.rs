@@ -1,0 +1,122 @@
+//! The verdict of a comparison in words, and why its interval means it.
+
+use crate::judge::statistics::Change;
+use crate::measure::metric::Better;
+use crate::report::comparison::{Comparison, Ended, MetricReport, RulingReport};
+use crate::units;
+
+/// A change of this share, as `+1.2%`.
+pub fn signed_percent(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent.abs() < 9.995 { format!("{percent:+.2}%") } else { format!("{percent:+.1}%") }
+}
+
+/// An interval of changes.
+pub(crate) fn interval((low, high): (f64, f64)) -> String {
+    format!("{}..{}", signed_percent(low), signed_percent(high))
+}
+
+/// The name of a verdict.
+pub fn name(change: Change) -> &'static str {
+    match change {
+        Change::Regressed => "regressed",
+        Change::Improved => "improved",
+        Change::Equivalent => "equivalent",
+        Change::NotWorse => "not worse",
+        Change::Inconclusive => "inconclusive",
+    }
+}
+
+/// The verdict, on which metrics, and what it is worth.
+pub(crate) fn verdict(comparison: &Comparison) -> String {
+    let rules = &comparison.rules;
+    let ended = if comparison.ended == Ended::Interrupted { "; interrupted" } else { "" };
+    if comparison.metrics.iter().all(|metric| metric.ruling.is_none()) {
+        return format!("inconclusive: it ended before its figures were judged for the first time{ended}");
+    }
+    let of = |change: Change| -> String {
+        let metrics = comparison.metrics.iter().filter(|m| m.ruling.is_some_and(|ruling| ruling.change == change));
+        metrics.map(|metric| metric.metric.to_string()).collect::<Vec<_>>().join(", ")
+    };
+    let (tolerance, alpha) = (units::percent(rules.tolerance), units::percent(rules.alpha));
+    let said = match comparison.change {
+        Change::Regressed => format!("REGRESSED: {}", of(Change::Regressed)),
+        Change::Equivalent => "equivalent".to_owned(),
+        Change::NotWorse => "not worse".to_owned(),
+        change @ (Change::Improved | Change::Inconclusive) => format!("{}: {}", name(change), of(change)),
+    };
+    let worth = match comparison.change {
+        Change::Inconclusive => String::new(),
+        Change::Equivalent => format!("; with a greater change at most {alpha} of comparisons end so"),
+        Change::NotWorse => format!("; with a greater loss at most {alpha} of comparisons end so"),
+        Change::Regressed | Change::Improved => format!("; without one at most {alpha} of comparisons end so"),
+    };
+    format!("{said} (tolerance {tolerance}{worth}){ended}")
+}
+
+/// Why each verdict follows from its interval, and what would bring one where there is none.
+pub(crate) fn reasons(comparison: &Comparison) -> impl Iterator<Item = String> {
+    comparison.metrics.iter().filter(|metric| metric.ruling.is_some()).map(|metric| reason(comparison, metric))
+}
+
+/// That of one metric; nothing where no verdict was asked for.
+pub(crate) fn reason(comparison: &Comparison, metric: &MetricReport) -> String {
+    let Some(ruling) = metric.ruling else { return String::new() };
+    let tolerance = comparison.rules.tolerance;
+    let (worse, better) = match metric.better {
+        Better::Higher => (-tolerance, tolerance),
+        Better::Lower => (tolerance, -tolerance),
+    };
+    let [at_worse, at_better] = [worse, better].map(signed_percent);
+    let all = ruling.low.zip(ruling.high).map_or_else(|| "the change".to_owned(), interval);
+    let why = match ruling.change {
+        Change::Regressed => format!("all of {all} is worse than {at_worse}"),
+        Change::Improved => format!("all of {all} is better than {at_better}"),
+        Change::NotWorse => format!("nothing in {all} is worse than {at_worse}"),
+        Change::Equivalent => format!("all of {all} lies within {} either way", units::percent(tolerance)),
+        Change::Inconclusive => {
+            format!("{}; {}", undecided(&ruling, metric, [worse, better]), what_would_tell(comparison, metric))
+        }
+    };
+    format!("{} {}: {why}", metric.metric, name(ruling.change))
+}
+
+fn undecided(ruling: &RulingReport, metric: &MetricReport, borders: [f64; 2]) -> String {
+    let starts = metric.log_ratios.len() as u64;
+    let Some((low, high)) = ruling.low.zip(ruling.high) else {
+        return format!("{} for a verdict", units::too_few(starts, "start"));
+    };
+    let all = interval((low, high));
+    match borders.into_iter().find(|border| low < *border && *border < high) {
+        Some(border) => format!("{all} has changes on both sides of {}", signed_percent(border)),
+        None => format!("{all} lies neither within the tolerance nor beyond it"),
+    }
+}
+
+fn what_would_tell(comparison: &Comparison, metric: &MetricReport) -> String {
+    match metric.more_seconds {
+        Some(more) if comparison.elapsed_seconds + more <= LONGEST => {
+            let all = units::seconds(comparison.elapsed_seconds + more);
+            format!("about {all} in all would tell (--max-time)")
+        }
+        _ => "no reasonable time would tell".to_owned(),
+    }
+}
+
+/// What the intervals of a table are.
+pub(crate) fn about_intervals(comparison: &Comparison) -> String {
+    let shown = comparison.metrics.iter().filter(|metric| metric.shown.is_some());
+    let (judged, others): (Vec<_>, Vec<_>) = shown.partition(|metric| metric.ruling.is_some());
+    let alpha = units::percent(comparison.rules.alpha);
+    let judged = (!judged.is_empty()).then(|| {
+        format!(
+            "of what is judged, those that the verdicts stand on, for an error of {alpha} over all looks and metrics"
+        )
+    });
+    let others = (!others.is_empty()).then(|| "of the others, 95%".to_owned());
+    let parts: Vec<String> = judged.into_iter().chain(others).collect();
+    if parts.is_empty() { "95% intervals".to_owned() } else { format!("intervals: {}", parts.join("; ")) }
+}
+
+/// The longest time that is worth proposing, in seconds: what --max-time takes at the most.
+const LONGEST: f64 = 3_600.0;
