@@ -11,14 +11,21 @@ mod holm;
 mod judge;
 mod normal;
 mod sequential;
+mod series;
+mod settling;
 mod signed_rank;
+mod tiers;
 
 pub use hodges_lehmann::{Interval, Sample};
 pub use holm::adjusted;
 pub use judge::{Aim, Band, Change, Judge, Ruling, resolution, times_more};
 pub use normal::normal_quantile;
 pub use sequential::{LOOKS, Spending};
+pub use settling::{Settling, Slices, Why};
 pub use signed_rank::fewest;
+pub use tiers::{Tier, tiers};
 
+#[cfg(test)]
+mod simulated;
 #[cfg(test)]
 mod tests;
