@@ -194,8 +194,8 @@ struct LoadArgs {
     /// How a worker waits for the next due message or reply [default: auto]
     #[arg(long)]
     pacing: Option<Pacing>,
-    /// Whether latency ends where the kernel received a reply or where it was read; asking the kernel costs 1.05 to 1.08
-    /// times the CPU of sending and reading [default: auto]
+    /// Whether latency ends where the kernel received a reply or where it was read; asking the kernel costs 1.06 to 1.14
+    /// times the generator's CPU per message [default: auto]
     #[arg(long)]
     timestamps: Option<Timestamps>,
     /// How long replies are waited for after the last message; what is missing then is lost
