@@ -118,7 +118,7 @@ impl Reading {
 }
 
 /// How far a stamp may lie before its message was sent, or after its reply was read, in ns: twice what its conversion to the
-/// run's clock may err by (see [`crate::measure::wall`]). Within it the stamp is moved to that time; beyond it is dropped.
+/// run's clock may err by (see `measure::wall`). Within it the stamp is moved to that time; beyond it is dropped.
 pub const TOLERANCE_NS: u64 = 2_000;
 
 #[cfg(test)]
