@@ -181,7 +181,8 @@ def step(loadgen, directory, server, codes, annotation, max_time="20s"):
     outputs = dict(line.split("=", 1) for line in output.read_text().splitlines())
     expect_equal(sorted(outputs), ["exit-code", "report", "verdict"], "outputs")
     expect_equal(outputs["exit-code"], str(codes[0]), "exit-code")
-    expected = {98: ["inconclusive"], 99: ["regressed"], 1: [""]}.get(codes[0], ["equivalent", "improved", "inconclusive"])
+    passed = ["equivalent", "improved", "not-worse", "inconclusive"]
+    expected = {98: ["inconclusive"], 99: ["regressed"], 1: [""]}.get(codes[0], passed)
     if outputs["verdict"] not in expected:
         raise AssertionError(f"the verdict is '{outputs['verdict']}', not one of {expected}")
     if annotation not in finished.stdout:
