@@ -110,8 +110,22 @@ fn a_cpu_quota_that_ran_out_is_told() {
     let inside = format!("echo $$ > {}/cgroup.procs && exec \"$@\"", quota.0.display());
     let calls: [&[&str]; 3] = [
         &["run", "-c", "10", "-d", "2s", "--warmup", "0s", "--format", "json"],
-        &["compare", "--aa", "-c", "10", "--max-time", "4s", "--format", "json", "-q"],
-        &["sweep", "--vary-load", "in-flight=1,2", "-c", "10", "--max-time", "4s", "--format", "json", "-q"],
+        // Trials of more than two periods of the quota, so that each has a reply.
+        &["compare", "--aa", "-c", "10", "--trial", "1s", "--max-time", "12s", "--format", "json", "-q"],
+        &[
+            "sweep",
+            "--vary-load",
+            "in-flight=1,2",
+            "-c",
+            "10",
+            "--trial",
+            "1s",
+            "--max-time",
+            "12s",
+            "--format",
+            "json",
+            "-q",
+        ],
     ];
     for call in calls {
         // Where the machine itself has hardly more to give than the quota, that runs out in fewer periods: then again, a few
