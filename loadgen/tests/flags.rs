@@ -134,6 +134,24 @@ fn spinning_takes_the_cpu_that_sleeping_leaves() {
 }
 
 #[test]
+fn auto_spins_where_gaps_are_short_and_sleeps_where_they_are_long() {
+    let paced = |rate: &str, pacing: &[&str]| {
+        let load = ["-c", "1", "--threads", "1", "-d", "1s", "--rate", rate];
+        run(&[&load[..], pacing].concat())
+    };
+    let spun = |report: &Json| report.number("/resources/worker_paced/0/spun");
+    let (short, long) = (paced("5000", &[]), paced("20", &["--pacing", "auto"]));
+    // A message every 50 ms, and a margin of 1 ms at the most.
+    assert!(spun(&long) < 0.1, "{}", spun(&long));
+    if short.0["resources"]["worker_paced"][0]["core_shared"] == true {
+        assert_eq!(spun(&short), 0.0, "it may need the core for others");
+    } else {
+        assert!(spun(&short) > 3.0 * spun(&long) && spun(&short) > 0.05, "{} and {}", spun(&short), spun(&long));
+    }
+    assert_eq!(spun(&paced("5000", &["--pacing", "sleep"])), 0.0);
+}
+
+#[test]
 fn arrivals_are_uniform_or_drawn_by_the_seed() {
     let sent = |flags: &[&str]| {
         let load = ["-c", "2", "--threads", "1", "--rate", "2000", "-d", "500ms"];

@@ -5,6 +5,9 @@
 //! drawn anew for every pair, and both sides are started anew together, so that without a difference each log ratio is
 //! as likely to have one sign as the other, however the machine drifts. That is all that Wilcoxon's signed-rank test
 //! needs (Lehmann, Nonparametrics, 1975, section 3.2).
+//!
+//! Whether a server has settled (`settling`, by `series` and `tiers`) is for servers that need warming. No comparison asks
+//! it yet.
 
 mod hodges_lehmann;
 mod holm;

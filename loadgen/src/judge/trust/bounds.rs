@@ -133,7 +133,6 @@ const RESOLUTION: f64 = 1e-3;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::histogram::histogram;
 
     #[test]
     fn an_interval_reaches_from_what_is_certain_to_what_was_seen() {

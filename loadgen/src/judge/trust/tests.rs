@@ -9,6 +9,7 @@ use crate::judge::outcome::Outcome;
 use crate::measure::counts::{Connections, Counts, Messages};
 use crate::measure::histogram::histogram;
 use crate::measure::measured::AllLost;
+use crate::measure::paced::Paced;
 use crate::measure::recorder::Slice;
 use crate::measure::times::{Moments, Times};
 use crate::plan::tests::plan;
@@ -297,6 +298,14 @@ fn a_generator_that_never_slept() {
     assert_one(&bound.reasons, "CPU-bound");
     let short = judged(&open(), |m| (m.worker_busy, m.counts.replies_in_window) = (vec![1.0], 5_000));
     assert_eq!((short.level, short.reasons.len()), (Level::NotValid, 2), "the worst reason decides");
+    let auto = Plan { pacing: Pacing::Auto, ..open() };
+    let spun = |spun: f64| vec![Paced::default(), Paced { spun, ..Paced::default() }];
+    assert!(
+        judged(&auto, |m| (m.worker_busy, m.paced) = (vec![0.2, 0.99], spun(0.5))).is_valid(),
+        "it had time to spare"
+    );
+    let bound = judged(&auto, |m| (m.worker_busy, m.paced) = (vec![0.2, 0.99], spun(0.01)));
+    assert_one(&bound.reasons, "CPU-bound");
     let spinning = judged(&Plan { pacing: Pacing::Spin, ..open() }, busy);
     assert!(spinning.is_valid());
     assert_one(&spinning.notes, "send lag");

@@ -8,10 +8,12 @@ use wire::deflate::{Agreed, Direction, WindowBits};
 
 use super::*;
 use crate::host::withheld::{Throttled, Withheld};
+use crate::measure::arrivals::Arrivals;
 use crate::measure::collector::Collector;
 use crate::measure::counts::{Checks, Connections, Counts, Messages, Traffic};
 use crate::measure::failures::Failures;
 use crate::measure::mismatch::{Glimpse, Mismatch, MismatchKind};
+use crate::measure::paced::Paced;
 use crate::measure::recorder::{Interval, SLICES};
 use crate::measure::times::Moments;
 use crate::plan::Kind;
@@ -27,6 +29,7 @@ struct Worker {
     why: Vec<String>,
     lost_all_at: Option<Duration>,
     busy: f64,
+    paced: Paced,
     window: Duration,
     last_reply_after: Duration,
     began_at: SystemTime,
@@ -58,6 +61,11 @@ impl Worker {
             why: (0..rng.random_range(0..5)).map(|_| why[rng.random_range(0..3)].to_owned()).collect(),
             lost_all_at: (loses_all || rng.random_ratio(1, 4)).then(|| ns(rng)),
             busy: rng.random(),
+            paced: Paced {
+                spun: rng.random(),
+                margin_ns: Some(rng.random_range(50_000..1_000_000)),
+                ..Paced::default()
+            },
             window,
             last_reply_after: ns(rng),
             began_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) + ns(rng),
@@ -84,12 +92,18 @@ impl Worker {
 
 fn interval(rng: &mut SmallRng, index: u64) -> Interval {
     let mut interval = Interval::new(index);
+    let mut some = || rng.random_range(0..1 << 40);
+    interval.arrivals = Arrivals { stamped: some(), shared: some(), unstamped: some(), dropped: some() };
+    interval.times.longest_turn = some();
     for _ in 0..rng.random_range(0..30) {
         let due = rng.random_range(0..1_000_000);
         let sent = due + rng.random_range(0..100_000);
         let arrived = sent + (1 << rng.random_range(0..43));
         let read = arrived + rng.random_range(0..100_000);
-        interval.record(rng.random_range(0..SLICES), Moments { due, sent, arrived, read }, rng.random_range(1..5));
+        let moments = Moments { due, sent, arrived, read };
+        let count = rng.random_range(1..5);
+        interval.record(rng.random_range(0..SLICES), moments, count);
+        interval.times.record_least(moments, rng.random_range(0..200_000), count);
     }
     interval
 }
@@ -165,6 +179,7 @@ fn recorded(workers: &[Worker]) -> Measured {
         whole.agreements.add(worker.agreed, 3);
         *whole.addresses.entry(worker.address.parse().unwrap()).or_default() += 3;
         whole.worker_busy.push(worker.busy);
+        whole.paced.push(worker.paced);
     }
     whole.failures.clone_from(&why);
     let all_lost_at: Option<Vec<Duration>> = workers.iter().map(|worker| worker.lost_all_at).collect();
