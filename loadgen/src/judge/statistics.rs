@@ -6,27 +6,36 @@
 //! as likely to have one sign as the other, however the machine drifts. That is all that Wilcoxon's signed-rank test
 //! needs (Lehmann, Nonparametrics, 1975, section 3.2).
 //!
-//! Whether a server has settled (`settling`, by `series` and `tiers`) is for servers that need warming. No comparison asks
-//! it yet.
+//! For servers that need warming: whether one has settled (`settling`, by `series` and `tiers`), whether trials of one start
+//! still trend (`trend`), and how often to restart (`repetition`, by `variances`); where one start is all there is, `blocks` of
+//! its trials are observations.
 
+mod blocks;
 mod hodges_lehmann;
 mod holm;
 mod judge;
 mod normal;
+mod repetition;
 mod sequential;
 mod series;
 mod settling;
 mod signed_rank;
 mod tiers;
+mod trend;
+mod variances;
 
+pub use blocks::blocks;
 pub use hodges_lehmann::{Interval, Sample};
 pub use holm::adjusted;
 pub use judge::{Aim, Band, Change, Judge, Ruling, resolution, times_more};
 pub use normal::normal_quantile;
+pub use repetition::{Asked, Forecast, Prices};
 pub use sequential::{LOOKS, Spending};
 pub use settling::{Settling, Slices, Why};
 pub use signed_rank::fewest;
 pub use tiers::{Tier, tiers};
+pub use trend::Trend;
+pub use variances::Variances;
 
 #[cfg(test)]
 mod simulated;

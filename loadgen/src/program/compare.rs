@@ -1,5 +1,6 @@
 //! `loadgen compare`: from the arguments to the report and its exit code.
 
+use std::cell::RefCell;
 use std::io;
 
 use super::failure::{Failure, failed};
@@ -28,10 +29,11 @@ pub(super) fn run(comparing: Comparing, cores: &Cores) -> Result<Outcome, Failur
         let corpus = Corpus::new(&plan, content.as_deref());
         Arm { spec, plan: plan.clone(), corpus }
     });
-    let mut progress = CourseProgress::new("comparing", question.tempo.max_time, output.quiet);
-    let mut show = |elapsed, starts| progress.show(elapsed, starts);
-    let compared = compare::run(&question, &arms, cores, &interrupt, &mut show);
-    progress.clear();
+    let progress = RefCell::new(CourseProgress::new("comparing", question.tempo.max_time, output.quiet));
+    let mut show = |elapsed, starts| progress.borrow_mut().show(elapsed, starts);
+    let mut say = |what: &str| progress.borrow().say(what);
+    let compared = compare::run(&question, &arms, cores, &interrupt, &mut show, &mut say);
+    progress.into_inner().clear();
     let mut comparison = compared?;
     comparison.trust.notes.extend(environment::refusals());
     sinks.document(&text::comparison(&comparison), &comparison)?;
@@ -46,7 +48,7 @@ fn outcome(comparison: &Comparison) -> Outcome {
         && comparison.metrics.iter().any(|m| m.ruling.is_some_and(|ruling| ruling.change == Change::Inconclusive));
     match () {
         () if comparison.ended == Ended::Interrupted => Outcome::Interrupted,
-        () if !comparison.trust.is_valid() => Outcome::Untrusted,
+        () if comparison.ended == Ended::TooShort || !comparison.trust.is_valid() => Outcome::Untrusted,
         () if regressed => Outcome::Crossed,
         () if inconclusive => Outcome::Untrusted,
         () => Outcome::Ok,

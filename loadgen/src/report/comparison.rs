@@ -15,6 +15,8 @@ use crate::measure::counts::Messages;
 use crate::measure::metric::{Better, Metric};
 use crate::measure::trial::{Figures, Positive};
 use crate::report::estimate::{Estimate, Shown, Spread};
+use crate::report::repetition::Repetition;
+use crate::report::warmup::Warmup;
 use crate::serde_time::Rfc3339;
 
 /// What server B is like compared with server A.
@@ -42,6 +44,12 @@ pub struct Comparison {
     pub b: Side,
     /// What was asked for.
     pub rules: Rules,
+    /// How the servers were warmed up; null in documents of earlier versions.
+    #[serde(default)]
+    pub warmup: Option<Warmup>,
+    /// How trials were shared out among starts, and what a verdict takes; likewise.
+    #[serde(default)]
+    pub repetition: Option<Repetition>,
     /// How long it took, in seconds.
     #[schemars(range(min = 0))]
     pub elapsed_seconds: f64,
@@ -71,6 +79,8 @@ pub enum Ended {
     MaxTime,
     /// The user.
     Interrupted,
+    /// Its first starts: its time is too short for any verdict.
+    TooShort,
 }
 
 /// One of the two servers.
@@ -100,7 +110,7 @@ pub struct Rules {
     /// How long the load runs before each trial, in seconds.
     #[schemars(range(min = 0))]
     pub settle_seconds: f64,
-    /// Pairs between two starts of the servers.
+    /// Pairs between two starts of the servers; where they were not fixed, those of the last.
     pub restart_every: u32,
     /// The longest it may take, in seconds.
     #[schemars(extend("exclusiveMinimum" = 0))]

@@ -12,10 +12,12 @@ mod figures;
 pub mod formats;
 mod interval;
 pub mod merge;
+pub mod repetition;
 pub mod run;
 pub mod saved;
 mod stats;
 pub mod sweep;
+pub mod warmup;
 mod words;
 
 pub use compression::{Agreement, Carried, DeflateReport, Side, Verification, Wire};

@@ -17,6 +17,7 @@ use crate::measure::counts::Messages;
 use crate::measure::metric::Metric;
 use crate::report::comparison::Ended;
 use crate::report::estimate::{Estimate, Spread};
+use crate::report::warmup::Warmup;
 use crate::serde_time::Rfc3339;
 
 /// What some flags are worth.
@@ -37,6 +38,9 @@ pub struct Sweep {
     pub ends_at: Option<EndsAt>,
     /// What was asked for.
     pub rules: SweepRules,
+    /// How the servers were warmed up; null in documents of earlier versions.
+    #[serde(default)]
+    pub warmup: Option<Warmup>,
     /// How long it took, in seconds.
     #[schemars(range(min = 0))]
     pub elapsed_seconds: f64,

@@ -1,53 +1,21 @@
 //! `loadgen compare`: starts of both servers until every gated metric is decided or the time is up, and the report of
 //! it. The statistics are `verdict`'s, the trials `trials`'s.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use super::contrast::{self, Contrast};
+use super::compared::{Compared, document};
+use super::contrast::{Contrast, log_ratios};
+use super::question::Question;
+use super::repetition;
 use crate::host::cores::Cores;
-use crate::host::environment::Environment;
 use crate::host::interrupt::Interrupt;
-use crate::judge::statistics::{self, Aim, Band, Change, Judge, LOOKS, Ruling, Sample};
-use crate::judge::trust;
-use crate::measure::counts::Messages;
+use crate::judge::statistics::{Band, Judge, LOOKS, Sample};
 use crate::measure::metric::Metric;
-use crate::measure::trial::{Figures, Trial};
 use crate::plan::Plan;
-use crate::report::comparison::{
-    CompareSchema, Comparison, Ended, MetricReport, PairReport, Rules, RulingReport, Side, StartReport, Which,
-};
-use crate::report::estimate::{Estimate, Shown, Spread, share};
-use crate::trials::course::{Arm, Course, STARTS_FOR_A_REPLY, Start, Tempo, TrialError};
-
-/// What a comparison is to find out.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Question {
-    /// How trials follow each other.
-    pub tempo: Tempo,
-    /// The metrics to judge; `None` for those that the load is usually judged by.
-    pub gate: Option<Vec<Metric>>,
-    /// The chance of a wrong verdict.
-    pub alpha: f64,
-    /// Changes up to this share either way do not matter.
-    pub tolerance: f64,
-    /// Whether B is A once more; then it takes all its time, whatever is decided.
-    pub aa: bool,
-    /// Whether a regression fails the command: then it is asked whether B is worse by more than the tolerance, and else
-    /// whether it differs by more.
-    pub fail_on_regression: bool,
-    /// Whether an inconclusive metric passes where a regression fails the command.
-    pub allow_inconclusive: bool,
-    /// Whether an inconclusive metric fails it.
-    pub require_conclusive: bool,
-}
-
-impl Question {
-    fn aim(&self) -> Aim {
-        if self.fail_on_regression { Aim::Worse } else { Aim::Changed }
-    }
-}
+use crate::report::comparison::{Comparison, Ended};
+use crate::report::repetition::{Repetition, forecast};
+use crate::trials::course::{Arm, Course, STARTS_FOR_A_REPLY, Start, TrialError};
 
 /// Why there is no comparison.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +48,8 @@ impl CompareError {
     }
 }
 
-/// Compares the second of `arms` with the first; `show` is told of the time that has passed and of the starts so far.
+/// Compares the second of `arms` with the first; `show` is told of the time that has passed and of the starts so far, `say`
+/// what a verdict takes, once that is known.
 ///
 /// # Errors
 /// When trials cannot be made, or a metric that is to be judged cannot be measured.
@@ -90,6 +59,7 @@ pub fn run(
     cores: &Cores,
     interrupt: &Interrupt,
     show: &mut dyn FnMut(Duration, usize),
+    say: &mut dyn FnMut(&str),
 ) -> Result<Comparison, CompareError> {
     let began_at = SystemTime::now();
     let plan = &arms[0].plan;
@@ -97,10 +67,11 @@ pub fn run(
     let mut course = Course::new(arms, judged, question.tempo, cores, interrupt);
     let mut starts: Vec<Start> = Vec::new();
     let mut trial: Option<(Vec<Metric>, Judge)> = None;
+    let mut repetition = None;
+    let lives = course.lives();
     let mut looks = LOOKS.into_iter().peekable();
     let max_time = question.tempo.max_time.as_secs_f64();
-    let ended = loop {
-        let start = course.start(&mut |elapsed| show(elapsed, starts.len()))?;
+    let ended = course.run(show, &mut |course, start| {
         if !start.rounds.is_empty() {
             starts.push(start);
         }
@@ -113,7 +84,7 @@ pub fn run(
             // A figure that is missing may be the machine's fault, once or twice.
             let may_wait = starts.len() < STARTS_FOR_A_REPLY && !over && !interrupted;
             let gated = match gated(question, plan, &starts, may_wait) {
-                Err(CompareError::NoFigures) if may_wait => continue,
+                Err(CompareError::NoFigures) if may_wait => return Ok(None),
                 gated => gated?,
             };
             let (band, betters) = (Band::of(question.tolerance), gated.iter().map(|metric| metric.better()));
@@ -121,77 +92,36 @@ pub fn run(
             trial = Some((gated, judge));
         }
         let (gated, judge) = trial.as_mut().expect("it is made with the first start");
+        let asked = question.asked(gated.len());
+        let planned = repetition::plan(asked, gated, &starts, course);
+        if planned.resolves.is_some() != repetition.is_some_and(|before: Repetition| before.resolves.is_some())
+            || repetition.is_none()
+        {
+            say(&forecast(&planned, max_time));
+        }
+        repetition = Some(planned);
         let part = if over { 1.0 } else { course.elapsed().as_secs_f64() / max_time };
         let mut look = interrupted.then_some(part.min(1.0));
         while let Some(due) = looks.next_if(|due| *due <= part) {
             look = Some(due);
         }
         if let Some(part) = look {
-            let samples: Vec<Sample> = gated.iter().map(|metric| Sample::new(&log_ratios(*metric, &starts))).collect();
+            let samples: Vec<Sample> = gated
+                .iter()
+                .map(|metric| Sample::new(&log_ratios(&Contrast::between(1, 0), *metric, &starts, lives)))
+                .collect();
             judge.look(part, &samples);
         }
-        match () {
-            () if interrupted => break Ended::Interrupted,
-            () if judge.decided() && !question.aa => break Ended::Decided,
-            () if over => break Ended::MaxTime,
-            () => {}
-        }
-    };
-    let (gated, judge) = trial.expect("there was a start");
-    Ok(document(question, plan, &course, Compared { began_at, ended, gated, judge, starts }))
-}
-
-/// What a comparison has come to.
-struct Compared {
-    began_at: SystemTime,
-    ended: Ended,
-    gated: Vec<Metric>,
-    judge: Judge,
-    starts: Vec<Start>,
-}
-
-fn document(question: &Question, plan: &Plan, course: &Course<'_>, compared: Compared) -> Comparison {
-    let Compared { began_at, ended, gated, judge, starts } = compared;
-    let rulings: BTreeMap<Metric, Option<Ruling>> = gated.iter().copied().zip(judge.rulings()).collect();
-    let elapsed_seconds = course.elapsed().as_secs_f64();
-    let max_time = question.tempo.max_time.as_secs_f64();
-    let times = max_time / elapsed_seconds.min(max_time);
-    let mut metrics: Vec<MetricReport> = measured(&starts)
-        .chain(gated)
-        .collect::<BTreeSet<Metric>>()
-        .into_iter()
-        .filter_map(|metric| {
-            report(metric, rulings.get(&metric).copied(), rulings.len(), question, &starts, elapsed_seconds, times)
+        Ok(match () {
+            () if interrupted => Some(Ended::Interrupted),
+            () if judge.decided() && !question.aa => Some(Ended::Decided),
+            () if over => Some(Ended::MaxTime),
+            () if question.is_too_short(&planned, starts.len()) => Some(Ended::TooShort),
+            () => None,
         })
-        .collect();
-    metrics.sort_by_key(|metric| !metric.gated);
-    let change = metrics.iter().filter_map(|metric| Some(metric.ruling?.change)).max().unwrap_or(Change::Inconclusive);
-    Comparison {
-        schema: CompareSchema::V1,
-        began_at,
-        ended,
-        aa: question.aa,
-        change,
-        trust: trust::of_paired_trials([0, 1].map(|i| (["A", "B"][i], plan, trials(i, &starts))))
-            .of_trials_with(course.withheld()),
-        ends_at: Some(course.ends_at()),
-        a: side(0, &starts),
-        b: side(1, &starts),
-        rules: rules(question),
-        elapsed_seconds,
-        metrics,
-        starts: starts.into_iter().map(start_report).collect(),
-        environment: Environment::collect(plan, None, None),
-    }
-}
-
-/// The metrics that a trial or a start has a figure of.
-fn measured(starts: &[Start]) -> impl Iterator<Item = Metric> {
-    starts.iter().flat_map(|start| {
-        let trials = start.rounds.iter().flat_map(|round| &round.trials).map(|trial| &trial.figures);
-        let lives = start.lives.iter().map(|life| &life.figures);
-        trials.chain(lives).flat_map(|figures| figures.keys().copied())
-    })
+    })?;
+    let (gated, judge) = trial.expect("there was a start");
+    Ok(document(question, plan, &course, Compared { began_at, ended, gated, judge, starts, repetition }))
 }
 
 /// The metrics that are judged: those asked for, all of which must be there, or those of the load that are. One that is
@@ -220,105 +150,6 @@ fn there(metric: Metric, starts: &[Start]) -> bool {
     starts.iter().any(|start| [0, 1].iter().all(|&server| !start.figures(metric, server).is_empty()))
 }
 
-/// The log ratios B/A, one for each start: its pairs share the servers' memory layout, so that all of them together are
-/// one observation. It is their Hodges-Lehmann estimate, which a disturbed trial hardly moves.
-pub fn log_ratios(metric: Metric, starts: &[Start]) -> Vec<f64> {
-    contrast::log_ratios(&Contrast::between(1, 0), metric, starts)
-}
-
-fn report(
-    metric: Metric,
-    ruling: Option<Option<Ruling>>,
-    gates: usize,
-    question: &Question,
-    starts: &[Start],
-    elapsed: f64,
-    times: f64,
-) -> Option<MetricReport> {
-    let log_ratios = log_ratios(metric, starts);
-    if log_ratios.is_empty() && ruling.is_none() {
-        return None;
-    }
-    let spread = |server: usize| Spread::of(starts.iter().flat_map(|start| start.figures(metric, server)).collect());
-    let sample = Sample::new(&log_ratios);
-    // The last look has about half of the error.
-    let last = question.alpha * (1.0 - LOOKS[LOOKS.len() - 2].powi(3)) / gates as f64;
-    let max_time = question.tempo.max_time.as_secs_f64();
-    let undecided = ruling.flatten().filter(|ruling| ruling.change == Change::Inconclusive);
-    let (band, aim) = (Band::of(question.tolerance), question.aim());
-    let more = undecided.and_then(|_| statistics::times_more(&sample, last, band, aim, metric.better()));
-    let middle = Sample::new(&contrast::log_ratios(&Contrast::middle_of(0, 1), metric, starts)).estimate();
-    Some(MetricReport {
-        metric,
-        unit: metric.unit().in_words().to_owned(),
-        better: metric.better(),
-        gated: ruling.is_some(),
-        a: spread(0),
-        b: spread(1),
-        estimate: Estimate::of(&sample),
-        shown: middle.and_then(|middle| match ruling.flatten() {
-            Some(ruling) => Shown::of(middle, ruling.estimate?, ruling.interval, ruling.level),
-            None => Shown::of_sample(middle, &sample),
-        }),
-        ruling: ruling.flatten().map(|ruling| RulingReport {
-            change: ruling.change,
-            p_value: ruling.p_value,
-            level: ruling.level,
-            low: share(ruling.interval.low),
-            high: share(ruling.interval.high),
-            at_seconds: (ruling.part * max_time).min(elapsed),
-        }),
-        more_seconds: more.map(|times| ((times - 1.0) * elapsed).max(0.0)),
-        resolution: statistics::resolution(&sample, last, times).map(f64::exp_m1),
-        log_ratios,
-    })
-}
-
-fn trials(server: usize, starts: &[Start]) -> impl Iterator<Item = &Trial> {
-    starts.iter().flat_map(|start| &start.rounds).map(move |round| &round.trials[server])
-}
-
-fn side(server: usize, starts: &[Start]) -> Side {
-    let first = &starts[0].lives[server];
-    let mut messages = Messages::default();
-    starts.iter().for_each(|start| messages += start.lives[server].messages);
-    Side { target: first.target.clone(), server_config: first.config.clone(), messages }
-}
-
-fn rules(question: &Question) -> Rules {
-    let Question { tempo, alpha, tolerance, fail_on_regression, allow_inconclusive, require_conclusive, .. } =
-        *question;
-    Rules {
-        alpha,
-        tolerance,
-        trial_seconds: tempo.trial.as_secs_f64(),
-        settle_seconds: tempo.settle.as_secs_f64(),
-        restart_every: tempo.restart_every,
-        max_time_seconds: tempo.max_time.as_secs_f64(),
-        seed: tempo.seed,
-        fail_on_regression,
-        require_conclusive,
-        allow_inconclusive: allow_inconclusive || !(fail_on_regression || require_conclusive),
-    }
-}
-
-fn start_report(start: Start) -> StartReport {
-    let pair = |round: crate::trials::course::Round| {
-        let mut trials = round.trials.into_iter().map(|trial| trial.figures);
-        let mut next = || trials.next().unwrap_or_default();
-        let first = if round.order[0] == 0 { Which::A } else { Which::B };
-        PairReport { at_seconds: round.at_seconds, first, a: next(), b: next() }
-    };
-    let mut lives = start.lives.into_iter().map(|life| life.figures);
-    let mut next = || -> Figures { lives.next().unwrap_or_default() };
-    StartReport {
-        at_seconds: start.at_seconds,
-        a: next(),
-        b: next(),
-        pairs: start.rounds.into_iter().map(pair).collect(),
-    }
-}
-
 /// Starts after which the time is up: their Walsh averages take 64 MB for each gated metric, and more starts than this
 /// would tell apart servers that differ by less than anybody cares for.
 const MOST_STARTS: usize = 4_000;
@@ -326,8 +157,11 @@ const MOST_STARTS: usize = 4_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::counts::Messages;
+    use crate::measure::trial::{Figures, Trial};
     use crate::plan::tests::plan;
-    use crate::trials::course::{Life, Round};
+    use crate::trials::course::{Life, Restarts, Round, Tempo};
+    use crate::trials::warming::Warmup;
 
     /// A start with one pair, in which the trials of both servers have these metrics, and the servers' lives those.
     fn start(trial: &[Metric], life: &[Metric]) -> Start {
@@ -343,7 +177,9 @@ mod tests {
         let tempo = Tempo {
             trial: Duration::from_millis(10),
             settle: Duration::ZERO,
-            restart_every: 1,
+            replies: 0,
+            warmup: Warmup::For(Duration::ZERO),
+            restarts: Restarts::Every(1),
             max_time: Duration::from_secs(1),
             seed: 1,
         };
@@ -356,6 +192,7 @@ mod tests {
             fail_on_regression: false,
             allow_inconclusive: false,
             require_conclusive: false,
+            force: true,
         }
     }
 

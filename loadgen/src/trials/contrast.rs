@@ -1,8 +1,8 @@
 //! Contrasts of log figures: what a comparison and a sweep judge, one for each start of the servers.
 
-use crate::judge::statistics::Sample;
+use super::start::{Lives, Round, Start};
+use crate::judge::statistics::{Sample, blocks};
 use crate::measure::metric::Metric;
-use crate::trials::course::{Round, Start};
 
 /// A weighted sum of log figures, by arm. That of a change has weights that add up to zero.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,14 +26,24 @@ impl Contrast {
 }
 
 /// The contrast's log ratios, one for each start: its rounds share the servers' memory layout, so that all of them together
-/// are one observation. It is their Hodges-Lehmann estimate, which a disturbed trial hardly moves.
-pub fn log_ratios(contrast: &Contrast, metric: Metric, starts: &[Start]) -> Vec<f64> {
+/// are one observation. It is their Hodges-Lehmann estimate, which a disturbed trial hardly moves. Of servers that have
+/// one life only, what follows in time may be alike: several of them are one observation where they are.
+pub fn log_ratios(contrast: &Contrast, metric: Metric, starts: &[Start], lives: Lives) -> Vec<f64> {
     let of_start = |start: &Start| {
         if !metric.is_of_trials() {
             return contrast.of(|arm| start.lives[arm].figures.get(&metric).copied());
         }
-        let of_round = |round: &Round| contrast.of(|arm| round.trials[arm].figures.get(&metric).copied());
-        Sample::new(&start.rounds.iter().filter_map(of_round).collect::<Vec<_>>()).estimate()
+        Sample::new(&round_log_ratios(contrast, metric, start)).estimate()
     };
-    starts.iter().filter_map(of_start).collect()
+    let log_ratios: Vec<f64> = starts.iter().filter_map(of_start).collect();
+    match lives {
+        Lives::Many => log_ratios,
+        Lives::One => blocks(&log_ratios),
+    }
+}
+
+/// The contrast's log ratios of one start, one for each round, in the order of time.
+pub fn round_log_ratios(contrast: &Contrast, metric: Metric, start: &Start) -> Vec<f64> {
+    let of_round = |round: &Round| contrast.of(|arm| round.trials[arm].figures.get(&metric).copied());
+    start.rounds.iter().filter_map(of_round).collect()
 }

@@ -10,55 +10,26 @@ use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt as _, SeedableRng as _};
 
+pub use super::failure::TrialError;
+pub use super::start::{Life, Lives, Round, Start};
+pub use super::tempo::{Restarts, Tempo};
+pub use super::up::Arm;
+use super::up::Up;
+use super::warming::Warming;
 use crate::host::cores::Cores;
 use crate::host::interrupt::Interrupt;
-use crate::host::resources::Sampler;
 use crate::host::running::{Running, Shares};
 use crate::host::target::Spec;
 use crate::host::withheld::{Meter, Withheld};
-use crate::load::live::{Live, Phase};
-use crate::load::run::note_end_of;
-use crate::load::session::{Session, Span};
+use crate::judge::statistics::Prices;
+use crate::load::live::Live;
+use crate::load::session::Session;
 use crate::load::worker::Common;
 use crate::measure::arrivals::{Arrivals, EndsAt};
 use crate::measure::counts::Messages;
-use crate::measure::measured::Measured;
 use crate::measure::metric::Metric;
-use crate::measure::recorder::Interval;
-use crate::measure::so_far::Passed;
-use crate::measure::times::Times;
 use crate::measure::trial::{Figures, Trial};
-use crate::plan::messages::Corpus;
-use crate::plan::{Plan, Stop};
-
-pub use super::failure::TrialError;
-use super::failure::failure;
-
-/// A server and the load that it is to be measured under.
-#[derive(Debug)]
-pub struct Arm {
-    /// Which server.
-    pub spec: Spec,
-    /// The load; its warm-up, duration and seed are the tempo's.
-    pub plan: Plan,
-    /// The messages of the plan.
-    pub corpus: Corpus,
-}
-
-/// How trials follow each other.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Tempo {
-    /// How long a trial is measured.
-    pub trial: Duration,
-    /// How long the load runs before each trial: what a server's absence did to the caches is over by then.
-    pub settle: Duration,
-    /// Rounds between two starts of the servers.
-    pub restart_every: u32,
-    /// The longest that all starts may take.
-    pub max_time: Duration,
-    /// Seed of the order and of all random choices of the load.
-    pub seed: u64,
-}
+use crate::report::warmup;
 
 /// Starts servers and measures them, time and again.
 #[derive(Debug)]
@@ -71,66 +42,16 @@ pub struct Course<'a> {
     interrupt: &'a Interrupt,
     rng: SmallRng,
     began: Instant,
-    /// How long the last start took before its first round and after its last, and one round of it.
+    /// How long the last start took before its first round and after its last, its warm-up apart, and one round of it.
     overhead: Duration,
     round: Duration,
+    /// Rounds of the next start.
+    rounds: u32,
+    /// How long a trial of each server is.
+    lengths: Vec<Duration>,
+    warming: Warming,
     starts: u64,
     withheld: Withheld,
-    arrivals: Arrivals,
-}
-
-/// What was measured from one start to the next.
-#[derive(Debug)]
-pub struct Start {
-    /// When it began, in seconds since the beginning of the course.
-    pub at_seconds: f64,
-    /// Its rounds, one at least unless the user interrupted it.
-    pub rounds: Vec<Round>,
-    /// What became of each server.
-    pub lives: Vec<Life>,
-}
-
-impl Start {
-    /// The metric's figures of one server: one for each round, or one for the start where trials have none of it.
-    pub fn figures(&self, metric: Metric, server: usize) -> Vec<f64> {
-        if metric.is_of_trials() {
-            self.rounds.iter().filter_map(|round| round.trials[server].figures.get(&metric).copied()).collect()
-        } else {
-            self.lives[server].figures.get(&metric).copied().into_iter().collect()
-        }
-    }
-}
-
-/// One trial of every server.
-#[derive(Debug)]
-pub struct Round {
-    /// When its first trial began to settle, in seconds since the beginning of the course.
-    pub at_seconds: f64,
-    /// The servers by number, in the order they were measured.
-    pub order: Vec<usize>,
-    /// The trials by server.
-    pub trials: Vec<Trial>,
-}
-
-/// A server from its start to its end.
-#[derive(Debug)]
-pub struct Life {
-    /// A URL, or how it was started.
-    pub target: String,
-    /// What it says of its configuration; asked for at the first start only.
-    pub config: Option<serde_json::Value>,
-    /// Its memory.
-    pub figures: Figures,
-    /// What became of its messages.
-    pub messages: Messages,
-}
-
-/// A server that is up, with connections to it.
-struct Up<'a, 'scope> {
-    arm: &'a Arm,
-    server: &'a Running,
-    session: Session<'a, 'scope>,
-    messages: Messages,
     arrivals: Arrivals,
 }
 
@@ -153,6 +74,7 @@ impl<'a> Course<'a> {
                 metrics.push(*metric);
             }
         }
+        let (Restarts::Auto(rounds) | Restarts::Every(rounds) | Restarts::Never(rounds)) = tempo.restarts;
         Self {
             arms,
             metrics,
@@ -163,6 +85,9 @@ impl<'a> Course<'a> {
             began: Instant::now(),
             overhead: Duration::ZERO,
             round: (tempo.trial + tempo.settle) * arms.len() as u32,
+            rounds,
+            lengths: vec![tempo.trial; arms.len()],
+            warming: Warming::new(tempo.warmup, arms.len()),
             starts: 0,
             withheld: Withheld::default(),
             arrivals: Arrivals::default(),
@@ -184,26 +109,111 @@ impl<'a> Course<'a> {
         self.began.elapsed()
     }
 
-    /// Whether the time is too short for another start with one round.
-    pub fn is_over(&self) -> bool {
-        self.elapsed() + self.overhead + self.round > self.tempo.max_time
+    /// How long a trial of each server is.
+    pub fn lengths(&self) -> &[Duration] {
+        &self.lengths
     }
 
-    /// Starts every server, measures them in rounds, and stops them again. An interruption on the way leaves what was
-    /// measured before.
+    /// How the servers were warmed up.
+    pub fn warmup(&self) -> warmup::Warmup {
+        self.warming.report()
+    }
+
+    /// How long a trial is where it was not made longer.
+    pub fn trial(&self) -> Duration {
+        self.tempo.trial
+    }
+
+    /// How many lives the servers have.
+    pub fn lives(&self) -> Lives {
+        let is_started = |arm: &Arm| !matches!(arm.spec, Spec::Url(_));
+        match self.tempo.restarts {
+            Restarts::Auto(_) | Restarts::Every(_) if self.arms.iter().any(is_started) => Lives::Many,
+            _ => Lives::One,
+        }
+    }
+
+    /// The metrics that trials have figures of.
+    pub fn metrics(&self) -> &[Metric] {
+        &self.metrics
+    }
+
+    /// When the servers are started anew.
+    pub fn restarts(&self) -> Restarts {
+        self.tempo.restarts
+    }
+
+    /// Rounds of a start, if nothing changes them.
+    pub fn rounds(&self) -> u32 {
+        self.rounds
+    }
+
+    /// From the next start on a start has so many rounds.
+    pub fn set_rounds(&mut self, rounds: u32) {
+        self.rounds = rounds;
+    }
+
+    /// What the next start costs before its first round and after its last, and what each round does.
+    pub fn prices(&self) -> Prices {
+        Prices { start: self.price_of_start().as_secs_f64(), trial: self.round.as_secs_f64() }
+    }
+
+    /// Whether the time is too short for another start with one round.
+    pub fn is_over(&self) -> bool {
+        self.elapsed() + self.price_of_start() + self.round > self.tempo.max_time
+    }
+
+    fn price_of_start(&self) -> Duration {
+        match self.tempo.restarts {
+            Restarts::Never(_) => Duration::ZERO,
+            Restarts::Auto(_) | Restarts::Every(_) => {
+                self.overhead + self.warming.price(&mut self.arms.iter().map(|arm| &arm.spec))
+            }
+        }
+    }
+
+    /// Starts every server, measures them in rounds, and stops them again, time after time until `take`, which is given what
+    /// each start has come to, returns something. An interruption on the way leaves what was measured before; a start
+    /// that it left nothing of has no rounds. `show` is told the time that has passed, and how many starts there were.
     ///
     /// # Errors
-    /// When a server cannot be started or connected to, or fails at what it is measured at.
-    pub fn start(&mut self, show: &mut dyn FnMut(Duration)) -> Result<Start, TrialError> {
+    /// When a server cannot be started or connected to, or fails at what it is measured at; and what `take` returns.
+    pub fn run<T, E: From<TrialError>>(
+        &mut self,
+        show: &mut dyn FnMut(Duration, usize),
+        take: &mut dyn FnMut(&mut Self, Start) -> Result<Option<T>, E>,
+    ) -> Result<T, E> {
+        let mut taken = None;
+        let mut is_enough = |course: &mut Self, start: Start| {
+            taken = take(course, start).transpose();
+            taken.is_some()
+        };
+        while !self.start(show, &mut is_enough)? {}
+        taken.expect("it was enough")
+    }
+
+    /// One start; whether it is enough then.
+    fn start(
+        &mut self,
+        show: &mut dyn FnMut(Duration, usize),
+        is_enough: IsEnough<'_, Self>,
+    ) -> Result<bool, TrialError> {
         let at_seconds = self.elapsed().as_secs_f64();
-        match self.measure(show) {
-            Err(error) if error.is_interruption() => Ok(Start { at_seconds, rounds: Vec::new(), lives: Vec::new() }),
+        match self.measure(show, is_enough) {
+            Err(error) if error.is_interruption() => {
+                Ok(is_enough(self, Start { at_seconds, rounds: Vec::new(), lives: Vec::new() }))
+            }
             measured => measured,
         }
     }
 
-    fn measure(&mut self, show: &mut dyn FnMut(Duration)) -> Result<Start, TrialError> {
-        let (began, since) = (self.elapsed(), self.began);
+    fn measure(
+        &mut self,
+        show: &mut dyn FnMut(Duration, usize),
+        is_enough: IsEnough<'_, Self>,
+    ) -> Result<bool, TrialError> {
+        let (began, since, starts) = (self.elapsed(), self.began, self.starts);
+        let show = &mut || show(since.elapsed(), starts as usize);
         let mut order: Vec<usize> = (0..self.arms.len()).collect();
         order.shuffle(&mut self.rng);
         let mut started: Vec<Option<Running>> = self.arms.iter().map(|_| None).collect();
@@ -212,9 +222,8 @@ impl<'a> Course<'a> {
             started[i] = Some(Running::start(spec, &plan.connect, &self.shares, self.interrupt.flag())?);
         }
         let started: Vec<Running> = started.into_iter().flatten().collect();
-        let mut rounds = Vec::new();
         let (live, shares) = (Live::default(), self.shares.clone());
-        let ends = thread::scope(|scope| {
+        let (rounds, ends, took) = thread::scope(|scope| {
             let mut ups: Vec<Option<Up<'_, '_>>> = started.iter().map(|_| None).collect();
             for &i in &order {
                 let (arm, server) = (&self.arms[i], &started[i]);
@@ -228,29 +237,30 @@ impl<'a> Course<'a> {
                     live: &live,
                     workers: arm.plan.workers(),
                 };
-                let session = Session::open(scope, common, &mut |_| show(since.elapsed()))
-                    .map_err(|error| error.with_end_of(server))?;
+                let session =
+                    Session::open(scope, common, &mut |_| show()).map_err(|error| error.with_end_of(server))?;
                 ups[i] =
                     Some(Up { arm, server, session, messages: Messages::default(), arrivals: Arrivals::default() });
             }
             let mut ups: Vec<Up<'_, '_>> = ups.into_iter().flatten().collect();
-            for &i in &order {
-                ups[i].settle(WARMUP, self.rng.random(), &mut |_| show(since.elapsed()))?;
-            }
-            let meter = Meter::of(&started.iter().flat_map(Running::pids).copied().collect::<Vec<_>>());
-            let before = meter.sample();
-            for number in 0..self.tempo.restart_every {
-                let interrupted = self.interrupt.flag().load(Ordering::Relaxed);
-                // The first one is measured whatever the time: servers that were started for nothing tell nothing.
-                if interrupted || (number > 0 && self.elapsed() + self.round > self.tempo.max_time) {
-                    break;
+            let before = self.elapsed();
+            self.warm(&mut ups, &order, show)?;
+            let warmed = self.elapsed() - before;
+            let (rounds, all) = match self.tempo.restarts {
+                Restarts::Never(_) => {
+                    loop {
+                        let block = self.block(&mut ups, show)?;
+                        if is_enough(self, block) {
+                            break;
+                        }
+                    }
+                    (Vec::new(), Duration::ZERO)
                 }
-                let before = self.elapsed();
-                let Some(round) = self.round(&mut ups, show)? else { break };
-                self.round = self.elapsed() - before;
-                rounds.push(round);
-            }
-            self.withheld.add(meter.since(&before));
+                Restarts::Auto(_) | Restarts::Every(_) => {
+                    let before = self.elapsed();
+                    (self.rounds_of(&mut ups, show)?, self.elapsed() - before)
+                }
+            };
             // While all are still connected: a server that has lost its connections soon gives memory back.
             let memory: Vec<Figures> = ups.iter().map(Up::memory).collect();
             let close = |(up, figures): (Up<'_, '_>, Figures)| {
@@ -258,7 +268,8 @@ impl<'a> Course<'a> {
                 up.session.close()?;
                 Ok(End { messages: up.messages, arrivals: up.arrivals, figures, is_fathom })
             };
-            ups.into_iter().zip(memory).map(close).collect::<Result<Vec<_>, TrialError>>()
+            let ends = ups.into_iter().zip(memory).map(close).collect::<Result<Vec<_>, TrialError>>()?;
+            Ok::<_, TrialError>((rounds, ends, warmed + all))
         })?;
         ends.iter().for_each(|end| self.arrivals += end.arrivals);
         let life = |((server, end), arm): ((Running, End), &Arm)| Life {
@@ -269,12 +280,77 @@ impl<'a> Course<'a> {
         };
         let lives = started.into_iter().zip(ends).zip(self.arms).map(life).collect();
         self.starts += 1;
-        self.overhead = (self.elapsed() - began).saturating_sub(self.round * rounds.len() as u32);
-        Ok(Start { at_seconds: began.as_secs_f64(), rounds, lives })
+        self.overhead = (self.elapsed() - began).saturating_sub(took);
+        if let Restarts::Never(_) = self.tempo.restarts {
+            return Ok(true);
+        }
+        Ok(is_enough(self, Start { at_seconds: began.as_secs_f64(), rounds, lives }))
+    }
+
+    /// Brings servers that were just started to where they are measured, and finds out how long a trial of each must be.
+    fn warm(&mut self, ups: &mut [Up<'_, '_>], order: &[usize], show: &mut dyn FnMut()) -> Result<(), TrialError> {
+        for &i in order {
+            let replies = if self.starts == 0 { self.tempo.replies } else { 0 };
+            let pace = ups[i].pace(WARMUP, replies, self.rng.random())?;
+            if let (Some(rate), 1..) = (pace, replies) {
+                let longest = self.tempo.max_time / (MOST_OF_TIME * ups.len() as u32);
+                let needed = Duration::from_secs_f64(replies as f64 / rate).min(longest);
+                self.lengths[i] = needed.max(self.tempo.trial);
+            }
+            show();
+        }
+        let round: Duration = self.lengths.iter().map(|length| *length + self.tempo.settle).sum();
+        self.round = self.round.max(round);
+        let interrupted = self.interrupt.flag();
+        let mut is_over = || {
+            show();
+            interrupted.load(Ordering::Relaxed)
+        };
+        self.warming.warm(ups, order, &self.lengths, &mut self.rng, &mut is_over)
+    }
+
+    /// The rounds of a start, one at least unless it is interrupted.
+    fn rounds_of(&mut self, ups: &mut [Up<'_, '_>], show: &mut dyn FnMut()) -> Result<Vec<Round>, TrialError> {
+        let mut rounds = Vec::new();
+        let meter = Meter::of(&ups.iter().flat_map(|up| up.server.pids()).copied().collect::<Vec<_>>());
+        let before = meter.sample();
+        for number in 0..self.rounds {
+            let interrupted = self.interrupt.flag().load(Ordering::Relaxed);
+            // The first one is measured whatever the time: servers that were started for nothing tell nothing.
+            if interrupted || (number > 0 && self.elapsed() + self.round > self.tempo.max_time) {
+                break;
+            }
+            let before = self.elapsed();
+            let Some(round) = self.round(ups, show)? else { break };
+            self.round = self.elapsed() - before;
+            rounds.push(round);
+        }
+        self.withheld.add(meter.since(&before));
+        Ok(rounds)
+    }
+
+    /// So many rounds of servers that stay up, as what one start has come to.
+    fn block(&mut self, ups: &mut [Up<'_, '_>], show: &mut dyn FnMut()) -> Result<Start, TrialError> {
+        let at_seconds = self.elapsed().as_secs_f64();
+        let rounds = self.rounds_of(ups, show)?;
+        let life = |up: &mut Up<'_, '_>| {
+            let arrivals = std::mem::take(&mut up.arrivals);
+            let life = Life {
+                target: up.arm.spec.to_string(),
+                config: (self.starts == 0 && up.session.is_fathom()).then(|| up.server.config()).flatten(),
+                figures: up.memory(),
+                messages: std::mem::take(&mut up.messages),
+            };
+            (life, arrivals)
+        };
+        let (lives, arrivals): (Vec<Life>, Vec<Arrivals>) = ups.iter_mut().map(life).unzip();
+        arrivals.into_iter().for_each(|arrivals| self.arrivals += arrivals);
+        self.starts += 1;
+        Ok(Start { at_seconds, rounds, lives })
     }
 
     /// One trial of every server; `None` where it was interrupted.
-    fn round(&mut self, ups: &mut [Up<'_, '_>], show: &mut dyn FnMut(Duration)) -> Result<Option<Round>, TrialError> {
+    fn round(&mut self, ups: &mut [Up<'_, '_>], show: &mut dyn FnMut()) -> Result<Option<Round>, TrialError> {
         let at_seconds = self.elapsed().as_secs_f64();
         let mut order: Vec<usize> = (0..ups.len()).collect();
         order.shuffle(&mut self.rng);
@@ -282,9 +358,9 @@ impl<'a> Course<'a> {
         let seed = self.rng.random();
         let mut trials = vec![Trial::default(); ups.len()];
         for &i in &order {
-            show(self.elapsed());
+            show();
             ups[i].settle(self.tempo.settle, seed, &mut |_| ())?;
-            trials[i] = ups[i].trial(self.tempo.trial, seed, &self.metrics)?;
+            trials[i] = ups[i].trial(self.lengths[i], seed, &self.metrics)?;
             if self.interrupt.flag().load(Ordering::Relaxed) {
                 return Ok(None);
             }
@@ -293,90 +369,14 @@ impl<'a> Course<'a> {
     }
 }
 
-impl Up<'_, '_> {
-    /// Load that nobody measures.
-    fn settle(&mut self, length: Duration, seed: u64, show: &mut dyn FnMut(Phase)) -> Result<(), TrialError> {
-        if length.is_zero() {
-            return Ok(());
-        }
-        self.phase(length, seed, &mut |_, _| (), show).map(drop)
-    }
-
-    /// What the server's memory has come to.
-    fn memory(&self) -> Figures {
-        let mut figures = Figures::new();
-        if let Some(added) = self.server.added_memory() {
-            figures.insert(Metric::ConnectionMemory, added as f64 / f64::from(self.arm.plan.connections.get()));
-        }
-        if let Some(peak) = self.server.peak_memory() {
-            figures.insert(Metric::ServerMemory, peak as f64);
-        }
-        figures
-    }
-
-    fn trial(&mut self, length: Duration, seed: u64, metrics: &[Metric]) -> Result<Trial, TrialError> {
-        thread::sleep(REST);
-        let sampler = Sampler::of(self.server.pids());
-        let mut times = Times::new();
-        let mut arrivals = Arrivals::default();
-        let mut take = |interval: &Interval, _: Option<Passed<'_>>| {
-            times.add(&interval.times);
-            arrivals += interval.arrivals;
-        };
-        let measured = self.phase(length, seed, &mut take, &mut |_| ())?;
-        self.arrivals += arrivals;
-        thread::sleep(REST);
-        let cpu = sampler.and_then(|sampler| sampler.cpu());
-        let replies = measured.counts.messages.verified;
-        // By the time of the last: where a round trip is not short against the trial, connections make whole turns, the same
-        // number for servers of quite different speed. But a silence of several round trips is the server's.
-        let (window, last) = (measured.window, measured.last_reply_after);
-        let round_trip = Duration::from_nanos(times.latency.value_at_quantile(0.5));
-        let taken = if window.saturating_sub(last) > 2 * round_trip { window } else { last };
-        let figure = |metric: Metric| match metric {
-            Metric::Throughput => Some(measured.counts.replies_in_window as f64 / taken.as_secs_f64()),
-            Metric::Time(distribution, statistic) => statistic.of_histogram(times.of(distribution)?),
-            Metric::ServerCpu if replies > 0 => Some(cpu?.as_nanos() as f64 / replies as f64),
-            _ => None,
-        };
-        let figures = metrics.iter().filter_map(|metric| Some((*metric, figure(*metric)?)));
-        Ok(Trial {
-            figures: figures.filter(|(_, figure)| *figure > 0.0 && figure.is_finite()).collect(),
-            achieved_rate: measured.counts.replies_in_window as f64 / window.as_secs_f64(),
-            latency_min: times.latency.min(),
-            send_lag_p99: times.send_lag.value_at_quantile(0.99),
-        })
-    }
-
-    fn phase(
-        &mut self,
-        length: Duration,
-        seed: u64,
-        take: &mut dyn FnMut(&Interval, Option<Passed<'_>>),
-        show: &mut dyn FnMut(Phase),
-    ) -> Result<Measured, TrialError> {
-        // The sampler of a phase looks at a busy process, whose clock lags by up to a tick of the kernel's (4 ms): here
-        // the server is looked at while it rests.
-        let stop = Stop::After(length);
-        let span = Span { warmup: Duration::ZERO, stop, seed, delay: DELAY, server_pids: &[], meter: None };
-        let mut measured = self.session.phase(span, take, show)?;
-        note_end_of(self.server, &mut measured);
-        self.messages += measured.counts.messages;
-        match failure(&measured) {
-            Some(why) if !measured.interrupted => Err(TrialError::Failed { server: self.arm.spec.to_string(), why }),
-            _ => Ok(measured),
-        }
-    }
-}
+/// Takes what a start has come to, and tells whether that is enough.
+type IsEnough<'f, C> = &'f mut dyn FnMut(&mut C, Start) -> bool;
 
 /// How long every server is under load after it was started: it has touched its buffers and filled the caches by then.
 const WARMUP: Duration = Duration::from_millis(50);
 
+/// A round of trials that were made longer takes at most this part of the time: there are to be many of them.
+const MOST_OF_TIME: u32 = 20;
+
 /// Starts without a reply in any trial of one of the servers, after which there will be none.
 pub(super) const STARTS_FOR_A_REPLY: usize = 3;
-
-/// How long a server may go on after its last reply: until it waits again, its CPU clock is not up to date.
-const REST: Duration = Duration::from_micros(300);
-
-/// How long the workers have to reach their lanes: waking a thread takes a tenth of it on an idle core.
-const DELAY: Duration = Duration::from_micros(300);

@@ -1,8 +1,16 @@
 //! Experiments made of many short runs of several servers in turn: a comparison of two, a sweep over flags.
 
 pub mod compare;
+mod compared;
 pub mod contrast;
 pub mod course;
 pub mod design;
 mod failure;
+mod notes;
+pub mod question;
+pub mod repetition;
+mod start;
 pub mod sweep;
+mod tempo;
+mod up;
+pub mod warming;

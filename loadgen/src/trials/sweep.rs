@@ -19,7 +19,8 @@ use crate::plan::Plan;
 use crate::report::comparison::Ended;
 use crate::report::estimate::{Estimate, Spread};
 use crate::report::sweep::{ArmReport, Effect, Sweep, SweepRules, SweepSchema, words};
-use crate::trials::course::{Arm, Course, STARTS_FOR_A_REPLY, Start, Tempo, TrialError};
+use crate::trials::course::{Arm, Course, Lives, STARTS_FOR_A_REPLY, Start, Tempo, TrialError};
+use crate::trials::notes;
 
 /// Why there is no sweep.
 #[derive(Debug, thiserror::Error)]
@@ -57,44 +58,43 @@ pub fn run(
     let began_at = SystemTime::now();
     let mut course = Course::new(arms, &[], tempo, cores, interrupt);
     let mut starts: Vec<Start> = Vec::new();
-    let ended = loop {
-        let start = course.start(&mut |elapsed| show(elapsed, starts.len()))?;
+    let ended = course.run(show, &mut |course, start| {
         if !start.rounds.is_empty() {
             starts.push(start);
         }
         if interrupt.flag().load(Ordering::Relaxed) {
-            break Ended::Interrupted;
+            return Ok(Some(Ended::Interrupted));
         }
         let over = course.is_over() || starts.len() >= MOST_STARTS;
         // That a start has no reply may be the machine's fault, once or twice.
         if over || starts.len() == STARTS_FOR_A_REPLY {
             all_have_figures(design, &arms[0].plan, &starts)?;
         }
-        if over {
-            break Ended::MaxTime;
-        }
-    };
+        Ok::<_, SweepError>(over.then_some(Ended::MaxTime))
+    })?;
     if starts.is_empty() {
         return Err(SweepError::Interrupted);
     }
     let plan = &arms[0].plan;
-    let reports: Vec<ArmReport> = (0..arms.len()).map(|arm| arm_report(design, arm, &starts)).collect();
+    let reports: Vec<ArmReport> = (0..arms.len()).map(|arm| arm_report(design, arm, &starts, course.lives())).collect();
     let trials = |arm: usize| starts.iter().flat_map(|start| &start.rounds).map(move |round| &round.trials[arm]);
     let judged = arms.iter().zip(&reports).enumerate();
+    let mut trust =
+        trust::of_paired_trials(judged.map(|(i, (arm, report))| (words::settings(report), &arm.plan, trials(i))))
+            .of_trials_with(course.withheld());
+    trust.notes.extend(notes::of(&course, &starts, |arm| words::settings(&reports[arm])));
     Ok(Sweep {
         schema: SweepSchema::V1,
         began_at,
         ended,
-        trust: trust::of_paired_trials(
-            judged.map(|(i, (arm, report))| (words::settings(report), &arm.plan, trials(i))),
-        )
-        .of_trials_with(course.withheld()),
+        trust,
+        warmup: Some(course.warmup()),
         ends_at: Some(course.ends_at()),
         rules: SweepRules {
             alpha,
             trial_seconds: tempo.trial.as_secs_f64(),
             settle_seconds: tempo.settle.as_secs_f64(),
-            restart_every: tempo.restart_every,
+            restart_every: course.rounds(),
             max_time_seconds: tempo.max_time.as_secs_f64(),
             seed: tempo.seed,
             one_at_a_time: design.is_one_at_a_time(),
@@ -104,7 +104,7 @@ pub fn run(
         starts: starts.len() as u64,
         factors: design.factors().to_vec(),
         arms: reports,
-        effects: effects(design, alpha, Metric::gated_by_default(&plan.load), &starts),
+        effects: effects(design, alpha, Metric::gated_by_default(&plan.load), &starts, course.lives()),
         environment: Environment::collect(plan, None, None),
     })
 }
@@ -134,7 +134,7 @@ fn all_have_figures(design: &Design, plan: &Plan, starts: &[Start]) -> Result<()
     }
 }
 
-fn arm_report(design: &Design, arm: usize, starts: &[Start]) -> ArmReport {
+fn arm_report(design: &Design, arm: usize, starts: &[Start], lives: Lives) -> ArmReport {
     let mut figures: BTreeMap<Metric, Vec<f64>> = BTreeMap::new();
     let mut messages = Messages::default();
     for start in starts {
@@ -149,7 +149,7 @@ fn arm_report(design: &Design, arm: usize, starts: &[Start]) -> ArmReport {
         figures.into_iter().map(|(metric, figures)| (metric, Spread::of(figures))).collect();
     let against_reference = Contrast::between(arm, 0);
     let change = |metric: Metric| {
-        let log_ratios = log_ratios(&against_reference, metric, starts);
+        let log_ratios = log_ratios(&against_reference, metric, starts, lives);
         (!log_ratios.is_empty()).then(|| (metric, Estimate::of(&Sample::new(&log_ratios))))
     };
     ArmReport {
@@ -163,11 +163,11 @@ fn arm_report(design: &Design, arm: usize, starts: &[Start]) -> ArmReport {
 }
 
 /// Every effect on every one of these metrics, the largest first.
-fn effects(design: &Design, alpha: f64, metrics: &[Metric], starts: &[Start]) -> Vec<Effect> {
+fn effects(design: &Design, alpha: f64, metrics: &[Metric], starts: &[Start], lives: Lives) -> Vec<Effect> {
     let mut effects = Vec::new();
     for &metric in metrics {
         for (steps, contrast) in design.contrasts() {
-            let log_ratios = log_ratios(&contrast, metric, starts);
+            let log_ratios = log_ratios(&contrast, metric, starts, lives);
             let sample = Sample::new(&log_ratios);
             if sample.is_empty() {
                 continue;

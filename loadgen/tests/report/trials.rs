@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use loadgen::plan::{Plan, Stop};
 use loadgen::program::cli::{Comparing, Invocation, Sweeping, parse};
-use loadgen::trials::course::Tempo;
+use loadgen::trials::course::{Restarts, Tempo};
+use loadgen::trials::warming::Warmup;
 
 fn invoke(arguments: &[&str]) -> Invocation {
     let arguments = ["loadgen"].iter().chain(arguments).map(OsString::from);
@@ -89,7 +90,9 @@ fn trials_follow_each_other_as_they_are_told_to() {
     let tempo = Tempo {
         trial: Duration::from_millis(40),
         settle: Duration::from_millis(3),
-        restart_every: 5,
+        replies: 0,
+        warmup: Warmup::Auto { at_most: Duration::from_secs(10) },
+        restarts: Restarts::Every(5),
         max_time: Duration::from_secs(9),
         seed: 8,
     };
@@ -106,10 +109,30 @@ fn without_flags_trials_are_short_and_servers_are_started_often() {
     let times = |tempo: Tempo| [tempo.trial, tempo.settle, tempo.max_time].map(|time| time.as_millis());
     assert_eq!([times(compare), times(sweep)], [[10, 2, 60_000]; 2]);
     // About 600 ms: rounds of two servers, or of four, with 12 ms for each.
-    assert_eq!((compare.restart_every, sweep.restart_every, compare.seed), (25, 12, 1));
+    assert_eq!((compare.restarts, sweep.restarts, compare.seed), (Restarts::Auto(25), Restarts::Auto(12), 1));
+    assert_eq!((compare.replies, compare.warmup), (50, Warmup::Auto { at_most: Duration::from_secs(10) }));
     // However short or long a round is, between 1 and 1000 of them.
-    assert_eq!(comparing(&["--trial", "2s"]).question.tempo.restart_every, 1);
-    assert_eq!(comparing(&["--trial", "1us", "--settle", "0s"]).question.tempo.restart_every, 1000);
+    assert_eq!(comparing(&["--trial", "2s"]).question.tempo.restarts, Restarts::Auto(1));
+    assert_eq!(comparing(&["--trial", "1us", "--settle", "0s"]).question.tempo.restarts, Restarts::Auto(1000));
+}
+
+#[test]
+fn warm_up_and_restarts_are_as_asked_for() {
+    let tempo = |flags: &[&str]| comparing(flags).question.tempo;
+    assert_eq!(tempo(&["--warmup", "3s"]).warmup, Warmup::For(Duration::from_secs(3)));
+    let auto = ["--warmup", "auto", "--max-warmup", "20s"];
+    assert_eq!(tempo(&auto).warmup, Warmup::Auto { at_most: Duration::from_secs(20) });
+    assert_eq!(tempo(&["--restart-every", "never"]).restarts, Restarts::Never(25));
+    assert_eq!(tempo(&["--restart-every", "auto"]).restarts, Restarts::Auto(25));
+    assert!(!comparing(&[]).question.force && comparing(&["--force"]).question.force);
+    // Replies of a trial whose length was given are not counted, nor where the rate says how many there are.
+    assert_eq!((tempo(&["--trial", "20ms"]).replies, tempo(&["--rate", "100"]).replies), (0, 0));
+    let refused = |flags: &[&str]| {
+        let arguments = ["loadgen", "compare", "--aa"].iter().chain(flags).map(OsString::from);
+        parse(arguments, NonZeroUsize::MIN).err().map(|error| error.to_string()).unwrap_or_default()
+    };
+    assert!(refused(&["--restart-every", "0"]).contains("or auto, or never"));
+    assert!(refused(&["--warmup", "soon"]).contains("expected a time or auto"));
 }
 
 #[test]

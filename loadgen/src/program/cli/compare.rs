@@ -10,7 +10,7 @@ use crate::host::target::Spec;
 use crate::measure::metric::Metric;
 use crate::plan::{Load, Plan};
 use crate::program::output::Output;
-use crate::trials::compare::Question;
+use crate::trials::question::Question;
 use crate::units;
 
 /// What to compare, and how.
@@ -72,6 +72,10 @@ struct JudgementArgs {
     /// Exit with 98 where a gated metric could not be decided, also without --fail-on-regression
     #[arg(long)]
     require_conclusive: bool,
+    /// Go on where the first starts show that --max-time is too short for any verdict; otherwise it ends then, says which
+    /// time would do, and exits with 98. --aa always goes on
+    #[arg(long)]
+    force: bool,
     /// The chance of any wrong verdict of regressed or improved, over all gated metrics; and of equivalent or not worse
     /// likewise
     #[arg(long, value_name = "PCT", default_value = "1%", value_parser = values::positive_percent)]
@@ -81,7 +85,7 @@ struct JudgementArgs {
 impl CompareArgs {
     pub(super) fn lower(self, threads: NonZeroUsize) -> Result<Comparing, clap::Error> {
         let load = self.trials.load();
-        let JudgementArgs { gate, tolerance, fail_on_regression, allow_inconclusive, require_conclusive, alpha } =
+        let JudgementArgs { gate, tolerance, fail_on_regression, allow_inconclusive, require_conclusive, force, alpha } =
             self.judgement;
         if let (Some(tolerance), Some(Some(loss))) = (tolerance, fail_on_regression) {
             return Err(refusal(&format!(
@@ -113,6 +117,7 @@ impl CompareArgs {
             fail_on_regression: fail_on_regression.is_some(),
             allow_inconclusive,
             require_conclusive,
+            force,
         };
         let plan = self.trials.plan(tempo, threads)?;
         let embedded = Spec::embedded_for(plan.connect.permessage_deflate.as_ref(), &[]);

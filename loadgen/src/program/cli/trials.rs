@@ -11,7 +11,9 @@ use super::{FileArgs, OutputArgs, refusal, values};
 use crate::measure::metric::Metric;
 use crate::plan::{Load, Plan, Stop};
 use crate::program::output::Output;
-use crate::trials::course::Tempo;
+use crate::trials::course::{Restarts, Tempo};
+use crate::trials::repetition::MOST_ROUNDS;
+use crate::trials::warming::Warmup;
 
 #[derive(Debug, Args)]
 pub(super) struct TrialsArgs {
@@ -35,13 +37,43 @@ struct TempoArgs {
     /// How long the load runs before each trial, uncounted
     #[arg(long, value_name = "TIME", default_value = "2ms", value_parser = values::duration)]
     settle: Duration,
-    /// Rounds of trials (pairs, in a comparison) after which the servers are started anew; a server given by its URL is
-    /// connected to anew; at most 1000 [default: as many as take about 600ms]
-    #[arg(long, value_name = "N", value_parser = count_in::<u32, 1, { MOST_ROUNDS as u64 }>)]
-    restart_every: Option<u32>,
+    /// How long each server runs under the load after a start, uncounted: until its cost per message and its rate have
+    /// stopped trending, which is looked at in the first starts, or this long. Flags of echo-server need none
+    #[arg(long, value_name = "auto|TIME", default_value = "auto", value_parser = warmup)]
+    warmup: Option<Duration>,
+    /// The longest that --warmup auto waits for a server to settle; one that has not is said to be not steady
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = values::positive_duration)]
+    max_warmup: Duration,
+    /// When the servers are started anew: after so many rounds of trials (pairs, in a comparison; at most 1000), never, or
+    /// auto: after as many as tell most in the time there is, to begin with about 600ms. A server given by its URL is
+    /// connected to anew
+    #[arg(long, value_name = "auto|N|never", default_value = "auto", value_parser = restart_every, allow_negative_numbers = true)]
+    restart_every: RestartEvery,
     /// Seed of the trials' order and of all random choices of the load
     #[arg(long, value_name = "N", default_value = "1", value_parser = values::count::<u64>)]
     seed: u64,
+}
+
+/// What `--restart-every` says.
+#[derive(Debug, Clone, Copy)]
+enum RestartEvery {
+    Auto,
+    Rounds(u32),
+    Never,
+}
+
+fn warmup(text: &str) -> Result<Option<Duration>, String> {
+    let time = || values::duration(text).map_err(|why| format!("{why}; expected a time or auto"));
+    if text == "auto" { Ok(None) } else { time().map(Some) }
+}
+
+fn restart_every(text: &str) -> Result<RestartEvery, String> {
+    let rounds = || count_in::<u32, 1, { MOST_ROUNDS as u64 }>(text).map_err(|why| format!("{why}; or auto, or never"));
+    match text {
+        "auto" => Ok(RestartEvery::Auto),
+        "never" => Ok(RestartEvery::Never),
+        _ => rounds().map(RestartEvery::Rounds),
+    }
 }
 
 impl TrialsArgs {
@@ -93,12 +125,17 @@ impl TempoArgs {
                 humantime::format_duration(trial)
             )));
         }
+        let usual = (RESTART.div_duration_f64(round) as u32).clamp(1, MOST_ROUNDS);
         Ok(Tempo {
             trial,
             settle: self.settle,
-            restart_every: self
-                .restart_every
-                .unwrap_or_else(|| (RESTART.div_duration_f64(round) as u32).clamp(1, MOST_ROUNDS)),
+            replies: if self.trial.is_none() && matches!(load, Load::Closed { .. }) { REPLIES } else { 0 },
+            warmup: self.warmup.map_or(Warmup::Auto { at_most: self.max_warmup }, Warmup::For),
+            restarts: match self.restart_every {
+                RestartEvery::Auto => Restarts::Auto(usual),
+                RestartEvery::Rounds(rounds) => Restarts::Every(rounds),
+                RestartEvery::Never => Restarts::Never(usual),
+            },
             max_time: self.max_time,
             seed: self.seed,
         })
@@ -119,8 +156,9 @@ const ROUNDING: f64 = 1e-9;
 /// A trial of an open loop: at 20,000 messages/s its p99 has 20 messages above it.
 const OPEN_TRIAL: Duration = Duration::from_millis(100);
 
-/// Time between two starts: several times what a start costs (about 150 ms), and dozens of starts in a minute.
+/// Time between two starts unless told otherwise, until it is known how much they vary: several times what a start costs
+/// (about 150 ms), and dozens of starts in a minute.
 const RESTART: Duration = Duration::from_millis(600);
 
-/// Rounds between two starts at the most: the Walsh averages of a start's rounds take 4 MB then.
-const MOST_ROUNDS: u32 = 1_000;
+/// Replies of a trial at the least: a rate of fewer is a matter of chance.
+const REPLIES: u64 = 50;

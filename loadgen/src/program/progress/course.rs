@@ -1,5 +1,6 @@
 //! What a person sees while servers are measured in turn.
 
+use std::io::{Write as _, stderr};
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
@@ -12,6 +13,7 @@ pub struct CourseProgress {
     bar: ProgressBar,
     max_time: Duration,
     drawn: Option<Instant>,
+    quiet: bool,
 }
 
 impl CourseProgress {
@@ -19,7 +21,7 @@ impl CourseProgress {
     pub fn new(what: &'static str, max_time: Duration, quiet: bool) -> Self {
         let bar = bar(quiet);
         bar.set_prefix(what);
-        Self { bar, max_time, drawn: None }
+        Self { bar, max_time, drawn: None, quiet }
     }
 
     /// Draws how much of the time is over, and how often the servers have been started.
@@ -31,6 +33,14 @@ impl CourseProgress {
         let (elapsed, all) = (elapsed.as_secs_f64(), self.max_time.as_secs_f64());
         self.bar.set_position(((elapsed / all).clamp(0.0, 1.0) * STEPS as f64) as u64);
         self.bar.set_message(format!("{elapsed:.1} s of at most {all:.0} s, {starts} starts"));
+    }
+
+    /// Says something above the line, unless the user asked for quiet.
+    pub fn say(&self, what: &str) {
+        if !self.quiet {
+            // Where stderr cannot be written, the report says it too.
+            self.bar.suspend(|| drop(writeln!(stderr(), "{what}")));
+        }
     }
 
     /// Removes the line.

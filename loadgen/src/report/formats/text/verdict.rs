@@ -2,7 +2,8 @@
 
 use crate::judge::statistics::Change;
 use crate::measure::metric::Better;
-use crate::report::comparison::{Comparison, Ended, MetricReport, RulingReport};
+use crate::report::comparison::{Comparison, Ended, MetricReport, Rules, RulingReport};
+use crate::report::repetition::Repetition;
 use crate::units;
 
 /// A change of this share, as `+1.2%`.
@@ -30,7 +31,11 @@ pub fn name(change: Change) -> &'static str {
 /// The verdict, on which metrics, and what it is worth.
 pub(crate) fn verdict(comparison: &Comparison) -> String {
     let rules = &comparison.rules;
-    let ended = if comparison.ended == Ended::Interrupted { "; interrupted" } else { "" };
+    let ended = match (comparison.ended, &comparison.repetition) {
+        (Ended::TooShort, Some(repetition)) => return too_short(rules, repetition),
+        (Ended::Interrupted, _) => "; interrupted",
+        _ => "",
+    };
     if comparison.metrics.iter().all(|metric| metric.ruling.is_none()) {
         return format!("inconclusive: it ended before its figures were judged for the first time{ended}");
     }
@@ -52,6 +57,19 @@ pub(crate) fn verdict(comparison: &Comparison) -> String {
         Change::Regressed | Change::Improved => format!("; without one at most {alpha} of comparisons end so"),
     };
     format!("{said} (tolerance {tolerance}{worth}){ended}")
+}
+
+/// What to do where the time holds no verdict.
+fn too_short(rules: &Rules, repetition: &Repetition) -> String {
+    let time = units::seconds(rules.max_time_seconds);
+    // Starts do not all take the same time.
+    let enough = (repetition.fewest_seconds * 1.1).ceil();
+    format!(
+        "inconclusive: {time} are too short for any verdict, which takes {} of {} at least: expected --max-time {enough}s, or \
+         --force to measure for {time} nonetheless",
+        units::counted(repetition.fewest_starts, "start"),
+        units::seconds(repetition.start_seconds + repetition.pair_seconds)
+    )
 }
 
 /// Why each verdict follows from its interval, and what would bring one where there is none.

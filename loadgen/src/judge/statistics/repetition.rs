@@ -1,0 +1,187 @@
+//! How often to restart, and how many starts a verdict needs: Kalibera & Jones, "Rigorous Benchmarking in Reasonable Time",
+//! ISMM 2013, for starts and the trials within them.
+
+use super::judge::Band;
+use super::normal::normal_quantile;
+use super::sequential::LOOKS;
+use super::series::EFFICIENCY;
+use super::signed_rank::fewest;
+use super::variances::Variances;
+
+/// What is paid for, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prices {
+    /// A start of all servers with its warm-up, up to its first trial and after its last.
+    pub start: f64,
+    /// A trial of every server.
+    pub trial: f64,
+}
+
+/// The question that starts are to answer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Asked {
+    /// The error of all verdicts.
+    pub alpha: f64,
+    /// How many metrics are gated.
+    pub gates: usize,
+    /// The changes that do not matter.
+    pub tolerance: Band,
+    /// The longest that all starts may take, in seconds.
+    pub time: f64,
+}
+
+/// What comes of starts with so many trials each.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Forecast {
+    /// Trials in each start.
+    pub trials: u32,
+    /// The seconds until servers that are alike are found to be so in [`POWER`] of cases; `None` without a tolerance.
+    pub needs: Option<f64>,
+    /// The smallest log ratio beyond the tolerance that is found in [`POWER`] of cases in the time there is; `None` where
+    /// too few starts fit into it for any verdict.
+    pub resolves: Option<f64>,
+}
+
+impl Prices {
+    /// Of a start with this many trials.
+    pub fn of_start(self, trials: u32) -> f64 {
+        self.start + self.trial * f64::from(trials)
+    }
+}
+
+impl Asked {
+    /// The fewest starts that can bring a verdict at the last look, if none before was taken.
+    pub fn fewest_starts(self) -> usize {
+        fewest(self.share(1.0))
+    }
+
+    /// The level of the last look for one metric, which is what a verdict is planned with.
+    pub fn last_level(self) -> f64 {
+        self.share(1.0) - self.share(LOOKS[LOOKS.len() - 2])
+    }
+
+    /// One metric's part of what may be spent up to this part of the time.
+    fn share(self, part: f64) -> f64 {
+        self.alpha * part.powi(3) / self.gates.max(1) as f64
+    }
+
+    /// What is to be expected of this many trials per start.
+    pub fn forecast(self, variances: &[Variances], prices: Prices, trials: u32) -> Forecast {
+        let price = prices.of_start(trials);
+        let in_time = (self.time / price).floor();
+        let deviation = variances.iter().map(|variances| variances.of_start(trials).sqrt()).fold(0.0, f64::max);
+        Forecast {
+            trials,
+            needs: self.starts(variances, trials).map(|starts| starts.ceil() * price),
+            resolves: (in_time >= self.fewest_starts() as f64).then(|| resolved(deviation, self.last_level(), in_time)),
+        }
+    }
+
+    /// The trials per start with which a verdict is to be expected soonest: those that make the variance of an estimate times
+    /// its price least (Kalibera & Jones, section 6.3), and fewer where starts would be too few for a verdict at an early look.
+    pub fn trials(self, variances: &[Variances], prices: Prices, most: u32) -> u32 {
+        let most = most.min(self.most(prices)).max(1);
+        let best = |variances: &Variances| {
+            let best = (prices.start / prices.trial * variances.within / EFFICIENCY / variances.between).sqrt();
+            // Where nothing varies one trial tells as much as many.
+            if best.is_nan() { 1.0 } else { best }
+        };
+        // The metric that needs most starts decides.
+        let hardest = variances.iter().max_by(|one, other| one.of_start(most).total_cmp(&other.of_start(most)));
+        hardest.map_or(most, |variances| best(variances).round().clamp(1.0, f64::from(most)) as u32)
+    }
+
+    /// The most trials per start that leave room for as many starts as a verdict takes: at the second look already, which is
+    /// where a verdict mostly comes, if starts then still measure for at least as long as they take to begin and to end; else at
+    /// a later one.
+    pub fn most(self, prices: Prices) -> u32 {
+        let room = |part: f64| {
+            let starts = fewest(self.share(part)) as f64;
+            ((self.time * part / starts - prices.start) / prices.trial).floor().min(f64::from(u32::MAX))
+        };
+        let early = LOOKS[1..].iter().map(|part| room(*part)).find(|trials| trials * prices.trial >= prices.start);
+        early.unwrap_or_else(|| room(1.0)).max(1.0) as u32
+    }
+
+    /// The starts that bring every metric to the verdict that nothing changed; `None` without a tolerance.
+    fn starts(self, variances: &[Variances], trials: u32) -> Option<f64> {
+        let distance = self.tolerance.high.min(-self.tolerance.low);
+        let needed = variances
+            .iter()
+            .map(|variances| starts_for(variances.of_start(trials).sqrt(), self.last_level(), distance));
+        let needed = needed.fold(self.fewest_starts() as f64, f64::max);
+        (distance > 0.0 && needed.is_finite()).then_some(needed)
+    }
+}
+
+/// The log ratio that `starts` starts find in [`POWER`] of cases at this level, where the estimates of one start have this
+/// standard deviation.
+fn resolved(deviation: f64, level: f64, starts: f64) -> f64 {
+    deviation / (starts * EFFICIENCY).sqrt() * deviations(level)
+}
+
+/// The starts that find a log ratio of `distance`, likewise.
+fn starts_for(deviation: f64, level: f64, distance: f64) -> f64 {
+    (deviation * deviations(level) / distance).powi(2) / EFFICIENCY
+}
+
+/// How many standard deviations of an estimate a change must have.
+fn deviations(level: f64) -> f64 {
+    normal_quantile(1.0 - level / 2.0) + normal_quantile(POWER)
+}
+
+/// The share of cases in which a change is to be found to count as resolved.
+pub const POWER: f64 = 0.8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ASKED: Asked = Asked { alpha: 0.01, gates: 2, tolerance: Band { low: -0.02, high: 0.02 }, time: 60.0 };
+
+    #[test]
+    fn the_optimum_is_kalibera_and_jones() {
+        // sqrt(2 s / 0.02 s * (4 / efficiency)) = 20.5
+        let variances = Variances { between: 1e-4, within: 4e-4 };
+        let long = Asked { time: 3600.0, ..ASKED };
+        assert_eq!(long.trials(&[variances], Prices { start: 2.0, trial: 0.02 }, 1000), 20);
+        assert_eq!(long.trials(&[variances], Prices { start: 2.0, trial: 0.02 }, 7), 7);
+        // Of two metrics that with the greater variance decides.
+        let other = Variances { between: 1e-6, within: 1e-6 };
+        assert_eq!(long.trials(&[other, variances], Prices { start: 2.0, trial: 0.02 }, 1000), 20);
+        let none = Variances { between: 0.0, within: 0.0 };
+        assert_eq!(long.trials(&[none], Prices { start: 2.0, trial: 0.02 }, 1000), 1);
+    }
+
+    #[test]
+    fn there_are_starts_enough_for_a_verdict() {
+        assert_eq!(ASKED.fewest_starts(), 9);
+        let alike = Variances { between: 0.0, within: 1e-4 };
+        // Cheap starts leave room for a verdict at the second look: 13 in 24 s.
+        let cheap = Prices { start: 0.2, trial: 0.025 };
+        let trials = ASKED.trials(&[alike], cheap, 1000);
+        assert!((13.0..14.0).contains(&(24.0 / cheap.of_start(trials))), "{trials}");
+        // Dear ones do not: all of the time is needed for 9.
+        let dear = Prices { start: 6.0, trial: 0.025 };
+        let trials = ASKED.trials(&[alike], dear, 1000);
+        assert!((9.0..9.1).contains(&(60.0 / dear.of_start(trials))), "{trials}");
+        assert_eq!(ASKED.trials(&[alike], Prices { start: 60.0, trial: 0.025 }, 1000), 1);
+    }
+
+    #[test]
+    fn a_forecast_says_what_the_time_is_good_for() {
+        let prices = Prices { start: 0.2, trial: 0.025 };
+        let variances = Variances { between: 1e-4, within: 1e-4 };
+        let forecast = ASKED.forecast(&[variances], prices, 24);
+        // 75 starts, a standard deviation of 1.02%, 2.81 + 0.84 deviations at 0.244%...
+        let resolves = forecast.resolves.unwrap();
+        assert!((0.003..0.006).contains(&resolves), "{resolves}");
+        let needs = forecast.needs.unwrap();
+        assert!((7.2..12.0).contains(&needs), "{needs}");
+        let longer = Asked { time: 240.0, ..ASKED }.forecast(&[variances], prices, 24).resolves.unwrap();
+        assert!((resolves / longer / 2.0 - 1.0).abs() < 0.01, "{resolves} {longer}");
+        let never =
+            Asked { tolerance: Band { low: 0.0, high: 0.0 }, time: 1.0, ..ASKED }.forecast(&[variances], prices, 24);
+        assert_eq!((never.needs, never.resolves), (None, None));
+    }
+}

@@ -1,0 +1,122 @@
+//! How often servers are started, and what a verdict takes, as comparisons report it, and in words.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::units;
+
+/// How trials were shared out among starts, and what comes of it: one estimate, that of the last start.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Repetition {
+    /// When the servers are started anew.
+    pub restarts: RestartKind,
+    /// Pairs of trials in a start.
+    pub pairs: u32,
+    /// What a start of both servers costs beside its pairs, its warm-up included, in seconds.
+    #[schemars(range(min = 0))]
+    pub start_seconds: f64,
+    /// What a pair costs, in seconds.
+    #[schemars(range(min = 0))]
+    pub pair_seconds: f64,
+    /// The standard deviation of a start's true log ratio; null where there are too few starts to tell. Of several gated
+    /// metrics that with the greatest.
+    pub between_starts: Option<f64>,
+    /// The standard deviation of a pair's log ratio about that of its start, likewise.
+    pub within_starts: Option<f64>,
+    /// The fewest starts that can bring a verdict at this alpha.
+    pub fewest_starts: u64,
+    /// The time that those take from the beginning, in seconds.
+    #[schemars(range(min = 0))]
+    pub fewest_seconds: f64,
+    /// The time in which servers that are alike are found to be so in 4 of 5 cases, in seconds; null where it is not known,
+    /// or without a tolerance.
+    pub needs_seconds: Option<f64>,
+    /// The smallest change beyond the tolerance, as a share, that is found in the maximal time in 4 of 5 cases; null where it
+    /// is not known.
+    pub resolves: Option<f64>,
+}
+
+/// When servers are started anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartKind {
+    /// After as many pairs as tell most in the time there is.
+    Auto,
+    /// After as many pairs as were asked for.
+    Fixed,
+    /// Never, or they are not started by the comparison at all: trials of one start are all there is.
+    Never,
+}
+
+/// What a verdict takes, in a sentence.
+pub(crate) fn forecast(repetition: &Repetition, max_seconds: f64) -> String {
+    let Repetition { fewest_starts, fewest_seconds, needs_seconds, resolves, .. } = *repetition;
+    let least = format!(
+        "a verdict takes {} at least, which end after {}",
+        units::counted(fewest_starts, "start"),
+        units::seconds(fewest_seconds)
+    );
+    let resolves = resolves.map(|share| {
+        let time = units::seconds(max_seconds);
+        format!("{time} resolve a change of {} beyond the tolerance in 4 of 5 cases", units::percent(share))
+    });
+    let needs = needs_seconds
+        .filter(|needs| *needs > max_seconds)
+        .map(|needs| format!("to tell that nothing changed takes about {}", units::seconds(needs)));
+    [Some(least), resolves, needs].into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+/// How trials were shared out, in a sentence.
+pub(crate) fn choice(repetition: &Repetition) -> Option<String> {
+    let Repetition { restarts, pairs, start_seconds, pair_seconds, between_starts, within_starts, .. } = *repetition;
+    let (between, within) = between_starts.zip(within_starts)?;
+    let pairs = units::counted(u64::from(pairs), "pair");
+    let chosen = match restarts {
+        RestartKind::Auto => "chosen, as",
+        RestartKind::Fixed => "as asked for;",
+        RestartKind::Never => return None,
+    };
+    Some(format!(
+        "{pairs} in a start: {chosen} starts vary by {}, pairs within one by {}, a start costs {} and a pair {}",
+        units::percent(between),
+        units::percent(within),
+        units::seconds(start_seconds),
+        units::seconds(pair_seconds)
+    ))
+}
+
+/// What intervals do not cover where servers were not started anew.
+pub(crate) const NOT_COVERED: &str =
+    "the servers were not started anew: by how much two starts of one server differ is not covered by the intervals";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_estimate_is_said_in_one_sentence() {
+        let repetition = Repetition {
+            restarts: RestartKind::Auto,
+            pairs: 12,
+            start_seconds: 5.1,
+            pair_seconds: 0.025,
+            between_starts: Some(0.008),
+            within_starts: Some(0.021),
+            fewest_starts: 9,
+            fewest_seconds: 55.0,
+            needs_seconds: Some(140.0),
+            resolves: Some(0.031),
+        };
+        let said = forecast(&repetition, 60.0);
+        assert!(
+            said.starts_with("a verdict takes 9 starts at least, which end after 55.0 s; 60.0 s resolve"),
+            "{said}"
+        );
+        assert!(said.ends_with("to tell that nothing changed takes about 140 s"), "{said}");
+        let said = choice(&repetition).unwrap();
+        assert!(said.starts_with("12 pairs in a start: chosen, as starts vary by 0.8%"), "{said}");
+        assert_eq!(choice(&Repetition { restarts: RestartKind::Never, ..repetition }), None);
+        let unknown = Repetition { between_starts: None, needs_seconds: None, resolves: None, ..repetition };
+        assert_eq!((choice(&unknown), forecast(&unknown, 60.0).contains(';')), (None, false));
+    }
+}

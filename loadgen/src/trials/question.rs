@@ -1,0 +1,52 @@
+//! What a comparison is to find out, and in what time.
+
+use crate::judge::statistics::{Aim, Asked, Band};
+use crate::measure::metric::Metric;
+use crate::report::repetition::Repetition;
+use crate::trials::tempo::Tempo;
+
+/// What a comparison is to find out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question {
+    /// How trials follow each other.
+    pub tempo: Tempo,
+    /// The metrics to judge; `None` for those that the load is usually judged by.
+    pub gate: Option<Vec<Metric>>,
+    /// The chance of a wrong verdict.
+    pub alpha: f64,
+    /// Changes up to this share either way do not matter.
+    pub tolerance: f64,
+    /// Whether B is A once more; then it takes all its time, whatever is decided.
+    pub aa: bool,
+    /// Whether a regression fails the command: then it is asked whether B is worse by more than the tolerance, and else
+    /// whether it differs by more.
+    pub fail_on_regression: bool,
+    /// Whether an inconclusive metric passes where a regression fails the command.
+    pub allow_inconclusive: bool,
+    /// Whether an inconclusive metric fails it.
+    pub require_conclusive: bool,
+    /// Whether it goes on where its time is too short for any verdict.
+    pub force: bool,
+}
+
+impl Question {
+    /// What is to be found out of each metric.
+    pub fn aim(&self) -> Aim {
+        if self.fail_on_regression { Aim::Worse } else { Aim::Changed }
+    }
+
+    /// What its starts are to answer of so many metrics.
+    pub fn asked(&self, gates: usize) -> Asked {
+        let (alpha, tolerance) = (self.alpha, Band::of(self.tolerance));
+        Asked { alpha, gates, tolerance, time: self.tempo.max_time.as_secs_f64() }
+    }
+
+    /// Whether it is known after so many starts that the time cannot hold as many as any verdict takes.
+    pub fn is_too_short(&self, planned: &Repetition, starts: usize) -> bool {
+        let ends = planned.fewest_seconds > self.tempo.max_time.as_secs_f64();
+        ends && starts <= STARTS_THAT_TELL && !self.force && !self.aa
+    }
+}
+
+/// Starts whose prices tell what others will cost: later ones were worth their while.
+const STARTS_THAT_TELL: usize = 3;

@@ -1,0 +1,60 @@
+//! What one start of several servers has come to: its rounds, and what became of each server.
+
+use crate::measure::counts::Messages;
+use crate::measure::metric::Metric;
+use crate::measure::trial::{Figures, Trial};
+
+/// How many lives the servers have had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lives {
+    /// One for each start.
+    Many,
+    /// The same one all along: a start is a stretch of it, or connections made anew.
+    One,
+}
+
+/// What was measured from one start to the next.
+#[derive(Debug)]
+pub struct Start {
+    /// When it began, in seconds since the beginning of the course.
+    pub at_seconds: f64,
+    /// Its rounds, one at least unless the user interrupted it.
+    pub rounds: Vec<Round>,
+    /// What became of each server.
+    pub lives: Vec<Life>,
+}
+
+impl Start {
+    /// The metric's figures of one server: one for each round, or one for the start where trials have none of it.
+    pub fn figures(&self, metric: Metric, server: usize) -> Vec<f64> {
+        if metric.is_of_trials() {
+            self.rounds.iter().filter_map(|round| round.trials[server].figures.get(&metric).copied()).collect()
+        } else {
+            self.lives[server].figures.get(&metric).copied().into_iter().collect()
+        }
+    }
+}
+
+/// One trial of every server.
+#[derive(Debug)]
+pub struct Round {
+    /// When its first trial began to settle, in seconds since the beginning of the course.
+    pub at_seconds: f64,
+    /// The servers by number, in the order they were measured.
+    pub order: Vec<usize>,
+    /// The trials by server.
+    pub trials: Vec<Trial>,
+}
+
+/// A server from its start to its end.
+#[derive(Debug)]
+pub struct Life {
+    /// A URL, or how it was started.
+    pub target: String,
+    /// What it says of its configuration; asked for at the first start only.
+    pub config: Option<serde_json::Value>,
+    /// Its memory.
+    pub figures: Figures,
+    /// What became of its messages.
+    pub messages: Messages,
+}

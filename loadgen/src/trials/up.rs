@@ -1,0 +1,153 @@
+//! A server that is up, with connections to it: load that nobody counts, slices of its warm-up, trials, and its memory.
+
+use std::thread;
+use std::time::Duration;
+
+use super::failure::{TrialError, failure};
+use crate::host::resources::Sampler;
+use crate::host::running::Running;
+use crate::host::target::Spec;
+use crate::load::live::Phase;
+use crate::load::run::note_end_of;
+use crate::load::session::{Session, Span};
+use crate::measure::arrivals::Arrivals;
+use crate::measure::counts::Messages;
+use crate::measure::measured::Measured;
+use crate::measure::metric::Metric;
+use crate::measure::recorder::Interval;
+use crate::measure::so_far::Passed;
+use crate::measure::times::Times;
+use crate::measure::trial::{Figures, Trial};
+use crate::plan::messages::Corpus;
+use crate::plan::{Plan, Stop};
+
+/// A server and the load that it is to be measured under.
+#[derive(Debug)]
+pub struct Arm {
+    /// Which server.
+    pub spec: Spec,
+    /// The load; its warm-up, duration and seed are the tempo's.
+    pub plan: Plan,
+    /// The messages of the plan.
+    pub corpus: Corpus,
+}
+
+/// A server that is up, with connections to it.
+pub(super) struct Up<'a, 'scope> {
+    pub arm: &'a Arm,
+    pub server: &'a Running,
+    pub session: Session<'a, 'scope>,
+    /// What became of its messages since they were taken from here.
+    pub messages: Messages,
+    /// Of its trials.
+    pub arrivals: Arrivals,
+}
+
+impl Up<'_, '_> {
+    /// Load that nobody counts, for `length` and longer until there were so many replies, but not for ever. Returns how many
+    /// came in a second; `None` where there was none.
+    pub fn pace(&mut self, length: Duration, replies: u64, seed: u64) -> Result<Option<f64>, TrialError> {
+        let (mut length, mut came, mut passed) = (length, 0, Duration::ZERO);
+        loop {
+            let measured = self.phase(length, seed, &mut |_, _| (), &mut |_| ())?;
+            came += measured.counts.replies_in_window;
+            passed += measured.window;
+            if came >= replies || passed >= LONGEST_PACE || measured.interrupted {
+                return Ok((came > 0).then(|| came as f64 / passed.as_secs_f64()));
+            }
+            length *= 2;
+        }
+    }
+
+    /// What a message costs in this much load that nobody counts, and how many come in a second: the CPU time of the server
+    /// for one, or the median latency where its process cannot be seen. 0 for what is not known.
+    pub fn slice(&mut self, length: Duration, seed: u64) -> Result<[f64; 2], TrialError> {
+        let latency = Metric::latency(50.0);
+        let trial = self.trial(length, seed, &[Metric::ServerCpu, latency])?;
+        let cost = trial.figures.get(&Metric::ServerCpu).or(trial.figures.get(&latency));
+        Ok([cost.copied().unwrap_or(0.0), trial.achieved_rate])
+    }
+
+    /// Load that nobody counts.
+    pub fn settle(&mut self, length: Duration, seed: u64, show: &mut dyn FnMut(Phase)) -> Result<(), TrialError> {
+        if length.is_zero() {
+            return Ok(());
+        }
+        self.phase(length, seed, &mut |_, _| (), show).map(drop)
+    }
+
+    /// What the server's memory has come to.
+    pub fn memory(&self) -> Figures {
+        let mut figures = Figures::new();
+        if let Some(added) = self.server.added_memory() {
+            figures.insert(Metric::ConnectionMemory, added as f64 / f64::from(self.arm.plan.connections.get()));
+        }
+        if let Some(peak) = self.server.peak_memory() {
+            figures.insert(Metric::ServerMemory, peak as f64);
+        }
+        figures
+    }
+
+    pub fn trial(&mut self, length: Duration, seed: u64, metrics: &[Metric]) -> Result<Trial, TrialError> {
+        thread::sleep(REST);
+        let sampler = Sampler::of(self.server.pids());
+        let mut times = Times::new();
+        let mut arrivals = Arrivals::default();
+        let mut take = |interval: &Interval, _: Option<Passed<'_>>| {
+            times.add(&interval.times);
+            arrivals += interval.arrivals;
+        };
+        let measured = self.phase(length, seed, &mut take, &mut |_| ())?;
+        self.arrivals += arrivals;
+        thread::sleep(REST);
+        let cpu = sampler.and_then(|sampler| sampler.cpu());
+        let replies = measured.counts.messages.verified;
+        // By the time of the last: where a round trip is not short against the trial, connections make whole turns, the same
+        // number for servers of quite different speed. But a silence of several round trips is the server's.
+        let (window, last) = (measured.window, measured.last_reply_after);
+        let round_trip = Duration::from_nanos(times.latency.value_at_quantile(0.5));
+        let taken = if window.saturating_sub(last) > 2 * round_trip { window } else { last };
+        let figure = |metric: Metric| match metric {
+            Metric::Throughput => Some(measured.counts.replies_in_window as f64 / taken.as_secs_f64()),
+            Metric::Time(distribution, statistic) => statistic.of_histogram(times.of(distribution)?),
+            Metric::ServerCpu if replies > 0 => Some(cpu?.as_nanos() as f64 / replies as f64),
+            _ => None,
+        };
+        let figures = metrics.iter().filter_map(|metric| Some((*metric, figure(*metric)?)));
+        Ok(Trial {
+            figures: figures.filter(|(_, figure)| *figure > 0.0 && figure.is_finite()).collect(),
+            achieved_rate: measured.counts.replies_in_window as f64 / window.as_secs_f64(),
+            latency_min: times.latency.min(),
+            send_lag_p99: times.send_lag.value_at_quantile(0.99),
+        })
+    }
+
+    fn phase(
+        &mut self,
+        length: Duration,
+        seed: u64,
+        take: &mut dyn FnMut(&Interval, Option<Passed<'_>>),
+        show: &mut dyn FnMut(Phase),
+    ) -> Result<Measured, TrialError> {
+        // The sampler of a phase looks at a busy process, whose clock lags by up to a tick of the kernel's (4 ms): here
+        // the server is looked at while it rests.
+        let stop = Stop::After(length);
+        let span = Span { warmup: Duration::ZERO, stop, seed, delay: DELAY, server_pids: &[], meter: None };
+        let mut measured = self.session.phase(span, take, show)?;
+        note_end_of(self.server, &mut measured);
+        self.messages += measured.counts.messages;
+        match failure(&measured) {
+            Some(why) if !measured.interrupted => Err(TrialError::Failed { server: self.arm.spec.to_string(), why }),
+            _ => Ok(measured),
+        }
+    }
+}
+
+/// The longest that a server is given to show how fast it is.
+const LONGEST_PACE: Duration = Duration::from_secs(2);
+
+/// How long a server may go on after its last reply: until it waits again, its CPU clock is not up to date.
+const REST: Duration = Duration::from_micros(300);
+
+/// How long the workers have to reach their lanes: waking a thread takes a tenth of it on an idle core.
+const DELAY: Duration = Duration::from_micros(300);
