@@ -48,3 +48,25 @@ const MOST_BLOCKS: usize = 60;
 
 /// Standard deviations of chance: a fifth of independent series is taken for alike, which costs them some precision.
 const CHANCE: f64 = 0.84;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_are_not_alike_stay_as_they_are() {
+        let values: Vec<f64> = (0..50).map(|i| f64::from((i * 37) % 50)).collect();
+        assert_eq!(blocks(&values), values);
+        assert_eq!(blocks(&[]), Vec::<f64>::new());
+        let many: Vec<f64> = (0..600).map(|i| f64::from((i * 233) % 600)).collect();
+        assert_eq!(blocks(&many).len(), 60);
+    }
+
+    #[test]
+    fn values_that_are_alike_become_fewer() {
+        let values: Vec<f64> = (0..60).map(|i| f64::from(i / 10)).collect();
+        let blocks = blocks(&values);
+        assert!((FEWEST_BLOCKS..30).contains(&blocks.len()), "{blocks:?}");
+        assert_eq!((blocks[0], *blocks.last().unwrap()), (0.0, 5.0));
+    }
+}

@@ -72,23 +72,18 @@ impl Asked {
         let deviation = variances.iter().map(|variances| variances.of_start(trials).sqrt()).fold(0.0, f64::max);
         Forecast {
             trials,
-            needs: self.starts(variances, trials).map(|starts| starts.ceil() * price),
+            needs: (self.distance() > 0.0).then(|| self.starts(variances, trials).ceil() * price),
             resolves: (in_time >= self.fewest_starts() as f64).then(|| resolved(deviation, self.last_level(), in_time)),
         }
     }
 
-    /// The trials per start with which a verdict is to be expected soonest: those that make the variance of an estimate times
-    /// its price least (Kalibera & Jones, section 6.3), and fewer where starts would be too few for a verdict at an early look.
+    /// The trials per start with which it is found soonest that nothing changed. Where many starts are needed those are Kalibera
+    /// and Jones' (section 6.3), sqrt((price of a start / of a trial) (variance within / between)); where even the fewest starts
+    /// of a verdict are enough, it may be others.
     pub fn trials(self, variances: &[Variances], prices: Prices, most: u32) -> u32 {
         let most = most.min(self.most(prices)).max(1);
-        let best = |variances: &Variances| {
-            let best = (prices.start / prices.trial * variances.within / EFFICIENCY / variances.between).sqrt();
-            // Where nothing varies one trial tells as much as many.
-            if best.is_nan() { 1.0 } else { best }
-        };
-        // The metric that needs most starts decides.
-        let hardest = variances.iter().max_by(|one, other| one.of_start(most).total_cmp(&other.of_start(most)));
-        hardest.map_or(most, |variances| best(variances).round().clamp(1.0, f64::from(most)) as u32)
+        let seconds = |trials: u32| self.starts(variances, trials).ceil() * prices.of_start(trials);
+        (1..=most).min_by(|one, other| seconds(*one).total_cmp(&seconds(*other))).unwrap_or(1)
     }
 
     /// The most trials per start that leave room for as many starts as a verdict takes: at the second look already, which is
@@ -103,14 +98,18 @@ impl Asked {
         early.unwrap_or_else(|| room(1.0)).max(1.0) as u32
     }
 
-    /// The starts that bring every metric to the verdict that nothing changed; `None` without a tolerance.
-    fn starts(self, variances: &[Variances], trials: u32) -> Option<f64> {
-        let distance = self.tolerance.high.min(-self.tolerance.low);
+    /// The starts that bring every metric to the verdict that nothing changed.
+    fn starts(self, variances: &[Variances], trials: u32) -> f64 {
+        let distance = self.distance().max(WITHOUT_TOLERANCE);
         let needed = variances
             .iter()
             .map(|variances| starts_for(variances.of_start(trials).sqrt(), self.last_level(), distance));
-        let needed = needed.fold(self.fewest_starts() as f64, f64::max);
-        (distance > 0.0 && needed.is_finite()).then_some(needed)
+        needed.fold(self.fewest_starts() as f64, f64::max)
+    }
+
+    /// How far an unchanged server is from the border of the tolerance.
+    fn distance(self) -> f64 {
+        self.tolerance.high.min(-self.tolerance.low)
     }
 }
 
@@ -130,6 +129,9 @@ fn deviations(level: f64) -> f64 {
     normal_quantile(1.0 - level / 2.0) + normal_quantile(POWER)
 }
 
+/// The log ratio that trials are planned to find where every change matters, but in what time is not said.
+const WITHOUT_TOLERANCE: f64 = 0.005;
+
 /// The share of cases in which a change is to be found to count as resolved.
 pub const POWER: f64 = 0.8;
 
@@ -140,23 +142,25 @@ mod tests {
     const ASKED: Asked = Asked { alpha: 0.01, gates: 2, tolerance: Band { low: -0.02, high: 0.02 }, time: 60.0 };
 
     #[test]
-    fn the_optimum_is_kalibera_and_jones() {
-        // sqrt(2 s / 0.02 s * (4 / efficiency)) = 20.5
-        let variances = Variances { between: 1e-4, within: 4e-4 };
-        let long = Asked { time: 3600.0, ..ASKED };
-        assert_eq!(long.trials(&[variances], Prices { start: 2.0, trial: 0.02 }, 1000), 20);
-        assert_eq!(long.trials(&[variances], Prices { start: 2.0, trial: 0.02 }, 7), 7);
+    fn where_many_starts_are_needed_the_optimum_is_kalibera_and_jones() {
+        // sqrt(2 s / 0.02 s * (4 / efficiency)) = 20.5; around it the price hardly changes, but for whole starts.
+        let variances = Variances { between: 1e-2, within: 4e-2 };
+        let (long, prices) = (Asked { time: 36_000.0, ..ASKED }, Prices { start: 2.0, trial: 0.02 });
+        let trials = long.trials(&[variances], prices, 1000);
+        assert!((19..=22).contains(&trials), "{trials}");
+        assert_eq!(long.trials(&[variances], prices, 7), 7);
         // Of two metrics that with the greater variance decides.
         let other = Variances { between: 1e-6, within: 1e-6 };
-        assert_eq!(long.trials(&[other, variances], Prices { start: 2.0, trial: 0.02 }, 1000), 20);
+        assert_eq!(long.trials(&[other, variances], prices, 1000), trials);
         let none = Variances { between: 0.0, within: 0.0 };
-        assert_eq!(long.trials(&[none], Prices { start: 2.0, trial: 0.02 }, 1000), 1);
+        assert_eq!(long.trials(&[none], prices, 1000), 1);
     }
 
     #[test]
     fn there_are_starts_enough_for_a_verdict() {
         assert_eq!(ASKED.fewest_starts(), 9);
-        let alike = Variances { between: 0.0, within: 1e-4 };
+        // No starts, however many trials they have, would be enough of these.
+        let alike = Variances { between: 0.0, within: 1.0 };
         // Cheap starts leave room for a verdict at the second look: 13 in 24 s.
         let cheap = Prices { start: 0.2, trial: 0.025 };
         let trials = ASKED.trials(&[alike], cheap, 1000);
@@ -166,6 +170,9 @@ mod tests {
         let trials = ASKED.trials(&[alike], dear, 1000);
         assert!((9.0..9.1).contains(&(60.0 / dear.of_start(trials))), "{trials}");
         assert_eq!(ASKED.trials(&[alike], Prices { start: 60.0, trial: 0.025 }, 1000), 1);
+        // Where a few trials of the fewest starts tell, there are no more.
+        let steady = Variances { between: 0.0, within: 1e-4 };
+        assert!(ASKED.trials(&[steady], cheap, 1000) < 10);
     }
 
     #[test]

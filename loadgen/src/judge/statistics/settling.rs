@@ -8,7 +8,9 @@
 //! when the bias is still b, the halves differ by b (2T/w) (exp(w/2T) - 1)^2, w = t/2. For b = 2% that is 5.6%, for 10% it is
 //! 10%, and at t = T/3, which is the first look where T is 3 s and a slice 100 ms, 3.8% of the cost then: all above
 //! [`MARGIN`]. Looks come after 10 slices and then each time there are a quarter more, so that there are few and their errors
-//! do not add up to much. `simulated.rs` beside this file says how often it errs.
+//! do not add up to much. Where slices are so noisy that no interval gets as narrow, it has settled as far as they tell: once it
+//! was seen for four times as long as it took to come to the level of the last half, within the noise, and those last two
+//! quarters do not differ and hold no jump. `simulated.rs` beside this file says how often it errs.
 
 use super::normal::normal_quantile;
 use super::series::{Noise, median};
@@ -98,8 +100,12 @@ impl Slices {
 
     fn look(&self) -> Settling {
         let looks: Vec<Look> = self.series.iter().map(|series| Look::at(series)).collect();
-        if looks.iter().all(|look| look.bound(EACH) <= MARGIN) {
-            return Settling::Settled { from: self.series.iter().map(|series| level_from(series)).max().unwrap_or(0) };
+        let from = self.series.iter().map(|series| level_from(series)).max().unwrap_or(0);
+        let within = looks.iter().all(|look| look.bound(EACH) <= MARGIN);
+        let as_far_as_noise_tells = self.len() >= AT_NOISE.max(from * TIMES_AT_NOISE)
+            && looks.iter().zip(&self.series).all(|(look, series)| !look.differs() && !jumps(series));
+        if within || as_far_as_noise_tells {
+            return Settling::Settled { from };
         }
         if self.len() < self.most {
             return Settling::NotYet;
@@ -140,9 +146,13 @@ impl Look {
         self.difference.abs() + normal_quantile(1.0 - error) * self.deviation
     }
 
+    /// Whether the quarters differ by more than chance.
+    fn differs(&self) -> bool {
+        self.difference.abs() > normal_quantile(1.0 - CALLED_A_DIFFERENCE / 2.0) * self.deviation
+    }
+
     fn why(&self, series: &[f64]) -> Why {
-        let half = series.len() / 2;
-        let found = tiers(&series[half..], MARGIN);
+        let found = tiers(&series[series.len() / 2..], MARGIN);
         if let [.., before, after] = &found[..] {
             return Why::Jumps(after.level - before.level);
         }
@@ -151,6 +161,11 @@ impl Look {
         }
         Why::Noise(self.bound(EACH))
     }
+}
+
+/// Whether its second half has more than one level.
+fn jumps(series: &[f64]) -> bool {
+    tiers(&series[series.len() / 2..], MARGIN).len() > 1
 }
 
 /// The first slice from which on the medians of five lie at the level of the last half.
@@ -170,6 +185,14 @@ fn level_from(series: &[f64]) -> usize {
 /// The log ratio that the last two quarters may differ by. Less than the 5.6% by which they differ while 2% of a cost's
 /// warm-up are left, so that an estimate that is off by chance does not pass.
 pub const MARGIN: f64 = 0.03;
+
+/// The fewest slices after which a server has settled as far as the noise of its slices tells; and how many times longer than
+/// until it came to its level it must have been seen: what falls exponentially never is, until less is left than the noise.
+const AT_NOISE: usize = 30;
+const TIMES_AT_NOISE: usize = 4;
+
+/// The error of calling the quarters different while there are slices to come.
+const CALLED_A_DIFFERENCE: f64 = 0.05;
 
 /// The error of one look's bound.
 const EACH: f64 = 0.025;

@@ -79,3 +79,32 @@ fn slopes(values: &[f64]) -> Vec<f64> {
 
 /// The fewest trials of a start whose slope says anything.
 const FEWEST_TRIALS: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start(change: f64, offset: usize) -> Vec<f64> {
+        let noise = [0.01, -0.02, 0.0, 0.015, -0.005, 0.02, -0.01];
+        (0..25).map(|i| change * i as f64 / 24.0 + noise[(i * 3 + offset) % 7]).collect()
+    }
+
+    #[test]
+    fn a_trend_is_found_with_its_size_and_none_where_there_is_none() {
+        for starts in [1, 3, 20] {
+            let falls: Vec<Vec<f64>> = (0..starts).map(|offset| start(-0.1, offset)).collect();
+            let trend = Trend::of(&falls, 0.01).unwrap();
+            assert!(trend.is_there() && (trend.change + 0.1).abs() < 0.02, "{starts}: {trend:?}");
+            assert!(trend.interval.low <= trend.change && trend.change <= trend.interval.high, "{starts}: {trend:?}");
+            let level: Vec<Vec<f64>> = (0..starts).map(|offset| start(0.0, offset)).collect();
+            assert!(!Trend::of(&level, 0.01).unwrap().is_there(), "{starts}");
+        }
+    }
+
+    #[test]
+    fn too_few_trials_say_nothing() {
+        assert_eq!(Trend::of(&vec![vec![1.0, 2.0, 3.0]; 20], 0.01), None);
+        assert_eq!(Trend::of(&[], 0.01), None);
+        assert!(!Trend::of(&[vec![1.0, 2.0, 3.0, 4.0]], 0.01).unwrap().is_there());
+    }
+}

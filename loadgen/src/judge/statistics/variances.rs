@@ -23,7 +23,9 @@ impl Variances {
         if starts.len() < FEWEST_STARTS {
             return None;
         }
-        let within = variance(starts.iter().flat_map(|trials| sizes(trials)).collect())?;
+        // Neighbours are enough, of which there are many, and they hardly see a trend.
+        let neighbours = starts.iter().flat_map(|trials| trials.windows(2).map(|pair| (pair[1] - pair[0]).abs()));
+        let within = variance(neighbours.collect())?;
         let estimates: Vec<f64> = starts.iter().filter_map(|trials| Sample::new(trials).estimate()).collect();
         let whole = variance(sizes(&estimates).collect())?;
         // A start's estimate has a part of the trials' variance (Kalibera & Jones, section 6.2).
@@ -48,3 +50,25 @@ fn variance(sizes: Vec<f64>) -> Option<f64> {
 
 /// The fewest starts whose variance is an estimate at all: three pairs of them.
 pub const FEWEST_STARTS: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variances_are_those_of_the_values() {
+        // Starts at -0.2..0.2, trials 0.1 to either side of them.
+        let starts: Vec<Vec<f64>> = [-0.2, -0.1, 0.0, 0.1, 0.2]
+            .map(|level| (0..20).map(|i| level + if i % 2 == 0 { 0.1 } else { -0.1 }).collect())
+            .to_vec();
+        let Variances { between, within } = Variances::of(&starts).unwrap();
+        // Neighbours differ by 0.2, the median pair of starts too.
+        let of_difference = |difference: f64| (difference / NORMAL_MEDIAN / SQRT_2).powi(2);
+        assert!((within / of_difference(0.2) - 1.0).abs() < 1e-9, "{within}");
+        assert!((between / of_difference(0.2) - 1.0).abs() < 0.1, "{between}");
+        assert!(Variances::of(&starts[..2]).is_none());
+        assert!(Variances::of(&[vec![1.0], vec![2.0], vec![3.0]]).is_none(), "no start has two trials");
+        let Variances { between, within } = Variances::of(&[vec![0.0; 9], vec![0.0; 9], vec![0.0; 9]]).unwrap();
+        assert_eq!((between, within), (0.0, 0.0));
+    }
+}

@@ -40,7 +40,7 @@ struct TempoArgs {
     /// How long each server runs under the load after a start, uncounted: until its cost per message and its rate have
     /// stopped trending, which is looked at in the first starts, or this long. Flags of echo-server need none
     #[arg(long, value_name = "auto|TIME", default_value = "auto", value_parser = warmup)]
-    warmup: Option<Duration>,
+    warmup: WarmupTime,
     /// The longest that --warmup auto waits for a server to settle; one that has not is said to be not steady
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = values::positive_duration)]
     max_warmup: Duration,
@@ -54,6 +54,13 @@ struct TempoArgs {
     seed: u64,
 }
 
+/// What `--warmup` says.
+#[derive(Debug, Clone, Copy)]
+enum WarmupTime {
+    Auto,
+    For(Duration),
+}
+
 /// What `--restart-every` says.
 #[derive(Debug, Clone, Copy)]
 enum RestartEvery {
@@ -62,9 +69,9 @@ enum RestartEvery {
     Never,
 }
 
-fn warmup(text: &str) -> Result<Option<Duration>, String> {
+fn warmup(text: &str) -> Result<WarmupTime, String> {
     let time = || values::duration(text).map_err(|why| format!("{why}; expected a time or auto"));
-    if text == "auto" { Ok(None) } else { time().map(Some) }
+    if text == "auto" { Ok(WarmupTime::Auto) } else { time().map(WarmupTime::For) }
 }
 
 fn restart_every(text: &str) -> Result<RestartEvery, String> {
@@ -130,7 +137,10 @@ impl TempoArgs {
             trial,
             settle: self.settle,
             replies: if self.trial.is_none() && matches!(load, Load::Closed { .. }) { REPLIES } else { 0 },
-            warmup: self.warmup.map_or(Warmup::Auto { at_most: self.max_warmup }, Warmup::For),
+            warmup: match self.warmup {
+                WarmupTime::Auto => Warmup::Auto { at_most: self.max_warmup },
+                WarmupTime::For(time) => Warmup::For(time),
+            },
             restarts: match self.restart_every {
                 RestartEvery::Auto => Restarts::Auto(usual),
                 RestartEvery::Rounds(rounds) => Restarts::Every(rounds),
