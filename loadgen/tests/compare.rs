@@ -20,8 +20,23 @@ const BRIEF: [&str; 10] =
     ["compare", "-c", "4", "--restart-every", "1", "--alpha", "20%", "--gate", "server-cpu", "-q"];
 
 /// Two servers that are the same, with so much tolerance that this is soon decided.
-const TO_ITSELF: [&str; 14] =
-    ["compare", "--a", "", "--b", "", "-c", "4", "--alpha", "20%", "--tolerance", "95%", "-q", "--format", "json"];
+const TO_ITSELF: [&str; 15] = [
+    "compare",
+    "--a",
+    "",
+    "--b",
+    "",
+    "-c",
+    "4",
+    "--alpha",
+    "20%",
+    "--tolerance",
+    "95%",
+    "--force",
+    "-q",
+    "--format",
+    "json",
+];
 
 /// 100 us for each message, several times what one costs otherwise.
 const SLOW: &str = "--inject-cost 100000";

@@ -58,13 +58,15 @@ impl Drop for Servers {
 fn commands(command: &str) -> [Vec<&str>; 3] {
     [
         vec!["run", "--server", command, "-c", "60", "--warmup", "0s", "-d", "600s", "--format", "json"],
-        vec!["compare", "--a", command, "-c", "60", "--max-time", "600s", "--aa", "--format", "json"],
+        vec!["compare", "--a", command, "-c", "60", "--warmup", "0s", "--max-time", "600s", "--aa", "--format", "json"],
         vec![
             "sweep",
             "--server",
             command,
             "-c",
             "60",
+            "--warmup",
+            "0s",
             "--max-time",
             "600s",
             "--vary-load",

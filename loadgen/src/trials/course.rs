@@ -87,7 +87,7 @@ impl<'a> Course<'a> {
             round: (tempo.trial + tempo.settle) * arms.len() as u32,
             rounds,
             lengths: vec![tempo.trial; arms.len()],
-            warming: Warming::new(tempo.warmup, arms.len()),
+            warming: Warming::new(tempo.warmup.within(tempo.max_time), arms.len()),
             starts: 0,
             withheld: Withheld::default(),
             arrivals: Arrivals::default(),
@@ -181,7 +181,7 @@ impl<'a> Course<'a> {
     pub fn run<T, E: From<TrialError>>(
         &mut self,
         show: &mut dyn FnMut(Duration, usize),
-        take: &mut dyn FnMut(&mut Self, Start) -> Result<Option<T>, E>,
+        take: Take<'_, Self, T, E>,
     ) -> Result<T, E> {
         let mut taken = None;
         let mut is_enough = |course: &mut Self, start: Start| {
@@ -227,16 +227,7 @@ impl<'a> Course<'a> {
             let mut ups: Vec<Option<Up<'_, '_>>> = started.iter().map(|_| None).collect();
             for &i in &order {
                 let (arm, server) = (&self.arms[i], &started[i]);
-                let common = Common {
-                    plan: &arm.plan,
-                    url: server.url(),
-                    addresses: server.addresses(),
-                    corpus: &arm.corpus,
-                    cores: shares.workers(),
-                    interrupted: self.interrupt.flag(),
-                    live: &live,
-                    workers: arm.plan.workers(),
-                };
+                let common = common(arm, server, &shares, self.interrupt, &live);
                 let session =
                     Session::open(scope, common, &mut |_| show()).map_err(|error| error.with_end_of(server))?;
                 ups[i] =
@@ -368,6 +359,28 @@ impl<'a> Course<'a> {
         Ok(Some(Round { at_seconds, order, trials }))
     }
 }
+
+fn common<'a>(
+    arm: &'a Arm,
+    server: &'a Running,
+    shares: &'a Shares,
+    interrupt: &'a Interrupt,
+    live: &'a Live,
+) -> Common<'a> {
+    Common {
+        plan: &arm.plan,
+        url: server.url(),
+        addresses: server.addresses(),
+        corpus: &arm.corpus,
+        cores: shares.workers(),
+        interrupted: interrupt.flag(),
+        live,
+        workers: arm.plan.workers(),
+    }
+}
+
+/// Takes what a start has come to, and returns something once that is enough.
+type Take<'f, C, T, E> = &'f mut dyn FnMut(&mut C, Start) -> Result<Option<T>, E>;
 
 /// Takes what a start has come to, and tells whether that is enough.
 type IsEnough<'f, C> = &'f mut dyn FnMut(&mut C, Start) -> bool;

@@ -27,7 +27,7 @@ pub(super) fn of(course: &Course<'_>, starts: &[Start], name: impl Fn(usize) -> 
 /// A sentence for each server and metric that has a trend.
 fn trends(course: &Course<'_>, starts: &[Start], name: impl Fn(usize) -> String) -> Vec<String> {
     let servers = course.lengths().len();
-    let metrics: Vec<Metric> = course.metrics().iter().copied().collect();
+    let metrics = course.metrics();
     let error = ERROR / (servers * metrics.len()).max(1) as f64;
     let mut notes = Vec::new();
     for (server, metric) in (0..servers).flat_map(|server| metrics.iter().map(move |metric| (server, *metric))) {

@@ -25,6 +25,16 @@ pub enum Warmup {
     For(Duration),
 }
 
+impl Warmup {
+    /// The same in experiments that take at most `time`, of which looking at one server takes no more than a tenth.
+    pub fn within(self, time: Duration) -> Self {
+        match self {
+            Self::Auto { at_most } => Self::Auto { at_most: at_most.min(time / MOST_OF_TIME) },
+            Self::For(_) => self,
+        }
+    }
+}
+
 /// What the first starts have told.
 #[derive(Debug)]
 pub(super) struct Warming {
@@ -159,6 +169,9 @@ fn unsteady(why: Why) -> Unsteady {
 
 /// Starts in which each server is looked at: two, so that one that was disturbed does not tell alone.
 const STUDIES: usize = 2;
+
+/// Looking at one server once takes at most this part of the time.
+const MOST_OF_TIME: u32 = 10;
 
 /// The length of a slice of a warm-up: dozens of them in the seconds that a compiler at run time takes.
 const SLICE: Duration = Duration::from_millis(100);

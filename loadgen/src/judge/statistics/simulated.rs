@@ -182,7 +182,7 @@ impl Costs {
                 return f64::INFINITY;
             }
             let Interval { low, high } = Sample::new(&estimates).interval(asked.last_level());
-            if (low > asked.tolerance.low && high < asked.tolerance.high) {
+            if low > asked.tolerance.low && high < asked.tolerance.high {
                 return seconds;
             }
         }

@@ -41,7 +41,8 @@ struct TempoArgs {
     /// stopped trending, which is looked at in the first starts, or this long. Flags of echo-server need none
     #[arg(long, value_name = "auto|TIME", default_value = "auto", value_parser = warmup)]
     warmup: WarmupTime,
-    /// The longest that --warmup auto waits for a server to settle; one that has not is said to be not steady
+    /// The longest that --warmup auto waits for a server to settle, and no longer than a tenth of --max-time; one that has not
+    /// is said to be not steady
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = values::positive_duration)]
     max_warmup: Duration,
     /// When the servers are started anew: after so many rounds of trials (pairs, in a comparison; at most 1000), never, or

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::canvas::{Axis, Canvas, Role, Shape};
-use super::{charts, reasons, ticks};
+use super::{charts, reasons, ticks, warmup};
 use crate::judge::statistics::Change;
 use crate::measure::metric::Metric;
 use crate::report::comparison::{Comparison, MetricReport, StartReport};
@@ -43,6 +43,7 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
             }
             (metrics(comparison))
             @for metric in &comparison.metrics { (pairs_of(comparison, metric)) }
+            (warmup::figures(comparison.warmup.as_ref(), |server| ["A", "B"][server.min(1)].to_owned()))
         }
     }
 }

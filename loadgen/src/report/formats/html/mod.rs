@@ -7,6 +7,7 @@ mod comparison;
 mod series;
 mod sweep;
 mod ticks;
+mod warmup;
 
 use std::time::SystemTime;
 

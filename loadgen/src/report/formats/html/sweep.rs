@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::canvas::{Axis, Canvas, Role};
-use super::{charts, reasons, ticks};
+use super::{charts, reasons, ticks, warmup};
 use crate::judge::statistics::Change;
 use crate::measure::metric::Metric;
 use crate::report::sweep::{Effect, Sweep, words};
@@ -23,6 +23,7 @@ pub(super) fn section(sweep: &Sweep) -> Markup {
                 (table(metric, &effects))
             }
             (combinations(sweep))
+            (warmup::figures(sweep.warmup.as_ref(), |arm| sweep.arms.get(arm).map(words::settings).unwrap_or_default()))
             div.panel {
                 h3 { "Notes" }
                 dl.facts { @for note in words::notes(sweep) { div { dt { "note" } dd { (note) } } } }

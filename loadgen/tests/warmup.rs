@@ -1,0 +1,130 @@
+//! Servers that are warmed up, trials of slow ones, starts that cost more than there is time for, and servers that are never
+//! started anew.
+
+mod binary;
+
+use std::path::{Path, PathBuf};
+use std::{fs, process};
+
+use binary::{Finished, loadgen};
+use loadgen::judge::statistics::Change;
+use loadgen::measure::metric::Metric;
+use loadgen::report::comparison::{Comparison, Ended};
+use loadgen::report::repetition::RestartKind;
+use serde_json::{Value, json};
+
+fn comparison(finished: &Finished, code: i32) -> Comparison {
+    assert_eq!(finished.code, Some(code), "{}\n{}", finished.stdout, finished.stderr);
+    serde_json::from_str(&finished.stdout).expect("a comparison")
+}
+
+#[track_caller]
+fn assert_valid(document: &Value) {
+    let schema = serde_json::from_str(include_str!("../schema/compare-v1.schema.json")).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let errors: Vec<String> = validator.iter_errors(document).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+}
+
+#[test]
+fn a_time_that_holds_no_verdict_is_told_at_once_unless_it_is_forced() {
+    // Nine starts at the least, none of which takes less than 300 ms.
+    let flags = ["compare", "--a", "", "--b", "", "-c", "4", "--trial", "100ms", "--max-time", "2s"];
+    let finished = loadgen(&flags).wait();
+    assert_eq!(finished.code, Some(98), "{}", finished.stderr);
+    let said = finished.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in ["inconclusive: 2.00 s are too short for any verdict", "9 starts of", "expected --max-time", "--force"]
+    {
+        assert!(said.contains(words), "{words} is missing in\n{}", finished.stdout);
+    }
+    assert!(finished.stderr.contains("a verdict takes 9 starts at least"), "{}", finished.stderr);
+    let report = comparison(&loadgen(&[&flags[..], &["-q", "--format", "json"]].concat()).wait(), 98);
+    assert_eq!((report.ended, report.change), (Ended::TooShort, Change::Inconclusive));
+    assert!(report.starts.len() <= 3 && report.elapsed_seconds < 2.0, "{} s", report.elapsed_seconds);
+    assert_valid(&json!(report));
+    let report = comparison(&loadgen(&[&flags[..], &["--force", "-q", "--format", "json"]].concat()).wait(), 0);
+    assert_eq!(report.ended, Ended::MaxTime);
+}
+
+/// Comparisons of servers that a command starts, which are none that loadgen knows, and of which each leaves a line.
+struct Commands {
+    started: PathBuf,
+    command: String,
+}
+
+impl Commands {
+    fn new(name: &str) -> Self {
+        let started = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}", process::id()));
+        let binary = env!("CARGO_BIN_EXE_loadgen");
+        let script =
+            format!("echo started >> {}; exec {binary} embedded-server --listen 127.0.0.1:$1", started.display());
+        Self { started, command: format!("sh -c '{script}' - {{port}}") }
+    }
+
+    fn compare(&self, flags: &[&str]) -> Comparison {
+        let servers = ["compare", "--aa", "--a", &self.command, "-c", "4", "-q", "--format", "json"];
+        let report = comparison(&loadgen(&[&servers[..], flags].concat()).wait(), 0);
+        assert_valid(&json!(report));
+        report
+    }
+}
+
+impl Drop for Commands {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.started);
+    }
+}
+
+#[test]
+fn servers_are_studied_until_they_have_settled_and_longer_where_they_have_not() {
+    let report = Commands::new("studied").compare(&["--max-warmup", "1s", "--max-time", "10s"]);
+    let warmup = report.warmup.unwrap();
+    assert_eq!(warmup.max_seconds, Some(1.0));
+    // Twice each, unless there was no time for a second start.
+    let of = |server: usize| warmup.studies.iter().filter(move |study| study.server == server).count();
+    assert!(of(0) == of(1) && (1..=2).contains(&of(0)), "{:?}", warmup.studies);
+    for study in &warmup.studies {
+        let slices = study.cost.len();
+        // Ten of 100 ms, and none more after a second.
+        assert!(slices == 10 && study.rate.len() == slices, "{study:?}");
+        assert!(study.settled_after_seconds.is_some() != study.unsteady.is_some(), "{study:?}");
+        assert!(study.cost.iter().any(|cost| *cost > 0.0) && study.rate.iter().all(|rate| *rate > 0.0), "{study:?}");
+    }
+    assert!(warmup.seconds <= 1.0);
+}
+
+#[test]
+fn a_warm_up_of_a_given_time_takes_that_long_for_each_server() {
+    let commands = Commands::new("given");
+    let before_a_pair = |report: &Comparison| report.starts[0].pairs[0].at_seconds - report.starts[0].at_seconds;
+    let report = commands.compare(&["--warmup", "700ms", "--max-time", "3s"]);
+    assert!(before_a_pair(&report) >= 1.4, "{} s", before_a_pair(&report));
+    let warmup = report.warmup.unwrap();
+    assert_eq!((warmup.seconds, warmup.max_seconds, warmup.studies), (0.7, None, Vec::new()));
+}
+
+#[test]
+fn servers_that_are_never_restarted_are_started_once() {
+    let commands = Commands::new("never");
+    let report = commands.compare(&["--warmup", "0s", "--restart-every", "never", "--max-time", "4s"]);
+    assert_eq!(fs::read_to_string(&commands.started).unwrap().lines().count(), 2, "A and B");
+    assert!(report.starts.len() >= 2, "stretches of one start: {}", report.starts.len());
+    assert_eq!(report.repetition.unwrap().restarts, RestartKind::Never);
+    let notes = &report.trust.notes;
+    assert!(notes.iter().any(|note| note.contains("two starts of one server")), "{notes:?}");
+    let sum: u64 = report.a.messages.sent;
+    assert!(sum > 0 && report.a.messages.verified <= sum, "{:?}", report.a.messages);
+}
+
+#[test]
+fn a_slow_server_has_longer_trials_with_replies_enough() {
+    // 1,000 messages/s: in 10 ms there would be ten.
+    let slow = "--inject-cost 1000000";
+    let flags = ["compare", "-c", "4", "--a", "", "--b", slow, "--max-time", "20s", "-q", "--format", "json"];
+    let report = comparison(&loadgen(&flags).wait(), 0);
+    let notes = &report.trust.notes;
+    assert!(notes.iter().any(|note| note.starts_with("trials of B took")), "{notes:?}");
+    assert!(!notes.iter().any(|note| note.starts_with("trials of A took")), "{notes:?}");
+    let pair = &report.starts[0].pairs[0];
+    assert!(pair.b[&Metric::Throughput] < 1_100.0 && pair.a[&Metric::Throughput] > 2_000.0, "{pair:?}");
+}
