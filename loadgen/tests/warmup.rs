@@ -126,5 +126,5 @@ fn a_slow_server_has_longer_trials_with_replies_enough() {
     assert!(notes.iter().any(|note| note.starts_with("trials of B took")), "{notes:?}");
     assert!(!notes.iter().any(|note| note.starts_with("trials of A took")), "{notes:?}");
     let pair = &report.starts[0].pairs[0];
-    assert!(pair.b[&Metric::Throughput] < 1_100.0 && pair.a[&Metric::Throughput] > 2_000.0, "{pair:?}");
+    assert!(pair.b[&Metric::Throughput] < 1_100.0 && pair.b.contains_key(&Metric::ServerCpu), "{pair:?}");
 }
