@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use binary::{Json, Run, loadgen, wait_until};
+use binary::{EmbeddedServer, Json, Run, loadgen, wait_until};
 use recorder::Recorder;
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use servers::{echo, server};
@@ -279,4 +279,40 @@ fn on_a_terminal(arguments: &[&str]) -> String {
     // A busy machine may compare nothing in this time (1); what is drawn is the question.
     assert!(matches!(status.code(), Some(0 | 1 | 98)), "{arguments:?}: {status}");
     String::from_utf8(screen).unwrap()
+}
+
+/// The scheduling policies of a process's workers, as /proc has them: 1 is SCHED_FIFO.
+fn policies(pid: i32) -> Vec<String> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let stats = tasks.filter_map(|task| fs::read_to_string(task.path().join("stat")).ok());
+    let workers = stats.filter(|stat| stat.contains("(worker-"));
+    workers.filter_map(|stat| Some(stat.rsplit_once(')')?.1.split_whitespace().nth(38)?.to_owned())).collect()
+}
+
+#[test]
+fn workers_are_in_the_real_time_class_where_that_is_asked_for_and_permitted() {
+    let server = EmbeddedServer::start(&[]);
+    for realtime in [false, true] {
+        let flags = ["run", &server.url, "--rate", "100", "-c", "2", "--warmup", "0s", "-d", "2s", "--format", "json"];
+        let asked: &[&str] = if realtime { &["--realtime"] } else { &[] };
+        let run = loadgen(&[&flags[..], asked].concat());
+        let pid = run.pid().as_raw_nonzero().get();
+        let mut seen = Vec::new();
+        while seen.is_empty() && std::path::Path::new(&format!("/proc/{pid}/stat")).exists() {
+            seen = policies(pid);
+            thread::sleep(Duration::from_millis(300));
+            seen.extend(policies(pid));
+        }
+        let finished = run.wait();
+        if realtime && finished.code == Some(1) {
+            let said = &finished.stderr;
+            assert!(said.contains("--realtime: the kernel refuses") && said.contains("CAP_SYS_NICE"), "{said}");
+            return;
+        }
+        let wanted = if realtime { "1" } else { "0" };
+        assert!(seen.iter().any(|policy| policy == wanted), "{seen:?} {}", finished.stderr);
+        assert!(realtime || !seen.iter().any(|policy| policy == "1"), "{seen:?}");
+        let report: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();
+        assert_eq!(report["environment"]["plan"]["realtime"], realtime);
+    }
 }

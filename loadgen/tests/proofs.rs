@@ -16,6 +16,7 @@ const QUICK: &[Proof] = &[
 const RUN: &[Proof] = &[
     ("--abort-on-fail", "gate::a_run_ends_when_a_limit_is_crossed_if_asked_to"),
     ("--allow-environment-change", "gate::another_machine_is_a_baseline_only_if_that_is_allowed"),
+    ("--realtime", "flags::workers_are_in_the_real_time_class_where_that_is_asked_for_and_permitted"),
     ("--arrival", "flags::arrivals_are_uniform_or_drawn_by_the_seed"),
     ("--baseline", "gate::a_baseline_is_compared_with_and_said_to_be_weak"),
     // The default: that it is read shows only where it contradicts another.
@@ -76,6 +77,7 @@ const LOAD: &[&str] = &[
     "--payload",
     "--permessage-deflate",
     "--rate",
+    "--realtime",
     "--size",
     "--skip-messages",
     "--source-ip",

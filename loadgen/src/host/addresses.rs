@@ -3,7 +3,7 @@
 
 pub(crate) mod race;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -178,6 +178,11 @@ const SETTLE: Duration = Duration::from_secs(1);
 
 /// How often an interruption is looked for.
 const INTERRUPTION_POLL: Duration = Duration::from_millis(50);
+
+/// Whether an address is one of this machine's: only such a one can be bound to.
+pub fn is_of_this_machine(address: IpAddr) -> bool {
+    UdpSocket::bind((address, 0)).is_ok()
+}
 
 #[cfg(test)]
 mod tests {

@@ -38,7 +38,7 @@ pub fn judge(plan: &Plan, measured: &Measured) -> Trust {
     }
     findings.steadiness(plan, measured);
     findings.withheld(plan, measured);
-    findings.stood_still(measured);
+    findings.stood_still(plan, measured);
     findings.remarks(plan, measured);
     findings.trust()
 }
@@ -117,12 +117,10 @@ impl Findings {
                 units::number(rate),
                 MIN_ACHIEVED * 100.0,
             );
+            // What was lost is noted by itself.
             if achieved + lost_amid_replies(plan, rate, measured) + allowance < least {
                 self.reasons
                     .push(format!("{figures}: the queue grows, and latency with the length of the run; a lower rate"));
-            } else {
-                let lost = units::count(measured.counts.messages.lost);
-                self.notes.push(format!("{figures}: {lost} messages were lost, of which the latency tells nothing"));
             }
         }
         if measured.counts.over_backlog > 0 {
@@ -180,18 +178,29 @@ impl Findings {
     }
 
     /// A generator that did nothing for a while: what came meanwhile was read late.
-    fn stood_still(&mut self, measured: &Measured) {
+    fn stood_still(&mut self, plan: &Plan, measured: &Measured) {
+        let open = matches!(plan.load, Load::Open { .. });
         let Times { read_lag, longest_turn, .. } = &measured.times;
         let waited = read_lag.max();
         let still = units::time(waited.max(*longest_turn) as f64);
         if waited >= STILL_NS {
+            let consequence = if open {
+                "that wait is in seen alone; but what was due meanwhile was sent late, which the latency does contain"
+            } else {
+                "latency does not contain it, seen does"
+            };
             self.notes.push(format!(
                 "the generator stood still for {still}: replies waited up to {} to be read. The kernel stamped them as they \
-                 came: latency does not contain it, seen does",
+                 came: {consequence}",
                 units::time(waited as f64)
             ));
         } else if *longest_turn >= LONGEST_TURN_NS {
-            self.notes.push(if waited > 0 {
+            self.notes.push(if waited > 0 && open {
+                format!(
+                    "the generator stood still for {still}; no reply waited for it, but what was due meanwhile was sent late, \
+                     which the latency contains"
+                )
+            } else if waited > 0 {
                 format!("the generator stood still for {still}; no reply waited for it")
             } else {
                 format!(
@@ -235,6 +244,14 @@ impl Findings {
     }
 
     fn remarks(&mut self, plan: &Plan, measured: &Measured) {
+        let lost = measured.counts.messages.lost;
+        if lost > 0 {
+            self.notes.push(format!(
+                "the latency tells nothing of {} that {} lost: a highest value and high percentiles would be higher with them",
+                units::counted(lost, "message"),
+                if lost == 1 { "was" } else { "were" }
+            ));
+        }
         if measured.interrupted {
             self.notes.push(format!("interrupted after {}", units::seconds(measured.window.as_secs_f64())));
         }

@@ -28,6 +28,12 @@ pub enum RunError {
         /// What the kernel said or did instead.
         why: String,
     },
+    /// The plan wants its workers in a real-time class, and they may not be.
+    #[error("--realtime: {why}")]
+    Realtime {
+        /// Why not, and what was expected.
+        why: String,
+    },
     /// It was interrupted before it measured.
     #[error("interrupted before anything was measured")]
     Interrupted,

@@ -237,6 +237,7 @@ impl Lane<'_> {
                 Err(error) => return self.drop_line(index, &format!("sending: {error}")),
             }
             if full {
+                self.ledger.found_full(now);
                 break;
             }
         }

@@ -282,6 +282,12 @@ impl Ledger {
         self.counts.over_backlog += 1;
     }
 
+    /// At `now` a socket took less than was to be sent.
+    #[cold]
+    pub fn found_full(&mut self, now: u64) {
+        self.counts.full_sockets += u64::from(now >= self.begin);
+    }
+
     /// The next time at which [`Ledger::turn`] has something to do.
     #[inline]
     pub fn next_mark(&self) -> u64 {

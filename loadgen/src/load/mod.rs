@@ -11,6 +11,7 @@ mod lines;
 pub mod live;
 mod opening;
 mod pacing;
+pub mod realtime;
 pub mod run;
 pub(crate) mod session;
 mod stamping;

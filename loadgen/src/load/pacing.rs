@@ -43,6 +43,8 @@ pub struct Pacer {
     begin: u64,
     /// How long it spun within it, ns.
     spun: u64,
+    /// Whether it has slept in it for as long as its margin allowed.
+    slept: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +75,7 @@ impl Wait {
 
 impl Room {
     /// Whether each of so many workers may have a core for itself alone. A quota says no, since spinning uses it up.
-    fn has_a_core_for_each_of(self, workers: usize) -> bool {
+    pub fn has_a_core_for_each_of(self, workers: usize) -> bool {
         let enough = workers + usize::from(self.server_here) <= self.usable;
         enough && self.usable >= self.allowed && self.kept.is_none_or(|kept| workers <= kept)
     }
@@ -98,12 +100,13 @@ impl Pacer {
             learned_at: 0,
             begin: 0,
             spun: 0,
+            slept: false,
         }
     }
 
     /// A phase of load begins, whose measured part begins at `begin` of its clock. What was learned stays.
     pub fn start(&mut self, begin: u64) {
-        (self.begin, self.spun, self.learned_at) = (begin, 0, 0);
+        (self.begin, self.spun, self.learned_at, self.slept) = (begin, 0, 0, false);
     }
 
     /// What to do at `now` until `due`, when the next message is, if a schedule says; not for longer than until `longest`.
@@ -135,7 +138,7 @@ impl Pacer {
     pub fn paced(&self, window: u64) -> Paced {
         Paced {
             spun: if window == 0 { 0.0 } else { (self.spun as f64 / window as f64).min(1.0) },
-            margin_ns: (self.way == Way::Auto).then_some(self.margin),
+            margin_ns: (self.way == Way::Auto && self.slept).then_some(self.margin),
             core_shared: self.core_shared,
             timer_slack_refused: self.timer_slack_refused,
         }
@@ -145,6 +148,7 @@ impl Pacer {
     fn decide_by_margin(&mut self, now: u64, due: u64, longest: u64) -> Wait {
         let until = due.saturating_sub(self.margin);
         if until > now {
+            self.slept |= now >= self.begin;
             return Wait::Sleep(until.min(longest));
         }
         // Who never sleeps never learns that the margin may be smaller.

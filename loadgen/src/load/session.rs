@@ -17,6 +17,7 @@ use crate::host::withheld::{Meter, Withheld};
 use crate::load::error::RunError;
 use crate::load::ledger::{End, Exchange, Outcome, Phases};
 use crate::load::live::{Live, Phase, SHOW_EVERY};
+use crate::load::realtime;
 use crate::load::stamping;
 use crate::load::worker::{self, Common, Start};
 use crate::measure::agreements::Agreements;
@@ -102,6 +103,7 @@ impl<'a, 'scope> Session<'a, 'scope> {
         let (opened_by, opened) = mpsc::channel();
         let (mut starts, mut threads) = (Vec::new(), Vec::new());
         let stamped = stamping::decide(plan.timestamps)?;
+        realtime::check(plan, worker::room(common))?;
         for index in 0..workers {
             let (start, starts_at) = mpsc::channel();
             let opened_by = opened_by.clone();

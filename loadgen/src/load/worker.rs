@@ -11,7 +11,7 @@ use std::sync::{Arc, mpsc};
 use hdrhistogram::Histogram;
 use rustix::thread::set_current_timer_slack;
 
-use crate::host::addresses::Addresses;
+use crate::host::addresses::{Addresses, is_of_this_machine};
 use crate::host::cores::Cores;
 use crate::load::lane::{self, Orders, Pace};
 use crate::load::ledger::{Exchange, Outcome, Phases};
@@ -19,6 +19,7 @@ use crate::load::lines::Lines;
 use crate::load::live::Live;
 use crate::load::opening::{self, Opened, Share};
 use crate::load::pacing::{Pacer, Room};
+use crate::load::realtime;
 use crate::measure::agreements::Agreements;
 use crate::measure::clock::Clock;
 use crate::measure::failures::Failures;
@@ -104,6 +105,9 @@ pub fn run(
     }
     // A timeout in ns is worth little while the kernel may round it up by 50 us, its default for a thread.
     let timer_slack_refused = set_current_timer_slack(NonZeroU64::new(1)).is_err();
+    if common.plan.realtime {
+        realtime::enter()?;
+    }
     let mut pacer = Pacer::new(common.plan, room, timer_slack_refused);
     let share = share(worker, common);
     let Opened { connections, connect, failures } = opening::open_all(&share, interrupted, live)?;
@@ -143,13 +147,13 @@ pub fn run(
 }
 
 /// What there is for the workers to spin on; asked before a worker is pinned to one core.
-fn room(common: Common<'_>) -> Room {
+pub fn room(common: Common<'_>) -> Room {
     let machine = Cores::allowed();
     Room {
         allowed: machine.count(),
         usable: machine.usable(),
         kept: common.cores.map(Cores::count),
-        server_here: common.addresses.in_use().iter().any(|address| address.ip().is_loopback()),
+        server_here: common.addresses.in_use().iter().any(|address| is_of_this_machine(address.ip())),
     }
 }
 

@@ -19,6 +19,9 @@ pub struct Counts {
     pub messages: Messages,
     /// Messages that an open loop's backlog bound refused.
     pub over_backlog: u64,
+    /// Times that a socket took less than was to be sent: what was due then waited for the server to read.
+    #[serde(default)]
+    pub full_sockets: u64,
     /// Replies that came within the window, whenever their message was due: what throughput counts.
     pub replies_in_window: u64,
     /// Bytes received within the window, frame headers included.
@@ -109,6 +112,7 @@ impl AddAssign for Counts {
             connections,
             messages,
             over_backlog,
+            full_sockets,
             replies_in_window,
             reply_bytes_in_window,
             traffic,
@@ -118,6 +122,7 @@ impl AddAssign for Counts {
         self.connections += connections;
         self.messages += messages;
         self.over_backlog += over_backlog;
+        self.full_sockets += full_sockets;
         self.replies_in_window += replies_in_window;
         self.reply_bytes_in_window += reply_bytes_in_window;
         self.traffic += traffic;

@@ -51,6 +51,9 @@ pub struct Plan {
     /// Whether latency ends where the kernel received a reply, or where it was read.
     #[serde(default = "Timestamps::of_old_files")]
     pub timestamps: Timestamps,
+    /// Whether workers run in the real-time scheduling class SCHED_FIFO.
+    #[serde(default)]
+    pub realtime: bool,
     /// Worker threads.
     pub threads: NonZeroUsize,
     /// Seed of every random choice: payloads, masks, Poisson gaps.
@@ -357,6 +360,7 @@ pub(crate) mod tests {
             },
             pacing: Pacing::Sleep,
             timestamps: Timestamps::Auto,
+            realtime: false,
             threads: NonZeroUsize::MIN,
             seed: 1,
         }

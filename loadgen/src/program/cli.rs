@@ -198,6 +198,11 @@ struct LoadArgs {
     /// times the generator's CPU per message [default: auto]
     #[arg(long)]
     timestamps: Option<Timestamps>,
+    /// Run workers in the real-time class SCHED_FIFO, before every thread of the ordinary class: they wake sooner, and what
+    /// shares their cores waits. Needs CAP_SYS_NICE or `ulimit -r 1`; refused with --pacing spin where a core is shared. The
+    /// kernel takes 5% of the time back unless told otherwise (sched_rt_runtime_us) [default: off]
+    #[arg(long)]
+    realtime: bool,
     /// How long replies are waited for after the last message; what is missing then is lost
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = values::duration)]
     drain_timeout: Duration,

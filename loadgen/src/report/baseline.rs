@@ -111,7 +111,11 @@ impl Accepted {
             valid: then.trust.is_valid(),
             environment_changes,
             figures,
-            caveat: if alike { CAVEAT.to_owned() } else { format!("{OTHER_END}; {CAVEAT}") },
+            caveat: [(!alike, OTHER_END), (now.trust.is_bounded(), UPPER_ENDS), (true, CAVEAT)]
+                .into_iter()
+                .filter_map(|(holds, caveat)| holds.then_some(caveat))
+                .collect::<Vec<_>>()
+                .join("; "),
         })
     }
 }
@@ -127,6 +131,9 @@ fn hint(allowing_helps: bool) -> &'static str {
 /// What is left out where one latency ends at the kernel's stamp and the other at the reading.
 const OTHER_END: &str = "latency ends at the kernel's stamp in one of them and at the reading in the other, so that it is not \
     compared; seen, from due to read, is";
+
+/// What stands in the place of a bounded run's latencies.
+const UPPER_ENDS: &str = "this run is bounded: the upper ends of its latencies are compared";
 
 /// What every unpaired comparison leaves open.
 const CAVEAT: &str = "two runs at different times: what changed on the machine between them is in every difference, and \

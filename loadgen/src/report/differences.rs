@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::host::environment::Environment;
+use crate::plan::Pacing;
 
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -36,7 +37,16 @@ impl Differences {
         let plan = |environment: &Environment| {
             let mut plan = serde_json::to_value(&environment.plan).expect("a plan is plain data");
             // Where latencies end is told by the reports: `auto` may have come to either.
-            plan.as_object_mut().and_then(|fields| fields.remove("timestamps"));
+            if let Some(fields) = plan.as_object_mut() {
+                fields.remove("timestamps");
+                // A closed loop waits for replies alone, which nothing but spinning does differently.
+                let waits = environment.plan.pacing != Pacing::Spin && environment.plan.offered_rate().is_none();
+                fields.entry("pacing").and_modify(|pacing| {
+                    if waits {
+                        *pacing = "sleep".into();
+                    }
+                });
+            }
             plan
         };
         compare("plan", &plan(then), &plan(now), &mut differences.plan);

@@ -1,6 +1,10 @@
 //! The figures of a run by the names of their metrics.
 
-use super::run::{Least, ProcessCost, Report};
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+
+use super::run::{Ends, Least, ProcessCost, Report};
 use super::stats::Stats;
 use crate::judge::threshold::Found;
 use crate::judge::trust::Level;
@@ -8,6 +12,7 @@ use crate::judge::trust::bounds::{self, LowerEnd};
 use crate::measure::counts;
 use crate::measure::encoded::DecodeError;
 use crate::measure::metric::{Distribution, Metric, Statistic, range};
+use crate::measure::percentile;
 use crate::units;
 
 impl Report {
@@ -47,6 +52,9 @@ impl Report {
                     let [needed, there] = [metric.needed_values(), stats.count].map(units::count);
                     format!("{statistic} needs {needed} values at least, and there are {there}")
                 }
+                (Some(_), None) if self.is_interval(metric) => {
+                    "the latencies of the run are bounds, by which nothing is known of their spread".to_owned()
+                }
                 (Some(_), None) => "it was not measured".to_owned(),
             },
             Metric::Achieved => "a closed loop offers no rate".to_owned(),
@@ -64,9 +72,9 @@ impl Report {
     /// # Errors
     /// When the report's histograms cannot be read.
     fn bounds(&self, metric: Metric) -> Result<Option<(f64, f64)>, DecodeError> {
-        if self.is_interval(metric) {
-            let most = self.latency_interval(Statistic::Max)?.map(|(_, most)| most);
-            return most.map(|most| Ok((self.proven(Statistic::Min)?, most))).transpose();
+        if self.is_interval(metric) && metric != Metric::Time(Distribution::Latency, Statistic::Stdev) {
+            let least = self.interval(metric, Statistic::Min)?.map_or(0.0, |(low, _)| low);
+            return Ok(self.latency_bounds(Statistic::Max)?.map(|(_, most)| (least, most)));
         }
         match metric {
             Metric::Time(distribution, Statistic::Percentile(_)) => {
@@ -82,7 +90,9 @@ impl Report {
     /// # Errors
     /// When the report's histograms cannot be read.
     pub fn found(&self, metric: Metric) -> Result<Found, DecodeError> {
-        let value = self.figure(metric)?;
+        // Of a bounded run the spread has no bounds.
+        let spread = Metric::Time(Distribution::Latency, Statistic::Stdev);
+        let value = self.figure(metric)?.filter(|_| metric != spread || !self.is_interval(metric));
         let bounds = if value.is_none() { self.bounds(metric)? } else { None };
         let interval = match metric {
             Metric::Time(_, statistic) if value.is_some() => self.interval(metric, statistic)?,
@@ -102,15 +112,41 @@ impl Report {
             Level::Bounded => true,
             Level::NotValid => false,
         };
-        let interval = if told { self.latency_interval(statistic)? } else { None };
-        Ok(interval.filter(|interval| self.trust.is_bounded() || !bounds::is_narrow(*interval)))
+        if !told {
+            return Ok(None);
+        }
+        let (latency, least) = self.latency_and_least()?;
+        let interval = bounds::interval(&latency, least.as_ref(), statistic);
+        if interval.is_none_or(|interval| !self.trust.is_bounded() && bounds::is_narrow(interval)) {
+            return Ok(None);
+        }
+        let certain = least.map(|least| self.certain(least));
+        Ok(bounds::interval(&latency, certain.as_ref(), statistic))
     }
 
-    /// The interval by which a threshold is decided. The service time is that of the messages as they were sent.
+    /// The interval by which a threshold is decided: what is an estimate crosses none. The service time is that of the messages
+    /// as they were sent.
     fn interval(&self, metric: Metric, statistic: Statistic) -> Result<Option<(f64, f64)>, DecodeError> {
         let of_latency = matches!(metric, Metric::Time(Distribution::Latency, _));
         let interval = if of_latency { self.latency_bounds(statistic)? } else { None };
-        interval.map(|(_, high)| Ok((self.proven(statistic)?, high))).transpose()
+        Ok(interval.map(|(low, high)| (if self.lower_ends_are_proven() { low } else { 0.0 }, high)))
+    }
+
+    /// The same report with the intervals of a bounded run's latency.
+    ///
+    /// # Errors
+    /// When its histograms cannot be read.
+    pub(super) fn with_intervals(mut self) -> Result<Self, DecodeError> {
+        let ranks = percentile::RANKS.map(Statistic::percentile);
+        let statistics = [Statistic::Min].into_iter().chain(ranks).chain([Statistic::Max, Statistic::Mean]);
+        let mut intervals = BTreeMap::new();
+        for statistic in statistics.filter(|_| self.trust.is_bounded()) {
+            if let Some((low, high)) = self.latency_bounds(statistic)? {
+                intervals.insert(statistic.to_string(), Ends { low, high });
+            }
+        }
+        self.latency_intervals = intervals;
+        Ok(self)
     }
 
     /// Whether a metric of a bounded run is an interval.
@@ -118,18 +154,21 @@ impl Report {
         self.trust.is_bounded() && matches!(metric, Metric::Time(Distribution::Latency, _))
     }
 
-    /// The lower end that a threshold may be decided by: what is an estimate crosses none.
-    fn proven(&self, statistic: Statistic) -> Result<f64, DecodeError> {
-        let proven = self.least.as_ref().filter(|least| least.lower_end == LowerEnd::Proven);
-        let Some(Least { latency, unsure, .. }) = proven else { return Ok(0.0) };
-        let certain = bounds::with_unsure(&latency.histogram.decode()?, *unsure);
-        let interval = bounds::interval(&self.latency.histogram.decode()?, Some(&certain), statistic);
-        Ok(interval.map_or(0.0, |(low, _)| low))
+    fn lower_ends_are_proven(&self) -> bool {
+        self.least.as_ref().is_some_and(|least| least.lower_end == LowerEnd::Proven)
     }
 
-    fn latency_interval(&self, statistic: Statistic) -> Result<Option<(f64, f64)>, DecodeError> {
+    fn latency_and_least(&self) -> Result<(Histogram<u64>, Option<Histogram<u64>>), DecodeError> {
         let least = self.least.as_ref().map(|least| least.latency.histogram.decode()).transpose()?;
-        Ok(bounds::interval(&self.latency.histogram.decode()?, least.as_ref(), statistic))
+        Ok((self.latency.histogram.decode()?, least))
+    }
+
+    /// What is certain of the latency at least; what is thought to be where the lower ends are estimates.
+    fn certain(&self, least: Histogram<u64>) -> Histogram<u64> {
+        match &self.least {
+            Some(Least { lower_end: LowerEnd::Proven, unsure, .. }) => bounds::with_unsure(&least, *unsure),
+            _ => least,
+        }
     }
 
     /// The figures of a distribution; `None` where a report does not hold it.

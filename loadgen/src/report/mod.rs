@@ -3,6 +3,7 @@
 
 pub mod baseline;
 pub mod changes;
+mod check;
 pub mod comparison;
 mod compression;
 pub mod differences;
@@ -18,7 +19,7 @@ pub mod saved;
 mod stats;
 pub mod sweep;
 pub mod warmup;
-mod words;
+pub(crate) mod words;
 
 pub use compression::{Agreement, Carried, DeflateReport, Side, Verification, Wire};
 pub use interval::IntervalReport;

@@ -66,6 +66,10 @@ pub struct Report {
     /// The lower ends of the latency's intervals; absent in a closed loop, whose generator has no schedule to be late for.
     #[serde(default)]
     pub least: Option<Least>,
+    /// The interval of each statistic of the latency in which that of an on-time generator lies, where the run is bounded;
+    /// empty in another, and in documents that were saved without.
+    #[serde(default)]
+    pub latency_intervals: BTreeMap<String, Ends>,
     /// From the actual send to the arrival of the reply, ns.
     pub service_time: Stats,
     /// From the intended to the actual send, ns.
@@ -184,6 +188,17 @@ pub struct Least {
     pub unsure: u64,
 }
 
+/// An interval of times, ns.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Ends {
+    /// Its lower end: proven, or an estimate, as `least.lower_end` says.
+    #[schemars(range(min = 0))]
+    pub low: f64,
+    /// Its upper end.
+    #[schemars(range(min = 0))]
+    pub high: f64,
+}
+
 /// What came back within the measured phase.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Throughput {
@@ -268,6 +283,7 @@ impl Report {
             arrivals: measured.arrivals,
             latency: Stats::from(&measured.times.latency),
             least: matches!(plan.load, Load::Open { .. }).then(|| Least::of(measured)),
+            latency_intervals: BTreeMap::new(),
             service_time: Stats::from(&measured.times.service_time),
             send_lag: Stats::from(&measured.times.send_lag),
             read_lag: Some(Stats::from(&measured.times.read_lag)),
@@ -340,16 +356,17 @@ impl Report {
         Some(if offered > 0.0 { self.load.achieved_rate * seconds / offered } else { 0.0 })
     }
 
-    /// The same report, held against thresholds.
+    /// The same report, held against thresholds, with the intervals of its latency where it is bounded.
     ///
     /// # Errors
     /// When its histograms cannot be read.
-    pub fn judged_by(mut self, thresholds: &[Threshold]) -> Result<Self, DecodeError> {
-        self.thresholds = thresholds
+    pub fn judged_by(self, thresholds: &[Threshold]) -> Result<Self, DecodeError> {
+        let mut judged = self.with_intervals()?;
+        judged.thresholds = thresholds
             .iter()
-            .map(|threshold| Ok(threshold.judge(self.found(threshold.metric())?)))
+            .map(|threshold| Ok(threshold.judge(judged.found(threshold.metric())?)))
             .collect::<Result<_, DecodeError>>()?;
-        Ok(self)
+        Ok(judged)
     }
 }
 

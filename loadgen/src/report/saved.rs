@@ -48,6 +48,14 @@ pub enum SavedError {
         /// What is wrong, and in which line.
         source: serde_json::Error,
     },
+    /// Its figures contradict each other.
+    #[error("{}: {why}: not as loadgen wrote it", path.display())]
+    Contradiction {
+        /// The file.
+        path: PathBuf,
+        /// Which.
+        why: String,
+    },
     /// It is of another format.
     #[error("{}: its schema is '{schema}'; expected fathom/run/v1 or v2, runs/v1 or v2, compare/v1 or sweep/v1", path.display())]
     Schema {
@@ -63,10 +71,24 @@ pub enum SavedError {
 /// # Errors
 /// When it cannot be read or holds something else.
 pub fn read(path: &Path) -> Result<Document, SavedError> {
+    let document = parse(path)?;
+    if let Document::Runs(runs) = &document {
+        for run in runs {
+            run.check().map_err(|why| SavedError::Contradiction { path: path.to_owned(), why })?;
+        }
+    }
+    Ok(document)
+}
+
+fn parse(path: &Path) -> Result<Document, SavedError> {
     let text = content(path)?;
     let no_report = |source| SavedError::NoReport { path: path.to_owned(), source };
     let Tagged { schema } = serde_json::from_slice(&text).map_err(no_report)?;
     match schema.as_str() {
+        // What that version did not have yet tells a file that was edited.
+        "fathom/run/v1" if serde_json::from_slice::<Later>(&text).is_ok() => {
+            Err(SavedError::Contradiction { path: path.to_owned(), why: "fathom/run/v1 has no `seen`".to_owned() })
+        }
         "fathom/run/v1" => {
             let report = earlier::run(serde_json::from_slice(&text).map_err(no_report)?);
             Ok(Document::Runs(vec![serde_json::from_value(report).map_err(no_report)?]))
@@ -95,6 +117,13 @@ fn content(path: &Path) -> Result<Vec<u8>, SavedError> {
         Ok(bytes) if bytes as u64 > LARGEST => Err(SavedError::TooLarge { path: path.to_owned() }),
         Ok(_) => Ok(content),
     }
+}
+
+/// A run that has a distribution that the first version did not have.
+#[derive(Deserialize)]
+struct Later {
+    #[expect(dead_code, reason = "whether it is there is what matters")]
+    seen: serde_json::Value,
 }
 
 /// What every document of ours says of itself.

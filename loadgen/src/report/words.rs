@@ -4,7 +4,7 @@ mod compression;
 
 use super::{Mode, ProcessCost, Report, Stats};
 use crate::judge::trust::bounds::LowerEnd;
-use crate::measure::arrivals::EndsAt;
+use crate::measure::arrivals::{Arrivals, EndsAt};
 use crate::measure::encoded::DecodeError;
 use crate::measure::percentile;
 use crate::plan::{Kind, Load, Message, Pacing, Payload, Plan};
@@ -68,7 +68,7 @@ pub(crate) fn what(message: &Message) -> String {
 }
 
 /// The distributions to show. In a closed loop a message is due when it is sent: service time would repeat the latency,
-/// and send lag is zero.
+/// and send lag is zero. A report of an earlier version has no read lag.
 pub(super) fn columns(report: &Report) -> Vec<(&'static str, &Stats)> {
     let mut columns = vec![("latency", &report.latency)];
     if report.load.mode == Mode::Open {
@@ -78,6 +78,7 @@ pub(super) fn columns(report: &Report) -> Vec<(&'static str, &Stats)> {
     if report.load.mode == Mode::Open {
         columns.push(("send lag", &report.send_lag));
     }
+    columns.extend(report.read_lag.as_ref().map(|read_lag| ("read lag", read_lag)));
     columns
 }
 
@@ -193,7 +194,9 @@ fn pacing(report: &Report) -> Option<String> {
     let mut words = match (plan.load, plan.pacing) {
         (Load::Closed { .. }, _) => return None,
         _ if workers.is_empty() => return None,
-        (_, Pacing::Spin) => format!("spin: for {} of the run", units::percent(most)),
+        (_, Pacing::Spin) => {
+            format!("spin: never slept, and had a core for it for {} of the run", units::percent(most))
+        }
         (_, Pacing::Sleep) => "sleep".to_owned(),
         (_, Pacing::Auto) => match margin {
             Some(margin) => format!(
@@ -201,25 +204,46 @@ fn pacing(report: &Report) -> Option<String> {
                 units::time(margin as f64),
                 units::percent(most)
             ),
-            None => "auto: slept, since a worker may have had to share its core".to_owned(),
+            None if workers.iter().any(|paced| paced.core_shared) => {
+                "auto: slept, since a worker may have had to share its core".to_owned()
+            }
+            None => format!(
+                "auto: never slept, since the gaps were shorter than sleeps are late; spun for {} of the run",
+                units::percent(most)
+            ),
         },
     };
+    if plan.realtime {
+        words += "; in the real-time class SCHED_FIFO";
+    }
     if workers.iter().any(|paced| paced.timer_slack_refused) {
         words += "; the kernel refused to end sleeps without timer slack (50 us unless set otherwise)";
     }
     Some(words)
 }
 
-/// Where the latency ends, and how long replies waited to be read.
-fn ends(report: &Report) -> String {
-    let mut words = match report.ends_at {
+/// Where latencies end.
+pub(crate) fn end(ends_at: EndsAt) -> &'static str {
+    match ends_at {
         EndsAt::Kernel => "ends where the kernel received the reply",
         EndsAt::Read => "ends where the reply was read",
     }
-    .to_owned();
+}
+
+/// Where the latency ends, and how long replies waited to be read.
+fn ends(report: &Report) -> String {
+    let mut words = end(report.ends_at).to_owned();
     let waited = report.read_lag.as_ref().filter(|_| report.ends_at == EndsAt::Kernel && report.latency.count > 0);
     if let Some((p50, p99)) = waited.and_then(|lag| float(lag.p50).zip(float(lag.p99))) {
         words += &format!("; read lag p50 {}, p99 {}", units::time(p50), units::time(p99));
+    }
+    let Arrivals { stamped, shared, unstamped, dropped } = report.arrivals;
+    if shared > 0 {
+        words += &format!(
+            "; {} of {} replies were read together with a later one and may have come before it: their latency is an upper bound",
+            units::count(shared),
+            units::count(stamped + unstamped + dropped)
+        );
     }
     words
 }

@@ -29,6 +29,7 @@ use crate::measure::arrivals::{Arrivals, EndsAt};
 use crate::measure::counts::Messages;
 use crate::measure::metric::Metric;
 use crate::measure::trial::{Figures, Trial};
+use crate::plan::Plan;
 use crate::report::warmup;
 
 /// Starts servers and measures them, time and again.
@@ -102,6 +103,11 @@ impl<'a> Course<'a> {
     /// Where the latencies of all trials end.
     pub fn ends_at(&self) -> EndsAt {
         self.arrivals.ends_at()
+    }
+
+    /// The load of the first server; that of the others is of the same kind.
+    pub fn plan(&self) -> &Plan {
+        &self.arms[0].plan
     }
 
     /// Time since the beginning.

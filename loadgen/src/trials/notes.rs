@@ -6,7 +6,7 @@ use super::start::{Lives, Start};
 use crate::judge::statistics::Trend;
 use crate::measure::metric::{Better, Metric};
 use crate::report::repetition::NOT_COVERED;
-use crate::report::warmup;
+use crate::report::{warmup, words};
 use crate::units;
 
 /// Sentences, each server by its name.
@@ -18,6 +18,9 @@ pub(super) fn of(course: &Course<'_>, starts: &[Start], name: impl Fn(usize) -> 
         let length = units::seconds(length.as_secs_f64());
         format!("trials of {} took {length}, so that each had replies enough", name(server))
     }));
+    if course.plan().offered_rate().is_some() {
+        notes.push(format!("the latency {}", words::end(course.ends_at())));
+    }
     if course.lives() == Lives::One {
         notes.push(NOT_COVERED.to_owned());
     }

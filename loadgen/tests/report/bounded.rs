@@ -19,7 +19,7 @@ fn limits_that_the_intervals_decide_are_decided() {
         ("latency.p99<500us", Standing::Crossed, Outcome::Crossed),
         ("latency.p99>500us", Standing::Met, Outcome::Ok),
         ("service_time.p99<1ms", Standing::Met, Outcome::Ok),
-        ("latency.stdev<1s", Standing::Met, Outcome::Ok),
+        ("latency.stdev<1s", Standing::Unknown, Outcome::Untrusted),
         ("send_lag.p99<100us", Standing::Crossed, Outcome::Crossed),
         ("throughput>=10k", Standing::Met, Outcome::Ok),
     ] {
@@ -75,8 +75,19 @@ fn formats_for_people_show_intervals() {
         let rendered = rendered(&kept, format);
         parts.iter().for_each(|part| assert!(rendered.contains(part), "{format} without {part}: {rendered}"));
     }
-    // Where there is no room for an interval its upper end stands, and that it is not valid as it is.
-    assert!(rendered(&report, "csv").contains(",false,open,"));
+    // Where there is no room for an interval its upper end stands, and that it is bounded.
+    assert!(rendered(&report, "csv").contains(",false,bounded,open,"));
+    for (format, said) in [
+        ("hgrm", "#[Bounded: "),
+        ("benchfmt", "trust: bounded\n"),
+        (
+            "openmetrics",
+            "fathom_latency_percentile_low_seconds{run=\"bounded\",target=\"ws://127.0.0.1:8181/\",percentile=\"99\"} 0.000919",
+        ),
+    ] {
+        let rendered = rendered(&report, format);
+        assert!(rendered.contains(said), "{format} without {said}: {rendered}");
+    }
     assert!(
         rendered(&report, "openmetrics").contains("fathom_valid{run=\"bounded\",target=\"ws://127.0.0.1:8181/\"} 0.0")
     );
@@ -88,7 +99,24 @@ fn a_saved_one_is_the_same() {
     let saved = json!(report);
     assert_eq!((&saved["trust"]["valid"], &saved["trust"]["level"]), (&json!(false), &json!("bounded")));
     assert_eq!(saved["least"]["lower_end"], "proven");
+    let p99 = &saved["latency_intervals"]["p99"];
+    assert!((919_000.0..920_000.0).contains(&p99["low"].as_f64().unwrap()), "{p99}");
+    assert_eq!(p99["high"].as_f64(), saved["latency"]["p99"].as_f64());
+    assert!(json!(how_fast())["latency_intervals"].as_object().unwrap().is_empty(), "it is not bounded");
     assert_eq!(serde_json::from_value::<Report>(saved).unwrap(), report);
+}
+
+#[test]
+fn what_is_shown_is_what_decides_where_replies_share_stamps() {
+    let mut report = bounded(&[]);
+    let least = report.least.as_mut().unwrap();
+    least.unsure = least.latency.count;
+    report.arrivals.shared = least.latency.count;
+    let report = report.judged_by(&["latency.p99<500us".parse().unwrap()]).unwrap();
+    assert_eq!(report.thresholds[0].interval, Some((0.0, report.latency.p99.unwrap() as f64)));
+    let text = rendered(&report, "text").split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("p99 0..1.32 ms"), "{text}");
+    assert!(text.contains("replies were read together with a later one"), "{text}");
 }
 
 #[test]

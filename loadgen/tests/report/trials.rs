@@ -36,13 +36,14 @@ fn as_run(trial: &Plan, run: &Plan) -> Plan {
 
 #[test]
 fn a_load_is_the_same_whichever_command_has_it() {
-    let loads: [&[&str]; 22] = [
+    let loads: [&[&str]; 23] = [
         &["-c", "7"],
         &["--in-flight", "5"],
         &["--rate", "20k"],
         &["--rate", "20k", "--arrival", "poisson"],
         &["--pacing", "spin"],
         &["--timestamps", "off"],
+        &["--realtime"],
         &["--drain-timeout", "3s"],
         &["--size", "9..99"],
         &["--payload", "json"],

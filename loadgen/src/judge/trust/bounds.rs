@@ -79,9 +79,10 @@ pub(super) fn judge(plan: &Plan, measured: &Measured, findings: &mut Findings) {
         // Of fewer values both are the highest.
         let name = if times.send_lag.len() < percentile::needed(99.0) { "max" } else { "p99" };
         findings.bounding.push(format!(
-            "send lag {name} is {} (up to {} is believed): the generator was late itself; {} makes it less",
+            "send lag {name} is {} (up to {} is believed): the generator was late itself{}; {} makes it less",
             units::time(lag as f64),
             units::time(TOLERANCE_NS as f64),
+            or_the_server(measured.counts.full_sockets),
             remedy(plan.pacing)
         ));
         return;
@@ -114,11 +115,22 @@ pub(super) fn judge(plan: &Plan, measured: &Measured, findings: &mut Findings) {
     }
 }
 
-/// What makes a generator less late.
+/// What else may have made it late.
+fn or_the_server(full_sockets: u64) -> String {
+    if full_sockets == 0 {
+        return String::new();
+    }
+    format!(
+        ", or waited for the server to read what was sent before ({} a socket was full)",
+        units::counted(full_sockets, "time")
+    )
+}
+
+/// What makes a generator less late. Where a core is free for it, `--pacing auto` spins by itself.
 pub(super) fn remedy(pacing: Pacing) -> &'static str {
     match pacing {
-        Pacing::Spin => "a lower rate or a machine of its own",
-        _ => "--pacing spin, a lower rate or a machine of its own",
+        Pacing::Spin | Pacing::Auto => "a lower rate or a machine of its own",
+        Pacing::Sleep => "--pacing auto, a lower rate or a machine of its own",
     }
 }
 

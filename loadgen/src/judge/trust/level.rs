@@ -1,5 +1,7 @@
 //! What a document says its figures are worth: a level and the reasons for it.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +27,17 @@ pub enum Level {
     Bounded,
     /// It did not measure what it was asked to.
     NotValid,
+}
+
+/// As in JSON.
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Valid => "valid",
+            Self::Bounded => "bounded",
+            Self::NotValid => "not-valid",
+        })
+    }
 }
 
 /// [`Trust`] as documents have it. `fathom/run/v1` began without `level`; its `valid` says whether figures may be taken as

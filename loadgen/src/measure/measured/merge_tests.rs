@@ -125,6 +125,7 @@ fn counts(rng: &mut SmallRng) -> Counts {
         connections: Connections { requested: some(), established: some(), failed: some(), dropped: some() },
         messages,
         over_backlog: some(),
+        full_sockets: some(),
         replies_in_window: some(),
         reply_bytes_in_window: some(),
         traffic,

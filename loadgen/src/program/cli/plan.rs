@@ -49,6 +49,7 @@ impl PlanArgs {
             connect,
             pacing: self.load.pacing.unwrap_or(Pacing::Auto),
             timestamps: self.load.timestamps.unwrap_or(Timestamps::Auto),
+            realtime: self.load.realtime,
             threads: self.threads.unwrap_or(threads),
             seed,
         })

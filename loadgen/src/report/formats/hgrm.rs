@@ -53,6 +53,9 @@ pub fn render(report: &Report) -> Result<String, DecodeError> {
         latency.stdev() / NS_PER_MS
     ));
     line(format_args!("#[Max     = {:12.6}, Total count    = {:12}]", latency.max() as f64 / NS_PER_MS, latency.len()));
+    if report.trust.is_bounded() {
+        line(format_args!("#[Bounded: the generator was late itself; these are the upper ends of the latency]"));
+    }
     line(format_args!("#[Buckets = {:12}, SubBuckets     = {:12}]", latency.buckets(), 2 * half_sub_buckets));
     Ok(text)
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 
+use crate::judge::trust::Level;
 use crate::measure::encoded::DecodeError;
 use crate::report::Report;
 
@@ -14,12 +15,18 @@ use crate::report::Report;
 pub fn render(report: &Report) -> Result<Vec<u8>, DecodeError> {
     let mut log = Vec::new();
     let mut serializer = V2DeflateSerializer::new();
+    let trust = match report.trust.level {
+        Level::Valid => "[Trust: valid]",
+        Level::Bounded => "[Trust: bounded; latencies are upper ends, since the generator was late itself]",
+        Level::NotValid => "[Trust: not valid]",
+    };
     let mut writer = IntervalLogWriterBuilder::new()
         .add_comment("[Histogram log format version 1.2]")
         .add_comment(&format!(
             "[Fathom {}, latency in ns; with a tag: the whole run's service_time, send_lag, read_lag and seen]",
             report.environment.fathom
         ))
+        .add_comment(trust)
         .with_start_time(report.began_at)
         .with_base_time(report.began_at)
         .with_max_value_divisor(NS_PER_MS)

@@ -30,7 +30,7 @@ fn write(runs: &[Report], text: &mut String) -> Result<fmt::Result, DecodeError>
         if run.messages.verified == 0 {
             continue;
         }
-        let configuration = configuration(&run.environment);
+        let configuration = configuration(&run.environment) + &format!("trust: {}\n", run.trust.level);
         if configuration != configured {
             lines += &configuration;
             configured = configuration;

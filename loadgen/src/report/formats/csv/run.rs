@@ -54,6 +54,7 @@ fn columns(run: &Report) -> Vec<(String, String)> {
     column("began_at", humantime::format_rfc3339_millis(run.began_at).to_string());
     column("git_revision", run.environment.git_revision.clone());
     column("valid", run.trust.is_valid().to_string());
+    column("trust", run.trust.level.to_string());
     let mode = match run.load.mode {
         Mode::Closed => "closed",
         Mode::Open => "open",
@@ -77,7 +78,12 @@ fn columns(run: &Report) -> Vec<(String, String)> {
             column(&format!("{name}_{statistic}_ns"), or_nothing(value));
         }
     }
+    for statistic in ["p50", "p99"] {
+        let low = run.latency_intervals.get(statistic).map(|ends| ends.low);
+        column(&format!("latency_{statistic}_low_ns"), or_nothing(low));
+    }
     column("latency_ends_at", run.ends_at.to_string());
+    column("stamps_shared", run.arrivals.shared.to_string());
     column("sent", run.messages.sent.to_string());
     column("verified", run.messages.verified.to_string());
     column("lost", run.messages.lost.to_string());

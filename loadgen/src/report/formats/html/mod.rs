@@ -147,6 +147,7 @@ fn verdict(run: &Report) -> Markup {
         Outcome::Ok if run.trust.is_bounded() => ("good", "bounded"),
         Outcome::Ok => ("good", "valid"),
         Outcome::Crossed => ("bad", "threshold crossed"),
+        Outcome::Untrusted if run.trust.is_bounded() => ("doubtful", "threshold undecided"),
         Outcome::Untrusted => ("doubtful", "not to be trusted"),
         Outcome::Failed | Outcome::Usage => ("bad", "failed"),
         Outcome::Interrupted => ("doubtful", "interrupted"),

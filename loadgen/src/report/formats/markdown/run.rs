@@ -25,6 +25,9 @@ fn section(run: &Report) -> Result<String, DecodeError> {
         Outcome::Ok if run.trust.is_bounded() => "\u{2705} measured, latencies as bounds",
         Outcome::Ok => "\u{2705} measured",
         Outcome::Crossed => "\u{274c} a threshold was crossed",
+        Outcome::Untrusted if run.trust.is_bounded() => {
+            "\u{26a0}\u{fe0f} latencies as bounds, which do not decide a threshold"
+        }
         Outcome::Untrusted => "\u{26a0}\u{fe0f} not to be trusted",
         Outcome::Failed | Outcome::Usage => "\u{274c} failed",
         Outcome::Interrupted => "\u{26a0}\u{fe0f} interrupted",

@@ -126,15 +126,36 @@ impl Collector for Exposition {
         family.gauges("max_resident_memory", "The most memory ever resident", Some(Unit::Bytes), |run| {
             costs(run, &|cost| cost.max_rss_bytes as f64)
         })?;
-        family.gauge("valid", "Whether the figures are to be trusted", |run| {
-            Some(f64::from(u8::from(run.report.trust.is_valid())))
-        })?;
+        worth(&mut family)?;
         family.gauges("threshold_met", "Whether a threshold was kept; 0 too where it has no value", None, |run| {
             let met = |standing: Standing| f64::from(u8::from(standing == Standing::Met));
             let thresholds = run.report.thresholds.iter();
             thresholds.map(|judged| (run.with("threshold", &judged.threshold), met(judged.outcome))).collect()
         })
     }
+}
+
+/// What the figures are worth.
+fn worth(family: &mut Family<'_, '_>) -> fmt::Result {
+    family.gauge("valid", "Whether the figures are to be trusted", |run| {
+        Some(f64::from(u8::from(run.report.trust.is_valid())))
+    })?;
+    family.gauge("bounded", "Whether the latencies are upper bounds, all else being to be trusted", |run| {
+        Some(f64::from(u8::from(run.report.trust.is_bounded())))
+    })?;
+    family.gauges(
+        "latency_percentile_low",
+        "Lower ends of the latency's percentiles in a bounded run",
+        Some(Unit::Seconds),
+        |run| {
+            let intervals = run.report.latency_intervals.iter();
+            let of_ranks = intervals.filter_map(|(name, ends)| Some((name.strip_prefix('p')?, ends.low)));
+            of_ranks.map(|(rank, ns)| (run.with("percentile", rank), ns / NS_PER_S)).collect()
+        },
+    )?;
+    family.gauge("shared_stamps", "Replies that share the kernel's stamp with a later one of the same read", |run| {
+        Some(run.report.arrivals.shared as f64)
+    })
 }
 
 /// Writes families of metrics, each with a sample or more for every run; a family without a sample is left out.

@@ -42,8 +42,8 @@ impl Display for Rendered<'_> {
             writeln!(f, "\n{}", sketch::draw(self.latency, INDENT))?;
         }
         for (name, fact) in words::facts(report) {
-            // What went wrong, and where latencies end, may take several lines.
-            if name.is_empty() || name == "latency" {
+            // What went wrong, where latencies end, and how workers waited may take several lines.
+            if name.is_empty() || name == "latency" || name == "pacing" {
                 item(f, name, &fact)
             } else {
                 writeln!(f, "{INDENT}{name:<12}{fact}")
@@ -146,7 +146,7 @@ pub(crate) const INDENT: &str = "  ";
 const WIDTH: usize = 80;
 
 /// Columns of a figure.
-const COLUMN: usize = 14;
+const COLUMN: usize = 13;
 
 /// Columns before the text of an item.
 const MARGIN: usize = 14;

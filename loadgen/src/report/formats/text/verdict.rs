@@ -9,6 +9,10 @@ use crate::units;
 /// A change of this share, as `+1.2%`.
 pub fn signed_percent(share: f64) -> String {
     let percent = share * 100.0;
+    // Neither more nor less.
+    if percent.abs() < 0.005 {
+        return "0.00%".to_owned();
+    }
     if percent.abs() < 9.995 { format!("{percent:+.2}%") } else { format!("{percent:+.1}%") }
 }
 
