@@ -1,6 +1,5 @@
-//! Trials of several servers in turn: one start of all of them, connections to each, and rounds of one short trial per
-//! server, in an order that is drawn anew for every round. Whatever the machine does to one trial it is as likely to do
-//! to the next server's.
+//! Trials of several servers in turn: one start of all of them, connections to each, and rounds of one short trial per server,
+//! in an order that is drawn anew for every round. What the machine does to one it is as likely to do to the next.
 
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -149,12 +148,12 @@ impl<'a> Course<'a> {
         self.tempo.restarts
     }
 
-    /// Rounds of a start, if nothing changes them.
+    /// Rounds of the next start.
     pub fn rounds(&self) -> u32 {
         self.rounds
     }
 
-    /// From the next start on a start has so many rounds.
+    /// Changes that.
     pub fn set_rounds(&mut self, rounds: u32) {
         self.rounds = rounds;
     }
