@@ -6,6 +6,8 @@
 //! as likely to have one sign as the other, however the machine drifts. That is all that Wilcoxon's signed-rank test
 //! needs (Lehmann, Nonparametrics, 1975, section 3.2).
 //!
+//! How throughput grows with the load is the Universal Scalability Law's matter (`usl`).
+//!
 //! Whether a server has settled (`settling`, by `series` and `tiers`) is for servers that need warming. No comparison asks
 //! it yet.
 
@@ -18,6 +20,7 @@ mod series;
 mod settling;
 mod signed_rank;
 mod tiers;
+mod usl;
 
 pub use hodges_lehmann::{Interval, Sample};
 pub use holm::adjusted;
@@ -27,6 +30,7 @@ pub use sequential::{LOOKS, Spending};
 pub use settling::{Settling, Slices, Why};
 pub use signed_rank::fewest;
 pub use tiers::{Tier, tiers};
+pub use usl::{Coefficient, Point, Prediction, Support, Unfit, Usl};
 
 #[cfg(test)]
 mod simulated;
