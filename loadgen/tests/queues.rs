@@ -5,7 +5,7 @@ mod binary;
 
 use std::time::Duration;
 
-use binary::{EmbeddedServer, loadgen};
+use binary::{EmbeddedServer, Json, loadgen};
 
 /// Messages per second: half of what a service time of 1 ms allows, so that rho is 0.5.
 const RATE: &str = "500";
@@ -22,6 +22,9 @@ const LEFT_ALONE: Duration = Duration::from_millis(40);
 /// CPU time that a server takes to start at the most, ns.
 const START: f64 = 300e6;
 
+/// CPU time that a server may owe at the end on a busy machine, ns.
+const OWED: f64 = 200e6;
+
 /// What was measured of a queue.
 struct Measured {
     /// The mean latency, ns.
@@ -35,13 +38,20 @@ fn measure(flags: &[&str]) -> Measured {
     let server = EmbeddedServer::start(&[&["--threads", "1"], flags].concat());
     let load = ["run", &server.url, "--rate", RATE, "--arrival", "poisson", "--connections", "50", "--seed", "7"];
     let run = loadgen(&[&load[..], &["--warmup", "0s", "--duration", "4s", "--format", "json"]].concat());
-    // 98 where the generator was late itself: latency counts from when a message was due all the same.
-    let report = run.json(&[0, 98]);
+    let finished = run.wait();
     let (used, waited) = server.cores();
-    // The service times themselves hold whatever the machine does, but for what the server takes anyway.
+    // 98 where the generator was late itself: latency counts from when a message was due all the same. On a machine that is
+    // so busy that messages are lost there is no mean.
+    if !matches!(finished.code, Some(0 | 98)) {
+        eprintln!("{}", finished.stderr);
+        return Measured { mean: f64::INFINITY, waited };
+    }
+    let report = Json(serde_json::from_str(&finished.stdout).expect("a JSON report"));
+    // The service times themselves hold whatever the machine does, but for what the server takes anyway, and what it still
+    // owes because others had its core.
     let (answered, sent) = (report.number("/messages/verified"), report.number("/messages/sent"));
     let used = used.as_nanos() as f64;
-    assert!(used >= 0.9 * answered * SERVICE, "{flags:?}: {used} ns of CPU time for {answered} messages");
+    assert!(used >= 0.9 * answered * SERVICE - OWED, "{flags:?}: {used} ns of CPU time for {answered} messages");
     assert!(used <= 1.3 * sent * SERVICE + START, "{flags:?}: {used} ns of CPU time for {sent} messages");
     Measured { mean: report.histogram("/latency").mean(), waited }
 }

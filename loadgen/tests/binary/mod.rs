@@ -138,11 +138,12 @@ impl EmbeddedServer {
     /// How long its threads have been on a core so far, and how long they have waited for one that others used.
     pub fn cores(&self) -> (Duration, Duration) {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("its threads");
-        let times = tasks.map(|task| {
+        let times = tasks.filter_map(|task| {
             // Nanoseconds on a core, nanoseconds waiting for one, and how often (Documentation/scheduler/sched-stats.rst).
-            let stat = std::fs::read_to_string(task.expect("a thread").path().join("schedstat")).expect("its times");
+            // A thread may have ended meanwhile.
+            let stat = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
             let mut fields = stat.split_whitespace().map(|field| field.parse().expect("a number"));
-            [fields.next(), fields.next()].map(|ns| Duration::from_nanos(ns.expect("three numbers")))
+            Some([fields.next(), fields.next()].map(|ns| Duration::from_nanos(ns.expect("three numbers"))))
         });
         times.fold(Default::default(), |(used, waited), [uses, waits]| (used + uses, waited + waits))
     }
