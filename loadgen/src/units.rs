@@ -65,6 +65,11 @@ pub fn bytes(bytes: u64) -> String {
     scaled(bytes as f64, 1e3, &["B", "kB", "MB", "GB", "TB"])
 }
 
+/// Bits per second in powers of ten, as network links are named: `6.68 Gbit/s`.
+pub fn bit_rate(bits_per_second: f64) -> String {
+    scaled(bits_per_second, 1e3, &["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"])
+}
+
 /// Bytes of memory in powers of two: `21.4 MiB`.
 pub fn memory(bytes: u64) -> String {
     scaled(bytes as f64, 1024.0, &["B", "KiB", "MiB", "GiB"])
@@ -138,6 +143,7 @@ mod tests {
         assert_eq!([count(0), count(999), count(1_000), count(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([number(0.5), number(104_311.6), number(12.34)], ["0.50", "104,312", "12.3"]);
         assert_eq!([byte_rate(640.0), byte_rate(6_675_968.0)], ["640 B/s", "6.68 MB/s"]);
+        assert_eq!([bit_rate(640.0), bit_rate(2.5e9)], ["640 bit/s", "2.50 Gbit/s"]);
         assert_eq!([memory(22_439_526), memory(0)], ["21.4 MiB", "0 B"]);
         assert_eq!([percent(0.99999), percent(1.0), percent(0.5)], ["99.99%", "100.0%", "50.0%"]);
     }

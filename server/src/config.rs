@@ -140,6 +140,22 @@ pub struct EchoOptions {
     pub log_messages: bool,
     /// CPU time burnt for every message, ns.
     pub inject_cost: u32,
+    /// Mean of the CPU time burnt for every message beyond that, exponentially distributed; at most 1 s.
+    #[serde(serialize_with = "seconds")]
+    pub inject_jitter: Duration,
+    /// When workers stand still, if ever.
+    pub inject_stall: Option<Stall>,
+}
+
+/// When workers stand still on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Stall {
+    /// How long: more than nothing, less than `every`.
+    #[serde(serialize_with = "seconds")]
+    pub length: Duration,
+    /// From the beginning of one stall to that of the next.
+    #[serde(serialize_with = "seconds")]
+    pub every: Duration,
 }
 
 /// How messages are compressed (RFC 7692).

@@ -60,7 +60,15 @@ fn config(lane: bool, runtime: Runtime, write: WriteMode) -> Config {
             notsent_lowat: None,
             keepalive: None,
         },
-        echo: EchoOptions { lane, write, read_buffer: None, log_messages: false, inject_cost: 0 },
+        echo: EchoOptions {
+            lane,
+            write,
+            read_buffer: None,
+            log_messages: false,
+            inject_cost: 0,
+            inject_jitter: Duration::ZERO,
+            inject_stall: None,
+        },
         permessage_deflate: None,
         limits: Limits {
             max_message_size: 1 << 20,

@@ -6,7 +6,7 @@ mod support;
 
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, pidfd_getfd, pidfd_open};
 use socket2::{SockRef, Socket};
@@ -307,5 +307,37 @@ fn inject_cost() {
         }
         // At least, since it is burnt and not slept; one portion may have been credited.
         assert!(start.elapsed().as_millis() >= 19, "lane {lane}: {:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn inject_jitter() {
+    for lane in ["on", "off"] {
+        let (_server, mut client, _) = with(&["--lane", lane, "--inject-jitter", "1ms"]);
+        let start = Instant::now();
+        for _ in 0..200 {
+            client.send(&frame(Binary, b"hello"));
+            assert_eq!(client.frame(), (0x82, b"hello".to_vec()));
+        }
+        // The sum of 200 has a standard deviation of 14 ms; the seed is fixed.
+        assert!(start.elapsed().as_millis() >= 140, "lane {lane}: {:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn inject_stall() {
+    for lane in ["on", "off"] {
+        let (_server, mut client, _) = with(&["--lane", lane, "--inject-stall", "100ms/200ms"]);
+        let start = Instant::now();
+        // A stall holds up for all of its length who sends just before it begins: most messages do not, but one will.
+        loop {
+            let sent = Instant::now();
+            client.send(&frame(Binary, b"hello"));
+            assert_eq!(client.frame(), (0x82, b"hello".to_vec()));
+            if sent.elapsed() >= Duration::from_millis(90) {
+                break;
+            }
+            assert!(start.elapsed() < Duration::from_secs(10), "lane {lane}: no stall");
+        }
     }
 }

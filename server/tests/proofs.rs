@@ -26,6 +26,8 @@ const SERVER: &[Proof] = &[
     ("--fast-open", "flags::defer_accept_and_fast_open"),
     ("--handshake-timeout", "http::a_handshake_that_dawdles_is_cut_off"),
     ("--inject-cost", "flags::inject_cost"),
+    ("--inject-jitter", "flags::inject_jitter"),
+    ("--inject-stall", "flags::inject_stall"),
     ("--keepalive", "flags::keepalive"),
     ("--lane", "flags::read_buffer_bounds_a_read"),
     ("--listen", "cli::every_listener_has_its_ready_line"),

@@ -9,6 +9,8 @@
 //! For servers that need warming: whether one has settled (`settling`, by `series` and `tiers`), whether trials of one start
 //! still trend (`trend`), and how often to restart (`repetition`, by `variances`); where one start is all there is, `blocks` of
 //! its trials are observations.
+//!
+//! How throughput grows with the load is the Universal Scalability Law's matter (`usl`).
 
 mod blocks;
 mod hodges_lehmann;
@@ -23,6 +25,7 @@ mod signed_rank;
 mod tiers;
 mod trend;
 mod variances;
+mod usl;
 
 pub use blocks::blocks;
 pub use hodges_lehmann::{Interval, Sample};
@@ -36,6 +39,7 @@ pub use signed_rank::fewest;
 pub use tiers::{Tier, tiers};
 pub use trend::Trend;
 pub use variances::Variances;
+pub use usl::{Coefficient, Point, Prediction, Support, Unfit, Usl};
 
 #[cfg(test)]
 mod simulated;

@@ -135,6 +135,19 @@ impl EmbeddedServer {
         files.filter(is_socket).count()
     }
 
+    /// How long its threads have been on a core so far, and how long they have waited for one that others used.
+    pub fn cores(&self) -> (Duration, Duration) {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("its threads");
+        let times = tasks.filter_map(|task| {
+            // Nanoseconds on a core, nanoseconds waiting for one, and how often (Documentation/scheduler/sched-stats.rst).
+            // A thread may have ended meanwhile.
+            let stat = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+            let mut fields = stat.split_whitespace().map(|field| field.parse().expect("a number"));
+            Some([fields.next(), fields.next()].map(|ns| Duration::from_nanos(ns.expect("three numbers"))))
+        });
+        times.fold(Default::default(), |(used, waited), [uses, waits]| (used + uses, waited + waits))
+    }
+
     /// Stops it as SIGSTOP does, and waits until every thread has: the signal takes effect late.
     pub fn stop(&self) {
         self.signal(Signal::STOP);

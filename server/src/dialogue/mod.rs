@@ -3,11 +3,11 @@
 //! it for its last words.
 //!
 //! The parts of the WebSocket echo that lane and engine share are here too: [`close_frame`], compression ([`deflate`])
-//! and the burning of CPU time on purpose ([`cost`]).
+//! and what slows messages down on purpose ([`inject`]).
 
 pub(crate) mod close_frame;
-pub(crate) mod cost;
 pub(crate) mod deflate;
+pub(crate) mod inject;
 
 use wire::deflate::{Agreed, Codec};
 use wire::{CloseCode, Peer};

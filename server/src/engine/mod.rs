@@ -23,8 +23,9 @@ use self::cork::Cork;
 use self::link::{Link, Standing};
 use self::message::Assembly;
 use crate::config::{Config, Runtime, WriteMode};
+use crate::dialogue::close_frame;
 use crate::dialogue::deflate::{CompressedAs, Compression};
-use crate::dialogue::{close_frame, cost};
+use crate::dialogue::inject::{self, Injected};
 
 /// How engines read and write: those of one thread are all made for the same way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +34,7 @@ pub(crate) struct Manner {
     read_buffer: Option<usize>,
     quickack: bool,
     log_messages: bool,
-    /// Nanoseconds burnt for every message.
-    inject_cost: u32,
+    injected: Option<Injected>,
     compression: Option<Compression>,
     /// Bytes of buffers that resting engines may keep, per thread.
     pooled_bytes: usize,
@@ -48,7 +48,7 @@ impl Manner {
             read_buffer: config.echo.read_buffer,
             quickack: config.socket.tcp_quickack,
             log_messages: config.echo.log_messages,
-            inject_cost: config.echo.inject_cost,
+            injected: Injected::new(&config.echo),
             compression: Compression::new(config),
             pooled_bytes: match config.workers.runtime {
                 Runtime::Sharded => POOLED_BYTES,
@@ -164,7 +164,7 @@ async fn converse(ws: &mut WebSocket<Cork>, manner: &Manner) -> Cause {
                     if manner.log_messages {
                         log(&message);
                     }
-                    cost::burn(manner.inject_cost, 1);
+                    inject::hold_up(manner.injected.as_ref(), 1);
                     match &manner.compression {
                         Some(compression) => match pack(compression, message, begun, &mut packed, &mut worked) {
                             Ok(reply) => reply,

@@ -10,8 +10,9 @@ use wire::{Echoed, End, Limits};
 
 use super::turn::Turn;
 use crate::config::Config;
+use crate::dialogue::Dialogue;
 use crate::dialogue::deflate::Compression;
-use crate::dialogue::{Dialogue, cost};
+use crate::dialogue::inject::{self, Injected};
 use crate::limits::budget::Share;
 use crate::transport::Stream;
 
@@ -19,8 +20,7 @@ use crate::transport::Stream;
 pub(super) struct Exchange {
     limits: Limits,
     quickack: bool,
-    /// Nanoseconds burnt for every message.
-    inject_cost: u32,
+    injected: Option<Injected>,
     compression: Option<Compression>,
     /// Replies of connections with permessage-deflate, while they are made.
     replies: Vec<u8>,
@@ -56,7 +56,7 @@ impl Exchange {
         Self {
             limits: Limits { max_message_size: limits.max_message_size, max_fragments: limits.max_fragments },
             quickack: config.socket.tcp_quickack,
-            inject_cost: config.echo.inject_cost,
+            injected: Injected::new(&config.echo),
             compression: Compression::new(config),
             replies: Vec::new(),
             share,
@@ -138,8 +138,8 @@ impl Exchange {
     /// Counts `bytes` of replies of so many `messages` towards the turn; each byte took `effort` times a copied one's.
     #[inline]
     fn count(&mut self, messages: usize, bytes: usize, effort: u64) {
-        cost::burn(self.inject_cost, messages);
-        self.turn.add_messages(messages, self.inject_cost, bytes, effort);
+        let injected = inject::hold_up(self.injected.as_ref(), messages);
+        self.turn.add_messages(messages, injected, bytes, effort);
     }
 }
 

@@ -17,8 +17,8 @@ impl Turn {
     /// Adds so many messages with `bytes` of replies: each message took `extra` nanoseconds more than a small one, and
     /// each byte `effort` times as long as one that is copied.
     #[inline]
-    pub(super) fn add_messages(&mut self, messages: usize, extra: u32, bytes: usize, effort: u64) {
-        self.ns += messages as u64 * (MESSAGE_NS + u64::from(extra)) + bytes as u64 / BYTES_PER_NS * effort;
+    pub(super) fn add_messages(&mut self, messages: usize, extra: u64, bytes: usize, effort: u64) {
+        self.ns += messages as u64 * (MESSAGE_NS + extra) + bytes as u64 / BYTES_PER_NS * effort;
     }
 
     /// Adds bytes of a large frame that were received into a buffer of its own.

@@ -12,13 +12,13 @@ use super::machine_memory;
 use super::manual::ManualArgs;
 use super::numbers::{bytes, count, count_in};
 use super::values::{
-    KeepaliveFlag, LEAST_BUFFERED, MOST_INT, MOST_THREADS, Pin, Switch, context_takeover, level, max_buffered,
-    memory_level, message_bytes, read_buffer, socket_bytes, time, window_bits,
+    KeepaliveFlag, LEAST_BUFFERED, MOST_INT, MOST_THREADS, Pin, Switch, context_takeover, jitter, level, max_buffered,
+    memory_level, message_bytes, read_buffer, socket_bytes, stall, time, window_bits,
 };
 use crate::Error;
 use crate::config::{
-    Balance, Config, ContextTakeover, DeflateOptions, EchoOptions, Limits, Runtime, SocketOptions, UncompressedReply,
-    Workers, WriteMode,
+    Balance, Config, ContextTakeover, DeflateOptions, EchoOptions, Limits, Runtime, SocketOptions, Stall,
+    UncompressedReply, Workers, WriteMode,
 };
 use crate::listen::cpus;
 
@@ -129,6 +129,13 @@ struct EchoArgs {
     /// comparisons on
     #[arg(long, value_name = "NS", default_value = "0", value_parser = count_in::<u32, 0, 1_000_000>)]
     inject_cost: u32,
+    /// Mean of a random CPU time (exponentially distributed, the same at every start) to burn for every message beyond
+    /// --inject-cost, at most 1s: service times of known spread
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = jitter)]
+    inject_jitter: Duration,
+    /// All workers stand still for LENGTH in every INTERVAL, as 20ms/1s: pauses of known size [default: none]
+    #[arg(long, value_name = "LENGTH/INTERVAL", value_parser = stall)]
+    inject_stall: Option<Stall>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -252,6 +259,8 @@ impl Args {
                 read_buffer: echo.read_buffer.map(bytes),
                 log_messages: logs.log_messages,
                 inject_cost: echo.inject_cost,
+                inject_jitter: echo.inject_jitter,
+                inject_stall: echo.inject_stall,
             },
             permessage_deflate: deflate.lower()?,
             limits: Limits {

@@ -10,7 +10,7 @@ use wire::deflate::{Level, MemoryLevel, WindowBits};
 
 use super::logging::LogFormat;
 use super::numbers;
-use crate::config::{Balance, ContextTakeover, Keepalive, Runtime, UncompressedReply, WriteMode};
+use crate::config::{Balance, ContextTakeover, Keepalive, Runtime, Stall, UncompressedReply, WriteMode};
 
 /// On or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -113,6 +113,22 @@ pub(super) fn time(text: &str) -> Result<Duration, String> {
     numbers::time(text, LONGEST)
 }
 
+/// A mean that `--inject-jitter` accepts.
+pub(super) fn jitter(text: &str) -> Result<Duration, String> {
+    numbers::time(text, MOST_JITTER)
+}
+
+/// What `--inject-stall` accepts.
+pub(super) fn stall(text: &str) -> Result<Stall, String> {
+    let (length, every) = text.split_once('/').ok_or("expected a length and an interval, as 20ms/1s")?;
+    let (length, every) = (numbers::time(length, LONGEST)?, numbers::time(every, LONGEST)?);
+    match length {
+        Duration::ZERO => Err("expected a stall of more than nothing, as 20ms/1s".into()),
+        length if length < every => Ok(Stall { length, every }),
+        _ => Err("expected a stall shorter than the interval, as 20ms/1s".into()),
+    }
+}
+
 /// A size that `--max-buffered` accepts.
 pub(super) fn max_buffered(text: &str) -> Result<u64, String> {
     match numbers::bytes(text)? {
@@ -188,6 +204,9 @@ pub(super) const MOST_INT: u64 = i32::MAX as u64;
 
 /// More threads than any machine has cores for; a number with a digit too many would be out of memory before it fails.
 pub(super) const MOST_THREADS: u64 = 1024;
+
+/// 1 s for each message: what is slower serves nobody.
+const MOST_JITTER: Duration = Duration::from_secs(1);
 
 /// 100 years of 365.25 days: longer than any server lives, and far from where instants overflow.
 const LONGEST: Duration = Duration::from_secs(100 * 31_557_600);

@@ -1,4 +1,4 @@
-//! `--inject-cost`: CPU time burnt for every message, so that a comparison can be tried on a slow-down of known size.
+//! CPU time burnt for messages: `--inject-cost` and `--inject-jitter`.
 //!
 //! A thread notes what it owes and burns it in portions that are long against a reading of its CPU time, so that what
 //! is burnt per message is right on average even where it is a fraction of such a reading. The clock is the one by
@@ -11,16 +11,8 @@ use std::time::Instant;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Owes `per_message` nanoseconds for each of so many messages.
-#[inline]
-pub(crate) fn burn(per_message: u32, messages: usize) {
-    if per_message > 0 && messages > 0 {
-        owe(i64::from(per_message).saturating_mul(i64::try_from(messages).unwrap_or(i64::MAX)));
-    }
-}
-
-#[cold]
-fn owe(ns: i64) {
+/// Owes `ns` nanoseconds more, and burns what is owed if that is enough for a portion.
+pub(super) fn owe(ns: i64) {
     OWED.with(|owed| {
         let mut sum = owed.get().saturating_add(ns);
         if sum >= PORTION_NS {
@@ -70,14 +62,14 @@ mod tests {
     fn what_is_burnt_adds_up_to_what_is_owed() {
         let before = cpu_time();
         for _ in 0..10_000 {
-            burn(100, 10);
+            owe(1_000);
         }
         // Never less than was owed and is no longer; how much more depends on this test's own cost.
         assert!(cpu_time() - before >= 10_000_000 * 9 / 10 - OWED.get());
         assert!(OWED.get() < 2 * PORTION_NS);
-        let owed = OWED.get();
-        burn(0, 1_000_000);
-        burn(1_000_000, 0);
-        assert_eq!(OWED.get(), owed);
+        // A large portion is burnt at once.
+        let before = cpu_time();
+        owe(5_000_000);
+        assert!(cpu_time() - before >= 5_000_000 * 9 / 10 - OWED.get());
     }
 }
