@@ -7,7 +7,6 @@ the clock or the machine does. How long a round takes is the machine's and the i
 import argparse
 import asyncio
 import itertools
-import logging
 
 from websockets.asyncio.server import serve
 
@@ -34,6 +33,4 @@ async def main():
         await server.serve_forever()
 
 
-# loadgen's look whether the port is open is no WebSocket handshake and would be logged with a traceback.
-logging.getLogger("websockets").setLevel(logging.CRITICAL)
 asyncio.run(main())
