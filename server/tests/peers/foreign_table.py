@@ -47,7 +47,7 @@ def line(report):
         if metric := of(report, name):
             effect, verdict = estimate(metric), verdict_of(metric)
             said.append(f"{name} {effect.change:+.2%} ({effect.low:+.2%}..{effect.high:+.2%}) {verdict}")
-    return f"{'; '.join(said)}; {report['change']} after {report['elapsed_seconds']:.0f} s, {len(report['starts'])} starts"
+    return f"{'; '.join(said)}; {report['change']} after {report['elapsed_seconds']:.0f} s, starts: {len(report['starts'])}"
 
 
 def table(servers):
