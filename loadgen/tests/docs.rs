@@ -14,6 +14,7 @@ use tables::{Flags, help, in_page, named_in, page, prose, root, same_default};
 const RUN: &str = "docs/loadgen.md";
 const TRIALS: &str = "docs/compare.md";
 const REPORT: &str = "docs/reports.md";
+const RECIPES: &str = "docs/recipes.md";
 const SUBCOMMANDS: [&str; 4] = ["run", "compare", "sweep", "report"];
 
 fn loadgen(arguments: &[&str]) -> Output {
@@ -61,7 +62,7 @@ fn no_table_has_a_flag_or_a_default_that_help_has_not() {
 fn flags_that_pages_name_exist() {
     let all: Vec<_> = ["run", "compare", "sweep", "report", "embedded-server"].into_iter().map(flags_of).collect();
     let mut wrong = Vec::new();
-    for path in ["README.md", RUN, TRIALS, REPORT] {
+    for path in ["README.md", RUN, TRIALS, REPORT, RECIPES] {
         let unknown =
             named_in(&page(path)).into_iter().filter(|flag| !all.iter().any(|flags| flags.contains_key(flag)));
         wrong.extend(unknown.map(|flag| format!("{path}: {flag}")));

@@ -1,17 +1,17 @@
 //! What processes use of the machine: CPU time, peak memory, and which process it is that listens somewhere.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::process;
 use std::time::Duration;
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::time::ClockId;
 use nix::unistd::Pid;
-use procfs::net::{TcpNetEntry, TcpState};
 use procfs::process::{FDTarget, Process, all_processes};
 use serde::{Deserialize, Serialize};
 
 use crate::host::addresses::Addresses;
+use crate::host::listening;
 use crate::serde_time::Seconds;
 
 /// Measures what some processes use between its start and its end, taken together.
@@ -85,20 +85,7 @@ pub fn thread_cpu() -> Duration {
 /// The processes of this machine that listen on `address`, or on all addresses at its port; none where that cannot be
 /// told: the listener is on another machine, or another user's.
 pub fn listeners(address: SocketAddr) -> Vec<i32> {
-    let listening: Vec<TcpNetEntry> = [procfs::net::tcp(), procfs::net::tcp6()]
-        .into_iter()
-        .flat_map(Result::unwrap_or_default)
-        .filter(|entry| entry.state == TcpState::Listen && entry.local_address.port() == address.port())
-        .collect();
-    // The kernel prefers the listener on the very address to one on all of them.
-    let bound_to = |matches: &dyn Fn(IpAddr) -> bool| -> Vec<u64> {
-        listening.iter().filter(|entry| matches(entry.local_address.ip())).map(|entry| entry.inode).collect()
-    };
-    let exact = bound_to(&|ip| ip.to_canonical() == address.ip().to_canonical());
-    let any = |ip: IpAddr| ip.is_unspecified() && ip.is_ipv4() == address.is_ipv4();
-    // A listener on all IPv6 addresses takes what comes for IPv4 ones, where no other does.
-    let inodes = [exact, bound_to(&any), bound_to(&|ip| ip.is_unspecified() && ip.is_ipv6())];
-    let inodes = inodes.into_iter().find(|inodes| !inodes.is_empty()).unwrap_or_default();
+    let inodes = listening::sockets(address);
     if inodes.is_empty() {
         return Vec::new();
     }

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use rustix::param::linux_execfn;
 
 use crate::host::cores::Cores;
+use crate::host::listening;
 use crate::plan::Deflate;
 use crate::plan::url::{Url, masked};
 
@@ -205,7 +206,7 @@ fn wait_until_ready(
     ready: &mpsc::Receiver<Url>,
     interrupted: &AtomicBool,
 ) -> Result<Server, TargetError> {
-    let deadline = Instant::now() + READY_TIMEOUT;
+    let began = Instant::now();
     let address = port.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     loop {
         if let Ok(url) = ready.recv_timeout(READY_POLL) {
@@ -214,18 +215,27 @@ fn wait_until_ready(
         if let Ok(Some(status)) = process.child.try_wait() {
             return Err(TargetError::Ended { command: command.to_owned(), status });
         }
-        if let Some(address) = address.filter(|address| TcpStream::connect_timeout(address, READY_POLL).is_ok()) {
-            return Ok(Server { url: Url::at(address), process: Some(process) });
+        if let Some(address) = address.filter(|address| takes_connections(*address, began.elapsed())) {
+            // A server may say where it listens once it does.
+            let url = ready.recv_timeout(LINE_PATIENCE).unwrap_or_else(|_| Url::at(address));
+            return Ok(Server { url, process: Some(process) });
         }
         if interrupted.load(Ordering::Relaxed) {
             return Err(TargetError::Interrupted { command: command.to_owned() });
         }
-        if Instant::now() > deadline {
+        if began.elapsed() > READY_TIMEOUT {
             return Err(TargetError::NotReady { command: command.to_owned(), port: port.unwrap_or_default() });
         }
         // A closed stdout answers at once.
         thread::sleep(READY_POLL);
     }
+}
+
+/// Whether the port of a server that was started so long ago takes connections. It is connected to only where no listener
+/// has been seen for long, as in a container's network: many servers log a connection that is closed without a request.
+fn takes_connections(address: SocketAddr, after: Duration) -> bool {
+    listening::is_listened_on(address)
+        || after > UNSEEN_PATIENCE && TcpStream::connect_timeout(&address, READY_POLL).is_ok()
 }
 
 /// Commands are started without a shell, which is not what everybody expects.
@@ -269,12 +279,19 @@ const READY_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often readiness is looked for.
 const READY_POLL: Duration = Duration::from_millis(10);
 
+/// How long the line of a server that listens is waited for: it is written right after, and most servers write none.
+const LINE_PATIENCE: Duration = Duration::from_millis(20);
+
+/// How long a started server may not be seen to listen before it is connected to: longer than most take to start.
+const UNSEEN_PATIENCE: Duration = Duration::from_secs(3);
+
 /// How long a server that has closed all its connections is given to end, so that a report can say how it did.
 pub const END_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
     use rustix::process::Pid;
+    use socket2::{Domain, Socket, Type};
 
     use super::*;
 
@@ -323,6 +340,19 @@ mod tests {
                 assert_eq!(status.to_string(), expected);
             }
         }
+    }
+
+    #[test]
+    fn a_listener_is_seen_without_a_connection_to_it() {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        assert!(!takes_connections(address, Duration::ZERO));
+        assert!(!takes_connections(address, UNSEEN_PATIENCE * 2));
+        socket.listen(1).unwrap();
+        assert!(takes_connections(address, Duration::ZERO));
+        socket.set_nonblocking(true).unwrap();
+        assert_eq!(socket.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
     }
 
     #[test]
