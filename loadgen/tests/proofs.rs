@@ -112,6 +112,7 @@ const COMPARE: &[Proof] = &[
 
 const SWEEP: &[Proof] = &[
     ("--alpha", "sweep::a_saved_sweep_has_its_own_formats"),
+    ("--gate", "sweep::effects_are_judged_on_the_metrics_that_were_asked_for"),
     ("--binary", "report/trials::a_load_that_contradicts_itself_is_refused_whichever_command_has_it"),
     ("--format", "sweep::effects_have_the_right_sign_and_come_in_order"),
     ("--max-time", "sweep::a_saved_sweep_has_its_own_formats"),

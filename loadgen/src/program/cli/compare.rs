@@ -4,11 +4,11 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 
-use super::trials::TrialsArgs;
+use super::trials::{TrialsArgs, check_gate};
 use super::{refusal, values};
 use crate::host::target::Spec;
 use crate::measure::metric::Metric;
-use crate::plan::{Load, Plan};
+use crate::plan::Plan;
 use crate::program::output::Output;
 use crate::trials::compare::Question;
 use crate::units;
@@ -90,18 +90,7 @@ impl CompareArgs {
                 units::percent(tolerance)
             )));
         }
-        for (i, metric) in gate.iter().enumerate() {
-            if !metric.is_of_trials() && !metric.is_of_starts() {
-                return Err(refusal(&format!("--gate {metric}: comparisons do not have it; expected {GATES}")));
-            }
-            if !metric.fits(&load) {
-                let wanted = if matches!(load, Load::Open { .. }) { "no --rate" } else { "--rate" };
-                return Err(refusal(&format!("--gate {metric} needs a load with {wanted}")));
-            }
-            if gate[..i].contains(metric) {
-                return Err(refusal(&format!("--gate {metric} is given twice")));
-            }
-        }
+        check_gate(&gate, &load)?;
         let judged = if gate.is_empty() { Metric::gated_by_default(&load) } else { &gate };
         let tempo = self.trials.tempo(2, judged)?;
         let question = Question {
@@ -124,10 +113,6 @@ impl CompareArgs {
 
 /// The tolerance unless told otherwise: less than this is seldom worth a change, and a shared machine can tell it.
 const TOLERANCE: f64 = 0.02;
-
-/// What `--gate` takes.
-const GATES: &str = "throughput, latency or service_time with a statistic (latency.p99), server.cpu, server.memory or \
-    connection.memory";
 
 const EXIT_CODES: &str = "Verdicts: regressed or improved (the interval of the change lies beyond the tolerance), \
     equivalent (within it), inconclusive (neither; the report says how much longer it needs). With --fail-on-regression: \
