@@ -2,8 +2,9 @@
 //! it. The statistics are `verdict`'s, the trials `trials`'s.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::contrast::{self, Contrast};
 use crate::host::cores::Cores;
@@ -13,13 +14,12 @@ use crate::judge::statistics::{self, Aim, Band, Change, Judge, LOOKS, Ruling, Sa
 use crate::judge::trust;
 use crate::measure::counts::Messages;
 use crate::measure::metric::Metric;
-use crate::measure::trial::{Figures, Trial};
+use crate::measure::trial::Trial;
 use crate::plan::Plan;
-use crate::report::comparison::{
-    CompareSchema, Comparison, Ended, MetricReport, PairReport, Rules, RulingReport, Side, StartReport, Which,
-};
+use crate::report::comparison::{CompareSchema, Comparison, Ended, MetricReport, Rules, RulingReport, Side};
 use crate::report::estimate::{Estimate, Shown, Spread, share};
 use crate::trials::course::{Arm, Course, STARTS_FOR_A_REPLY, Start, Tempo, TrialError};
+use crate::trials::resumed::{Asked, Earlier, ResumeError, Saved, start_report};
 
 /// What a comparison is to find out.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,8 +28,10 @@ pub struct Question {
     pub tempo: Tempo,
     /// The metrics to judge; `None` for those that the load is usually judged by.
     pub gate: Option<Vec<Metric>>,
-    /// The chance of a wrong verdict.
+    /// The chance of a wrong verdict, over all attempts.
     pub alpha: f64,
+    /// Attempts that share it: this one, and those that may go on from what was saved.
+    pub attempts: u32,
     /// Changes up to this share either way do not matter.
     pub tolerance: f64,
     /// Whether B is A once more; then it takes all its time, whatever is decided.
@@ -64,6 +66,9 @@ pub enum CompareError {
          expected a longer --trial"
     )]
     NoFigures,
+    /// The saved comparison cannot go on.
+    #[error(transparent)]
+    Resume(#[from] ResumeError),
     /// Nothing was measured.
     #[error("interrupted before anything was measured")]
     Interrupted,
@@ -75,86 +80,97 @@ impl CompareError {
         match self {
             Self::Trial(error) => error.is_interruption(),
             Self::Interrupted => true,
-            Self::NoProcess(_) | Self::NoFigures => false,
+            Self::NoProcess(_) | Self::NoFigures | Self::Resume(_) => false,
         }
     }
 }
 
-/// Compares the second of `arms` with the first; `show` is told of the time that has passed and of the starts so far.
+/// Compares the second of `arms` with the first, going on from what was `saved`; `show` is told of the time that has passed and of the starts so far.
 ///
 /// # Errors
-/// When trials cannot be made, or a metric that is to be judged cannot be measured.
+/// When trials cannot be made, a metric that is to be judged cannot be measured, or what was saved cannot go on.
 pub fn run(
     question: &Question,
     arms: &[Arm; 2],
+    saved: Option<Saved>,
     cores: &Cores,
     interrupt: &Interrupt,
     show: &mut dyn FnMut(Duration, usize),
 ) -> Result<Comparison, CompareError> {
-    let began_at = SystemTime::now();
     let plan = &arms[0].plan;
+    let mut earlier = match saved {
+        Some(saved) => Earlier::of(saved, &asked(question, arms), MOST_STARTS)?,
+        None => Earlier::none(question.attempts),
+    };
     let judged = question.gate.as_deref().unwrap_or_default();
-    let mut course = Course::new(arms, judged, question.tempo, cores, interrupt);
-    let mut starts: Vec<Start> = Vec::new();
+    let mut course = Course::new(arms, judged, earlier.tempo(question.tempo), cores, interrupt);
+    let mut starts: Vec<Start> = mem::take(&mut earlier.starts);
+    let before = starts.len();
     let mut trial: Option<(Vec<Metric>, Judge)> = None;
     let mut looks = LOOKS.into_iter().peekable();
-    let max_time = question.tempo.max_time.as_secs_f64();
-    let ended = loop {
-        let start = course.start(&mut |elapsed| show(elapsed, starts.len()))?;
+    while looks.next_if(|due| *due <= earlier.part()).is_some() {}
+    let (ended, part) = loop {
+        let start = earlier.follow(course.start(&mut |elapsed| show(elapsed, starts.len()))?);
         if !start.rounds.is_empty() {
             starts.push(start);
         }
         let interrupted = interrupt.flag().load(Ordering::Relaxed);
-        if starts.is_empty() {
+        if starts.len() == before {
             return Err(CompareError::Interrupted);
         }
         let over = course.is_over() || starts.len() >= MOST_STARTS;
         if trial.is_none() {
             // A figure that is missing may be the machine's fault, once or twice.
-            let may_wait = starts.len() < STARTS_FOR_A_REPLY && !over && !interrupted;
+            let may_wait = starts.len() - before < STARTS_FOR_A_REPLY && !over && !interrupted;
             let gated = match gated(question, plan, &starts, may_wait) {
+                _ if !earlier.gated.is_empty() => earlier.gated.clone(),
                 Err(CompareError::NoFigures) if may_wait => continue,
                 gated => gated?,
             };
             let (band, betters) = (Band::of(question.tolerance), gated.iter().map(|metric| metric.better()));
             let judge = Judge::new(question.aim(), question.alpha, band, betters);
-            trial = Some((gated, judge));
+            trial = Some((gated, earlier.judge(judge)));
         }
         let (gated, judge) = trial.as_mut().expect("it is made with the first start");
-        let part = if over { 1.0 } else { course.elapsed().as_secs_f64() / max_time };
+        let part = if over { 1.0 } else { earlier.part_after(course.elapsed(), question.tempo.max_time) };
         let mut look = interrupted.then_some(part.min(1.0));
         while let Some(due) = looks.next_if(|due| *due <= part) {
             look = Some(due);
         }
         if let Some(part) = look {
             let samples: Vec<Sample> = gated.iter().map(|metric| Sample::new(&log_ratios(*metric, &starts))).collect();
-            judge.look(part, &samples);
+            judge.look(earlier.look(part), &samples);
         }
         match () {
-            () if interrupted => break Ended::Interrupted,
-            () if judge.decided() && !question.aa => break Ended::Decided,
-            () if over => break Ended::MaxTime,
+            () if interrupted => break (Ended::Interrupted, part),
+            () if judge.decided() && !question.aa => break (Ended::Decided, part),
+            () if over => break (Ended::MaxTime, part),
             () => {}
         }
     };
     let (gated, judge) = trial.expect("there was a start");
-    Ok(document(question, plan, &course, Compared { began_at, ended, gated, judge, starts }))
+    Ok(document(question, plan, &course, Compared { earlier, before, ended, part, gated, judge, starts }))
 }
 
 /// What a comparison has come to.
 struct Compared {
-    began_at: SystemTime,
+    earlier: Earlier,
+    /// Starts of attempts before.
+    before: usize,
     ended: Ended,
+    /// The part of this attempt's time that had passed when it ended.
+    part: f64,
     gated: Vec<Metric>,
     judge: Judge,
     starts: Vec<Start>,
 }
 
 fn document(question: &Question, plan: &Plan, course: &Course<'_>, compared: Compared) -> Comparison {
-    let Compared { began_at, ended, gated, judge, starts } = compared;
+    let Compared { earlier, before, ended, part, gated, judge, starts } = compared;
+    let attempts = earlier.report(ended, part);
     let rulings: BTreeMap<Metric, Option<Ruling>> = gated.iter().copied().zip(judge.rulings()).collect();
-    let elapsed_seconds = course.elapsed().as_secs_f64();
-    let max_time = question.tempo.max_time.as_secs_f64();
+    let elapsed_seconds = earlier.seconds + course.elapsed().as_secs_f64();
+    let max_time = question.tempo.max_time.as_secs_f64() * f64::from(attempts.made);
     let times = max_time / elapsed_seconds.min(max_time);
     let mut metrics: Vec<MetricReport> = measured(&starts)
         .chain(gated)
@@ -166,22 +182,39 @@ fn document(question: &Question, plan: &Plan, course: &Course<'_>, compared: Com
         .collect();
     metrics.sort_by_key(|metric| !metric.gated);
     let change = metrics.iter().filter_map(|metric| Some(metric.ruling?.change)).max().unwrap_or(Change::Inconclusive);
+    // Earlier attempts were judged by the same rules when they ended; those of which they were not true cannot go on.
+    let mut trust = trust::of_paired_trials([0, 1].map(|i| (["A", "B"][i], plan, trials(i, &starts[before..]))))
+        .of_trials_with(course.withheld());
+    let new = earlier.notes.into_iter().filter(|note| !trust.notes.contains(note)).collect::<Vec<_>>();
+    trust.notes.extend(new);
     Comparison {
         schema: CompareSchema::V1,
-        began_at,
+        began_at: earlier.began_at,
         ended,
         aa: question.aa,
         change,
-        trust: trust::of_paired_trials([0, 1].map(|i| (["A", "B"][i], plan, trials(i, &starts))))
-            .of_trials_with(course.withheld()),
+        trust,
         ends_at: Some(course.ends_at()),
         a: side(0, &starts),
         b: side(1, &starts),
         rules: rules(question),
         elapsed_seconds,
+        attempts: (attempts.announced > 1).then_some(attempts),
         metrics,
         starts: starts.into_iter().map(start_report).collect(),
         environment: Environment::collect(plan, None, None),
+    }
+}
+
+/// What a saved comparison must have asked as well.
+fn asked(question: &Question, arms: &[Arm; 2]) -> Asked {
+    Asked {
+        targets: [0, 1].map(|i| arms[i].spec.to_string()),
+        aa: question.aa,
+        rules: rules(question),
+        attempts: question.attempts,
+        gate: question.gate.clone(),
+        environment: Environment::collect(&arms[0].plan, None, None),
     }
 }
 
@@ -241,8 +274,8 @@ fn report(
     }
     let spread = |server: usize| Spread::of(starts.iter().flat_map(|start| start.figures(metric, server)).collect());
     let sample = Sample::new(&log_ratios);
-    // The last look has about half of the error.
-    let last = question.alpha * (1.0 - LOOKS[LOOKS.len() - 2].powi(3)) / gates as f64;
+    // The last look of an attempt has about half of its error.
+    let last = question.alpha / f64::from(question.attempts) * (1.0 - LOOKS[LOOKS.len() - 2].powi(3)) / gates as f64;
     let max_time = question.tempo.max_time.as_secs_f64();
     let undecided = ruling.flatten().filter(|ruling| ruling.change == Change::Inconclusive);
     let (band, aim) = (Band::of(question.tolerance), question.aim());
@@ -302,23 +335,6 @@ fn rules(question: &Question) -> Rules {
     }
 }
 
-fn start_report(start: Start) -> StartReport {
-    let pair = |round: crate::trials::course::Round| {
-        let mut trials = round.trials.into_iter().map(|trial| trial.figures);
-        let mut next = || trials.next().unwrap_or_default();
-        let first = if round.order[0] == 0 { Which::A } else { Which::B };
-        PairReport { at_seconds: round.at_seconds, first, a: next(), b: next() }
-    };
-    let mut lives = start.lives.into_iter().map(|life| life.figures);
-    let mut next = || -> Figures { lives.next().unwrap_or_default() };
-    StartReport {
-        at_seconds: start.at_seconds,
-        a: next(),
-        b: next(),
-        pairs: start.rounds.into_iter().map(pair).collect(),
-    }
-}
-
 /// Starts after which the time is up: their Walsh averages take 64 MB for each gated metric, and more starts than this
 /// would tell apart servers that differ by less than anybody cares for.
 const MOST_STARTS: usize = 4_000;
@@ -326,6 +342,7 @@ const MOST_STARTS: usize = 4_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::trial::Figures;
     use crate::plan::tests::plan;
     use crate::trials::course::{Life, Round};
 
@@ -351,6 +368,7 @@ mod tests {
             tempo,
             gate: gate.map(|metric| vec![metric]),
             alpha: 0.01,
+            attempts: 1,
             tolerance: 0.02,
             aa: false,
             fail_on_regression: false,

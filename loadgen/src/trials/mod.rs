@@ -5,4 +5,5 @@ pub mod contrast;
 pub mod course;
 pub mod design;
 mod failure;
+pub mod resumed;
 pub mod sweep;

@@ -1,8 +1,10 @@
 //! The arguments of `loadgen compare`.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use clap::Args;
+use server::numbers::count_in;
 
 use super::trials::{TrialsArgs, check_gate};
 use super::{refusal, values};
@@ -22,6 +24,8 @@ pub struct Comparing {
     pub plan: Plan,
     /// The server that is compared with, and the one that is compared.
     pub servers: [Spec; 2],
+    /// The saved comparison to go on from.
+    pub resume: Option<PathBuf>,
     /// Where the report goes.
     pub output: Output,
 }
@@ -76,12 +80,21 @@ struct JudgementArgs {
     /// likewise
     #[arg(long, value_name = "PCT", default_value = "1%", value_parser = values::positive_percent)]
     alpha: f64,
+    /// How many attempts may be made: this one, and those that go on from it with --resume. All of them share --alpha,
+    /// each may take --max-time; at most 9
+    #[arg(long, value_name = "N", default_value = "1", value_parser = count_in::<u32, 1, 9>)]
+    attempts: u32,
+    /// Go on from a comparison that was saved as JSON: with the next of its --attempts, or with what is left of its time
+    /// where it was interrupted. All other flags must be the same as then
+    #[arg(long, value_name = "FILE")]
+    resume: Option<PathBuf>,
 }
 
 impl CompareArgs {
     pub(super) fn lower(self, threads: NonZeroUsize) -> Result<Comparing, clap::Error> {
         let load = self.trials.load();
-        let JudgementArgs { gate, tolerance, fail_on_regression, allow_inconclusive, require_conclusive, alpha } =
+        let (alpha, attempts, resume) = (self.judgement.alpha, self.judgement.attempts, self.judgement.resume.clone());
+        let JudgementArgs { gate, tolerance, fail_on_regression, allow_inconclusive, require_conclusive, .. } =
             self.judgement;
         if let (Some(tolerance), Some(Some(loss))) = (tolerance, fail_on_regression) {
             return Err(refusal(&format!(
@@ -97,6 +110,7 @@ impl CompareArgs {
             tempo,
             gate: (!gate.is_empty()).then_some(gate),
             alpha,
+            attempts,
             tolerance: fail_on_regression.flatten().or(tolerance).unwrap_or(TOLERANCE),
             aa: self.aa,
             fail_on_regression: fail_on_regression.is_some(),
@@ -107,7 +121,7 @@ impl CompareArgs {
         let embedded = Spec::embedded_for(plan.connect.permessage_deflate.as_ref(), &[]);
         let a = self.a.unwrap_or(embedded);
         let b = self.b.unwrap_or_else(|| a.clone());
-        Ok(Comparing { question, plan, servers: [a, b], output: self.trials.output()? })
+        Ok(Comparing { question, plan, servers: [a, b], resume, output: self.trials.output()? })
     }
 }
 

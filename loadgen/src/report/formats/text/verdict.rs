@@ -2,7 +2,7 @@
 
 use crate::judge::statistics::Change;
 use crate::measure::metric::Better;
-use crate::report::comparison::{Comparison, Ended, MetricReport, RulingReport};
+use crate::report::comparison::{Attempts, Comparison, Ended, MetricReport, RulingReport};
 use crate::units;
 
 /// A change of this share, as `+1.2%`.
@@ -52,6 +52,21 @@ pub(crate) fn verdict(comparison: &Comparison) -> String {
         Change::Regressed | Change::Improved => format!("; without one at most {alpha} of comparisons end so"),
     };
     format!("{said} (tolerance {tolerance}{worth}){ended}")
+}
+
+/// How often it was tried, where more than one attempt was announced.
+pub(crate) fn attempts(comparison: &Comparison) -> Option<String> {
+    let Attempts { announced, made, passed } = comparison.attempts?;
+    let left = announced.saturating_sub(made);
+    let next = match comparison.ended {
+        Ended::Decided => String::new(),
+        Ended::Interrupted => {
+            format!("; --resume goes on with the rest of this one ({passed:.2} of {announced} have passed)")
+        }
+        Ended::MaxTime if left == 0 => "; none is left".to_owned(),
+        Ended::MaxTime => format!("; --resume goes on with the next ({left} left)"),
+    };
+    Some(format!("{made} of {announced}, which share the error; all their starts count{next}"))
 }
 
 /// Why each verdict follows from its interval, and what would bring one where there is none.
