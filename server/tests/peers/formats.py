@@ -193,6 +193,9 @@ def step(loadgen, directory, server, codes, annotation, max_time="20s"):
         for name in ("report.json", "report.html", "report.xml"):
             if not (directory / "report" / name).stat().st_size:
                 raise AssertionError(f"{name} is empty")
+    if 98 in codes:
+        saved = json.loads((directory / "report/report.json").read_text())
+        expect_equal(saved["attempts"], {"announced": 2, "made": 2, "passed": 2.0}, "attempts, the second going on")
 
 
 if __name__ == "__main__":
