@@ -93,6 +93,7 @@ const COMPARE: &[Proof] = &[
     ("--aa", "compare::a_server_is_equivalent_to_itself_and_the_noise_floor_is_told"),
     ("--allow-inconclusive", "compare::too_few_starts_are_inconclusive_and_say_how_many_it_takes"),
     ("--alpha", "compare::a_slower_server_has_regressed_and_fails_the_command_if_asked_to"),
+    ("--attempts", "resume::an_attempt_goes_on_with_the_starts_of_the_one_before_until_none_is_left"),
     ("--b", "compare::a_slower_server_has_regressed_and_fails_the_command_if_asked_to"),
     ("--binary", "report/trials::a_load_that_contradicts_itself_is_refused_whichever_command_has_it"),
     ("--force", "warmup::a_time_that_holds_no_verdict_is_told_at_once_unless_it_is_forced"),
@@ -105,6 +106,7 @@ const COMPARE: &[Proof] = &[
     ("--output", "conversion::a_comparison_has_its_own_formats"),
     ("--quiet", "flags::progress_is_drawn_on_a_terminal_unless_it_is_to_be_quiet"),
     ("--require-conclusive", "compare::too_few_starts_are_inconclusive_and_say_how_many_it_takes"),
+    ("--resume", "resume::an_attempt_goes_on_with_the_starts_of_the_one_before_until_none_is_left"),
     (
         "--restart-every",
         "compare::pairs_begin_as_far_from_each_other_as_trial_and_settle_say_and_as_many_share_a_start",
@@ -117,6 +119,7 @@ const COMPARE: &[Proof] = &[
 
 const SWEEP: &[Proof] = &[
     ("--alpha", "sweep::a_saved_sweep_has_its_own_formats"),
+    ("--gate", "sweep::effects_are_judged_on_the_metrics_that_were_asked_for"),
     ("--binary", "report/trials::a_load_that_contradicts_itself_is_refused_whichever_command_has_it"),
     ("--format", "sweep::effects_have_the_right_sign_and_come_in_order"),
     ("--max-warmup", "report/trials::warm_up_and_restarts_are_as_asked_for"),

@@ -119,12 +119,28 @@ fn refusals_name_the_flag_and_what_was_expected() {
         (&["--vary-load", "in-flight=0,1"], ["--in-flight", "'0'"]),
         (&["--vary-load", "rate=10,20", "--in-flight", "2"], ["--rate", "--in-flight"]),
         (&["--vary", "threads=1,2", "--max-time", "20ms"], ["--max-time", "no room"]),
+        (&["--vary", "threads=1,2", "--gate", "latency.p99"], ["--gate latency.p99", "--rate"]),
+        (&["--vary", "threads=1,2", "--gate", "throughput", "--rate", "9"], ["--gate throughput", "no --rate"]),
+        (&["--vary", "threads=1,2", "--gate", "errors"], ["--gate errors", "expected throughput"]),
+        (&["--vary", "threads=1,2", "--gate", "server.cpu,server-cpu"], ["--gate server.cpu", "twice"]),
     ] {
         let finished = sweep(flags);
         assert_eq!((finished.code, finished.stdout.as_str()), (Some(2), ""), "{flags:?}: {}", finished.stderr);
         let said = &finished.stderr;
         assert!(words.iter().all(|word| said.contains(word)), "{flags:?} misses one of {words:?} in:\n{said}");
     }
+}
+
+#[test]
+fn effects_are_judged_on_the_metrics_that_were_asked_for() {
+    let flags = ["--vary", "inject-cost=0,100000", "--gate", "server.cpu", "--gate", "server.memory"];
+    let sweep = judged_by(5, &flags);
+    let metrics: Vec<Metric> = sweep.effects.iter().map(|effect| effect.metric).collect();
+    assert_eq!(metrics, [Metric::ServerCpu, Metric::ServerMemory]);
+    assert_valid(&json!(sweep));
+    let dearer = effect(&sweep, Metric::ServerCpu, &[("inject-cost", "100000")]);
+    assert!(dearer.estimate.change.is_some_and(|change| change > 0.5), "{dearer:?}");
+    assert!(sweep.arms[0].figures.contains_key(&Metric::Throughput), "it is measured all the same");
 }
 
 #[test]

@@ -24,8 +24,8 @@ mod settling;
 mod signed_rank;
 mod tiers;
 mod trend;
-mod variances;
 mod usl;
+mod variances;
 
 pub use blocks::blocks;
 pub use hodges_lehmann::{Interval, Sample};
@@ -38,8 +38,8 @@ pub use settling::{Settling, Slices, Why};
 pub use signed_rank::fewest;
 pub use tiers::{Tier, tiers};
 pub use trend::Trend;
-pub use variances::Variances;
 pub use usl::{Coefficient, Point, Prediction, Support, Unfit, Usl};
+pub use variances::Variances;
 
 #[cfg(test)]
 mod simulated;

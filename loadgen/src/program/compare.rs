@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::path::PathBuf;
 
 use super::failure::{Failure, failed};
 use super::run::{file_content, interrupt};
@@ -16,11 +17,14 @@ use crate::program::output::Sinks;
 use crate::program::progress::CourseProgress;
 use crate::report::comparison::{Comparison, Ended};
 use crate::report::formats::text;
+use crate::report::saved::{Document, read};
 use crate::trials::compare;
 use crate::trials::course::Arm;
+use crate::trials::resumed::{ResumeError, Saved};
 
 pub(super) fn run(comparing: Comparing, cores: &Cores) -> Result<Outcome, Failure> {
-    let Comparing { question, plan, servers, output } = comparing;
+    let Comparing { question, plan, servers, resume, output } = comparing;
+    let saved = resume.map(saved).transpose()?;
     let mut sinks = Sinks::open(&output, io::stdout())?;
     limits::make_room(&plan, servers.len() as u32)?;
     let content = file_content(&plan).map_err(failed)?;
@@ -32,12 +36,23 @@ pub(super) fn run(comparing: Comparing, cores: &Cores) -> Result<Outcome, Failur
     let progress = RefCell::new(CourseProgress::new("comparing", question.tempo.max_time, output.quiet));
     let mut show = |elapsed, starts| progress.borrow_mut().show(elapsed, starts);
     let mut say = |what: &str| progress.borrow().say(what);
-    let compared = compare::run(&question, &arms, cores, &interrupt, &mut show, &mut say);
+    let compared = compare::run(&question, &arms, saved, cores, &interrupt, (&mut show, &mut say));
     progress.into_inner().clear();
     let mut comparison = compared?;
     comparison.trust.notes.extend(environment::refusals());
     sinks.document(&text::comparison(&comparison), &comparison)?;
     Ok(outcome(&comparison))
+}
+
+/// The comparison to go on from.
+fn saved(file: PathBuf) -> Result<Saved, Failure> {
+    match read(&file)? {
+        Document::Comparison(comparison) => Ok(Saved { file, comparison: *comparison }),
+        Document::Runs(_) | Document::Sweep(_) => {
+            let why = "it holds no comparison: expected what loadgen compare -o FILE saved".to_owned();
+            Err(ResumeError::Over { file, why }.into())
+        }
+    }
 }
 
 /// How a comparison ended; of several the greatest tells.

@@ -9,7 +9,9 @@ use crate::measure::encoded::DecodeError;
 use crate::program::conversion::ConversionError;
 use crate::program::output::OutputError;
 use crate::report::baseline::BaselineError;
+use crate::report::saved::SavedError;
 use crate::trials::compare::CompareError;
+use crate::trials::resumed::ResumeError;
 use crate::trials::sweep::SweepError;
 
 /// A subcommand that ended without a result.
@@ -53,7 +55,23 @@ impl Ends for StartError {
 
 impl Ends for CompareError {
     fn outcome(&self) -> Outcome {
-        interrupted(self.is_interruption())
+        match self {
+            Self::Resume(error) => error.outcome(),
+            _ => interrupted(self.is_interruption()),
+        }
+    }
+}
+
+/// A file that a comparison cannot go on from is usage, as one that is no baseline.
+impl Ends for ResumeError {
+    fn outcome(&self) -> Outcome {
+        Outcome::Usage
+    }
+}
+
+impl Ends for SavedError {
+    fn outcome(&self) -> Outcome {
+        Outcome::Usage
     }
 }
 

@@ -18,7 +18,7 @@ use crate::trials::course::Arm;
 use crate::trials::sweep;
 
 pub(super) fn run(sweeping: Sweeping, cores: &Cores) -> Result<Outcome, Failure> {
-    let Sweeping { design, tempo, alpha, arms, output } = sweeping;
+    let Sweeping { design, tempo, gate, alpha, arms, output } = sweeping;
     let mut sinks = Sinks::open(&output, io::stdout())?;
     let servers = arms.len() as u32;
     let arms: Vec<Arm> = arms
@@ -32,7 +32,8 @@ pub(super) fn run(sweeping: Sweeping, cores: &Cores) -> Result<Outcome, Failure>
     let interrupt = interrupt()?;
     let mut progress = CourseProgress::new("sweeping", tempo.max_time, output.quiet);
     let mut show = |elapsed, starts| progress.show(elapsed, starts);
-    let swept = sweep::run(&design, tempo, alpha, &arms, cores, &interrupt, &mut show);
+    let question = sweep::Question { tempo, gate, alpha };
+    let swept = sweep::run(&design, &question, &arms, cores, &interrupt, &mut show);
     progress.clear();
     let mut sweep = swept?;
     sweep.trust.notes.extend(environment::refusals());

@@ -50,9 +50,12 @@ pub struct Comparison {
     /// How trials were shared out among starts, and what a verdict takes; likewise.
     #[serde(default)]
     pub repetition: Option<Repetition>,
-    /// How long it took, in seconds.
+    /// How long it took, in seconds; of several attempts, all of them together.
     #[schemars(range(min = 0))]
     pub elapsed_seconds: f64,
+    /// The attempts; null where one was announced, and in documents of earlier versions.
+    #[serde(default)]
+    pub attempts: Option<Attempts>,
     /// The metrics, gated ones first.
     pub metrics: Vec<MetricReport>,
     /// All that was measured.
@@ -81,6 +84,20 @@ pub enum Ended {
     Interrupted,
     /// Its first starts: its time is too short for any verdict.
     TooShort,
+}
+
+/// How often a comparison was tried, each attempt with all the starts of those before.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Attempts {
+    /// Attempts that share the error (`--attempts`).
+    #[schemars(range(min = 1))]
+    pub announced: u32,
+    /// Those that were begun.
+    #[schemars(range(min = 1))]
+    pub made: u32,
+    /// How much of the attempts' time has passed, in attempts: 1.4 where the second was interrupted after two fifths of it.
+    #[schemars(range(min = 0))]
+    pub passed: f64,
 }
 
 /// One of the two servers.

@@ -1,13 +1,15 @@
 //! `loadgen compare`: starts of both servers until every gated metric is decided or the time is up, and the report of
 //! it. The statistics are `verdict`'s, the trials `trials`'s.
 
+use std::mem;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use super::compared::{Compared, document};
+use super::compared::{Compared, asked, document};
 use super::contrast::{Contrast, log_ratios};
 use super::question::Question;
 use super::repetition;
+use super::resumed::{Earlier, ResumeError, Saved};
 use crate::host::cores::Cores;
 use crate::host::interrupt::Interrupt;
 use crate::judge::statistics::{Band, Judge, LOOKS, Sample};
@@ -23,6 +25,9 @@ pub enum CompareError {
     /// The trials failed.
     #[error(transparent)]
     Trial(#[from] TrialError),
+    /// What was saved cannot go on.
+    #[error(transparent)]
+    Resume(#[from] ResumeError),
     /// A metric that was to be judged is not there.
     #[error("--gate {0}: the servers' processes cannot be seen from here; expected servers on this machine")]
     NoProcess(Metric),
@@ -43,53 +48,58 @@ impl CompareError {
         match self {
             Self::Trial(error) => error.is_interruption(),
             Self::Interrupted => true,
-            Self::NoProcess(_) | Self::NoFigures => false,
+            Self::NoProcess(_) | Self::NoFigures | Self::Resume(_) => false,
         }
     }
 }
 
-/// Compares the second of `arms` with the first; `show` is told of the time that has passed and of the starts so far, `say`
+/// Compares the second of `arms` with the first, going on from what was `saved`; `show` is told of the time that has passed and of the starts so far, `say`
 /// what a verdict takes, once that is known.
 ///
 /// # Errors
-/// When trials cannot be made, or a metric that is to be judged cannot be measured.
+/// When trials cannot be made, a metric that is to be judged cannot be measured, or what was saved cannot go on.
 pub fn run(
     question: &Question,
     arms: &[Arm; 2],
+    saved: Option<Saved>,
     cores: &Cores,
     interrupt: &Interrupt,
-    show: &mut dyn FnMut(Duration, usize),
-    say: &mut dyn FnMut(&str),
+    (show, say): Watchers<'_>,
 ) -> Result<Comparison, CompareError> {
-    let began_at = SystemTime::now();
     let plan = &arms[0].plan;
+    let mut earlier = match saved {
+        Some(saved) => Earlier::of(saved, &asked(question, arms), MOST_STARTS)?,
+        None => Earlier::none(question.attempts),
+    };
     let judged = question.gate.as_deref().unwrap_or_default();
-    let mut course = Course::new(arms, judged, question.tempo, cores, interrupt);
-    let mut starts: Vec<Start> = Vec::new();
+    let mut course = Course::new(arms, judged, earlier.tempo(question.tempo), cores, interrupt);
+    let mut starts: Vec<Start> = mem::take(&mut earlier.starts);
+    let before = starts.len();
     let mut trial: Option<(Vec<Metric>, Judge)> = None;
     let mut repetition = None;
     let lives = course.lives();
     let mut looks = LOOKS.into_iter().peekable();
-    let max_time = question.tempo.max_time.as_secs_f64();
-    let ended = course.run(show, &mut |course, start| {
+    while looks.next_if(|due| *due <= earlier.part()).is_some() {}
+    let (ended, part) = course.run(show, &mut |course, start| {
         if !start.rounds.is_empty() {
-            starts.push(start);
+            starts.push(earlier.follow(start));
         }
         let interrupted = interrupt.flag().load(Ordering::Relaxed);
-        if starts.is_empty() {
+        if starts.len() == before {
             return Err(CompareError::Interrupted);
         }
         let over = course.is_over() || starts.len() >= MOST_STARTS;
         if trial.is_none() {
             // A figure that is missing may be the machine's fault, once or twice.
-            let may_wait = starts.len() < STARTS_FOR_A_REPLY && !over && !interrupted;
+            let may_wait = starts.len() - before < STARTS_FOR_A_REPLY && !over && !interrupted;
             let gated = match gated(question, plan, &starts, may_wait) {
+                _ if !earlier.gated.is_empty() => earlier.gated.clone(),
                 Err(CompareError::NoFigures) if may_wait => return Ok(None),
                 gated => gated?,
             };
             let (band, betters) = (Band::of(question.tolerance), gated.iter().map(|metric| metric.better()));
             let judge = Judge::new(question.aim(), question.alpha, band, betters);
-            trial = Some((gated, judge));
+            trial = Some((gated, earlier.judge(judge)));
         }
         let (gated, judge) = trial.as_mut().expect("it is made with the first start");
         let asked = question.asked(gated.len());
@@ -97,10 +107,10 @@ pub fn run(
         if planned.resolves.is_some() != repetition.is_some_and(|before: Repetition| before.resolves.is_some())
             || repetition.is_none()
         {
-            say(&forecast(&planned, max_time));
+            say(&forecast(&planned, question.tempo.max_time.as_secs_f64()));
         }
         repetition = Some(planned);
-        let part = if over { 1.0 } else { course.elapsed().as_secs_f64() / max_time };
+        let part = if over { 1.0 } else { earlier.part_after(course.elapsed(), question.tempo.max_time) };
         let mut look = interrupted.then_some(part.min(1.0));
         while let Some(due) = looks.next_if(|due| *due <= part) {
             look = Some(due);
@@ -110,19 +120,23 @@ pub fn run(
                 .iter()
                 .map(|metric| Sample::new(&log_ratios(&Contrast::between(1, 0), *metric, &starts, lives)))
                 .collect();
-            judge.look(part, &samples);
+            judge.look(earlier.look(part), &samples);
         }
-        Ok(match () {
+        let ended = match () {
             () if interrupted => Some(Ended::Interrupted),
             () if judge.decided() && !question.aa => Some(Ended::Decided),
             () if over => Some(Ended::MaxTime),
-            () if question.is_too_short(&planned, starts.len()) => Some(Ended::TooShort),
+            () if question.is_too_short(&planned, starts.len() - before) => Some(Ended::TooShort),
             () => None,
-        })
+        };
+        Ok::<_, CompareError>(ended.map(|ended| (ended, part)))
     })?;
     let (gated, judge) = trial.expect("there was a start");
-    Ok(document(question, plan, &course, Compared { began_at, ended, gated, judge, starts, repetition }))
+    Ok(document(question, plan, &course, Compared { earlier, before, ended, part, gated, judge, starts, repetition }))
 }
+
+/// Who is told of the time that has passed and of the starts so far, and what is said on the way.
+type Watchers<'f> = (&'f mut dyn FnMut(Duration, usize), &'f mut dyn FnMut(&str));
 
 /// The metrics that are judged: those asked for, all of which must be there, or those of the load that are. One that is
 /// missing may come with the next start if the comparison `may_wait` for it.
@@ -187,6 +201,7 @@ mod tests {
             tempo,
             gate: gate.map(|metric| vec![metric]),
             alpha: 0.01,
+            attempts: 1,
             tolerance: 0.02,
             aa: false,
             fail_on_regression: false,

@@ -1,32 +1,37 @@
 //! The report of a comparison, from what its starts have come to.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::SystemTime;
 
 use super::contrast::{Contrast, log_ratios as log_ratios_of};
 use super::course::Course;
 use super::notes;
 use super::question::Question;
-use super::start::{Lives, Round, Start};
+use super::repetition::kind;
+use super::resumed::{Asked, Earlier, start_report};
+use super::start::{Lives, Start};
+use super::tempo::Restarts;
+use super::up::Arm;
 use crate::host::environment::Environment;
-use crate::judge::statistics::{self, Band, Change, Judge, LOOKS, Ruling, Sample};
+use crate::judge::statistics::{self, Band, Change, Judge, Ruling, Sample};
 use crate::judge::trust;
 use crate::measure::counts::Messages;
 use crate::measure::metric::Metric;
-use crate::measure::trial::{Figures, Trial};
+use crate::measure::trial::Trial;
 use crate::plan::Plan;
-use crate::report::comparison::{
-    CompareSchema, Comparison, Ended, MetricReport, PairReport, Rules, RulingReport, Side, StartReport, Which,
-};
+use crate::report::comparison::{CompareSchema, Comparison, Ended, MetricReport, Rules, RulingReport, Side};
 use crate::report::estimate::{Estimate, Shown, Spread, share};
 use crate::report::repetition::{self, Repetition};
 
 /// What a comparison has come to.
 pub(super) struct Compared {
-    /// When it began.
-    pub began_at: SystemTime,
+    /// What came before this attempt.
+    pub earlier: Earlier,
+    /// Starts of attempts before.
+    pub before: usize,
     /// What ended it.
     pub ended: Ended,
+    /// The part of this attempt's time that had passed when it ended.
+    pub part: f64,
     /// The metrics that are judged.
     pub gated: Vec<Metric>,
     /// What is said of them.
@@ -39,11 +44,11 @@ pub(super) struct Compared {
 
 /// The report.
 pub(super) fn document(question: &Question, plan: &Plan, course: &Course<'_>, compared: Compared) -> Comparison {
-    let Compared { began_at, ended, gated, judge, starts, repetition } = compared;
-    let lives = course.lives();
+    let Compared { earlier, before, ended, part, gated, judge, starts, repetition } = compared;
+    let (lives, attempts) = (course.lives(), earlier.report(ended, part));
     let rulings: BTreeMap<Metric, Option<Ruling>> = gated.iter().copied().zip(judge.rulings()).collect();
-    let elapsed_seconds = course.elapsed().as_secs_f64();
-    let max_time = question.tempo.max_time.as_secs_f64();
+    let elapsed_seconds = earlier.seconds + course.elapsed().as_secs_f64();
+    let max_time = question.tempo.max_time.as_secs_f64() * f64::from(attempts.made);
     let times = max_time / elapsed_seconds.min(max_time);
     let mut metrics: Vec<MetricReport> = measured(&starts)
         .chain(gated)
@@ -56,13 +61,16 @@ pub(super) fn document(question: &Question, plan: &Plan, course: &Course<'_>, co
         .collect();
     metrics.sort_by_key(|metric| !metric.gated);
     let change = metrics.iter().filter_map(|metric| Some(metric.ruling?.change)).max().unwrap_or(Change::Inconclusive);
-    let mut trust = trust::of_paired_trials([0, 1].map(|i| (["A", "B"][i], plan, trials(i, &starts))))
+    let mut trust = trust::of_paired_trials([0, 1].map(|i| (["A", "B"][i], plan, trials(i, &starts[before..]))))
         .of_trials_with(course.withheld());
-    trust.notes.extend(notes::of(course, &starts, |server| ["A", "B"][server].to_owned()));
+    // Earlier attempts were judged by the same rules when they ended; those that were not valid cannot go on.
+    trust.notes.extend(notes::of(course, &starts[before..], |server| ["A", "B"][server].to_owned()));
     trust.notes.extend(repetition.as_ref().and_then(repetition::choice));
+    let new = earlier.notes.into_iter().filter(|note| !trust.notes.contains(note)).collect::<Vec<_>>();
+    trust.notes.extend(new);
     Comparison {
         schema: CompareSchema::V1,
-        began_at,
+        began_at: earlier.began_at,
         ended,
         aa: question.aa,
         change,
@@ -70,13 +78,28 @@ pub(super) fn document(question: &Question, plan: &Plan, course: &Course<'_>, co
         ends_at: Some(course.ends_at()),
         a: side(0, &starts),
         b: side(1, &starts),
-        rules: rules(question, course),
+        rules: rules(question, course.rounds()),
         warmup: Some(course.warmup()),
         repetition,
         elapsed_seconds,
+        attempts: (attempts.announced > 1).then_some(attempts),
         metrics,
         starts: starts.into_iter().map(start_report).collect(),
         environment: Environment::collect(plan, None, None),
+    }
+}
+
+/// What a saved comparison must have asked as well.
+pub(super) fn asked(question: &Question, arms: &[Arm; 2]) -> Asked {
+    let (Restarts::Auto(rounds) | Restarts::Every(rounds) | Restarts::Never(rounds)) = question.tempo.restarts;
+    Asked {
+        targets: [0, 1].map(|i| arms[i].spec.to_string()),
+        aa: question.aa,
+        rules: rules(question, rounds),
+        restarts: kind(question.tempo.restarts),
+        attempts: question.attempts,
+        gate: question.gate.clone(),
+        environment: Environment::collect(&arms[0].plan, None, None),
     }
 }
 
@@ -104,8 +127,8 @@ fn report(
     }
     let spread = |server: usize| Spread::of(starts.iter().flat_map(|start| start.figures(metric, server)).collect());
     let sample = Sample::new(&log_ratios);
-    // The last look has about half of the error.
-    let last = question.alpha * (1.0 - LOOKS[LOOKS.len() - 2].powi(3)) / gates as f64;
+    // The last look of an attempt has about half of its error.
+    let last = question.asked(gates).last_level();
     let max_time = question.tempo.max_time.as_secs_f64();
     let undecided = ruling.flatten().filter(|ruling| ruling.change == Change::Inconclusive);
     let (band, aim) = (Band::of(question.tolerance), question.aim());
@@ -148,7 +171,7 @@ fn side(server: usize, starts: &[Start]) -> Side {
     Side { target: first.target.clone(), server_config: first.config.clone(), messages }
 }
 
-fn rules(question: &Question, course: &Course<'_>) -> Rules {
+fn rules(question: &Question, rounds: u32) -> Rules {
     let Question { tempo, alpha, tolerance, fail_on_regression, allow_inconclusive, require_conclusive, .. } =
         *question;
     Rules {
@@ -156,28 +179,11 @@ fn rules(question: &Question, course: &Course<'_>) -> Rules {
         tolerance,
         trial_seconds: tempo.trial.as_secs_f64(),
         settle_seconds: tempo.settle.as_secs_f64(),
-        restart_every: course.rounds(),
+        restart_every: rounds,
         max_time_seconds: tempo.max_time.as_secs_f64(),
         seed: tempo.seed,
         fail_on_regression,
         require_conclusive,
         allow_inconclusive: allow_inconclusive || !(fail_on_regression || require_conclusive),
-    }
-}
-
-fn start_report(start: Start) -> StartReport {
-    let pair = |round: Round| {
-        let mut trials = round.trials.into_iter().map(|trial| trial.figures);
-        let mut next = || trials.next().unwrap_or_default();
-        let first = if round.order[0] == 0 { Which::A } else { Which::B };
-        PairReport { at_seconds: round.at_seconds, first, a: next(), b: next() }
-    };
-    let mut lives = start.lives.into_iter().map(|life| life.figures);
-    let mut next = || -> Figures { lives.next().unwrap_or_default() };
-    StartReport {
-        at_seconds: start.at_seconds,
-        a: next(),
-        b: next(),
-        pairs: start.rounds.into_iter().map(pair).collect(),
     }
 }

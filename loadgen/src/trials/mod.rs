@@ -9,6 +9,7 @@ mod failure;
 mod notes;
 pub mod question;
 pub mod repetition;
+pub mod resumed;
 mod start;
 pub mod sweep;
 mod tempo;

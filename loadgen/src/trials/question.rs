@@ -12,8 +12,10 @@ pub struct Question {
     pub tempo: Tempo,
     /// The metrics to judge; `None` for those that the load is usually judged by.
     pub gate: Option<Vec<Metric>>,
-    /// The chance of a wrong verdict.
+    /// The chance of a wrong verdict, over all attempts.
     pub alpha: f64,
+    /// Attempts that share it: this one, and those that may go on from what was saved.
+    pub attempts: u32,
     /// Changes up to this share either way do not matter.
     pub tolerance: f64,
     /// Whether B is A once more; then it takes all its time, whatever is decided.
@@ -35,9 +37,9 @@ impl Question {
         if self.fail_on_regression { Aim::Worse } else { Aim::Changed }
     }
 
-    /// What its starts are to answer of so many metrics.
+    /// What the starts of an attempt are to answer of so many metrics.
     pub fn asked(&self, gates: usize) -> Asked {
-        let (alpha, tolerance) = (self.alpha, Band::of(self.tolerance));
+        let (alpha, tolerance) = (self.alpha / f64::from(self.attempts), Band::of(self.tolerance));
         Asked { alpha, gates, tolerance, time: self.tempo.max_time.as_secs_f64() }
     }
 

@@ -12,7 +12,7 @@ pub(super) fn plan(asked: Asked, gated: &[Metric], starts: &[Start], course: &mu
     let of_trials = gated.iter().filter(|metric| metric.is_of_trials());
     let variances: Vec<Variances> = of_trials.filter_map(|metric| Variances::of(&of_starts(*metric, starts))).collect();
     let prices = course.prices();
-    let restarts = match course.restarts() {
+    match course.restarts() {
         Restarts::Auto(_) => {
             // Until it is known how much starts vary, they are as long as they were meant to be.
             let most = if variances.is_empty() { course.rounds() } else { MOST_ROUNDS };
@@ -22,18 +22,16 @@ pub(super) fn plan(asked: Asked, gated: &[Metric], starts: &[Start], course: &mu
                 asked.trials(&variances, prices, most)
             };
             course.set_rounds(rounds);
-            RestartKind::Auto
         }
-        Restarts::Every(_) => RestartKind::Fixed,
-        Restarts::Never(_) => RestartKind::Never,
-    };
+        Restarts::Every(_) | Restarts::Never(_) => {}
+    }
     let rounds = course.rounds();
     let forecast = (!variances.is_empty()).then(|| asked.forecast(&variances, prices, rounds));
     let greatest =
         variances.iter().copied().max_by(|one, other| one.of_start(rounds).total_cmp(&other.of_start(rounds)));
     let fewest = asked.fewest_starts();
     Repetition {
-        restarts,
+        restarts: kind(course.restarts()),
         pairs: rounds,
         start_seconds: prices.start,
         pair_seconds: prices.trial,
@@ -43,6 +41,15 @@ pub(super) fn plan(asked: Asked, gated: &[Metric], starts: &[Start], course: &mu
         fewest_seconds: course.elapsed().as_secs_f64() + remaining(fewest, starts.len(), prices),
         needs_seconds: forecast.and_then(|forecast| forecast.needs),
         resolves: forecast.and_then(|forecast| forecast.resolves).map(f64::exp_m1),
+    }
+}
+
+/// When servers are started anew, as reports have it.
+pub(super) fn kind(restarts: Restarts) -> RestartKind {
+    match restarts {
+        Restarts::Auto(_) => RestartKind::Auto,
+        Restarts::Every(_) => RestartKind::Fixed,
+        Restarts::Never(_) => RestartKind::Never,
     }
 }
 

@@ -22,6 +22,23 @@ use crate::report::sweep::{ArmReport, Effect, Sweep, SweepRules, SweepSchema, wo
 use crate::trials::course::{Arm, Course, Lives, STARTS_FOR_A_REPLY, Start, Tempo, TrialError};
 use crate::trials::notes;
 
+/// What a sweep is to find out of its design.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question {
+    /// How trials follow each other.
+    pub tempo: Tempo,
+    /// The metrics that effects are judged on; `None` for those that the load is usually judged by.
+    pub gate: Option<Vec<Metric>>,
+    /// The chance of a wrong effect.
+    pub alpha: f64,
+}
+
+impl Question {
+    fn judged(&self, plan: &Plan) -> &[Metric] {
+        self.gate.as_deref().unwrap_or(Metric::gated_by_default(&plan.load))
+    }
+}
+
 /// Why there is no sweep.
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
@@ -37,6 +54,9 @@ pub enum SweepError {
         /// Its flags.
         combination: String,
     },
+    /// A metric that was to be judged is not there.
+    #[error("--gate {0}: the servers' processes cannot be seen from here; expected servers on this machine")]
+    NoProcess(Metric),
     /// Nothing was measured.
     #[error("interrupted before anything was measured")]
     Interrupted,
@@ -48,15 +68,17 @@ pub enum SweepError {
 /// When trials cannot be made, or those of a combination have no figures.
 pub fn run(
     design: &Design,
-    tempo: Tempo,
-    alpha: f64,
+    question: &Question,
     arms: &[Arm],
     cores: &Cores,
     interrupt: &Interrupt,
     show: &mut dyn FnMut(Duration, usize),
 ) -> Result<Sweep, SweepError> {
     let began_at = SystemTime::now();
-    let mut course = Course::new(arms, &[], tempo, cores, interrupt);
+    let Question { tempo, alpha, .. } = *question;
+    let plan = &arms[0].plan;
+    let judged = question.judged(plan);
+    let mut course = Course::new(arms, judged, tempo, cores, interrupt);
     let mut starts: Vec<Start> = Vec::new();
     let ended = course.run(show, &mut |course, start| {
         if !start.rounds.is_empty() {
@@ -68,19 +90,18 @@ pub fn run(
         let over = course.is_over() || starts.len() >= MOST_STARTS;
         // That a start has no reply may be the machine's fault, once or twice.
         if over || starts.len() == STARTS_FOR_A_REPLY {
-            all_have_figures(design, &arms[0].plan, &starts)?;
+            all_have_figures(design, question, plan, &starts)?;
         }
         Ok::<_, SweepError>(over.then_some(Ended::MaxTime))
     })?;
     if starts.is_empty() {
         return Err(SweepError::Interrupted);
     }
-    let plan = &arms[0].plan;
     let reports: Vec<ArmReport> = (0..arms.len()).map(|arm| arm_report(design, arm, &starts, course.lives())).collect();
     let trials = |arm: usize| starts.iter().flat_map(|start| &start.rounds).map(move |round| &round.trials[arm]);
-    let judged = arms.iter().zip(&reports).enumerate();
+    let with_reports = arms.iter().zip(&reports).enumerate();
     let mut trust =
-        trust::of_paired_trials(judged.map(|(i, (arm, report))| (words::settings(report), &arm.plan, trials(i))))
+        trust::of_paired_trials(with_reports.map(|(i, (arm, report))| (words::settings(report), &arm.plan, trials(i))))
             .of_trials_with(course.withheld());
     trust.notes.extend(notes::of(&course, &starts, |arm| words::settings(&reports[arm])));
     Ok(Sweep {
@@ -104,7 +125,7 @@ pub fn run(
         starts: starts.len() as u64,
         factors: design.factors().to_vec(),
         arms: reports,
-        effects: effects(design, alpha, Metric::gated_by_default(&plan.load), &starts, course.lives()),
+        effects: effects(design, alpha, judged, &starts, course.lives()),
         environment: Environment::collect(plan, None, None),
     })
 }
@@ -115,16 +136,23 @@ impl SweepError {
         match self {
             Self::Trial(error) => error.is_interruption(),
             Self::Interrupted => true,
-            Self::NoFigures { .. } => false,
+            Self::NoProcess(_) | Self::NoFigures { .. } => false,
         }
     }
 }
 
 /// Whether every combination has a figure of every metric that is judged. What only the server's process tells may be
-/// missing.
-fn all_have_figures(design: &Design, plan: &Plan, starts: &[Start]) -> Result<(), SweepError> {
-    let judged = Metric::gated_by_default(&plan.load).iter().filter(|metric| !metric.is_of_the_process());
+/// missing where nobody asked for it; resident memory grows in pages, and may not have grown yet.
+fn all_have_figures(design: &Design, question: &Question, plan: &Plan, starts: &[Start]) -> Result<(), SweepError> {
     let lacks = |arm: usize, metric: Metric| starts.iter().all(|start| start.figures(metric, arm).is_empty());
+    let hidden =
+        |metric: &&Metric| metric.is_of_the_process() && (0..design.arms()).any(|arm| lacks(arm, Metric::ServerMemory));
+    if let Some(metric) = question.gate.iter().flatten().find(hidden) {
+        return Err(SweepError::NoProcess(*metric));
+    }
+    let may_lack =
+        |metric: &Metric| *metric == Metric::ConnectionMemory || question.gate.is_none() && metric.is_of_the_process();
+    let judged = question.judged(plan).iter().filter(|metric| !may_lack(metric));
     match (0..design.arms()).find(|&arm| judged.clone().any(|metric| lacks(arm, *metric))) {
         None => Ok(()),
         Some(arm) => {

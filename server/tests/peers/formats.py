@@ -5,12 +5,14 @@ CSV by Python, action.yml and the workflows against SchemaStore's schemas; and t
 """
 
 import csv
+import hashlib
 import io
 import json
 import os
 import pathlib
 import subprocess
 import sys
+import tarfile
 import tempfile
 
 import html5lib
@@ -60,9 +62,10 @@ def main(loadgen, xsd, promtool):
                 (f"the workflow {file.name}", schema, "vendor.github-workflows", file)
                 for file in sorted((ROOT / ".github/workflows").glob("*.yml"))
             ],
+            ("the action's step that fetches loadgen", fetched, scratch / "fetched"),
             ("the action's step, nothing slower", step, loadgen, scratch / "same", NONE, (0,), ""),
             ("the action's step, a regression", step, loadgen, scratch / "slower", SLOWER, (99,), "::error"),
-            ("the action's step, too short to tell", step, loadgen, scratch / "short", NONE, (98,), "::error", "3s"),
+            ("the action's step, too short to tell", step, loadgen, scratch / "short", NONE, (98,), "::error", "2s"),
             ("the action's step, a server that is none", step, loadgen, scratch / "none", "sh -c 'exit 3' {port}", (1,), "::error"),
         ]:
             attempt(checks, name, check, *arguments)
@@ -193,6 +196,33 @@ def step(loadgen, directory, server, codes, annotation, max_time="20s"):
         for name in ("report.json", "report.html", "report.xml"):
             if not (directory / "report" / name).stat().st_size:
                 raise AssertionError(f"{name} is empty")
+    if 98 in codes:
+        saved = json.loads((directory / "report/report.json").read_text())
+        expect_equal(saved["attempts"], {"announced": 2, "made": 2, "passed": 2.0}, "attempts, the second going on")
+
+
+def fetched(directory):
+    """The step that fetches loadgen runs what has the checksum that was expected, and nothing else."""
+    package = f"fathom-v9.9.9-{os.uname().machine}-linux"
+    release = directory / "releases/v9.9.9"
+    release.mkdir(parents=True)
+    archive = release / f"{package}.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.addfile(tarfile.TarInfo(f"{package}/loadgen"))
+    right = hashlib.sha256(archive.read_bytes()).hexdigest()
+    (release / "SHA256SUMS").write_text(f"{right}  {archive.name}\n")
+    output = directory / "output"
+    for tag, sha256, code in [
+        ("v9.9.9", "", 0), ("v9.9.9", right, 0), ("v9.9.9", "0" * 64, 2), ("v9.9.8", "", 2), ("../v9.9.9", "", 2),
+    ]:  # fmt: skip
+        output.write_text("")
+        environment = {
+            **os.environ, "RELEASE": tag, "SHA256": sha256, "RELEASES": (directory / "releases").as_uri(),
+            "DIRECTORY": str(directory / "out"), "GITHUB_OUTPUT": str(output),
+        }  # fmt: skip
+        call([ROOT / "scripts/github-loadgen", "fetch"], (code,), env=environment)
+        expected = "" if code else f"loadgen={directory}/out/{package}/loadgen\n"
+        expect_equal(output.read_text(), expected, f"what is fetched of {tag}")
 
 
 if __name__ == "__main__":

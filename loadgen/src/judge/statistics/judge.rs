@@ -75,7 +75,7 @@ pub struct Ruling {
     pub estimate: Option<f64>,
     /// The interval of the log ratio that the verdict stands on.
     pub interval: Interval,
-    /// The part of the time (0..1) after which it was said.
+    /// The time after which it was said, in attempts: with one attempt the part of its time (0..1).
     pub part: f64,
 }
 
@@ -83,6 +83,7 @@ pub struct Ruling {
 #[derive(Debug)]
 pub struct Judge {
     aim: Aim,
+    alpha: f64,
     tolerance: Band,
     spending: Spending,
     metrics: Vec<(Better, Option<Ruling>)>,
@@ -93,17 +94,25 @@ impl Judge {
     /// `tolerance`.
     pub fn new(aim: Aim, alpha: f64, tolerance: Band, metrics: impl IntoIterator<Item = Better>) -> Self {
         let metrics = metrics.into_iter().map(|better| (better, None)).collect();
-        Self { aim, tolerance, spending: Spending::new(alpha), metrics }
+        Self { aim, alpha, tolerance, spending: Spending::new(alpha), metrics }
     }
 
-    /// Looks at the log ratios of each metric after this part of the time (0..1). A look that could not decide anything
-    /// for want of values is not taken, so that its level is left for the next.
+    /// The same with an error that so many attempts share, spent up to this time (in attempts), and with what was decided by
+    /// then; no `rulings` are none.
+    pub fn of_attempts(mut self, attempts: u32, until: f64, rulings: &[Option<Ruling>]) -> Self {
+        self.spending = Spending::of_attempts(self.alpha, attempts, until);
+        self.metrics.iter_mut().zip(rulings).for_each(|((_, ruling), said)| *ruling = *said);
+        self
+    }
+
+    /// Looks at the log ratios of each metric at this time, in attempts (0..1 in the first). A look that could not decide
+    /// anything for want of values is not taken, so that its level is left for the next, but for the last of an attempt.
     pub fn look(&mut self, part: f64, samples: &[Sample]) {
         assert_eq!(samples.len(), self.metrics.len(), "one sample for each gated metric");
         let level = self.spending.level(part);
         let share = level / samples.len() as f64;
         let values = samples.iter().map(Sample::len).min().unwrap_or(0);
-        if part < 1.0 && (level <= 0.0 || values < fewest(share)) {
+        if part.fract() > 0.0 && (level <= 0.0 || values < fewest(share)) {
             return;
         }
         self.spending.spend(part);

@@ -83,6 +83,38 @@ impl Machine {
         Sample::new(&ratios).estimate().unwrap()
     }
 
+    /// Up to so many attempts of one metric, each going on from those before: the verdict, and how many starts it took.
+    /// `pooled` attempts have all starts before, others only their own.
+    fn attempts(&mut self, attempts: u32, starts: usize, pooled: bool) -> (Change, usize) {
+        let mut ratios: Vec<f64> = Vec::new();
+        let (mut rulings, mut taken) = (vec![None], 0);
+        for attempt in 0..attempts {
+            let over = f64::from(attempt);
+            let judge = Judge::new(Aim::Changed, 0.01, Band::of(0.0), [Better::Higher]);
+            // As it is read back from what the attempt before has saved.
+            let mut judge = judge.of_attempts(attempts, over, &rulings);
+            if !pooled {
+                ratios.clear();
+            }
+            let before = ratios.len();
+            for part in LOOKS {
+                while ((ratios.len() - before) as f64) < part * starts as f64 {
+                    ratios.push(self.start(4));
+                    taken += 1;
+                }
+                judge.look(over + part, &[Sample::new(&ratios)]);
+                if judge.decided() {
+                    break;
+                }
+            }
+            rulings = judge.rulings().collect();
+            if judge.decided() {
+                break;
+            }
+        }
+        (rulings[0].unwrap().change, taken)
+    }
+
     /// A comparison of two metrics that see the same machine; the verdicts, and the 95% interval of the first.
     fn compare(&mut self, aim: Aim, starts: usize, tolerance: f64) -> (Vec<Change>, Interval) {
         let mut judge = Judge::new(aim, 0.01, Band::of(tolerance), [Better::Higher, Better::Lower]);
@@ -120,6 +152,28 @@ fn an_unchanged_server_is_called_changed_in_one_of_a_hundred_comparisons_at_the_
         // 6 expected at the most; more than 15 has a probability of 0.05%.
         assert!(wrong <= 15, "{wrong} of 600 with {freedom} degrees of freedom");
     }
+}
+
+#[test]
+fn three_attempts_together_call_an_unchanged_server_changed_in_one_of_a_hundred_at_the_most() {
+    let mut machine = machine(37, 0.0, 3);
+    let wrong = (0..600).filter(|_| machine.attempts(3, 18, true).0 != Change::Inconclusive).count();
+    assert!(wrong <= 15, "{wrong} of 600");
+}
+
+#[test]
+fn attempts_that_go_on_find_what_attempts_anew_do_not() {
+    let found = |pooled| {
+        let mut machine = machine(41, -0.005, 3);
+        let all: Vec<_> = (0..200).map(|_| machine.attempts(3, 24, pooled)).collect();
+        let found = all.iter().filter(|(change, _)| *change == Change::Regressed).count();
+        (found, all.iter().map(|(_, starts)| starts).sum::<usize>() / all.len())
+    };
+    let ((pooled, starts), (anew, starts_anew)) = (found(true), found(false));
+    assert!(
+        pooled >= anew + 20 && starts <= starts_anew,
+        "{pooled} and {anew} of 200, {starts} and {starts_anew} starts"
+    );
 }
 
 #[test]

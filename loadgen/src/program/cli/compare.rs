@@ -1,14 +1,16 @@
 //! The arguments of `loadgen compare`.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use clap::Args;
+use server::numbers::count_in;
 
-use super::trials::TrialsArgs;
+use super::trials::{TrialsArgs, check_gate};
 use super::{refusal, values};
 use crate::host::target::Spec;
 use crate::measure::metric::Metric;
-use crate::plan::{Load, Plan};
+use crate::plan::Plan;
 use crate::program::output::Output;
 use crate::trials::question::Question;
 use crate::units;
@@ -22,6 +24,8 @@ pub struct Comparing {
     pub plan: Plan,
     /// The server that is compared with, and the one that is compared.
     pub servers: [Spec; 2],
+    /// The saved comparison to go on from.
+    pub resume: Option<PathBuf>,
     /// Where the report goes.
     pub output: Output,
 }
@@ -80,13 +84,23 @@ struct JudgementArgs {
     /// likewise
     #[arg(long, value_name = "PCT", default_value = "1%", value_parser = values::positive_percent)]
     alpha: f64,
+    /// How many attempts may be made: this one, and those that go on from it with --resume. All of them share --alpha,
+    /// each may take --max-time; at most 9
+    #[arg(long, value_name = "N", default_value = "1", value_parser = count_in::<u32, 1, 9>)]
+    attempts: u32,
+    /// Go on from a comparison that was saved as JSON: with the next of its --attempts, or with what is left of its time
+    /// where it was interrupted. All other flags must be the same as then
+    #[arg(long, value_name = "FILE")]
+    resume: Option<PathBuf>,
 }
 
 impl CompareArgs {
     pub(super) fn lower(self, threads: NonZeroUsize) -> Result<Comparing, clap::Error> {
         let load = self.trials.load();
-        let JudgementArgs { gate, tolerance, fail_on_regression, allow_inconclusive, require_conclusive, force, alpha } =
-            self.judgement;
+        let (alpha, attempts, resume) = (self.judgement.alpha, self.judgement.attempts, self.judgement.resume.clone());
+        let JudgementArgs {
+            gate, tolerance, fail_on_regression, allow_inconclusive, require_conclusive, force, ..
+        } = self.judgement;
         if let (Some(tolerance), Some(Some(loss))) = (tolerance, fail_on_regression) {
             return Err(refusal(&format!(
                 "--fail-on-regression {} takes the place of --tolerance {}; expected one of them to have a PCT",
@@ -94,24 +108,14 @@ impl CompareArgs {
                 units::percent(tolerance)
             )));
         }
-        for (i, metric) in gate.iter().enumerate() {
-            if !metric.is_of_trials() && !metric.is_of_starts() {
-                return Err(refusal(&format!("--gate {metric}: comparisons do not have it; expected {GATES}")));
-            }
-            if !metric.fits(&load) {
-                let wanted = if matches!(load, Load::Open { .. }) { "no --rate" } else { "--rate" };
-                return Err(refusal(&format!("--gate {metric} needs a load with {wanted}")));
-            }
-            if gate[..i].contains(metric) {
-                return Err(refusal(&format!("--gate {metric} is given twice")));
-            }
-        }
+        check_gate(&gate, &load)?;
         let judged = if gate.is_empty() { Metric::gated_by_default(&load) } else { &gate };
         let tempo = self.trials.tempo(2, judged)?;
         let question = Question {
             tempo,
             gate: (!gate.is_empty()).then_some(gate),
             alpha,
+            attempts,
             tolerance: fail_on_regression.flatten().or(tolerance).unwrap_or(TOLERANCE),
             aa: self.aa,
             fail_on_regression: fail_on_regression.is_some(),
@@ -123,16 +127,12 @@ impl CompareArgs {
         let embedded = Spec::embedded_for(plan.connect.permessage_deflate.as_ref(), &[]);
         let a = self.a.unwrap_or(embedded);
         let b = self.b.unwrap_or_else(|| a.clone());
-        Ok(Comparing { question, plan, servers: [a, b], output: self.trials.output()? })
+        Ok(Comparing { question, plan, servers: [a, b], resume, output: self.trials.output()? })
     }
 }
 
 /// The tolerance unless told otherwise: less than this is seldom worth a change, and a shared machine can tell it.
 const TOLERANCE: f64 = 0.02;
-
-/// What `--gate` takes.
-const GATES: &str = "throughput, latency or service_time with a statistic (latency.p99), server.cpu, server.memory or \
-    connection.memory";
 
 const EXIT_CODES: &str = "Verdicts: regressed or improved (the interval of the change lies beyond the tolerance), \
     equivalent (within it), inconclusive (neither; the report says how much longer it needs). With --fail-on-regression: \

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use clap::Args;
 use server::numbers;
 
-use super::trials::TrialsArgs;
+use super::trials::{TrialsArgs, check_gate};
 use super::{Cli, Command, refusal, values};
 use crate::host::target::Spec;
 use crate::measure::metric::Metric;
@@ -24,6 +24,8 @@ pub struct Sweeping {
     pub design: Design,
     /// How trials follow each other.
     pub tempo: Tempo,
+    /// The metrics that effects are judged on; `None` for those that the load is usually judged by.
+    pub gate: Option<Vec<Metric>>,
     /// The chance of a wrong effect.
     pub alpha: f64,
     /// Server and load of each combination, the reference first.
@@ -48,6 +50,10 @@ pub(super) struct SweepArgs {
     /// Measure only combinations that differ from the reference in one flag; no interactions then
     #[arg(long)]
     one_at_a_time: bool,
+    /// A metric to judge effects on; repeatable: those that compare --gate takes. The fewer there are, the less each has to
+    /// share --alpha [default: throughput and server.cpu; with --rate latency.p50, latency.p99 and server.cpu]
+    #[arg(long = "gate", value_name = "METRIC", value_delimiter = ',', action = clap::ArgAction::Append)]
+    gate: Vec<Metric>,
     /// The chance of any wrong effect among all of them
     #[arg(long, value_name = "PCT", default_value = "1%", value_parser = values::positive_percent)]
     alpha: f64,
@@ -72,7 +78,7 @@ impl SweepArgs {
         if matches!(server, Some(Spec::Url(_))) && !self.vary.is_empty() {
             return Err(refusal("--vary needs a --server that is started here, not a URL"));
         }
-        let (one_at_a_time, alpha) = (self.one_at_a_time, self.alpha);
+        let (one_at_a_time, alpha, gate) = (self.one_at_a_time, self.alpha, self.gate);
         let design = Design::new(factors, one_at_a_time).map_err(|why| refusal(&why))?;
         let loads: Vec<TrialsArgs> =
             (0..design.arms()).map(|arm| load(arguments, &design, arm)).collect::<Result<_, _>>()?;
@@ -82,7 +88,10 @@ impl SweepArgs {
             Load::Closed { .. } => f64::INFINITY,
         };
         let slowest = loads.iter().min_by(|a, b| rate(a).total_cmp(&rate(b))).expect("a design has arms");
-        let tempo = slowest.tempo(design.arms() as u32, Metric::gated_by_default(&slowest.load()))?;
+        loads.iter().try_for_each(|load| check_gate(&gate, &load.load()))?;
+        let slowest_load = slowest.load();
+        let judged = if gate.is_empty() { Metric::gated_by_default(&slowest_load) } else { &gate };
+        let tempo = slowest.tempo(design.arms() as u32, judged)?;
         let arm = |arm: usize| {
             let plan = loads[arm].plan(tempo, threads)?;
             let flags = design.arguments(arm, Of::Server);
@@ -100,7 +109,8 @@ impl SweepArgs {
             ));
         }
         let output = self.trials.output()?;
-        Ok(Sweeping { design, tempo, alpha, arms, output })
+        let gate = (!gate.is_empty()).then_some(gate);
+        Ok(Sweeping { design, tempo, gate, alpha, arms, output })
     }
 }
 

@@ -120,6 +120,23 @@ impl TrialsArgs {
     }
 }
 
+/// Whether trials under this load have every metric of `--gate`, each given once.
+pub(super) fn check_gate(gate: &[Metric], load: &Load) -> Result<(), clap::Error> {
+    for (i, metric) in gate.iter().enumerate() {
+        if !metric.is_of_trials() && !metric.is_of_starts() {
+            return Err(refusal(&format!("--gate {metric}: comparisons and sweeps do not have it; expected {GATES}")));
+        }
+        if !metric.fits(load) {
+            let wanted = if matches!(load, Load::Open { .. }) { "no --rate" } else { "--rate" };
+            return Err(refusal(&format!("--gate {metric} needs a load with {wanted}")));
+        }
+        if gate[..i].contains(metric) {
+            return Err(refusal(&format!("--gate {metric} is given twice")));
+        }
+    }
+    Ok(())
+}
+
 impl TempoArgs {
     fn lower(&self, load: &Load, servers: u32) -> Result<Tempo, clap::Error> {
         let trial = self.trial.unwrap_or(match load {
@@ -152,6 +169,10 @@ impl TempoArgs {
         })
     }
 }
+
+/// What `--gate` takes.
+const GATES: &str = "throughput, latency or service_time with a statistic (latency.p99), server.cpu, server.memory or \
+    connection.memory";
 
 /// A trial of a closed loop: some 1,000 messages. A shared machine changes its speed within tenths of a second; of trials
 /// that are shorter than that, both of a pair see the same machine. In the same time, pairs of 10 ms gave a third of the

@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use crate::report::comparison::{Comparison, MetricReport};
 use crate::report::estimate::{Estimate, Shown};
 use crate::report::formats::text::run::{INDENT, item};
-pub(crate) use crate::report::formats::text::verdict::{about_intervals, interval, reason, reasons, verdict};
+pub(crate) use crate::report::formats::text::verdict::{about_intervals, attempts, interval, reason, reasons, verdict};
 pub use crate::report::formats::text::verdict::{name, signed_percent};
 use crate::report::words::{load, what};
 use crate::units;
@@ -38,6 +38,9 @@ impl Display for Rendered<'_> {
         )?;
         table(comparison, f)?;
         writeln!(f)?;
+        if let Some(attempts) = attempts(comparison) {
+            item(f, "attempts", &attempts)?;
+        }
         item(f, "verdict", &verdict(comparison))?;
         for reason in reasons(comparison) {
             item(f, "", &reason)?;
@@ -96,7 +99,8 @@ fn errors(comparison: &Comparison) -> String {
 }
 
 fn noise_floor(comparison: &Comparison, f: &mut Formatter<'_>) -> fmt::Result {
-    let time = units::seconds(comparison.rules.max_time_seconds);
+    let made = comparison.attempts.map_or(1, |attempts| attempts.made);
+    let time = units::seconds(comparison.rules.max_time_seconds * f64::from(made));
     let gated = comparison.metrics.iter().filter(|metric| metric.gated);
     let (known, unknown): (Vec<_>, Vec<_>) = gated.partition(|metric| metric.resolution.is_some());
     let floors: Vec<String> = known

@@ -2,7 +2,7 @@
 
 use crate::judge::statistics::Change;
 use crate::measure::metric::Better;
-use crate::report::comparison::{Comparison, Ended, MetricReport, Rules, RulingReport};
+use crate::report::comparison::{Attempts, Comparison, Ended, MetricReport, Rules, RulingReport};
 use crate::report::repetition::Repetition;
 use crate::units;
 
@@ -74,6 +74,21 @@ fn too_short(rules: &Rules, repetition: &Repetition) -> String {
         units::counted(repetition.fewest_starts, "start"),
         units::seconds(repetition.start_seconds + repetition.pair_seconds)
     )
+}
+
+/// How often it was tried, where more than one attempt was announced.
+pub(crate) fn attempts(comparison: &Comparison) -> Option<String> {
+    let Attempts { announced, made, passed } = comparison.attempts?;
+    let left = announced.saturating_sub(made);
+    let next = match comparison.ended {
+        Ended::Decided | Ended::TooShort => String::new(),
+        Ended::Interrupted => {
+            format!("; --resume goes on with the rest of this one ({passed:.2} of {announced} have passed)")
+        }
+        Ended::MaxTime if left == 0 => "; none is left".to_owned(),
+        Ended::MaxTime => format!("; --resume goes on with the next ({left} left)"),
+    };
+    Some(format!("{made} of {announced}, which share the error; all their starts count{next}"))
 }
 
 /// Why each verdict follows from its interval, and what would bring one where there is none.
