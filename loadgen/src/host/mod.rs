@@ -7,6 +7,7 @@ pub mod environment;
 pub mod interrupt;
 pub(crate) mod leftovers;
 pub mod limits;
+pub mod resident;
 pub mod resources;
 pub mod running;
 pub(crate) mod server_config;

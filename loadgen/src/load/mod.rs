@@ -14,5 +14,6 @@ mod pacing;
 pub mod run;
 pub(crate) mod session;
 mod stamping;
+mod steps;
 pub mod transport;
 pub(crate) mod worker;

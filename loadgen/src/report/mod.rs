@@ -5,6 +5,7 @@ pub mod baseline;
 pub mod changes;
 pub mod comparison;
 mod compression;
+mod costs;
 pub mod differences;
 mod earlier;
 pub mod estimate;
@@ -19,6 +20,7 @@ pub mod sweep;
 mod words;
 
 pub use compression::{Agreement, Carried, DeflateReport, Side, Verification, Wire};
+pub use costs::{PerConnection, ProcessCost};
 pub use interval::IntervalReport;
-pub use run::{LoadReport, Mode, ProcessCost, Report, Resources, RunSchema, Runs, RunsSchema, Throughput};
+pub use run::{LoadReport, Mode, Report, Resources, RunSchema, Runs, RunsSchema, Throughput};
 pub use stats::Stats;

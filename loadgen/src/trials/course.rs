@@ -16,6 +16,7 @@ use crate::host::resources::Sampler;
 use crate::host::running::{Running, Shares};
 use crate::host::target::Spec;
 use crate::host::withheld::{Meter, Withheld};
+use crate::judge::connection_memory;
 use crate::load::live::{Live, Phase};
 use crate::load::run::note_end_of;
 use crate::load::session::{Session, Span};
@@ -130,6 +131,8 @@ struct Up<'a, 'scope> {
     arm: &'a Arm,
     server: &'a Running,
     session: Session<'a, 'scope>,
+    /// Its memory, from its first trial on.
+    sampler: Option<Sampler>,
     messages: Messages,
     arrivals: Arrivals,
 }
@@ -227,11 +230,11 @@ impl<'a> Course<'a> {
                     interrupted: self.interrupt.flag(),
                     live: &live,
                     workers: arm.plan.workers(),
+                    server_pids: server.pids(),
                 };
                 let session = Session::open(scope, common, &mut |_| show(since.elapsed()))
                     .map_err(|error| error.with_end_of(server))?;
-                ups[i] =
-                    Some(Up { arm, server, session, messages: Messages::default(), arrivals: Arrivals::default() });
+                ups[i] = Some(Up::new(arm, server, session));
             }
             let mut ups: Vec<Up<'_, '_>> = ups.into_iter().flatten().collect();
             for &i in &order {
@@ -293,7 +296,11 @@ impl<'a> Course<'a> {
     }
 }
 
-impl Up<'_, '_> {
+impl<'a, 'scope> Up<'a, 'scope> {
+    fn new(arm: &'a Arm, server: &'a Running, session: Session<'a, 'scope>) -> Self {
+        Self { arm, server, session, sampler: None, messages: Messages::default(), arrivals: Arrivals::default() }
+    }
+
     /// Load that nobody measures.
     fn settle(&mut self, length: Duration, seed: u64, show: &mut dyn FnMut(Phase)) -> Result<(), TrialError> {
         if length.is_zero() {
@@ -305,17 +312,20 @@ impl Up<'_, '_> {
     /// What the server's memory has come to.
     fn memory(&self) -> Figures {
         let mut figures = Figures::new();
-        if let Some(added) = self.server.added_memory() {
-            figures.insert(Metric::ConnectionMemory, added as f64 / f64::from(self.arm.plan.connections.get()));
+        if let Ok(memory) = connection_memory::of(self.session.growth()) {
+            figures.insert(Metric::ConnectionMemory, memory.estimate);
         }
-        if let Some(peak) = self.server.peak_memory() {
-            figures.insert(Metric::ServerMemory, peak as f64);
+        if let Some(usage) = self.sampler.as_ref().and_then(Sampler::so_far) {
+            figures.insert(Metric::ServerMemory, usage.max_rss_bytes as f64);
         }
         figures
     }
 
     fn trial(&mut self, length: Duration, seed: u64, metrics: &[Metric]) -> Result<Trial, TrialError> {
         thread::sleep(REST);
+        if self.sampler.is_none() {
+            self.sampler = Sampler::of(self.server.pids()).map(Sampler::from_here);
+        }
         let sampler = Sampler::of(self.server.pids());
         let mut times = Times::new();
         let mut arrivals = Arrivals::default();
