@@ -11,16 +11,16 @@ pub fn of(growth: &Growth) -> Result<Slope, String> {
     let seen = match growth {
         Growth::Seen(seen) => seen,
         Growth::FewConnections => {
-            return Err(format!("it needs {FEWEST_CONNECTIONS} of them"));
+            return Err(format!("it takes {FEWEST_CONNECTIONS} connections to tell"));
         }
         Growth::Unseen => return Err("the server's memory cannot be seen from here".to_owned()),
-        Growth::NotAllOpened => return Err("not all of them were opened".to_owned()),
-        Growth::SeveralGenerators => return Err("several processes opened them at the same time".to_owned()),
+        Growth::NotAllOpened => return Err("not all connections were opened".to_owned()),
+        Growth::SeveralGenerators => return Err("several processes opened connections".to_owned()),
     };
     let points: Vec<(f64, f64)> = seen.iter().map(|(count, bytes)| (f64::from(*count), *bytes as f64)).collect();
-    let slope = Slope::of(&points, CONFIDENCE).ok_or("memory was seen at too few numbers of connections")?;
+    let slope = Slope::of(&points, CONFIDENCE).ok_or("it was seen at too few numbers of connections")?;
     if slope.low <= 0.0 {
-        return Err("memory did not clearly grow with their number; try more".to_owned());
+        return Err("it did not clearly grow with connections; try more".to_owned());
     }
     Ok(slope)
 }
@@ -47,9 +47,9 @@ mod tests {
             (still, "did not clearly grow"),
             (noisy, "did not clearly grow"),
             (few, "too few numbers of connections"),
-            (Growth::FewConnections, "50 of them"),
+            (Growth::FewConnections, "50 connections"),
             (Growth::Unseen, "cannot be seen"),
-            (Growth::NotAllOpened, "not all of them"),
+            (Growth::NotAllOpened, "not all connections"),
             (Growth::SeveralGenerators, "several processes"),
         ] {
             let error = of(&growth).unwrap_err();

@@ -83,7 +83,12 @@ async fn open_share(share: &Share<'_>, mut steps: Option<Steps>, interrupted: &A
         let ready = due.is_none_or(|due| Instant::now() >= due);
         // Of several addresses the first attempt finds one that answers, so that the others need not.
         let finding = opened.connections.is_empty() && failed == 0 && share.addresses.undecided();
-        if more && next < until && ready && attempts.len() < if finding { 1 } else { AT_ONCE } {
+        let at_once = match (finding, &steps) {
+            (true, _) => 1,
+            (false, Some(_)) => AT_ONCE_IN_STEPS,
+            (false, None) => AT_ONCE,
+        };
+        if more && next < until && ready && attempts.len() < at_once {
             let number = (share.first + next) as usize;
             attempts.spawn_local(attempt(url.clone(), share.addresses.clone(), number, how.clone()));
             next += 1;
@@ -123,6 +128,10 @@ async fn attempt(
 /// Handshakes that a worker has under way at once: enough to keep a server busy, well under the 1,024 that a listener's
 /// default backlog holds, since a connection that overflows it waits a second for its SYN to be sent again.
 const AT_ONCE: usize = 128;
+
+/// The same while the server's memory is looked at: what handshakes take of it for a while is to be little against what
+/// connections keep. The server is on this machine then, which does no more of them at a time anyway.
+const AT_ONCE_IN_STEPS: usize = 16;
 
 /// Failures, none having succeeded, after which a worker does not try the rest.
 const HOPELESS: usize = 64;

@@ -268,7 +268,7 @@ fn connection_memory(resources: &Resources) -> Option<String> {
             let [estimate, low, high] = [estimate, low, high].map(|bytes| units::memory(bytes.max(0.0).round() as u64));
             Some(format!("{estimate} [{low}..{high}] for each connection"))
         }
-        (None, Some(why)) => Some(format!("not known for each connection: {why}")),
+        (None, Some(why)) => Some(format!("not known: {why}")),
         (None, None) => None,
     }
 }

@@ -136,7 +136,9 @@ pub fn measured(lag: u64) -> Measured {
     };
     Measured {
         growth: Growth::Seen(
-            (1..=8).map(|step| (step * 125, 4 << 20 | u64::from(step) * 700_000 / (8 + u64::from(step) % 2))).collect(),
+            (1..=8)
+                .map(|step| (step * 125, 4_194_304 + u64::from(step) * 700_000 / (8 + u64::from(step) % 2)))
+                .collect(),
         ),
         began_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
         window: Duration::from_secs(10),
