@@ -8,6 +8,7 @@ pub mod interrupt;
 pub(crate) mod leftovers;
 pub mod limits;
 pub(crate) mod listening;
+pub mod resident;
 pub mod resources;
 pub mod running;
 pub(crate) mod server_config;

@@ -1,17 +1,20 @@
 //! What processes use of the machine: CPU time, peak memory, and which process it is that listens somewhere.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
-use std::process;
 use std::time::Duration;
+use std::{fs, process};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::time::ClockId;
 use nix::unistd::Pid;
 use procfs::process::{FDTarget, Process, all_processes};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::host::addresses::Addresses;
 use crate::host::listening;
+use crate::host::resident::resident;
 use crate::serde_time::Seconds;
 
 /// Measures what some processes use between its start and its end, taken together.
@@ -26,8 +29,27 @@ pub struct Usage {
     /// CPU time, user and system, of all its threads.
     #[serde(with = "Seconds")]
     pub cpu: Duration,
-    /// The most memory it ever had resident, in bytes.
+    /// The most memory that it had resident, in bytes.
     pub max_rss_bytes: u64,
+    /// Since when, and by whom it was seen.
+    #[serde(default)]
+    pub max_rss_of: PeakOf,
+    /// What it had resident at the end, in bytes; `None` where that cannot be told.
+    #[serde(default)]
+    pub rss_bytes: Option<u64>,
+}
+
+/// Of what a peak of memory is the peak; ordered by what it is worth.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PeakOf {
+    /// Of the process's whole life, by the kernel.
+    #[default]
+    Life,
+    /// Of the measured phase, as seen some five times a second: the kernel did not let its own figure be reset.
+    Samples,
+    /// Of the measured phase, by the kernel.
+    MeasuredPhase,
 }
 
 #[derive(Debug)]
@@ -35,6 +57,15 @@ struct Sampled {
     pid: Pid,
     clock: ClockId,
     start: Duration,
+    peak: Peak,
+}
+
+/// Where the peak of a process's memory is taken from.
+#[derive(Debug)]
+enum Peak {
+    Kernel(PeakOf),
+    /// The most that was seen, in bytes.
+    Sampled(Cell<u64>),
 }
 
 impl Sampler {
@@ -42,7 +73,7 @@ impl Sampler {
     pub fn own() -> Self {
         let (pid, clock) = (Pid::this(), ClockId::CLOCK_PROCESS_CPUTIME_ID);
         let start = now(clock).expect("every process has a CPU clock");
-        Self { processes: vec![Sampled { pid, clock, start }] }
+        Self { processes: vec![Sampled { pid, clock, start, peak: Peak::Kernel(PeakOf::Life) }] }
     }
 
     /// Starts with the processes `pids`; `None` where there are none, or one cannot be looked at.
@@ -53,10 +84,31 @@ impl Sampler {
             // The process's clock counts in nanoseconds and keeps the time of threads that have ended; neither the tick
             // counts of /proc/PID/stat nor the sum over /proc/PID/task do both.
             let clock = ClockId::pid_cpu_clock_id(pid).ok()?;
-            Some(Sampled { pid, clock, start: now(clock)? })
+            Some(Sampled { pid, clock, start: now(clock)?, peak: Peak::Kernel(PeakOf::Life) })
         };
         let processes: Vec<Sampled> = pids.iter().map(sample).collect::<Option<_>>()?;
         (!processes.is_empty()).then_some(Self { processes })
+    }
+
+    /// The same, whose peaks of memory begin now.
+    #[must_use]
+    pub fn from_here(mut self) -> Self {
+        for process in &mut self.processes {
+            // 5 resets the peak alone (proc_pid_clear_refs(5)).
+            let reset = fs::write(format!("/proc/{}/clear_refs", process.pid), "5").is_ok();
+            process.peak = if reset { Peak::Kernel(PeakOf::MeasuredPhase) } else { Peak::Sampled(Cell::default()) };
+        }
+        self.sample();
+        self
+    }
+
+    /// Looks at the memory of those whose peak the kernel does not tell.
+    pub fn sample(&self) {
+        for process in &self.processes {
+            if let Peak::Sampled(most) = &process.peak {
+                most.set(most.get().max(resident(&[process.pid.as_raw()]).unwrap_or(0)));
+            }
+        }
     }
 
     /// The CPU time that they used since, added up. `None` where one of them has ended.
@@ -72,8 +124,28 @@ impl Sampler {
 
     /// The same, while it goes on.
     pub fn so_far(&self) -> Option<Usage> {
-        let max_rss_bytes = self.processes.iter().map(|process| max_rss_bytes(process.pid)).sum::<Option<u64>>()?;
-        Some(Usage { cpu: self.cpu()?, max_rss_bytes })
+        self.sample();
+        let max_rss_bytes = self.processes.iter().map(Sampled::max_rss_bytes).sum::<Option<u64>>()?;
+        let max_rss_of = self.processes.iter().map(Sampled::peak_of).min().unwrap_or_default();
+        let pids: Vec<i32> = self.processes.iter().map(|process| process.pid.as_raw()).collect();
+        Some(Usage { cpu: self.cpu()?, max_rss_bytes, max_rss_of, rss_bytes: resident(&pids) })
+    }
+}
+
+impl Sampled {
+    fn max_rss_bytes(&self) -> Option<u64> {
+        match &self.peak {
+            Peak::Kernel(_) => max_rss_bytes(self.pid),
+            Peak::Sampled(most) => Some(most.get()).filter(|bytes| *bytes > 0).or_else(|| max_rss_bytes(self.pid)),
+        }
+    }
+
+    fn peak_of(&self) -> PeakOf {
+        match &self.peak {
+            Peak::Kernel(of) => *of,
+            Peak::Sampled(most) if most.get() > 0 => PeakOf::Samples,
+            Peak::Sampled(_) => PeakOf::Life,
+        }
     }
 }
 
@@ -123,14 +195,7 @@ fn listeners_of(addresses: &Addresses) -> Vec<Vec<i32>> {
     local.map(listeners).filter(|pids| !pids.is_empty()).collect()
 }
 
-/// What these processes have resident now, in bytes; `None` where there are none, or one cannot be looked at.
-pub fn resident(pids: &[i32]) -> Option<u64> {
-    let resident = |&pid: &i32| Process::new(pid).ok()?.status().ok()?.vmrss.map(|kibibytes| kibibytes * 1024);
-    let sum = pids.iter().map(resident).sum::<Option<u64>>()?;
-    (!pids.is_empty()).then_some(sum)
-}
-
-/// The most memory the process ever had resident, in bytes.
+/// The most memory that the process had resident, in bytes, since that was last reset.
 fn max_rss_bytes(pid: Pid) -> Option<u64> {
     let status = Process::new(pid.as_raw()).and_then(|process| process.status());
     let kibibytes = status.ok().and_then(|status| status.vmhwm);
@@ -188,6 +253,31 @@ mod tests {
         child.wait().unwrap();
         assert!(busy.is_some_and(|usage| usage.cpu >= Duration::from_millis(5)), "{busy:?}");
         assert_eq!(sampler.finish(), None);
+    }
+
+    #[test]
+    fn a_peak_from_here_forgets_what_was_before() {
+        let before = {
+            let large = std::hint::black_box(vec![1u8; 64 << 20]);
+            assert_eq!(large.len(), 64 << 20);
+            max_rss_bytes(Pid::this()).unwrap()
+        };
+        let usage = Sampler::own().from_here().finish().unwrap();
+        assert!(usage.max_rss_of > PeakOf::Life, "{usage:?}");
+        assert!(before > 64 << 20 && usage.max_rss_bytes + (32 << 20) < before, "{before} {usage:?}");
+        assert_eq!(Sampler::own().finish().unwrap().max_rss_of, PeakOf::Life);
+    }
+
+    #[test]
+    fn a_peak_that_cannot_be_reset_is_that_of_what_was_seen() {
+        let mut sampler = Sampler::own();
+        sampler.processes[0].peak = Peak::Sampled(Cell::new(1 << 50));
+        let usage = sampler.finish().unwrap();
+        assert_eq!((usage.max_rss_bytes, usage.max_rss_of), (1 << 50, PeakOf::Samples));
+        let mut sampler = Sampler::own();
+        sampler.processes[0].peak = Peak::Sampled(Cell::default());
+        let usage = sampler.finish().unwrap();
+        assert!(usage.max_rss_bytes >= usage.rss_bytes.unwrap() && usage.rss_bytes.unwrap() > 0, "{usage:?}");
     }
 
     #[test]

@@ -1,5 +1,4 @@
-//! A server that is up, from its start to its end: where it listens, which processes it is, what memory it had before any
-//! load, and what it says of its configuration. Also which cores servers and workers share out among them.
+//! A server that is up, from its start to its end: where it listens, which processes it is, and what it says of its configuration. Also which cores servers and workers share out among them.
 
 use std::process::ExitStatus;
 use std::sync::atomic::AtomicBool;
@@ -7,7 +6,7 @@ use std::time::Duration;
 
 use crate::host::addresses::{AddressError, Addresses};
 use crate::host::cores::Cores;
-use crate::host::resources::{self, Sampler};
+use crate::host::resources;
 use crate::host::server_config;
 use crate::host::target::{Server, Spec, TargetError};
 use crate::plan::Connect;
@@ -27,7 +26,6 @@ pub struct Running {
     addresses: Addresses,
     connect: Connect,
     pids: Vec<i32>,
-    resident: Option<u64>,
 }
 
 /// Why a server is not up.
@@ -79,8 +77,7 @@ impl Running {
             Spec::Embedded(_) => server.pid().into_iter().collect(),
             Spec::Url(_) | Spec::Command(_) => resources::of_server(server.pid(), &addresses),
         };
-        let resident = resources::resident(&pids);
-        Ok(Self { server, addresses, connect: connect.clone(), pids, resident })
+        Ok(Self { server, addresses, connect: connect.clone(), pids })
     }
 
     /// Where it listens.
@@ -96,18 +93,6 @@ impl Running {
     /// Its processes; none where they are on another machine or another user's.
     pub fn pids(&self) -> &[i32] {
         &self.pids
-    }
-
-    /// Bytes of resident memory that it has now beyond what it had when it was up; `None` where it has no more, or its
-    /// processes cannot be looked at.
-    pub fn added_memory(&self) -> Option<u64> {
-        let (now, before) = resources::resident(&self.pids).zip(self.resident)?;
-        now.checked_sub(before).filter(|added| *added > 0)
-    }
-
-    /// The most memory in bytes that it ever had resident; `None` where its processes cannot be looked at.
-    pub fn peak_memory(&self) -> Option<u64> {
-        Sampler::of(&self.pids).and_then(Sampler::finish).map(|usage| usage.max_rss_bytes)
     }
 
     /// What it says of its configuration. Only a server that has named itself Fathom is to be asked, and only while nothing
@@ -163,16 +148,11 @@ mod tests {
     }
 
     #[test]
-    fn a_started_server_is_known_by_its_process_and_its_memory() {
+    fn a_started_server_is_known_by_its_process() {
         let server = start(SLEEPER, false).unwrap();
         assert_eq!(server.url().path(), "/x");
         assert_eq!(server.pids(), [server.server.pid().unwrap()]);
-        assert!(server.peak_memory().is_some_and(|bytes| bytes > 0));
-        let grown = Running { resident: Some(1), ..server };
-        assert!(grown.added_memory().is_some_and(|added| added > 1));
-        assert_eq!(grown.ended(Duration::ZERO), None);
-        let shrunk = Running { resident: Some(u64::MAX), ..grown };
-        assert_eq!(shrunk.added_memory(), None);
+        assert_eq!(server.ended(Duration::ZERO), None);
     }
 
     #[test]
@@ -180,7 +160,6 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = start(&format!("ws://{}/", listener.local_addr().unwrap()), false).unwrap();
         assert!(!server.pids().contains(&i32::try_from(process::id()).unwrap()), "{:?}", server.pids());
-        assert_eq!((server.added_memory(), server.peak_memory()), (None, None));
     }
 
     #[test]

@@ -326,7 +326,7 @@ mod tests {
         times.latency.saturating_record_n(6_000_000, 100);
         times.least.saturating_record_n(6_000_000, 100);
         connect.saturating_record(3_000_000);
-        let usage = |ms| Some(Usage { cpu: Duration::from_millis(ms), max_rss_bytes: ms << 20 });
+        let usage = |ms| Some(Usage { cpu: Duration::from_millis(ms), max_rss_bytes: ms << 20, ..Usage::default() });
         let so_far = SoFar {
             times: &times,
             connect: &connect,

@@ -15,5 +15,6 @@ pub mod realtime;
 pub mod run;
 pub(crate) mod session;
 mod stamping;
+mod steps;
 pub mod transport;
 pub(crate) mod worker;

@@ -11,6 +11,7 @@ use tokio::task::{JoinSet, LocalSet};
 use crate::host::addresses::Addresses;
 use crate::load::connect::{self, ConnectError, Connection};
 use crate::load::live::Live;
+use crate::load::steps::Steps;
 use crate::measure::clock::nanoseconds;
 use crate::measure::failures::{self, Failures};
 use crate::measure::histogram::histogram;
@@ -45,18 +46,18 @@ pub struct Opened {
     pub failures: Failures,
 }
 
-/// Opens a worker's share. Gives up early when it is interrupted, or when [`HOPELESS`] attempts have failed and none has
+/// Opens a worker's share, in `steps` until a connection fails. Gives up early when it is interrupted, or when [`HOPELESS`] attempts have failed and none has
 /// succeeded.
 ///
 /// # Errors
 /// When the kernel refuses a runtime (an epoll set).
-pub fn open_all(share: &Share<'_>, interrupted: &AtomicBool, live: &Live) -> io::Result<Opened> {
+pub fn open_all(share: &Share<'_>, steps: Option<Steps>, interrupted: &AtomicBool, live: &Live) -> io::Result<Opened> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let opened = LocalSet::new().block_on(&runtime, open_share(share, interrupted, live));
+    let opened = LocalSet::new().block_on(&runtime, open_share(share, steps, interrupted, live));
     Ok(opened)
 }
 
-async fn open_share(share: &Share<'_>, interrupted: &AtomicBool, live: &Live) -> Opened {
+async fn open_share(share: &Share<'_>, mut steps: Option<Steps>, interrupted: &AtomicBool, live: &Live) -> Opened {
     let url = Rc::new(share.url.clone());
     let how = Rc::new(share.how.clone());
     let began = Instant::now();
@@ -65,6 +66,14 @@ async fn open_share(share: &Share<'_>, interrupted: &AtomicBool, live: &Live) ->
     let mut attempts = JoinSet::new();
     let mut next = 0;
     loop {
+        // How much memory a connection that failed took is not known.
+        steps = steps.filter(|_| failed == 0 && !interrupted.load(Ordering::Relaxed));
+        let step = steps.as_mut().and_then(|steps| Some((steps.until(share.connections)?, steps)));
+        let until = step.as_ref().map_or(share.connections, |(until, _)| *until);
+        if let Some((_, steps)) = step.filter(|_| next == until && attempts.is_empty()) {
+            steps.reached(next);
+            continue;
+        }
         let hopeless = opened.connections.is_empty() && failed >= HOPELESS;
         let more = next < share.connections && !hopeless && !interrupted.load(Ordering::Relaxed);
         if !more && (attempts.is_empty() || interrupted.load(Ordering::Relaxed)) {
@@ -74,7 +83,12 @@ async fn open_share(share: &Share<'_>, interrupted: &AtomicBool, live: &Live) ->
         let ready = due.is_none_or(|due| Instant::now() >= due);
         // Of several addresses the first attempt finds one that answers, so that the others need not.
         let finding = opened.connections.is_empty() && failed == 0 && share.addresses.undecided();
-        if more && ready && attempts.len() < if finding { 1 } else { AT_ONCE } {
+        let at_once = match (finding, &steps) {
+            (true, _) => 1,
+            (false, Some(_)) => AT_ONCE_IN_STEPS,
+            (false, None) => AT_ONCE,
+        };
+        if more && next < until && ready && attempts.len() < at_once {
             let number = (share.first + next) as usize;
             attempts.spawn_local(attempt(url.clone(), share.addresses.clone(), number, how.clone()));
             next += 1;
@@ -115,6 +129,10 @@ async fn attempt(
 /// default backlog holds, since a connection that overflows it waits a second for its SYN to be sent again.
 const AT_ONCE: usize = 128;
 
+/// The same while the server's memory is looked at: what handshakes take of it for a while is to be little against what
+/// connections keep. The server is on this machine then, which does no more of them at a time anyway.
+const AT_ONCE_IN_STEPS: usize = 16;
+
 /// Failures, none having succeeded, after which a worker does not try the rest.
 const HOPELESS: usize = 64;
 
@@ -149,7 +167,7 @@ mod tests {
             first: 0,
             rate: None,
         };
-        let opened = open_all(&share, &AtomicBool::new(false), &Live::default()).unwrap();
+        let opened = open_all(&share, None, &AtomicBool::new(false), &Live::default()).unwrap();
         assert_eq!((opened.connections.len(), opened.failures), (20, Failures::new()));
         assert!(opened.connections.iter().all(|connection| connection.address == address));
         // Had they all begun at once, each would have waited for the quiet one as long as an address may take.

@@ -59,7 +59,7 @@ pub fn note_end_of(server: &Running, measured: &mut Measured) {
 pub fn measure(plan: &Plan, world: World<'_>) -> Result<Measured, RunError> {
     let World { url, addresses, server_pids, corpus, cores, interrupted, abort, live, show } = world;
     let workers = plan.workers();
-    let common = Common { plan, url, addresses, corpus, cores, interrupted, live, workers };
+    let common = Common { plan, url, addresses, corpus, cores, interrupted, live, workers, server_pids };
     thread::scope(|scope| {
         let mut session = Session::open(scope, common, show)?;
         let meter = Meter::of(server_pids);
@@ -90,6 +90,7 @@ pub fn measure(plan: &Plan, world: World<'_>) -> Result<Measured, RunError> {
         }
         collector.finish(&mut measured);
         measured.connect.clone_from(session.connect());
+        measured.growth.clone_from(session.growth());
         measured.is_fathom = session.is_fathom();
         session.close()?;
         Ok(measured)

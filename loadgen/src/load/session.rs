@@ -11,19 +11,21 @@ use std::time::{Duration, Instant, SystemTime};
 
 use hdrhistogram::Histogram;
 
-use crate::host::resources::Sampler;
-use crate::host::resources::Usage;
+use crate::host::resident;
+use crate::host::resources::{Sampler, Usage};
 use crate::host::withheld::{Meter, Withheld};
 use crate::load::error::RunError;
 use crate::load::ledger::{End, Exchange, Outcome, Phases};
 use crate::load::live::{Live, Phase, SHOW_EVERY};
 use crate::load::realtime;
 use crate::load::stamping;
+use crate::load::steps;
 use crate::load::worker::{self, Common, Start};
 use crate::measure::agreements::Agreements;
 use crate::measure::clock::{Clock, nanoseconds};
 use crate::measure::counts::Connections;
 use crate::measure::failures::{self, Failures};
+use crate::measure::growth::{FEWEST_CONNECTIONS, Growth};
 use crate::measure::histogram::add;
 use crate::measure::histogram::histogram;
 use crate::measure::measured::{AllLost, Measured};
@@ -39,6 +41,7 @@ pub struct Session<'a, 'scope> {
     interrupted: &'a AtomicBool,
     live: &'a Live,
     opened: Opened,
+    growth: Growth,
     starts: Vec<mpsc::Sender<Start>>,
     threads: Vec<ScopedJoinHandle<'scope, std::io::Result<()>>>,
     /// Intervals of earlier phases, for the next ones to write into.
@@ -104,16 +107,26 @@ impl<'a, 'scope> Session<'a, 'scope> {
         let (mut starts, mut threads) = (Vec::new(), Vec::new());
         let stamped = stamping::decide(plan.timestamps)?;
         realtime::check(plan, worker::room(common))?;
+        let (steps, watcher) = if let Some(why) = without_steps(&common) {
+            (Vec::new(), Err(why))
+        } else {
+            let (steps, watcher) = steps::among(workers);
+            (steps, Ok(watcher))
+        };
+        let mut steps = steps.into_iter();
         for index in 0..workers {
             let (start, starts_at) = mpsc::channel();
             let opened_by = opened_by.clone();
-            let body = move || worker::run(index, common, stamped, opened_by, starts_at);
+            let steps = steps.next();
+            let body = move || worker::run(index, common, stamped, steps, opened_by, starts_at);
             threads.push(thread::Builder::new().name(format!("worker-{index}")).spawn_scoped(scope, body)?);
             starts.push(start);
         }
         drop(opened_by);
+        let memory = || resident::exactly(common.server_pids);
+        let growth = watcher.map_or_else(|why| why, |watcher| watcher.watch(&memory, &mut || show(Phase::Connecting)));
         let opened = gather(&opened, workers, show);
-        let session = Self { plan, interrupted, live, opened, starts, threads, intervals: Vec::new() };
+        let session = Self { plan, interrupted, live, opened, growth, starts, threads, intervals: Vec::new() };
         if interrupted.load(Ordering::Relaxed) {
             return Err(RunError::Interrupted);
         }
@@ -189,6 +202,11 @@ impl<'a, 'scope> Session<'a, 'scope> {
         Ok(measured)
     }
 
+    /// How the server's memory grew while they were opened.
+    pub fn growth(&self) -> &Growth {
+        &self.growth
+    }
+
     /// How long each connection took to open, ns.
     pub fn connect(&self) -> &Histogram<u64> {
         &self.opened.connect
@@ -214,6 +232,14 @@ impl<'a, 'scope> Session<'a, 'scope> {
         }
         Ok(())
     }
+}
+
+/// Why the connections are not opened in steps.
+fn without_steps(common: &Common<'_>) -> Option<Growth> {
+    if common.server_pids.is_empty() {
+        return Some(Growth::Unseen);
+    }
+    (common.plan.connections.get() < FEWEST_CONNECTIONS).then_some(Growth::FewConnections)
 }
 
 /// Waits until every worker has opened its connections or given up.
@@ -314,7 +340,7 @@ impl Watch<'_> {
         };
         self.until(begin, Phase::WarmingUp, None);
         let before = self.live.replies.load(Ordering::Relaxed);
-        let (loadgen, server) = (Sampler::own(), Sampler::of(span.server_pids));
+        let (loadgen, server) = (Sampler::own().from_here(), Sampler::of(span.server_pids).map(Sampler::from_here));
         let metered = span.meter.map(|meter| (meter, meter.sample()));
         let began = Began { at: begin, replies: before, loadgen: &loadgen, server: server.as_ref() };
         self.until(end, Phase::Measuring, Some(began));
@@ -332,6 +358,7 @@ impl Watch<'_> {
             if now >= then {
                 return;
             }
+            began.iter().flat_map(|began| began.server.into_iter().chain([began.loadgen])).for_each(Sampler::sample);
             match self.intervals.recv_timeout((then - now).min(SHOW_EVERY)) {
                 Ok(interval) => {
                     // 0 is not shown.

@@ -20,6 +20,7 @@ use crate::load::live::Live;
 use crate::load::opening::{self, Opened, Share};
 use crate::load::pacing::{Pacer, Room};
 use crate::load::realtime;
+use crate::load::steps::Steps;
 use crate::measure::agreements::Agreements;
 use crate::measure::clock::Clock;
 use crate::measure::failures::Failures;
@@ -47,6 +48,8 @@ pub struct Common<'a> {
     pub live: &'a Live,
     /// Workers of the run.
     pub workers: usize,
+    /// The server's processes, whose memory is looked at while connections are opened.
+    pub server_pids: &'a [i32],
 }
 
 /// What a worker says once its connections are open.
@@ -87,7 +90,7 @@ pub struct Start {
     pub outcomes: mpsc::Sender<Outcome>,
 }
 
-/// Runs worker number `worker` until no more starts come. What its connections receive is `stamped` by the kernel or not.
+/// Runs worker number `worker` until no more starts come. It opens its connections in `steps`. What its connections receive is `stamped` by the kernel or not.
 ///
 /// # Errors
 /// When the kernel refuses an epoll set.
@@ -95,6 +98,7 @@ pub fn run(
     worker: usize,
     common: Common<'_>,
     stamped: bool,
+    steps: Option<Steps>,
     opened: mpsc::Sender<Report>,
     starts: mpsc::Receiver<Start>,
 ) -> io::Result<()> {
@@ -110,7 +114,7 @@ pub fn run(
     }
     let mut pacer = Pacer::new(common.plan, room, timer_slack_refused);
     let share = share(worker, common);
-    let Opened { connections, connect, failures } = opening::open_all(&share, interrupted, live)?;
+    let Opened { connections, connect, failures } = opening::open_all(&share, steps, interrupted, live)?;
     let established = connections.len();
     let mut agreements = Agreements::default();
     connections.iter().for_each(|connection| agreements.add(connection.protocol.deflate(), 1));
@@ -199,7 +203,17 @@ mod tests {
         let (interrupted, live) = (AtomicBool::new(false), Live::default());
         let addresses = Addresses::find(&url, &plan.connect, &interrupted).unwrap();
         let (plan, url, corpus, interrupted, live) = (&plan, &url, &corpus, &interrupted, &live);
-        let common = Common { plan, url, addresses: &addresses, corpus, cores: None, interrupted, live, workers: 2 };
+        let common = Common {
+            plan,
+            url,
+            addresses: &addresses,
+            corpus,
+            cores: None,
+            interrupted,
+            live,
+            workers: 2,
+            server_pids: &[],
+        };
         let due = |worker, established, all| match pace(worker, common, established, all, 0) {
             Pace::Open(schedule) => schedule.due_before(1_000_000_000),
             Pace::Closed(_) => unreachable!("the plan is an open loop"),
@@ -222,7 +236,17 @@ mod tests {
             .map(|worker| {
                 let (plan, url, addresses, corpus) = (&plan, &url, &addresses, &corpus);
                 let (interrupted, live) = (&interrupted, &live);
-                let common = Common { plan, url, addresses, corpus, cores: None, interrupted, live, workers: 4 };
+                let common = Common {
+                    plan,
+                    url,
+                    addresses,
+                    corpus,
+                    cores: None,
+                    interrupted,
+                    live,
+                    workers: 4,
+                    server_pids: &[],
+                };
                 let share = share(worker, common);
                 (share.first, share.connections, share.rate)
             })

@@ -18,6 +18,7 @@ use crate::measure::arrivals::{Arrivals, EndsAt};
 use crate::measure::counts::{Connections, Counts};
 use crate::measure::encoded::{self, Encoded};
 use crate::measure::failures::Failures;
+use crate::measure::growth::Growth;
 use crate::measure::histogram::histogram;
 use crate::measure::paced::Paced;
 use crate::measure::recorder::{INTERVAL_NS, SLICES, Slice};
@@ -71,6 +72,9 @@ pub struct Measured {
     pub loadgen: Usage,
     /// The server's, where it runs on this machine.
     pub server: Option<Usage>,
+    /// How the server's memory grew while the connections were opened.
+    #[serde(default)]
+    pub growth: Growth,
     /// Whether the server has named itself as Fathom.
     pub is_fathom: bool,
     /// CPU time that both wanted and did not get.
@@ -101,6 +105,7 @@ impl Measured {
             paced: Vec::new(),
             loadgen,
             server: None,
+            growth: Growth::default(),
             is_fathom: false,
             withheld: Withheld::default(),
         }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 
-use super::run::{Ends, Least, ProcessCost, Report};
+use super::costs::ProcessCost;
+use super::run::{Ends, Least, Report};
 use super::stats::Stats;
 use crate::judge::threshold::Found;
 use crate::judge::trust::Level;
@@ -34,7 +35,7 @@ impl Report {
             Metric::Achieved => self.achieved_share(),
             Metric::ServerCpu => server.and_then(cpu),
             Metric::ServerMemory => server.map(|cost| cost.max_rss_bytes as f64),
-            Metric::ConnectionMemory => None,
+            Metric::ConnectionMemory => self.resources.connection_memory.map(|memory| memory.estimate),
             Metric::LoadgenCpu => cpu(&self.resources.loadgen),
             Metric::LoadgenMemory => Some(self.resources.loadgen.max_rss_bytes as f64),
             Metric::Errors => Some(errors.all() as f64),

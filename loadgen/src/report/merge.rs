@@ -144,6 +144,8 @@ fn append(all: &mut Report, part: Report, number: usize) -> Result<(), MergeErro
     failures::merge(&mut all.failures, part.failures);
     all.resources.loadgen = cost(all.resources.loadgen, part.resources.loadgen, replies);
     all.resources.server = all.resources.server.zip(part.resources.server).map(|(a, b)| cost(a, b, replies));
+    all.resources.connection_memory = None;
+    all.resources.connection_memory_unknown = Some("it is told of one run only".to_owned());
     for (sum, other) in all.resources.worker_paced.iter_mut().zip(part.resources.worker_paced) {
         *sum = Paced { spun: rate(sum.spun, other.spun), ..other };
     }
@@ -175,6 +177,8 @@ fn cost(a: ProcessCost, b: ProcessCost, replies: f64) -> ProcessCost {
         cpu_seconds,
         cpu_us_per_message: (replies >= 1.0).then(|| cpu_seconds * 1e6 / replies),
         max_rss_bytes: a.max_rss_bytes.max(b.max_rss_bytes),
+        max_rss_of: a.max_rss_of.min(b.max_rss_of),
+        rss_bytes: b.rss_bytes,
     }
 }
 

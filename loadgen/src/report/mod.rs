@@ -6,6 +6,7 @@ pub mod changes;
 mod check;
 pub mod comparison;
 mod compression;
+mod costs;
 pub mod differences;
 mod earlier;
 pub mod estimate;
@@ -22,6 +23,7 @@ pub mod warmup;
 pub(crate) mod words;
 
 pub use compression::{Agreement, Carried, DeflateReport, Side, Verification, Wire};
+pub use costs::{PerConnection, ProcessCost};
 pub use interval::IntervalReport;
-pub use run::{LoadReport, Mode, ProcessCost, Report, Resources, RunSchema, Runs, RunsSchema, Throughput};
+pub use run::{LoadReport, Mode, Report, Resources, RunSchema, Runs, RunsSchema, Throughput};
 pub use stats::Stats;

@@ -9,10 +9,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::compression::{DeflateReport, Verification, Wire};
+use super::costs::{PerConnection, ProcessCost};
 use super::interval::{self, IntervalReport};
 use super::stats::Stats;
 use crate::host::environment::Environment;
 use crate::host::resources::Usage;
+use crate::judge::connection_memory;
 use crate::judge::outcome::Outcome;
 use crate::judge::threshold::{Judged, Standing, Threshold};
 use crate::judge::trust::bounds::LowerEnd;
@@ -217,25 +219,19 @@ pub struct Resources {
     pub loadgen: ProcessCost,
     /// The server; null where it is not on this machine or may not be looked at.
     pub server: Option<ProcessCost>,
+    /// The resident memory that each connection added to the server's, while they were opened, in bytes, with its 95%
+    /// interval; null where that cannot be told.
+    #[serde(default)]
+    pub connection_memory: Option<PerConnection>,
+    /// Why it cannot be told.
+    #[serde(default)]
+    pub connection_memory_unknown: Option<String>,
     /// Each of the generator's workers: the share of the measured phase that it was on a CPU.
     #[schemars(inner(range(min = 0)))]
     pub worker_busy: Vec<f64>,
     /// How each of them waited for what was due.
     #[serde(default)]
     pub worker_paced: Vec<Paced>,
-}
-
-/// What a process used over the measured phase.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ProcessCost {
-    /// CPU time, user and system, of all its threads, in seconds.
-    #[schemars(range(min = 0))]
-    pub cpu_seconds: f64,
-    /// The same per reply, in microseconds; null without replies.
-    #[schemars(range(min = 0))]
-    pub cpu_us_per_message: Option<f64>,
-    /// The most memory it ever had resident, in bytes.
-    pub max_rss_bytes: u64,
 }
 
 impl Least {
@@ -255,6 +251,7 @@ impl Report {
             Load::Closed { in_flight } => (Mode::Closed, Some(in_flight.get()), None),
             Load::Open { arrival, .. } => (Mode::Open, None, Some(arrival)),
         };
+        let connection_memory = connection_memory::of(&measured.growth).map(PerConnection::from);
         let cost = |usage: &Usage| ProcessCost::new(usage, measured.counts.replies_in_window);
         Self {
             schema: RunSchema::V2,
@@ -307,6 +304,8 @@ impl Report {
             resources: Resources {
                 loadgen: cost(&measured.loadgen),
                 server: measured.server.as_ref().map(cost),
+                connection_memory: connection_memory.clone().ok(),
+                connection_memory_unknown: connection_memory.err(),
                 worker_busy: measured.worker_busy.clone(),
                 worker_paced: measured.paced.clone(),
             },
@@ -373,17 +372,6 @@ impl Report {
 impl From<Vec<Report>> for Runs {
     fn from(runs: Vec<Report>) -> Self {
         Self { schema: RunsSchema::V2, runs }
-    }
-}
-
-impl ProcessCost {
-    fn new(usage: &Usage, messages: u64) -> Self {
-        let cpu_seconds = usage.cpu.as_secs_f64();
-        Self {
-            cpu_seconds,
-            cpu_us_per_message: (messages > 0).then(|| cpu_seconds * 1e6 / messages as f64),
-            max_rss_bytes: usage.max_rss_bytes,
-        }
     }
 }
 

@@ -2,7 +2,8 @@
 
 mod compression;
 
-use super::{Mode, ProcessCost, Report, Stats};
+use super::{Mode, PerConnection, ProcessCost, Report, Resources, Stats};
+use crate::host::resources::PeakOf;
 use crate::judge::trust::bounds::LowerEnd;
 use crate::measure::arrivals::{Arrivals, EndsAt};
 use crate::measure::encoded::DecodeError;
@@ -177,7 +178,11 @@ pub(super) fn facts(report: &Report) -> Vec<(&'static str, String)> {
     let generator = format!("{}, busiest worker {}", cost(&resources.loadgen), units::percent(busiest));
     facts.push(("generator", generator));
     facts.extend(pacing(report).map(|words| ("pacing", words)));
-    facts.extend(resources.server.as_ref().map(|server| ("server", cost(server))));
+    facts.extend(resources.server.as_ref().map(|server| {
+        let now = server.rss_bytes.map(|bytes| format!(", {} at the end", units::memory(bytes)));
+        ("server", cost(server) + &now.unwrap_or_default())
+    }));
+    facts.extend(connection_memory(resources).map(|memory| ("memory", memory)));
     let environment = &report.environment;
     let cpu = environment.cpu.as_deref().unwrap_or("unknown CPU");
     let machine = format!("{cpu}, {} cores, Linux {}", environment.cores.allowed, environment.kernel);
@@ -279,7 +284,21 @@ fn errors(report: &Report) -> String {
     if errors.is_empty() { "none".to_owned() } else { errors.join(", ") }
 }
 
+/// The memory that each connection costs the server, or why that is not known of one that can be seen.
+fn connection_memory(resources: &Resources) -> Option<String> {
+    resources.server?;
+    match (resources.connection_memory, &resources.connection_memory_unknown) {
+        (Some(PerConnection { estimate, low, high }), _) => {
+            let [estimate, low, high] = [estimate, low, high].map(|bytes| units::memory(bytes.max(0.0).round() as u64));
+            Some(format!("{estimate} [{low}..{high}] for each connection"))
+        }
+        (None, Some(why)) => Some(format!("not known: {why}")),
+        (None, None) => None,
+    }
+}
+
 fn cost(cost: &ProcessCost) -> String {
     let per_message = cost.cpu_us_per_message.map(|us| format!("{} of CPU per message, ", units::time(us * 1e3)));
-    format!("{}at most {}", per_message.unwrap_or_default(), units::memory(cost.max_rss_bytes))
+    let of = if cost.max_rss_of == PeakOf::Life { " in its life" } else { "" };
+    format!("{}at most {}{of}", per_message.unwrap_or_default(), units::memory(cost.max_rss_bytes))
 }

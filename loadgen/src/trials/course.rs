@@ -235,8 +235,7 @@ impl<'a> Course<'a> {
                 let common = common(arm, server, &shares, self.interrupt, &live);
                 let session =
                     Session::open(scope, common, &mut |_| show()).map_err(|error| error.with_end_of(server))?;
-                ups[i] =
-                    Some(Up { arm, server, session, messages: Messages::default(), arrivals: Arrivals::default() });
+                ups[i] = Some(Up::new(arm, server, session));
             }
             let mut ups: Vec<Up<'_, '_>> = ups.into_iter().flatten().collect();
             let before = self.elapsed();
@@ -307,6 +306,7 @@ impl<'a> Course<'a> {
 
     /// The rounds of a start, one at least unless it is interrupted.
     fn rounds_of(&mut self, ups: &mut [Up<'_, '_>], show: &mut dyn FnMut()) -> Result<Vec<Round>, TrialError> {
+        ups.iter_mut().for_each(Up::begin);
         let mut rounds = Vec::new();
         let meter = Meter::of(&ups.iter().flat_map(|up| up.server.pids()).copied().collect::<Vec<_>>());
         let before = meter.sample();
@@ -381,6 +381,7 @@ fn common<'a>(
         interrupted: interrupt.flag(),
         live,
         workers: arm.plan.workers(),
+        server_pids: server.pids(),
     }
 }
 

@@ -7,6 +7,7 @@ use super::failure::{TrialError, failure};
 use crate::host::resources::Sampler;
 use crate::host::running::Running;
 use crate::host::target::Spec;
+use crate::judge::connection_memory;
 use crate::load::live::Phase;
 use crate::load::run::note_end_of;
 use crate::load::session::{Session, Span};
@@ -37,13 +38,26 @@ pub(super) struct Up<'a, 'scope> {
     pub arm: &'a Arm,
     pub server: &'a Running,
     pub session: Session<'a, 'scope>,
+    /// Its memory, from its first trial on.
+    sampler: Option<Sampler>,
     /// What became of its messages since they were taken from here.
     pub messages: Messages,
     /// Of its trials.
     pub arrivals: Arrivals,
 }
 
-impl Up<'_, '_> {
+impl<'a, 'scope> Up<'a, 'scope> {
+    pub fn new(arm: &'a Arm, server: &'a Running, session: Session<'a, 'scope>) -> Self {
+        Self { arm, server, session, sampler: None, messages: Messages::default(), arrivals: Arrivals::default() }
+    }
+
+    /// The first of its trials comes next, from which on its memory counts.
+    pub fn begin(&mut self) {
+        if self.sampler.is_none() {
+            self.sampler = Sampler::of(self.server.pids()).map(Sampler::from_here);
+        }
+    }
+
     /// Load that nobody counts, for `length` and longer until there were so many replies, but not for ever. Returns how many
     /// came in a second; `None` where there was none.
     pub fn pace(&mut self, length: Duration, replies: u64, seed: u64) -> Result<Option<f64>, TrialError> {
@@ -79,11 +93,11 @@ impl Up<'_, '_> {
     /// What the server's memory has come to.
     pub fn memory(&self) -> Figures {
         let mut figures = Figures::new();
-        if let Some(added) = self.server.added_memory() {
-            figures.insert(Metric::ConnectionMemory, added as f64 / f64::from(self.arm.plan.connections.get()));
+        if let Ok(memory) = connection_memory::of(self.session.growth()) {
+            figures.insert(Metric::ConnectionMemory, memory.estimate);
         }
-        if let Some(peak) = self.server.peak_memory() {
-            figures.insert(Metric::ServerMemory, peak as f64);
+        if let Some(usage) = self.sampler.as_ref().and_then(Sampler::so_far) {
+            figures.insert(Metric::ServerMemory, usage.max_rss_bytes as f64);
         }
         figures
     }

@@ -5,10 +5,11 @@ use std::time::{Duration, SystemTime};
 
 use hdrhistogram::Histogram;
 use loadgen::host::environment::{CpuCount, Environment};
-use loadgen::host::resources::Usage;
+use loadgen::host::resources::{PeakOf, Usage};
 use loadgen::measure::arrivals::Arrivals;
 use loadgen::measure::counts::{Connections, Counts, Messages};
 use loadgen::measure::encoded::Encoded;
+use loadgen::measure::growth::Growth;
 use loadgen::measure::histogram::histogram;
 use loadgen::measure::measured::{IntervalLatency, Measured};
 use loadgen::measure::mismatch::{Glimpse, Mismatch, MismatchKind};
@@ -134,6 +135,11 @@ pub fn measured(lag: u64) -> Measured {
         latency: Encoded::from(&latency),
     };
     Measured {
+        growth: Growth::Seen(
+            (1..=8)
+                .map(|step| (step * 125, 4_194_304 + u64::from(step) * 700_000 / (8 + u64::from(step) % 2)))
+                .collect(),
+        ),
         began_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
         window: Duration::from_secs(10),
         last_reply_after: Duration::from_secs(10),
@@ -158,8 +164,18 @@ pub fn measured(lag: u64) -> Measured {
         failures: Default::default(),
         worker_busy: vec![0.413],
         paced: vec![Paced::default()],
-        loadgen: Usage { cpu: Duration::from_millis(4_130), max_rss_bytes: 22_439_526 },
-        server: Some(Usage { cpu: Duration::from_millis(5_020), max_rss_bytes: 6_291_456 }),
+        loadgen: Usage {
+            cpu: Duration::from_millis(4_130),
+            max_rss_bytes: 22_439_526,
+            max_rss_of: PeakOf::MeasuredPhase,
+            rss_bytes: Some(20_971_520),
+        },
+        server: Some(Usage {
+            cpu: Duration::from_millis(5_020),
+            max_rss_bytes: 6_291_456,
+            max_rss_of: PeakOf::MeasuredPhase,
+            rss_bytes: Some(5_242_880),
+        }),
         is_fathom: true,
         withheld: Default::default(),
     }

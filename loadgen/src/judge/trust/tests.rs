@@ -76,9 +76,10 @@ pub(super) fn fine() -> Measured {
         failures: Default::default(),
         worker_busy: vec![0.3, 0.4],
         paced: Vec::new(),
-        loadgen: Usage { cpu: Duration::from_secs(1), max_rss_bytes: 1 << 24 },
-        server: Some(Usage { cpu: Duration::from_secs(2), max_rss_bytes: 1 << 24 }),
+        loadgen: Usage { cpu: Duration::from_secs(1), max_rss_bytes: 1 << 24, ..Usage::default() },
+        server: Some(Usage { cpu: Duration::from_secs(2), max_rss_bytes: 1 << 24, ..Usage::default() }),
         is_fathom: true,
+        growth: crate::measure::growth::Growth::default(),
         withheld: Default::default(),
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::host::resources::Usage;
 use crate::measure::encoded::Encoded;
 use crate::measure::failures;
+use crate::measure::growth::Growth;
 use crate::measure::histogram::add;
 use crate::measure::measured::{AllLost, IntervalLatency, Measured};
 
@@ -20,7 +21,8 @@ impl Measured {
     ///   time withheld, how the server's process ended (the first part that knows);
     /// - the window begins with the earlier part and is as long as the longer one; the last reply is the later one;
     /// - it was interrupted, or aborted, where a part was; all connections were lost where that is so of both parts, and at
-    ///   the later time; the server is Fathom where one part has found it to be.
+    ///   the later time; the server is Fathom where one part has found it to be;
+    /// - how the server's memory grew with connections is not known, since no part knew how many the others had.
     ///
     /// The order of the parts decides the order of `worker_busy` and `paced`, and which message stands as the example of a mismatch. Causes
     /// of failures are bounded in number: beyond the bound, which of them are kept by name depends on the order too.
@@ -48,6 +50,7 @@ impl Measured {
             paced,
             loadgen,
             server,
+            growth,
             is_fathom,
             withheld,
         } = other;
@@ -75,13 +78,21 @@ impl Measured {
         self.loadgen = Usage {
             cpu: self.loadgen.cpu + loadgen.cpu,
             max_rss_bytes: self.loadgen.max_rss_bytes + loadgen.max_rss_bytes,
+            max_rss_of: self.loadgen.max_rss_of.min(loadgen.max_rss_of),
+            rss_bytes: self.loadgen.rss_bytes.zip(loadgen.rss_bytes).map(|(one, other)| one + other),
         };
         self.server = match (self.server, server) {
-            (Some(one), Some(other)) => {
-                Some(Usage { cpu: one.cpu.max(other.cpu), max_rss_bytes: one.max_rss_bytes.max(other.max_rss_bytes) })
-            }
+            (Some(one), Some(other)) => Some(Usage {
+                cpu: one.cpu.max(other.cpu),
+                max_rss_bytes: one.max_rss_bytes.max(other.max_rss_bytes),
+                max_rss_of: one.max_rss_of.min(other.max_rss_of),
+                rss_bytes: one.rss_bytes.max(other.rss_bytes),
+            }),
             (one, other) => one.or(other),
         };
+        if self.growth != growth || matches!(growth, Growth::Seen(_)) {
+            self.growth = Growth::SeveralGenerators;
+        }
         self.is_fathom |= is_fathom;
         self.withheld.merge_same_time(withheld);
         self

@@ -7,6 +7,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use wire::deflate::{Agreed, Direction, WindowBits};
 
 use super::*;
+use crate::host::resources::PeakOf;
 use crate::host::withheld::{Throttled, Withheld};
 use crate::measure::arrivals::Arrivals;
 use crate::measure::collector::Collector;
@@ -44,6 +45,10 @@ struct Worker {
 impl Worker {
     fn made_up(rng: &mut SmallRng, loses_all: bool) -> Self {
         let ns = |rng: &mut SmallRng| Duration::from_nanos(rng.random_range(0..10_000_000_000));
+        let usage = |rng: &mut SmallRng| {
+            let [max_rss_bytes, rss_bytes] = [0, 0].map(|_| rng.random_range(0..1 << 40));
+            Usage { cpu: ns(rng), max_rss_bytes, max_rss_of: PeakOf::Life, rss_bytes: Some(rss_bytes) }
+        };
         let side = |rng: &mut SmallRng| Direction {
             context_takeover: rng.random(),
             window: WindowBits::new(rng.random_range(14..=15)).unwrap(),
@@ -72,8 +77,8 @@ impl Worker {
             interrupted: rng.random_ratio(1, 8),
             aborted: rng.random_ratio(1, 8),
             is_fathom: rng.random_ratio(1, 8),
-            loadgen: Usage { cpu: ns(rng), max_rss_bytes: rng.random_range(0..1 << 40) },
-            server: rng.random::<bool>().then(|| Usage { cpu: ns(rng), max_rss_bytes: rng.random_range(0..1 << 40) }),
+            loadgen: usage(rng),
+            server: rng.random::<bool>().then(|| usage(rng)),
             withheld: Withheld {
                 elapsed: ns(rng),
                 stolen: ns(rng),
@@ -148,6 +153,8 @@ fn recorded(workers: &[Worker]) -> Measured {
     let loadgen = Usage {
         cpu: workers.iter().map(|worker| worker.loadgen.cpu).sum(),
         max_rss_bytes: workers.iter().map(|worker| worker.loadgen.max_rss_bytes).sum(),
+        max_rss_of: PeakOf::Life,
+        rss_bytes: workers.iter().map(|worker| worker.loadgen.rss_bytes).sum(),
     };
     let mut whole = Measured::new(began_at, greatest(|worker| worker.window), Connections::default(), loadgen);
     whole.last_reply_after = greatest(|worker| worker.last_reply_after);
@@ -157,6 +164,8 @@ fn recorded(workers: &[Worker]) -> Measured {
     whole.server = server().next().is_some().then(|| Usage {
         cpu: server().map(|usage| usage.cpu).max().unwrap(),
         max_rss_bytes: server().map(|usage| usage.max_rss_bytes).max().unwrap(),
+        max_rss_of: PeakOf::Life,
+        rss_bytes: server().map(|usage| usage.rss_bytes).max().unwrap(),
     });
     let quota = |worker: &Worker| worker.withheld.quotas[0].clone();
     whole.withheld = Withheld {

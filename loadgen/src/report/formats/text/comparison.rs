@@ -76,7 +76,9 @@ fn table(comparison: &Comparison, f: &mut Formatter<'_>) -> fmt::Result {
 pub(crate) fn cells(metric: &MetricReport) -> [String; 5] {
     let called = metric.ruling.map_or("", |ruling| name(ruling.change)).to_owned();
     let of_earlier = [metric.a.median, metric.b.median];
-    let [a, b] = metric.shown.map_or(of_earlier, |shown| [shown.a, shown.b]).map(|figure| metric.metric.show(figure));
+    // Figures are above 0: this is where there are none.
+    let show = |figure: f64| if figure > 0.0 { metric.metric.show(figure) } else { "-".to_owned() };
+    let [a, b] = metric.shown.map_or(of_earlier, |shown| [shown.a, shown.b]).map(show);
     let estimate = metric.shown.map_or(metric.estimate, |Shown { change, low, high, .. }| Estimate {
         change: Some(change),
         low,
