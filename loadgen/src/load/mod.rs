@@ -2,6 +2,7 @@
 //! run a `lane` each. What is spoken on a connection is a `dialogue`, how its bytes travel a `transport`; what became of its
 //! messages is counted in a `ledger`.
 
+pub mod churning;
 mod connect;
 mod dialogue;
 pub mod error;
