@@ -17,6 +17,7 @@ mod sequential;
 mod series;
 mod settling;
 mod signed_rank;
+mod slope;
 mod tiers;
 
 pub use hodges_lehmann::{Interval, Sample};
@@ -26,6 +27,7 @@ pub use normal::normal_quantile;
 pub use sequential::{LOOKS, Spending};
 pub use settling::{Settling, Slices, Why};
 pub use signed_rank::fewest;
+pub use slope::Slope;
 pub use tiers::{Tier, tiers};
 
 #[cfg(test)]
