@@ -3,6 +3,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -106,13 +107,15 @@ impl Lines {
     }
 
     /// Closes every connection, each at its moment: `per_second` of them, or all at once. Says goodbye first, unless they
-    /// are to vanish as where a network fails. More can be added then.
-    pub fn close_all(&mut self, per_second: Option<f64>, goodbyes: bool) {
+    /// are to vanish as where a network fails. Once it is interrupted, none is waited for. More can be added then.
+    pub fn close_all(&mut self, per_second: Option<f64>, goodbyes: bool, interrupted: &AtomicBool) {
         let began = Instant::now();
         for (number, line) in self.all.drain(..).flatten().enumerate() {
             if let Some(rate) = per_second {
                 let due = began + Duration::from_secs_f64(number as f64 / rate);
-                thread::sleep(due.saturating_duration_since(Instant::now()));
+                while Instant::now() < due && !interrupted.load(Ordering::Relaxed) {
+                    thread::sleep(due.saturating_duration_since(Instant::now()).min(INTERRUPTION_POLL));
+                }
             }
             if goodbyes {
                 goodbye(&line, CloseCode::NORMAL);
@@ -148,6 +151,9 @@ const RECEIVE_BYTES: usize = 512 << 10;
 /// With `--verify sample`, the content of the replies of every 16th connection is checked: where the server takes context
 /// over, single replies could not be inflated without the ones before them.
 const SAMPLED: usize = 16;
+
+/// How often an interruption is looked for.
+const INTERRUPTION_POLL: Duration = Duration::from_millis(50);
 
 /// How far apart in the corpus neighbouring connections start; odd, so that all starts occur.
 const STRIDE: usize = 31;

@@ -10,7 +10,7 @@ mod lane;
 mod ledger;
 mod lines;
 pub mod live;
-mod opening;
+pub(crate) mod opening;
 mod pacing;
 pub mod run;
 pub(crate) mod session;

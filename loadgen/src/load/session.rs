@@ -84,7 +84,8 @@ pub struct Opened {
     /// By worker.
     established: Vec<u64>,
     agreements: Agreements,
-    connect: Histogram<u64>,
+    /// How long each took, ns.
+    pub connect: Histogram<u64>,
     /// Of that, how long TCP took, ns.
     pub tcp: Histogram<u64>,
     /// How long the WebSocket handshake took, ns.

@@ -168,7 +168,7 @@ pub fn run(
                 continue;
             }
             Order::Close { per_second, goodbyes, done } => {
-                lines.close_all(per_second, goodbyes);
+                lines.close_all(per_second, goodbyes, interrupted);
                 drop(done);
                 continue;
             }

@@ -7,6 +7,7 @@ pub(crate) mod collector;
 pub mod counts;
 pub mod encoded;
 pub(crate) mod failures;
+pub mod held_metric;
 pub mod histogram;
 pub mod lateness;
 pub mod measured;

@@ -5,6 +5,7 @@ pub mod baseline;
 pub mod changes;
 pub mod comparison;
 mod compression;
+pub mod connections;
 pub mod differences;
 mod earlier;
 pub mod estimate;

@@ -68,8 +68,15 @@ impl Session<'_, '_> {
         self.opened = Opened { is_fathom, ..Opened::nothing(self.orders.len(), 0) };
     }
 
-    /// What came of the connections that there are.
-    pub fn opened(&self) -> &Opened {
-        &self.opened
+    /// Takes what came of the connections that were opened first, but for their number.
+    pub fn take_opened(&mut self) -> Opened {
+        let mut first = Opened::nothing(self.orders.len(), self.opened.requested);
+        first.established.clone_from(&self.opened.established);
+        std::mem::swap(&mut first.tcp, &mut self.opened.tcp);
+        std::mem::swap(&mut first.upgrade, &mut self.opened.upgrade);
+        std::mem::swap(&mut first.back, &mut self.opened.back);
+        std::mem::swap(&mut first.failures, &mut self.opened.failures);
+        first.connect.clone_from(&self.opened.connect);
+        first
     }
 }
