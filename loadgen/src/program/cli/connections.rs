@@ -67,6 +67,9 @@ struct HeldArgs {
     /// Connections closed per second in the end [default: all at once]
     #[arg(long, value_name = "R")]
     close_rate: Option<Rate>,
+    /// How a worker waits for the next message of the trickle or reply [default: auto]
+    #[arg(long)]
+    pacing: Option<Pacing>,
     /// Worker threads, one connection each at least [default: half of the allowed cores]
     #[arg(long, value_name = "N", value_parser = values::threads)]
     threads: Option<NonZeroUsize>,
@@ -114,7 +117,7 @@ impl ConnectionsArgs {
             skip_messages: 0,
             message: Message { kind: Kind::Binary, payload: Payload::Random, size: DEFAULT_SIZE },
             connect,
-            pacing: Pacing::Auto,
+            pacing: held.pacing.unwrap_or(Pacing::Auto),
             timestamps: Timestamps::Auto,
             threads: held.threads.unwrap_or(threads),
             seed,

@@ -11,20 +11,20 @@ use crate::report::Stats;
 use crate::report::words::what;
 use crate::units;
 
-/// What was done, in a line.
-pub(crate) fn course(report: &ConnectionsReport) -> String {
+/// How many connections were opened, and how they were held: a line each.
+pub(crate) fn course(report: &ConnectionsReport) -> [String; 2] {
     let requested = units::counted(report.connections.requested, "connection");
     let steps = units::counted(report.memory.steps.len() as u64, "step");
-    let hold = match &report.hold {
-        Some(Hold { seconds, trickle: None }) => format!(", held for {}, idle", units::seconds(*seconds)),
+    let held = match &report.hold {
+        Some(Hold { seconds, trickle: None }) => format!("held for {}, idle", units::seconds(*seconds)),
         Some(Hold { seconds, trickle: Some(trickle) }) => format!(
-            ", held for {} with a message every {} on each",
+            "held for {} with a message every {} on each",
             units::seconds(*seconds),
             units::seconds(trickle.every_seconds)
         ),
-        None => ", not held".to_owned(),
+        None => "not held".to_owned(),
     };
-    format!("{requested} opened in {steps}{hold}")
+    [format!("{requested} asked for, opened in {steps}"), held]
 }
 
 /// What the messages of the trickle were, where there was one.
@@ -126,7 +126,9 @@ fn causes(failures: &Failures) -> impl Iterator<Item = (&'static str, String)> {
 fn per_connection(of: &str, slope: Option<PerConnection>) -> String {
     let unit = Unit::BytesPerConnection;
     match slope {
-        // A slope may be negative where nothing grows; its sign is left to the JSON.
+        Some(PerConnection { estimate, high, .. }) if estimate <= 0.0 => {
+            format!("{of} not seen to grow with the connections (95%: by {} for each at the most)", unit.show(high))
+        }
         Some(PerConnection { estimate, low, high }) => {
             format!("{of} {} for each connection (95%: {})", unit.show(estimate), range(unit, low, high))
         }

@@ -20,7 +20,7 @@ pub(super) fn section(report: &ConnectionsReport) -> Markup {
     html! {
         section {
             div.title { h1 { "Connections" } span.badge.(class) { (words::verdict(report)) } }
-            p.lead { (words::course(report)) br; (report.target) }
+            p.lead { (words::course(report).join(", ")) br; (report.target) }
             (reasons(&report.trust))
             (thresholds(report))
             (chart(report, "User memory of the server", |point| point.user_bytes))

@@ -12,7 +12,7 @@ pub fn render(report: &ConnectionsReport) -> String {
     let mut out = String::new();
     let mut line = |text: String| writeln!(out, "{text}").expect("a String takes every write");
     line(format!("### Connections: {}\n", words::verdict(report)));
-    line(format!("- {}", escaped(&words::course(report))));
+    line(format!("- {}", escaped(&words::course(report).join(", "))));
     line(format!("- {}\n", escaped(&report.target)));
     line(format!("| | {} |\n|---|---:|---:|---:|---:|", words::HEADS.join(" | ")));
     for (name, stats) in words::distributions(report) {

@@ -18,7 +18,8 @@ struct Rendered<'a>(&'a ConnectionsReport);
 impl Display for Rendered<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let report = self.0;
-        writeln!(f, "connections: {}\n{INDENT}{}", words::course(report), report.target)?;
+        let [opened, held] = words::course(report);
+        writeln!(f, "connections: {opened}\n{INDENT}{held}\n{INDENT}{}", report.target)?;
         words::messages(report).iter().try_for_each(|what| writeln!(f, "{INDENT}{what}"))?;
         times(report, f)?;
         memory(report, f)?;
