@@ -235,7 +235,11 @@ impl Held<'_, '_> {
     fn open_the_rest(&mut self, sizes: &[u32]) -> Result<(), RunError> {
         self.settle()?;
         for (step, &size) in sizes.iter().enumerate() {
+            let rest = sizes[step..].iter().map(|size| u64::from(*size)).sum::<u64>();
             if self.over() {
+                // None is tried where none is left of those before.
+                let lost = !self.interrupted.load(Ordering::Relaxed);
+                self.found.connections.failed += if lost { rest } else { 0 };
                 return Ok(());
             }
             let began = Instant::now();
@@ -244,8 +248,9 @@ impl Held<'_, '_> {
             self.found.opened(&more);
             if more.connections().established == 0 {
                 // Whatever stands in the way stands there still.
-                self.found.connections.failed += sizes[step + 1..].iter().map(|size| u64::from(*size)).sum::<u64>();
-                return Ok(());
+                self.found.connections.failed += rest - u64::from(size);
+                // What is in the way may have ended the others too.
+                return self.quiet(SETTLE).map(drop);
             }
             self.settle()?;
         }

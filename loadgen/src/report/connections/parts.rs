@@ -116,6 +116,10 @@ pub struct Churn {
     pub without: Stats,
     /// While they did, in turn with the above.
     pub with: Stats,
+    /// From due to sent without them, ns: the generator's own lateness, which the latency contains.
+    pub send_lag_without: Stats,
+    /// The same with them.
+    pub send_lag_with: Stats,
 }
 
 /// How connections came back after all were lost at once.

@@ -148,7 +148,14 @@ fn returned(report: &ConnectionsReport) -> Option<String> {
 fn churn(churn: &Churn) -> String {
     let p99 = match (churn.without.p99, churn.with.p99) {
         (Some(without), Some(with)) => {
-            format!("; p99 of the others went from {} to {}", units::time(without as f64), units::time(with as f64))
+            let lag = |stats: &Stats| stats.p99.map_or_else(|| "unknown".to_owned(), |ns| units::time(ns as f64));
+            format!(
+                "; p99 of the others went from {} to {}, of which the generator's own lateness (send lag p99) was {} and {}",
+                units::time(without as f64),
+                units::time(with as f64),
+                lag(&churn.send_lag_without),
+                lag(&churn.send_lag_with)
+            )
         }
         _ => String::new(),
     };

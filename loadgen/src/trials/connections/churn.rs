@@ -62,24 +62,28 @@ pub(super) fn measure(held: &mut Held<'_, '_>, common: Common<'_>, rate: Rate) -
         wrong_messages: without.wrong + with.wrong,
         without: Stats::from(&without.latency),
         with: Stats::from(&with.latency),
+        send_lag_without: Stats::from(&without.send_lag),
+        send_lag_with: Stats::from(&with.send_lag),
     })
 }
 
 /// The turns of one kind.
 struct Side {
     latency: Histogram<u64>,
+    send_lag: Histogram<u64>,
     seconds: f64,
     wrong: u64,
 }
 
 impl Side {
     fn new() -> Self {
-        Self { latency: histogram(), seconds: 0.0, wrong: 0 }
+        Self { latency: histogram(), send_lag: histogram(), seconds: 0.0, wrong: 0 }
     }
 
     fn take(&mut self, held: &mut Held<'_, '_>, turn: Duration) -> Result<(), RunError> {
         let measured = held.trickle(turn)?;
         add(&mut self.latency, &measured.times.latency);
+        add(&mut self.send_lag, &measured.times.send_lag);
         self.seconds += measured.window.as_secs_f64();
         self.wrong += measured.counts.messages.wrong();
         Ok(())
