@@ -68,7 +68,7 @@ pub enum ConversionError {
         now: usize,
     },
     /// A comparison, a sweep or held connections beside other files.
-    #[error("{}: only runs can be merged, and this is no run; expected it alone", .0.display())]
+    #[error("{}: a comparison, a sweep or held connections cannot be merged; expected it alone", .0.display())]
     Alone(PathBuf),
     /// It has no rendering in the format.
     #[error("{}{why}", file.as_ref().map_or_else(String::new, |file| format!("{}: ", file.display())))]
