@@ -253,12 +253,15 @@ fn progress_is_drawn_on_a_terminal_unless_it_is_to_be_quiet() {
     let run = ["run", "-c", "2", "-d", "1s", "--warmup", "0s"];
     let compare = ["compare", "--aa", "-c", "2", "--max-time", "1s"];
     let sweep = ["sweep", "--vary-load", "in-flight=1,2", "-c", "2", "--max-time", "1s"];
-    for (arguments, what) in [(&run[..], "measuring"), (&compare, "comparing"), (&sweep, "sweeping")] {
+    let held = ["connections", "-n", "2", "--hold", "1s"];
+    for (arguments, what) in
+        [(&run[..], "measuring"), (&compare, "comparing"), (&sweep, "sweeping"), (&held, "measuring")]
+    {
         let screen = on_a_terminal(arguments);
         assert!(screen.contains(what), "{arguments:?}: {screen:?}");
     }
-    for arguments in [&[&run[..], &["-q"]], &[&run[..], &["--quiet"]], &[&compare[..], &["-q"]], &[&sweep[..], &["-q"]]]
-    {
+    let quiet = [[&run[..], &["-q"]], [&run, &["--quiet"]], [&compare, &["-q"]], [&sweep, &["-q"]], [&held, &["-q"]]];
+    for arguments in quiet {
         assert_eq!(on_a_terminal(&arguments.concat()), "", "{arguments:?}");
     }
 }

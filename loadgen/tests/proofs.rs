@@ -137,6 +137,37 @@ const SWEEP: &[Proof] = &[
     ("--vary-load", "sweep::the_load_is_varied_too_one_at_a_time_and_as_text"),
 ];
 
+const CONNECTIONS: &[Proof] = &[
+    ("--churn", "connections::churn_comes_and_goes_beside_the_held"),
+    ("--close-rate", "connections::they_are_closed_at_the_rate_asked_for"),
+    ("--connect-rate", "connections::connections_are_opened_no_faster_than_asked_for_and_from_several_addresses"),
+    ("--connect-timeout", "connections::connections_are_opened_as_a_run_opens_its_own"),
+    ("--connections", "connections::connections_are_opened_in_steps_and_held"),
+    ("--deflate-context-takeover", "connections::connections_are_opened_as_a_run_opens_its_own"),
+    ("--deflate-level", "connections::connections_are_opened_as_a_run_opens_its_own"),
+    ("--deflate-memory", "connections::connections_are_opened_as_a_run_opens_its_own"),
+    ("--deflate-threshold", "connections::connections_are_opened_as_a_run_opens_its_own"),
+    ("--deflate-window-bits", "connections::connections_are_opened_as_a_run_opens_its_own"),
+    ("--format", "connections::connections_are_opened_in_steps_and_held"),
+    ("--header", "connections::connections_are_opened_as_a_run_opens_its_own"),
+    ("--hold", "connections::connections_are_opened_in_steps_and_held"),
+    ("--jitter", "connections::all_come_back_after_a_storm_at_once_or_each_at_its_moment"),
+    ("--output", "connections::a_saved_report_is_read_back_in_every_format_but_one"),
+    ("--pacing", "connections::connections_are_opened_as_a_run_opens_its_own"),
+    ("--permessage-deflate", "connections::connections_are_opened_as_a_run_opens_its_own"),
+    ("--quiet", "flags::progress_is_drawn_on_a_terminal_unless_it_is_to_be_quiet"),
+    ("--seed", "connections::a_trickle_is_verified_on_every_connection"),
+    ("--server", "connections::some_connections_that_fail_are_counted_by_their_cause"),
+    ("--source-ip", "connections::connections_are_opened_as_a_run_opens_its_own"),
+    ("--steps", "connections::connections_are_opened_in_steps_and_held"),
+    ("--storm", "connections::all_come_back_after_a_storm_at_once_or_each_at_its_moment"),
+    ("--subprotocol", "connections::connections_are_opened_as_a_run_opens_its_own"),
+    ("--tcp-nodelay", "connections::connections_are_opened_as_a_run_opens_its_own"),
+    ("--threads", "connections::connections_are_opened_as_a_run_opens_its_own"),
+    ("--threshold", "connections::limits_are_kept_crossed_or_not_known"),
+    ("--trickle", "connections::a_trickle_is_verified_on_every_connection"),
+];
+
 const REPORT: &[Proof] = &[
     ("--allow-environment-change", "conversion::files_that_do_not_belong_together_are_refused"),
     ("--github", "conversion::markdown_goes_to_stdout_or_to_the_summary_of_the_job"),
@@ -155,6 +186,7 @@ fn every_flag_has_a_test_that_fails_when_it_is_ignored() {
         wrong("run", &help(&["run"]), RUN),
         wrong("compare", &help(&["compare"]), &[COMPARE, &of_load].concat()),
         wrong("sweep", &help(&["sweep"]), &[SWEEP, &of_load].concat()),
+        wrong("connections", &help(&["connections"]), CONNECTIONS),
         wrong("report", &help(&["report"]), REPORT),
     ]
     .concat();

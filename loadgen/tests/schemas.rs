@@ -3,6 +3,7 @@
 use std::fs;
 
 use loadgen::report::comparison::Comparison;
+use loadgen::report::connections::ConnectionsReport;
 use loadgen::report::sweep::Sweep;
 use loadgen::report::{Report, Runs};
 use schemars::generate::SchemaSettings;
@@ -27,6 +28,11 @@ fn of_a_comparison() {
 #[test]
 fn of_a_sweep() {
     assert_generated::<Sweep>("sweep", 1, "the report of a sweep");
+}
+
+#[test]
+fn of_held_connections() {
+    assert_generated::<ConnectionsReport>("connections", 1, "the report of held connections");
 }
 
 #[track_caller]

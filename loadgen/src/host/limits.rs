@@ -1,6 +1,7 @@
 //! The limits of the system that a plan can run into, checked before anything is connected: file descriptors of this
 //! process, local ports towards one server address, and memory.
 
+pub mod held;
 mod memory;
 
 use std::fs;
@@ -42,6 +43,39 @@ pub enum LimitError {
         range: u64,
         /// Source addresses.
         sources: usize,
+    },
+    /// Too few file descriptors of the server.
+    #[error(
+        "{connections} connections need {needed} file descriptors in the server's process {pid}, and it may have {limit}; raise \
+         its limit before it starts (ulimit -n {needed}, or LimitNOFILE= in its systemd unit) or use fewer connections"
+    )]
+    ServerDescriptors {
+        /// Connections that it is to take.
+        connections: u64,
+        /// The process.
+        pid: i32,
+        /// Descriptors that it needs.
+        needed: u64,
+        /// Descriptors that it may have.
+        limit: u64,
+    },
+    /// Too little memory for the kernel's part of the connections.
+    #[error(
+        "{connections} connections need about {} of memory in the kernel ({} for each of {ends} end(s) on this machine), and this \
+         process may have {}; raise memory.max of its control group, or use fewer connections",
+        units::memory(*needed),
+        units::memory(held::BYTES_PER_END),
+        units::memory(*available)
+    )]
+    HeldMemory {
+        /// Connections asked for.
+        connections: u32,
+        /// Bytes that they need.
+        needed: u64,
+        /// Bytes that there are.
+        available: u64,
+        /// Ends of each connection on this machine.
+        ends: u64,
     },
     /// Too little memory.
     #[error(

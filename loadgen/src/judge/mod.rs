@@ -2,6 +2,7 @@
 //! says of it, the statistics that comparisons rest on, and what a need takes of machines.
 
 pub mod connection_memory;
+pub mod held_threshold;
 pub mod outcome;
 pub mod sizing;
 pub mod statistics;

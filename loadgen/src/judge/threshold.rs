@@ -199,7 +199,28 @@ impl Judged {
 }
 
 impl Comparison {
-    fn holds(self, value: f64, limit: f64) -> bool {
+    /// Reads what stands before the comparison, the comparison itself, and what stands behind it.
+    pub(super) fn split<'a>(text: &'a str, example: &str) -> Result<(&'a str, Self, &'a str), String> {
+        let at = text.find(['<', '>', '=']).ok_or_else(|| format!("expected METRIC<LIMIT, as {example}"))?;
+        let (name, rest) = (text[..at].trim(), &text[at..]);
+        // The longest first, k6's strict equality included.
+        let operators = [
+            ("===", Self::Equal),
+            ("==", Self::Equal),
+            ("<=", Self::LessOrEqual),
+            (">=", Self::GreaterOrEqual),
+            ("<", Self::Less),
+            (">", Self::Greater),
+        ];
+        let (comparison, limit) = operators
+            .into_iter()
+            .find_map(|(operator, comparison)| Some((comparison, rest.strip_prefix(operator)?)))
+            .ok_or_else(|| format!("expected one of <, <=, >, >= and ==, as {example}"))?;
+        Ok((name, comparison, limit))
+    }
+
+    /// Whether a value lies so to a limit.
+    pub(super) fn holds(self, value: f64, limit: f64) -> bool {
         match self {
             Self::Less => value < limit,
             Self::LessOrEqual => value <= limit,
@@ -216,21 +237,7 @@ impl FromStr for Threshold {
     /// Reads `latency.p99<5ms`, and k6's `p(99)<5`, which limits the latency in milliseconds, and `rate<0.01`, which
     /// limits the errors.
     fn from_str(text: &str) -> Result<Self, String> {
-        let at = text.find(['<', '>', '=']).ok_or_else(|| format!("expected METRIC<LIMIT, as {EXAMPLE}"))?;
-        let (name, rest) = (text[..at].trim(), &text[at..]);
-        // The longest first, k6's strict equality included.
-        let operators = [
-            ("===", Comparison::Equal),
-            ("==", Comparison::Equal),
-            ("<=", Comparison::LessOrEqual),
-            (">=", Comparison::GreaterOrEqual),
-            ("<", Comparison::Less),
-            (">", Comparison::Greater),
-        ];
-        let (comparison, limit) = operators
-            .into_iter()
-            .find_map(|(operator, comparison)| Some((comparison, rest.strip_prefix(operator)?)))
-            .ok_or_else(|| format!("expected one of <, <=, >, >= and ==, as {EXAMPLE}"))?;
+        let (name, comparison, limit) = Comparison::split(text, EXAMPLE)?;
         // In k6 the metric stands elsewhere, and its times are milliseconds.
         let k6 = match name {
             "rate" => Some(Metric::ErrorRate),

@@ -8,7 +8,7 @@ mod websocket;
 
 use std::error::Error as _;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::StatusCode;
 
@@ -105,14 +105,30 @@ pub struct Connection {
     pub is_fathom: bool,
 }
 
-/// Opens the connection of this `number` within `how.timeout`.
+/// How long the parts of an opening took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Took {
+    /// TCP, until the connection was there.
+    pub tcp: Duration,
+    /// What the protocol asks for on it, until the first message could be sent.
+    pub upgrade: Duration,
+}
+
+/// Opens the connection of this `number` within `how.timeout`; says how long its parts took.
 ///
 /// # Errors
 /// Says what went wrong, and with which address.
-pub async fn open(url: &Url, addresses: &Addresses, number: usize, how: &Connect) -> Result<Connection, ConnectError> {
-    let deadline = deadline_after(how.timeout);
+pub async fn open(
+    url: &Url,
+    addresses: &Addresses,
+    number: usize,
+    how: &Connect,
+) -> Result<(Connection, Took), ConnectError> {
+    let (deadline, began) = (deadline_after(how.timeout), Instant::now());
     let (stream, address) = addresses.connect(number, how.timeout).await?;
-    websocket::open(stream, address, url, how, deadline).await
+    let tcp = began.elapsed();
+    let connection = websocket::open(stream, address, url, how, deadline).await?;
+    Ok((connection, Took { tcp, upgrade: began.elapsed().saturating_sub(tcp) }))
 }
 
 /// The error and its causes, since hyper's own names the step only.

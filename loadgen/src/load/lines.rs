@@ -3,6 +3,9 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
@@ -52,16 +55,35 @@ impl Lines {
     /// # Errors
     /// When the kernel refuses an epoll set, an entry in it, or stamps.
     pub fn new(connections: Vec<Connection>, plan: &Plan, corpus: &Corpus, stamped: bool) -> io::Result<Self> {
-        let capacity = plan.load.capacity();
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        let mut all_read_ahead = Vec::new();
-        let mut all = Vec::with_capacity(connections.len());
-        for (index, Connection { stream, read_ahead, protocol, .. }) in connections.into_iter().enumerate() {
+        let offered = plan.connect.permessage_deflate;
+        let per_worker = PerWorker::new(corpus, offered.map_or_else(Effort::default, |deflate| deflate.effort));
+        let mut lines = Self {
+            epoll,
+            alive: 0,
+            stamped,
+            all: Vec::new(),
+            read_ahead: Vec::new(),
+            buffer: vec![0; RECEIVE_BYTES].into_boxed_slice(),
+            per_worker,
+        };
+        lines.add(connections, plan, corpus)?;
+        Ok(lines)
+    }
+
+    /// Takes over more connections for the same load.
+    ///
+    /// # Errors
+    /// As [`Lines::new`].
+    pub fn add(&mut self, connections: Vec<Connection>, plan: &Plan, corpus: &Corpus) -> io::Result<()> {
+        let capacity = plan.load.capacity();
+        self.all.reserve(connections.len());
+        for (index, Connection { stream, read_ahead, protocol, .. }) in (self.all.len()..).zip(connections) {
             stream.set_nonblocking()?;
-            if stamped {
+            if self.stamped {
                 stream.set_stamped()?;
             }
-            epoll::add(&epoll, &stream, EventData::new_u64(index as u64), EventFlags::IN)?;
+            epoll::add(&self.epoll, &stream, EventData::new_u64(index as u64), EventFlags::IN)?;
             // Each connection starts elsewhere in the cycle, so that a reply sent to the wrong connection shows.
             let first = index * STRIDE % corpus.len();
             let content = match plan.verify {
@@ -70,27 +92,37 @@ impl Lines {
                 Verify::Length => false,
             };
             let dialogue = Dialogue::new(protocol, plan, content, corpus);
-            all.push(Some(Line { stream, flight: Flight::new(first, capacity), dialogue, blocked: false }));
+            self.all.push(Some(Line { stream, flight: Flight::new(first, capacity), dialogue, blocked: false }));
+            self.alive += 1;
             if !read_ahead.is_empty() {
-                all_read_ahead.push((index, read_ahead));
+                self.read_ahead.push((index, read_ahead));
             }
         }
-        let offered = plan.connect.permessage_deflate;
-        let per_worker = PerWorker::new(corpus, offered.map_or_else(Effort::default, |deflate| deflate.effort));
-        Ok(Self {
-            epoll,
-            alive: all.len(),
-            stamped,
-            all,
-            read_ahead: all_read_ahead,
-            buffer: vec![0; RECEIVE_BYTES].into_boxed_slice(),
-            per_worker,
-        })
+        Ok(())
     }
 
     /// Says goodbye on every connection and closes it.
     pub fn close(self) {
         self.all.iter().flatten().for_each(|line| goodbye(line, CloseCode::NORMAL));
+    }
+
+    /// Closes every connection, each at its moment: `per_second` of them, or all at once. Says goodbye first, unless they
+    /// are to vanish as where a network fails. Once it is interrupted, none is waited for. More can be added then.
+    pub fn close_all(&mut self, per_second: Option<f64>, goodbyes: bool, interrupted: &AtomicBool) {
+        let began = Instant::now();
+        for (number, line) in self.all.drain(..).flatten().enumerate() {
+            if let Some(rate) = per_second {
+                let due = began + Duration::from_secs_f64(number as f64 / rate);
+                while Instant::now() < due && !interrupted.load(Ordering::Relaxed) {
+                    thread::sleep(due.saturating_duration_since(Instant::now()).min(INTERRUPTION_POLL));
+                }
+            }
+            if goodbyes {
+                goodbye(&line, CloseCode::NORMAL);
+            }
+        }
+        self.read_ahead.clear();
+        self.alive = 0;
     }
 }
 
@@ -104,12 +136,24 @@ pub fn goodbye(line: &Line, code: CloseCode) {
     }
 }
 
+/// Says goodbye on a connection that no message was sent on, and closes it.
+pub fn close_unused(connection: Connection, plan: &Plan, corpus: &Corpus) {
+    let dialogue = Dialogue::new(connection.protocol, plan, false, corpus);
+    goodbye(
+        &Line { stream: connection.stream, flight: Flight::new(0, 0), dialogue, blocked: false },
+        CloseCode::NORMAL,
+    );
+}
+
 /// The receive buffer in bytes: one read takes all that a socket holds.
 const RECEIVE_BYTES: usize = 512 << 10;
 
 /// With `--verify sample`, the content of the replies of every 16th connection is checked: where the server takes context
 /// over, single replies could not be inflated without the ones before them.
 const SAMPLED: usize = 16;
+
+/// How often an interruption is looked for.
+const INTERRUPTION_POLL: Duration = Duration::from_millis(50);
 
 /// How far apart in the corpus neighbouring connections start; odd, so that all starts occur.
 const STRIDE: usize = 31;

@@ -2,6 +2,7 @@
 //! run a `lane` each. What is spoken on a connection is a `dialogue`, how its bytes travel a `transport`; what became of its
 //! messages is counted in a `ledger`.
 
+pub mod churning;
 mod connect;
 mod dialogue;
 pub mod error;
@@ -9,7 +10,7 @@ mod lane;
 mod ledger;
 mod lines;
 pub mod live;
-mod opening;
+pub(crate) mod opening;
 mod pacing;
 pub mod realtime;
 pub mod run;

@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::host::addresses::Addresses;
-use crate::load::connect::{self, ConnectError, Connection};
+use crate::load::connect::{self, ConnectError, Connection, Took};
 use crate::load::live::Live;
 use crate::load::steps::Steps;
 use crate::measure::clock::nanoseconds;
@@ -33,6 +35,10 @@ pub struct Share<'a> {
     pub first: u32,
     /// Connections per second for this worker, if they are paced.
     pub rate: Option<f64>,
+    /// Each begins at a random moment within this time, drawn by the seed, if they are not paced.
+    pub jitter: Option<(Duration, u64)>,
+    /// Handshakes under way at once at the most.
+    pub at_once: usize,
 }
 
 /// What came of it.
@@ -42,6 +48,12 @@ pub struct Opened {
     pub connections: Vec<Connection>,
     /// How long each took, ns.
     pub connect: Histogram<u64>,
+    /// Of that, how long TCP took.
+    pub tcp: Histogram<u64>,
+    /// How long the rest took: the WebSocket handshake.
+    pub upgrade: Histogram<u64>,
+    /// When each was open, ns from the beginning of all.
+    pub back: Histogram<u64>,
     /// Why others were not opened, and how often.
     pub failures: Failures,
 }
@@ -61,7 +73,8 @@ async fn open_share(share: &Share<'_>, mut steps: Option<Steps>, interrupted: &A
     let url = Rc::new(share.url.clone());
     let how = Rc::new(share.how.clone());
     let began = Instant::now();
-    let mut opened = Opened { connections: Vec::new(), connect: histogram(), failures: Failures::new() };
+    let mut opened = Opened::nothing();
+    let moments = share.jitter.map(|(within, seed)| moments(share.connections, within, seed));
     let mut failed = 0;
     let mut attempts = JoinSet::new();
     let mut next = 0;
@@ -79,14 +92,16 @@ async fn open_share(share: &Share<'_>, mut steps: Option<Steps>, interrupted: &A
         if !more && (attempts.is_empty() || interrupted.load(Ordering::Relaxed)) {
             return opened;
         }
-        let due = share.rate.map(|rate| began + Duration::from_secs_f64((f64::from(next) / rate).min(NEVER_S)));
+        let paced = share.rate.map(|rate| Duration::from_secs_f64((f64::from(next) / rate).min(NEVER_S)));
+        let drawn = || moments.as_ref().and_then(|moments| moments.get(next as usize).copied());
+        let due = paced.or_else(drawn).map(|after| began + after);
         let ready = due.is_none_or(|due| Instant::now() >= due);
         // Of several addresses the first attempt finds one that answers, so that the others need not.
         let finding = opened.connections.is_empty() && failed == 0 && share.addresses.undecided();
         let at_once = match (finding, &steps) {
             (true, _) => 1,
             (false, Some(_)) => AT_ONCE_IN_STEPS,
-            (false, None) => AT_ONCE,
+            (false, None) => share.at_once,
         };
         if more && next < until && ready && attempts.len() < at_once {
             let number = (share.first + next) as usize;
@@ -98,7 +113,10 @@ async fn open_share(share: &Share<'_>, mut steps: Option<Steps>, interrupted: &A
         tokio::select! {
             Some(attempt) = attempts.join_next() => match attempt.expect("an attempt does not panic and is not aborted") {
                 Ok((connection, took)) => {
-                    opened.connect.saturating_record(nanoseconds(took));
+                    opened.connect.saturating_record(nanoseconds(took.tcp + took.upgrade));
+                    opened.tcp.saturating_record(nanoseconds(took.tcp));
+                    opened.upgrade.saturating_record(nanoseconds(took.upgrade));
+                    opened.back.saturating_record(nanoseconds(began.elapsed()));
                     opened.connections.push(connection);
                     live.connected.fetch_add(1, Ordering::Relaxed);
                 }
@@ -119,15 +137,28 @@ async fn attempt(
     addresses: Addresses,
     number: usize,
     how: Rc<Connect>,
-) -> Result<(Connection, Duration), ConnectError> {
-    let began = Instant::now();
-    let connection = connect::open(&url, &addresses, number, &how).await?;
-    Ok((connection, began.elapsed()))
+) -> Result<(Connection, Took), ConnectError> {
+    connect::open(&url, &addresses, number, &how).await
+}
+
+impl Opened {
+    fn nothing() -> Self {
+        let [connect, tcp, upgrade, back] = [(); 4].map(|()| histogram());
+        Self { connections: Vec::new(), connect, tcp, upgrade, back, failures: Failures::new() }
+    }
+}
+
+/// So many moments within a time, drawn uniformly by the seed, in their order.
+fn moments(count: u32, within: Duration, seed: u64) -> Vec<Duration> {
+    let mut rng = SmallRng::seed_from_u64(seed);
+    let mut moments: Vec<Duration> = (0..count).map(|_| within.mul_f64(rng.random::<f64>())).collect();
+    moments.sort_unstable();
+    moments
 }
 
 /// Handshakes that a worker has under way at once: enough to keep a server busy, well under the 1,024 that a listener's
 /// default backlog holds, since a connection that overflows it waits a second for its SYN to be sent again.
-const AT_ONCE: usize = 128;
+pub const AT_ONCE: usize = 128;
 
 /// The same while the server's memory is looked at: what handshakes take of it for a while is to be little against what
 /// connections keep. The server is on this machine then, which does no more of them at a time anyway.
@@ -166,6 +197,8 @@ mod tests {
             connections: 20,
             first: 0,
             rate: None,
+            jitter: None,
+            at_once: AT_ONCE,
         };
         let opened = open_all(&share, None, &AtomicBool::new(false), &Live::default()).unwrap();
         assert_eq!((opened.connections.len(), opened.failures), (20, Failures::new()));
@@ -175,5 +208,15 @@ mod tests {
         assert!(first >= Duration::from_millis(250), "{first:?}");
         let quickest = Duration::from_nanos(opened.connect.min());
         assert!(quickest < Duration::from_millis(250), "{quickest:?}");
+    }
+
+    #[test]
+    fn moments_are_spread_over_the_time_by_the_seed() {
+        let within = Duration::from_secs(4);
+        let drawn = moments(400, within, 1);
+        assert!(drawn.is_sorted() && drawn.iter().all(|moment| *moment < within));
+        let early = drawn.iter().filter(|moment| **moment < within / 2).count();
+        assert!((150..250).contains(&early), "{early} of 400 in the first half");
+        assert!(drawn == moments(400, within, 1) && drawn != moments(400, within, 2));
     }
 }

@@ -1,6 +1,8 @@
 //! A session: connections to one server, opened by their workers and kept open over one phase of load or many. This
 //! thread starts each phase for all workers at once, collects what they record and merges it into [`Measured`].
 
+mod growing;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use hdrhistogram::Histogram;
 
-use crate::host::resident;
+use crate::host::footprint;
 use crate::host::resources::{Sampler, Usage};
 use crate::host::withheld::{Meter, Withheld};
 use crate::load::error::RunError;
@@ -20,7 +22,7 @@ use crate::load::live::{Live, Phase, SHOW_EVERY};
 use crate::load::realtime;
 use crate::load::stamping;
 use crate::load::steps;
-use crate::load::worker::{self, Common, Start};
+use crate::load::worker::{self, Common, Order, Start};
 use crate::measure::agreements::Agreements;
 use crate::measure::clock::{Clock, nanoseconds};
 use crate::measure::counts::Connections;
@@ -33,6 +35,7 @@ use crate::measure::percentile;
 use crate::measure::recorder::Interval;
 use crate::measure::so_far::Passed;
 use crate::plan::{Plan, Stop};
+pub use growing::Manner;
 
 /// Open connections, and the workers that hold them.
 #[derive(Debug)]
@@ -42,7 +45,7 @@ pub struct Session<'a, 'scope> {
     live: &'a Live,
     opened: Opened,
     growth: Growth,
-    starts: Vec<mpsc::Sender<Start>>,
+    orders: Vec<mpsc::Sender<Order>>,
     threads: Vec<ScopedJoinHandle<'scope, std::io::Result<()>>>,
     /// Intervals of earlier phases, for the next ones to write into.
     #[expect(clippy::vec_box, reason = "workers pass them on in their boxes")]
@@ -58,6 +61,8 @@ pub struct Span<'a> {
     pub stop: Stop,
     /// Seed of an open loop's schedule.
     pub seed: u64,
+    /// Whether no message is sent in it: connections are held, and what the server sends is answered.
+    pub quiet: bool,
     /// How long the workers have to reach their lanes.
     pub delay: Duration,
     /// The server's processes, whose use of the machine is looked at as the measured phase begins and ends.
@@ -76,14 +81,23 @@ struct Began<'a> {
     server: Option<&'a Sampler>,
 }
 
-/// What came of opening the connections.
+/// What came of opening connections.
 #[derive(Debug)]
-struct Opened {
+pub struct Opened {
+    requested: u64,
     /// By worker.
     established: Vec<u64>,
     agreements: Agreements,
-    connect: Histogram<u64>,
-    failures: Failures,
+    /// How long each took, ns.
+    pub connect: Histogram<u64>,
+    /// Of that, how long TCP took, ns.
+    pub tcp: Histogram<u64>,
+    /// How long the WebSocket handshake took, ns.
+    pub upgrade: Histogram<u64>,
+    /// When each was open, ns from the beginning of all.
+    pub back: Histogram<u64>,
+    /// Why others were not opened, and how often.
+    pub failures: Failures,
     is_fathom: bool,
     addresses: BTreeMap<SocketAddr, u64>,
 }
@@ -104,7 +118,7 @@ impl<'a, 'scope> Session<'a, 'scope> {
     {
         let Common { plan, url, interrupted, live, workers, .. } = common;
         let (opened_by, opened) = mpsc::channel();
-        let (mut starts, mut threads) = (Vec::new(), Vec::new());
+        let (mut orders, mut threads) = (Vec::new(), Vec::new());
         let stamped = stamping::decide(plan.timestamps)?;
         realtime::check(plan, worker::room(common))?;
         let (steps, watcher) = if let Some(why) = without_steps(&common) {
@@ -115,18 +129,18 @@ impl<'a, 'scope> Session<'a, 'scope> {
         };
         let mut steps = steps.into_iter();
         for index in 0..workers {
-            let (start, starts_at) = mpsc::channel();
+            let (order, ordered) = mpsc::channel();
             let opened_by = opened_by.clone();
             let steps = steps.next();
-            let body = move || worker::run(index, common, stamped, steps, opened_by, starts_at);
+            let body = move || worker::run(index, common, stamped, steps, opened_by, ordered);
             threads.push(thread::Builder::new().name(format!("worker-{index}")).spawn_scoped(scope, body)?);
-            starts.push(start);
+            orders.push(order);
         }
         drop(opened_by);
-        let memory = || resident::exactly(common.server_pids);
+        let memory = || footprint::of_user(common.server_pids);
         let growth = watcher.map_or_else(|why| why, |watcher| watcher.watch(&memory, &mut || show(Phase::Connecting)));
-        let opened = gather(&opened, workers, show);
-        let session = Self { plan, interrupted, live, opened, growth, starts, threads, intervals: Vec::new() };
+        let opened = gather(&opened, Opened::nothing(workers, plan.connections.get().into()), show);
+        let session = Self { plan, interrupted, live, opened, growth, orders, threads, intervals: Vec::new() };
         if interrupted.load(Ordering::Relaxed) {
             return Err(RunError::Interrupted);
         }
@@ -140,7 +154,7 @@ impl<'a, 'scope> Session<'a, 'scope> {
 
     /// What became of the connections when they were opened.
     pub fn connections(&self) -> Connections {
-        self.opened.connections(self.plan)
+        self.opened.connections()
     }
 
     /// Runs one phase and waits for its end. Every interval that a worker has filled is given to `take`, in which
@@ -164,7 +178,10 @@ impl<'a, 'scope> Session<'a, 'scope> {
         let taking_part = self.opened.established.iter().filter(|established| **established > 0).count();
         let connected = Arc::new(AtomicUsize::new(taking_part));
         let all_established = self.opened.established.iter().sum();
-        for (start, end) in self.starts.iter().zip(ends(span.stop, begin, &self.opened.established)) {
+        let ends = ends(span.stop, begin, &self.opened.established);
+        let with_connections =
+            self.orders.iter().zip(ends).zip(&self.opened.established).filter(|(_, established)| **established > 0);
+        for ((order, end), _) in with_connections {
             let phases = Phases { begin, end, drain: nanoseconds(self.plan.drain_timeout) };
             let (spare, spare_of) = mpsc::channel();
             // This cannot fail: the receiver, `spare_of`, is at hand.
@@ -172,8 +189,10 @@ impl<'a, 'scope> Session<'a, 'scope> {
             spares.push(spare);
             let exchange = Exchange { full: full.clone(), spare: spare_of };
             let (seed, outcomes, connected) = (span.seed, outcomes_to.clone(), connected.clone());
-            // A worker without connections is gone; one that has failed says so when it is joined.
-            let _ = start.send(Start { clock, phases, seed, all_established, exchange, connected, outcomes });
+            let quiet = span.quiet;
+            let start = Start { clock, phases, seed, quiet, all_established, exchange, connected, outcomes };
+            // One that has failed says so when it is joined.
+            let _ = order.send(Order::Phase(start));
         }
         drop((full, outcomes_to));
         let pool = &mut self.intervals;
@@ -226,7 +245,7 @@ impl<'a, 'scope> Session<'a, 'scope> {
     }
 
     fn join(&mut self) -> Result<(), RunError> {
-        self.starts.clear();
+        self.orders.clear();
         for thread in self.threads.drain(..) {
             thread.join().expect("a worker does not panic")?;
         }
@@ -243,21 +262,16 @@ fn without_steps(common: &Common<'_>) -> Option<Growth> {
 }
 
 /// Waits until every worker has opened its connections or given up.
-fn gather(opened: &mpsc::Receiver<worker::Report>, workers: usize, show: &mut dyn FnMut(Phase)) -> Opened {
-    let mut all = Opened {
-        established: vec![0; workers],
-        agreements: Agreements::default(),
-        connect: histogram(),
-        failures: Failures::new(),
-        addresses: BTreeMap::new(),
-        is_fathom: false,
-    };
+fn gather(opened: &mpsc::Receiver<worker::Report>, mut all: Opened, show: &mut dyn FnMut(Phase)) -> Opened {
     loop {
         match opened.recv_timeout(SHOW_EVERY) {
             Ok(report) => {
-                all.established[report.worker] = report.established;
+                all.established[report.worker] += report.established;
                 all.agreements += report.agreements;
                 add(&mut all.connect, &report.connect);
+                add(&mut all.tcp, &report.tcp);
+                add(&mut all.upgrade, &report.upgrade);
+                add(&mut all.back, &report.back);
                 all.is_fathom |= report.is_fathom;
                 for (address, connections) in report.addresses {
                     *all.addresses.entry(address).or_default() += connections;
@@ -271,10 +285,27 @@ fn gather(opened: &mpsc::Receiver<worker::Report>, workers: usize, show: &mut dy
 }
 
 impl Opened {
-    fn connections(&self, plan: &Plan) -> Connections {
-        let requested = u64::from(plan.connections.get());
+    /// Nothing yet of those that are requested.
+    pub(super) fn nothing(workers: usize, requested: u64) -> Self {
+        let [connect, tcp, upgrade, back] = [(); 4].map(|()| histogram());
+        Self {
+            requested,
+            established: vec![0; workers],
+            agreements: Agreements::default(),
+            connect,
+            tcp,
+            upgrade,
+            back,
+            failures: Failures::new(),
+            addresses: BTreeMap::new(),
+            is_fathom: false,
+        }
+    }
+
+    /// What became of them.
+    pub fn connections(&self) -> Connections {
         let established = self.established.iter().sum();
-        Connections { requested, established, failed: requested - established, dropped: 0 }
+        Connections { requested: self.requested, established, failed: self.requested - established, dropped: 0 }
     }
 
     fn main_failure(&self) -> String {

@@ -7,12 +7,14 @@ use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use rustix::thread::set_current_timer_slack;
 
 use crate::host::addresses::{Addresses, is_of_this_machine};
 use crate::host::cores::Cores;
+use crate::load::connect::Connection;
 use crate::load::lane::{self, Orders, Pace};
 use crate::load::ledger::{Exchange, Outcome, Phases};
 use crate::load::lines::Lines;
@@ -52,6 +54,41 @@ pub struct Common<'a> {
     pub server_pids: &'a [i32],
 }
 
+/// What a worker is to do next.
+#[derive(Debug)]
+pub enum Order {
+    /// Take part in a phase.
+    Phase(Start),
+    /// Open connections beside those that it has.
+    Open(Reopen),
+    /// Close all of them.
+    Close {
+        /// How many in a second; all at once without.
+        per_second: Option<f64>,
+        /// Whether the server is told before.
+        goodbyes: bool,
+        /// Dropped once that is done.
+        done: mpsc::Sender<()>,
+    },
+}
+
+/// How more connections are opened.
+#[derive(Debug)]
+pub struct Reopen {
+    /// Connections of all workers.
+    pub all: u32,
+    /// How many were opened or tried before, by all workers.
+    pub before: u32,
+    /// As those of a [`Share`].
+    pub jitter: Option<(Duration, u64)>,
+    /// Whether they keep to the plan's rate.
+    pub paced: bool,
+    /// Handshakes of this worker under way at once at the most.
+    pub at_once: usize,
+    /// Where the report of it goes.
+    pub opened: mpsc::Sender<Report>,
+}
+
 /// What a worker says once its connections are open.
 #[derive(Debug)]
 pub struct Report {
@@ -65,6 +102,12 @@ pub struct Report {
     pub addresses: BTreeMap<SocketAddr, u64>,
     /// How long each took, ns.
     pub connect: Histogram<u64>,
+    /// Of that, how long TCP took.
+    pub tcp: Histogram<u64>,
+    /// How long the WebSocket handshake took.
+    pub upgrade: Histogram<u64>,
+    /// When each was open, ns from the beginning of all.
+    pub back: Histogram<u64>,
     /// Why others were not opened, and how often.
     pub failures: Failures,
     /// Whether the server has named itself as Fathom on one of them.
@@ -80,6 +123,8 @@ pub struct Start {
     pub phases: Phases,
     /// Seed of an open loop's schedule.
     pub seed: u64,
+    /// Whether nothing is sent in it.
+    pub quiet: bool,
     /// Connections that all workers together have opened.
     pub all_established: u64,
     /// Where full intervals go.
@@ -90,7 +135,7 @@ pub struct Start {
     pub outcomes: mpsc::Sender<Outcome>,
 }
 
-/// Runs worker number `worker` until no more starts come. It opens its connections in `steps`. What its connections receive is `stamped` by the kernel or not.
+/// Runs worker number `worker` until no more orders come. It opens its connections in `steps`, if there are any. What its connections receive is `stamped` by the kernel or not.
 ///
 /// # Errors
 /// When the kernel refuses an epoll set.
@@ -100,7 +145,7 @@ pub fn run(
     stamped: bool,
     steps: Option<Steps>,
     opened: mpsc::Sender<Report>,
-    starts: mpsc::Receiver<Start>,
+    orders: mpsc::Receiver<Order>,
 ) -> io::Result<()> {
     let Common { corpus, interrupted, live, .. } = common;
     let room = room(common);
@@ -114,31 +159,33 @@ pub fn run(
     }
     let mut pacer = Pacer::new(common.plan, room, timer_slack_refused);
     let share = share(worker, common);
-    let Opened { connections, connect, failures } = opening::open_all(&share, steps, interrupted, live)?;
-    let established = connections.len();
-    let mut agreements = Agreements::default();
-    connections.iter().for_each(|connection| agreements.add(connection.protocol.deflate(), 1));
-    let is_fathom = connections.iter().any(|connection| connection.is_fathom);
-    let mut addresses = BTreeMap::new();
-    connections.iter().for_each(|connection| *addresses.entry(connection.address).or_default() += 1);
+    let (connections, report) = Report::of(worker, opening::open_all(&share, steps, interrupted, live)?);
     // Before the others are told: it may compress the corpus, for which the common start is to wait.
     let mut lines = Lines::new(connections, common.plan, corpus, stamped)?;
     // Nobody listens only when the run is being given up; then there is no start either.
-    let _ = opened.send(Report {
-        worker,
-        established: established as u64,
-        agreements,
-        addresses,
-        connect,
-        failures,
-        is_fathom,
-    });
+    let _ = opened.send(report);
     drop(opened);
-    if established == 0 {
-        return Ok(());
-    }
-    for Start { clock, phases, seed, all_established, exchange, connected, outcomes } in starts {
-        let pace = pace(worker, common, established, all_established, seed);
+    for order in orders {
+        let start = match order {
+            Order::Phase(start) => start,
+            Order::Open(reopen) => {
+                let share = more(worker, common, &reopen);
+                let (connections, report) = Report::of(worker, opening::open_all(&share, None, interrupted, live)?);
+                lines.add(connections, common.plan, corpus)?;
+                let _ = reopen.opened.send(report);
+                continue;
+            }
+            Order::Close { per_second, goodbyes, done } => {
+                lines.close_all(per_second, goodbyes, interrupted);
+                drop(done);
+                continue;
+            }
+        };
+        let Start { clock, phases, seed, quiet, all_established, exchange, connected, outcomes } = start;
+        let pace = match quiet {
+            true => Pace::Closed(0),
+            false => pace(worker, common, lines.all.len(), all_established, seed),
+        };
         let pacer = &mut pacer;
         let orders = Orders { corpus, pace, pacer, phases, clock, interrupted, live, exchange, connected };
         let mut outcome = lane::run(orders, &mut lines)?;
@@ -148,6 +195,23 @@ pub fn run(
     }
     lines.close();
     Ok(())
+}
+
+impl Report {
+    /// Of what was opened, and the connections themselves.
+    fn of(worker: usize, opened: Opened) -> (Vec<Connection>, Self) {
+        let Opened { connections, connect, tcp, upgrade, back, failures } = opened;
+        let (mut agreements, mut addresses) = (Agreements::default(), BTreeMap::new());
+        for connection in &connections {
+            agreements.add(connection.protocol.deflate(), 1);
+            *addresses.entry(connection.address).or_default() += 1;
+        }
+        let is_fathom = connections.iter().any(|connection| connection.is_fathom);
+        let established = connections.len() as u64;
+        let report =
+            Self { worker, established, agreements, addresses, connect, tcp, upgrade, back, failures, is_fathom };
+        (connections, report)
+    }
 }
 
 /// What there is for the workers to spin on; asked before a worker is pinned to one core.
@@ -163,12 +227,26 @@ pub fn room(common: Common<'_>) -> Room {
 
 /// Connections are dealt out evenly; the first workers take what is left over.
 fn share(worker: usize, common: Common<'_>) -> Share<'_> {
+    share_of(worker, common, common.plan.connections.get())
+}
+
+/// A worker's share of more connections.
+fn more<'a>(worker: usize, common: Common<'a>, reopen: &Reopen) -> Share<'a> {
+    let share = share_of(worker, common, reopen.all);
+    let jitter = reopen.jitter.map(|(within, seed)| (within, seed.wrapping_add(worker as u64)));
+    // What is to come back at its own moments keeps to no rate.
+    let rate = share.rate.filter(|_| reopen.paced);
+    Share { first: reopen.before.wrapping_add(share.first), rate, jitter, at_once: reopen.at_once, ..share }
+}
+
+fn share_of(worker: usize, common: Common<'_>, all: u32) -> Share<'_> {
     let Common { plan, url, addresses, workers, .. } = common;
-    let (worker, workers, all) = (worker as u32, workers as u32, plan.connections.get());
+    let (worker, workers) = (worker as u32, workers as u32);
     let connections = all / workers + u32::from(worker < all % workers);
     let first = worker * (all / workers) + worker.min(all % workers);
     let rate = plan.connect.rate.map(|rate| rate.get() * f64::from(connections) / f64::from(all));
-    Share { url, addresses, how: &plan.connect, connections, first, rate }
+    let how = &plan.connect;
+    Share { url, addresses, how, connections, first, rate, jitter: None, at_once: opening::AT_ONCE }
 }
 
 /// An open loop offers its rate whatever became of the connections when they were opened: a worker's share goes by those

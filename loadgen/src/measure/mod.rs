@@ -8,6 +8,7 @@ pub mod counts;
 pub mod encoded;
 pub(crate) mod failures;
 pub mod growth;
+pub mod held_metric;
 pub mod histogram;
 pub mod lateness;
 pub mod measured;

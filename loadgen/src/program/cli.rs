@@ -2,6 +2,7 @@
 //! invalid. Whatever is wrong with an argument is said here, with its flag, its value and what was expected.
 
 mod compare;
+mod connections;
 mod deflate;
 mod manual;
 mod output;
@@ -36,6 +37,7 @@ use crate::program::gate::Gate;
 use crate::program::output::Output;
 use crate::report::baseline;
 pub use compare::Comparing;
+pub use connections::Holding;
 use deflate::DeflateArgs;
 use output::{FileArgs, OutputArgs};
 use plan::{PlanArgs, Span};
@@ -67,6 +69,8 @@ pub enum Invocation {
     Compare(Comparing),
     /// A sweep over combinations of flags.
     Sweep(Sweeping),
+    /// Many connections, held.
+    Connections(Box<Holding>),
     /// Saved reports in another format.
     Report(Conversion),
     /// Nothing but to print this: completions, or a manual page.
@@ -99,6 +103,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, threads: NonZeroUsiz
             Ok(Invocation::Run { server, gate: run.gate.lower(&plan)?, output: run.report.lower(run.files)?, plan })
         }
         Some(Command::Sweep(sweep)) => Ok(Invocation::Sweep(sweep.lower(&arguments, threads)?)),
+        Some(Command::Connections(held)) => Ok(Invocation::Connections(Box::new(held.lower(threads)?))),
         Some(Command::Compare(compare)) => Ok(Invocation::Compare(compare.lower(threads)?)),
         Some(Command::Report(report)) => Ok(Invocation::Report(report.lower()?)),
         Some(Command::Completions(completions)) => Ok(Invocation::Print(completions.text(Cli::command()))),
@@ -141,6 +146,8 @@ enum Command {
     Compare(Box<compare::CompareArgs>),
     /// Tell which of some flags help, by how much, and whether that is real
     Sweep(Box<sweep::SweepArgs>),
+    /// Tell what many held connections cost: memory, handshakes, and what churn and storms do
+    Connections(Box<connections::ConnectionsArgs>),
     /// Turn saved reports into another format
     Report(report::ReportArgs),
     /// Print completions of this command line for a shell

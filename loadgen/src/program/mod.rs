@@ -2,6 +2,7 @@
 
 pub mod cli;
 mod compare;
+mod connections;
 pub mod conversion;
 mod failure;
 pub mod gate;
@@ -46,6 +47,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Ok(Invocation::Guard) => return leftovers::guard(io::stdin().lock()),
         Ok(Invocation::Compare(comparing)) => compare::run(comparing, &cores),
+        Ok(Invocation::Connections(holding)) => connections::run(&holding, &cores),
         Ok(Invocation::Sweep(sweeping)) => sweep::run(sweeping, &cores),
         Ok(Invocation::Run { plan, server, gate, output }) => run::run(&plan, &server, &gate, &output, &cores),
         Ok(Invocation::Report(conversion)) => conversion.run().map(|()| Outcome::Ok).map_err(Into::into),

@@ -41,12 +41,12 @@ pub(super) fn run(plan: &Plan, server: &Spec, gate: &Gate, output: &Output, core
 
 /// A server that is ready, and what it takes to measure it.
 pub(super) struct Bench {
-    server: Running,
+    pub(super) server: Running,
     /// What the report calls it.
-    target: String,
-    corpus: Corpus,
-    shares: Shares,
-    interrupt: Interrupt,
+    pub(super) target: String,
+    pub(super) corpus: Corpus,
+    pub(super) shares: Shares,
+    pub(super) interrupt: Interrupt,
 }
 
 impl Bench {

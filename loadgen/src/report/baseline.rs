@@ -68,6 +68,7 @@ impl Request {
             Document::Runs(runs) => Err(not_one(format!("{} runs", runs.len()))),
             Document::Comparison(_) => Err(not_one("a comparison".to_owned())),
             Document::Sweep(_) => Err(not_one("a sweep".to_owned())),
+            Document::Connections(_) => Err(not_one("held connections".to_owned())),
         }
     }
 

@@ -6,6 +6,7 @@ pub mod changes;
 mod check;
 pub mod comparison;
 mod compression;
+pub mod connections;
 mod costs;
 pub mod differences;
 mod earlier;

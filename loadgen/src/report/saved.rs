@@ -8,6 +8,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::report::comparison::Comparison;
+use crate::report::connections::ConnectionsReport;
 use crate::report::earlier;
 use crate::report::run::{Report, Runs};
 use crate::report::sweep::Sweep;
@@ -21,6 +22,8 @@ pub enum Document {
     Comparison(Box<Comparison>),
     /// What some flags are worth.
     Sweep(Box<Sweep>),
+    /// What holding many connections took.
+    Connections(Box<ConnectionsReport>),
 }
 
 /// Why a file is no saved report.
@@ -57,7 +60,7 @@ pub enum SavedError {
         why: String,
     },
     /// It is of another format.
-    #[error("{}: its schema is '{schema}'; expected fathom/run/v1 or v2, runs/v1 or v2, compare/v1 or sweep/v1", path.display())]
+    #[error("{}: its schema is '{schema}'; expected fathom/run/v1 or v2, runs/v1 or v2, compare/v1, sweep/v1 or connections/v1", path.display())]
     Schema {
         /// The file.
         path: PathBuf,
@@ -101,6 +104,7 @@ fn parse(path: &Path) -> Result<Document, SavedError> {
         "fathom/runs/v2" => Ok(Document::Runs(serde_json::from_slice::<Runs>(&text).map_err(no_report)?.runs)),
         "fathom/compare/v1" => Ok(Document::Comparison(serde_json::from_slice(&text).map_err(no_report)?)),
         "fathom/sweep/v1" => Ok(Document::Sweep(serde_json::from_slice(&text).map_err(no_report)?)),
+        "fathom/connections/v1" => Ok(Document::Connections(serde_json::from_slice(&text).map_err(no_report)?)),
         _ => Err(SavedError::Schema { path: path.to_owned(), schema: schema.chars().take(80).collect() }),
     }
 }

@@ -50,7 +50,7 @@ fn open_with(answer: &'static str) -> Result<Connection, ConnectError> {
     how.timeout = Duration::from_secs(60);
     let addresses = Addresses::find(&url, &how, &AtomicBool::new(false)).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(open(&url, &addresses, 0, &how))
+    runtime.block_on(open(&url, &addresses, 0, &how)).map(|(connection, _)| connection)
 }
 
 #[test]

@@ -6,9 +6,11 @@ use serde::Serialize;
 use super::json::render as json;
 use super::text::comparison::{cells, change_cells};
 use super::{Format, FormatError, Part};
+use crate::judge::held_threshold::range;
 use crate::measure::encoded::DecodeError;
 use crate::measure::metric::{Better, Metric};
 use crate::report::comparison::Comparison;
+use crate::report::connections::ConnectionsReport;
 use crate::report::run::{Report, unique_names};
 use crate::report::saved::Document;
 use crate::report::sweep::{Sweep, words};
@@ -27,6 +29,7 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Runs(reports) => runs(reports)?,
         Document::Comparison(comparison) => medians(comparison),
         Document::Sweep(sweep) => combinations(sweep),
+        Document::Connections(report) => held(report)?,
     };
     Ok(vec![
         Part { name: "smaller-is-better.json", content: smaller },
@@ -80,6 +83,21 @@ fn medians(comparison: &Comparison) -> [Vec<u8>; 2] {
         };
         (metric.better, benchmark)
     }))
+}
+
+/// The figures of held connections for github-action-benchmark: smaller is better, bigger is better.
+///
+/// # Errors
+/// When a histogram cannot be read.
+fn held(report: &ConnectionsReport) -> Result<[Vec<u8>; 2], DecodeError> {
+    Ok(lists(report.figures()?.into_iter().map(|figure| {
+        let extra = match figure.interval {
+            Some((low, high)) => format!("95% interval {}", range(figure.metric.unit(), low, high)),
+            None => format!("{} at {}", report.target, report.environment.git_revision),
+        };
+        let (name, unit) = (format!("connections: {}", figure.metric), figure.metric.unit().in_words());
+        (figure.metric.better(), Benchmark { name, unit, value: figure.value, extra })
+    })))
 }
 
 /// The combinations for github-action-benchmark: smaller is better, bigger is better.

@@ -9,6 +9,7 @@ use super::{Format, FormatError, Part, one};
 use crate::measure::encoded::DecodeError;
 use crate::measure::metric::Metric;
 use crate::report::comparison::Comparison;
+use crate::report::connections::{ConnectionsReport, Figure};
 use crate::report::estimate::Spread;
 use crate::report::run::{Report, unique_names};
 use crate::report::saved::Document;
@@ -23,6 +24,7 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Runs(reports) => one(runs(reports)?),
         Document::Comparison(comparison) => one(changes(comparison)),
         Document::Sweep(sweep) => one(combinations(sweep)),
+        Document::Connections(report) => one(held(report)?),
     }
 }
 
@@ -77,6 +79,19 @@ fn changes(comparison: &Comparison) -> Vec<u8> {
         })
         .collect();
     json(&BTreeMap::from([("compare", measures)]))
+}
+
+/// The figures of held connections, those that are estimates with their intervals.
+///
+/// # Errors
+/// When a histogram cannot be read.
+fn held(report: &ConnectionsReport) -> Result<Vec<u8>, DecodeError> {
+    let measure = |figure: Figure| {
+        let (lower_value, upper_value) = figure.interval.unzip();
+        (slug(&figure.metric.to_string()), Change { value: figure.value, lower_value, upper_value })
+    };
+    let measures: BTreeMap<String, Change> = report.figures()?.into_iter().map(measure).collect();
+    Ok(json(&BTreeMap::from([("connections", measures)])))
 }
 
 /// A figure of Bencher Metric Format between its quartiles.

@@ -21,6 +21,7 @@ fn of(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Runs(runs) => one(render(&Runs::from(runs.clone()))),
         Document::Comparison(comparison) => one(render(comparison)),
         Document::Sweep(sweep) => one(render(sweep)),
+        Document::Connections(report) => one(render(report)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Go's benchmark format, as benchstat reads it.
 
 mod comparison;
+mod connections;
 mod run;
 mod sweep;
 
@@ -22,6 +23,7 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Runs(runs) => one(run::render(runs)?),
         Document::Comparison(comparison) => one(comparison::render(comparison)),
         Document::Sweep(sweep) => one(sweep::render(sweep)),
+        Document::Connections(report) => one(connections::render(report)?),
     }
 }
 

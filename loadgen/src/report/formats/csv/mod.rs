@@ -1,6 +1,7 @@
 //! Comma-separated values (RFC 4180), a table of each kind of document.
 
 mod comparison;
+mod connections;
 mod run;
 mod sweep;
 
@@ -26,6 +27,9 @@ fn over_time(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Comparison(_) | Document::Sweep(_) => Err(FormatError::Refused(
             "--over-time: a comparison or a sweep has a table of its trials alone; expected runs".to_owned(),
         )),
+        Document::Connections(_) => Err(FormatError::Refused(
+            "--over-time: held connections have a table of their figures alone; expected runs".to_owned(),
+        )),
     }
 }
 
@@ -34,5 +38,6 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Runs(runs) => one(run::render(runs)),
         Document::Comparison(comparison) => one(comparison::render(comparison)),
         Document::Sweep(sweep) => one(sweep::render(sweep)),
+        Document::Connections(report) => one(connections::render(report)?),
     }
 }

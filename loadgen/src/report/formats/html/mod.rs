@@ -4,6 +4,7 @@
 mod canvas;
 mod charts;
 mod comparison;
+mod connections;
 mod series;
 mod sweep;
 mod ticks;
@@ -22,6 +23,7 @@ use crate::measure::encoded::DecodeError;
 use crate::measure::metric::Metric;
 use crate::report::Report;
 use crate::report::comparison::Comparison;
+use crate::report::connections::ConnectionsReport;
 use crate::report::formats::text::comparison as text;
 use crate::report::saved::Document;
 use crate::report::sweep::Sweep;
@@ -42,6 +44,7 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Runs(runs) => one(render_runs(runs)?),
         Document::Comparison(comparison) => one(render_comparison(comparison)),
         Document::Sweep(sweep) => one(render_sweep(sweep)),
+        Document::Connections(report) => one(render_connections(report)),
     }
 }
 
@@ -80,6 +83,15 @@ fn render_sweep(sweep: &Sweep) -> String {
         (machine(&sweep.environment, sweep.began_at))
     };
     page(&title, &content, Some(&sweep.environment))
+}
+
+/// Held connections as one page.
+fn render_connections(report: &ConnectionsReport) -> String {
+    let content = html! {
+        (connections::section(report))
+        (machine(&report.environment, report.began_at))
+    };
+    page(&format!("connections: {}", report.target), &content, Some(&report.environment))
 }
 
 fn page(title: &str, content: &Markup, environment: Option<&Environment>) -> String {

@@ -1,6 +1,7 @@
 //! Markdown, for the summary of a job or a comment.
 
 mod comparison;
+mod connections;
 mod run;
 mod sweep;
 
@@ -21,5 +22,6 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Runs(runs) => one(run::render(runs)?),
         Document::Comparison(comparison) => one(comparison::render(comparison)),
         Document::Sweep(sweep) => one(sweep::render(sweep)),
+        Document::Connections(report) => one(connections::render(report)),
     }
 }

@@ -1,6 +1,7 @@
 //! Text to read in a terminal.
 
 pub(in crate::report) mod comparison;
+mod connections;
 mod run;
 mod sweep;
 pub mod verdict;
@@ -9,6 +10,7 @@ use super::{Format, FormatError, Part, one};
 use crate::measure::encoded::DecodeError;
 use crate::report::Report;
 use crate::report::comparison::Comparison;
+use crate::report::connections::ConnectionsReport;
 use crate::report::saved::Document;
 use crate::report::sweep::Sweep;
 
@@ -52,10 +54,20 @@ pub fn sweep(sweep: &Sweep) -> String {
     )
 }
 
+/// Held connections likewise.
+pub fn connections(report: &ConnectionsReport) -> String {
+    format!(
+        "{}
+",
+        connections::render(report)
+    )
+}
+
 fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
     match document {
         Document::Runs(runs) => one(runs.iter().map(run::render).collect::<Result<Vec<_>, _>>()?.join("\n")),
         Document::Comparison(comparison) => one(comparison::render(comparison)),
         Document::Sweep(sweep) => one(sweep::render(sweep)),
+        Document::Connections(report) => one(connections::render(report)),
     }
 }

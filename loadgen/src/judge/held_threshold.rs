@@ -1,0 +1,119 @@
+//! Thresholds on the figures of held connections, as `memory.user_per_connection<400B` and `handshake.p99<50ms`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::judge::threshold::{Comparison, Judged, Standing};
+use crate::measure::held_metric::HeldMetric;
+use crate::measure::metric::Unit;
+use crate::units;
+
+/// A limit on a figure of held connections.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeldThreshold {
+    text: String,
+    metric: HeldMetric,
+    comparison: Comparison,
+    limit: f64,
+}
+
+impl HeldThreshold {
+    /// What it limits.
+    pub fn metric(&self) -> HeldMetric {
+        self.metric
+    }
+
+    /// Judges the value that was measured. Where it is an estimate within an `interval`, what all of the interval keeps is
+    /// kept, what all of it crosses is crossed, and else it is not known.
+    pub fn judge(&self, value: Option<f64>, interval: Option<(f64, f64)>) -> Judged {
+        let unit = self.metric.unit();
+        let holds = |value: f64| self.comparison.holds(value, self.limit);
+        let (low, high) = interval.or(value.map(|value| (value, value))).unwrap_or((f64::NAN, f64::NAN));
+        let within = self.comparison == Comparison::Equal && low < high && (low..=high).contains(&self.limit);
+        let (outcome, why_unknown) = match (holds(low), holds(high)) {
+            _ if value.is_none() => (Standing::Unknown, Some("there is no value".to_owned())),
+            (true, true) => (Standing::Met, None),
+            (false, false) if !within => (Standing::Crossed, None),
+            _ => (Standing::Unknown, Some(format!("it lies anywhere in its interval, {}", range(unit, low, high)))),
+        };
+        Judged {
+            threshold: self.text.clone(),
+            metric: self.metric.to_string(),
+            comparison: self.comparison,
+            limit: self.limit,
+            value: value.filter(|_| outcome != Standing::Unknown),
+            interval,
+            why_unknown,
+            unit: unit.symbol().to_owned(),
+            outcome,
+        }
+    }
+}
+
+/// A judged limit and what was measured, for people.
+pub fn show(judged: &Judged) -> (String, String) {
+    let Ok(metric) = judged.metric.parse::<HeldMetric>() else { return judged.show() };
+    let unit = metric.unit();
+    let value = match (judged.value, judged.interval) {
+        (None, _) => "no value".to_owned(),
+        (Some(_), Some((low, high))) => range(unit, low, high),
+        (Some(value), None) => unit.show(value),
+    };
+    (format!("{} {} {}", judged.metric, judged.comparison, unit.show(judged.limit)), value)
+}
+
+/// From the one to the other, for people.
+pub fn range(unit: Unit, low: f64, high: f64) -> String {
+    if unit.is_time() { units::times(low, high) } else { format!("{} to {}", unit.show(low), unit.show(high)) }
+}
+
+impl FromStr for HeldThreshold {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, comparison, limit) = Comparison::split(text, EXAMPLE)?;
+        let metric: HeldMetric = name.parse()?;
+        let limit = metric.unit().parse(limit.trim(), false)?;
+        Ok(Self { text: text.trim().to_owned(), metric, comparison, limit })
+    }
+}
+
+impl fmt::Display for HeldThreshold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+const EXAMPLE: &str = "handshake.p99<50ms";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_interval_decides() {
+        let judge = |text: &str, value, interval| text.parse::<HeldThreshold>().unwrap().judge(value, interval).outcome;
+        let memory = "memory.user_per_connection<400B";
+        assert_eq!(judge(memory, Some(300.0), Some((290.0, 399.0))), Standing::Met);
+        assert_eq!(judge(memory, Some(300.0), Some((290.0, 410.0))), Standing::Unknown);
+        assert_eq!(judge(memory, Some(500.0), Some((401.0, 600.0))), Standing::Crossed);
+        assert_eq!(judge(memory, None, None), Standing::Unknown);
+        assert_eq!(judge("handshake.p99<50ms", Some(49e6), None), Standing::Met);
+        assert_eq!(judge("handshake.p99<50ms", Some(51e6), None), Standing::Crossed);
+        assert_eq!(judge("connections.dropped==0", Some(0.0), None), Standing::Met);
+        assert_eq!(judge("memory.user_per_connection==5B", Some(5.0), Some((1.0, 9.0))), Standing::Unknown);
+    }
+
+    #[test]
+    fn refusals_say_what_was_expected() {
+        for (text, expected) in [
+            ("handshake.p99", "METRIC<LIMIT, as handshake.p99<50ms"),
+            ("handshake.p99<50", "a time with its unit"),
+            ("memory.user_per_connection<5ms", "bytes"),
+            ("throughput>5", "no metric"),
+        ] {
+            let error = text.parse::<HeldThreshold>().unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+}

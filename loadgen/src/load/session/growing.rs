@@ -1,0 +1,82 @@
+//! What changes a session's connections between its phases: more of them are opened, or all are closed.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::{Opened, Session, gather};
+use crate::load::live::Phase;
+use crate::load::opening::AT_ONCE;
+use crate::load::worker::{Order, Reopen};
+use crate::measure::histogram::add;
+
+/// When more connections are opened.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Manner {
+    /// At the plan's rate, with a bounded number of handshakes at once.
+    Paced,
+    /// All at the same time.
+    Together,
+    /// Each at a random moment within this time, drawn by the plan's seed.
+    Jittered(Duration),
+}
+
+impl Session<'_, '_> {
+    /// Opens more connections beside those that there are, and waits for them.
+    pub fn open_more(&mut self, connections: u32, manner: Manner, show: &mut dyn FnMut(Phase)) -> Opened {
+        let (opened_by, opened) = mpsc::channel();
+        let (at_once, jitter) = match manner {
+            Manner::Paced => (AT_ONCE * self.orders.len(), None),
+            Manner::Together => (connections as usize, None),
+            Manner::Jittered(within) => (connections as usize, Some((within, self.plan.seed))),
+        };
+        for order in &self.orders {
+            let before = u32::try_from(self.opened.requested).unwrap_or(u32::MAX);
+            let reopen = Reopen {
+                all: connections,
+                before,
+                jitter,
+                paced: manner == Manner::Paced,
+                at_once: at_once.div_ceil(self.orders.len()),
+                opened: opened_by.clone(),
+            };
+            // One that has failed says so when it is joined.
+            let _ = order.send(Order::Open(reopen));
+        }
+        drop(opened_by);
+        let more = gather(&opened, Opened::nothing(self.orders.len(), connections.into()), show);
+        self.opened.requested += more.requested;
+        for (all, more) in self.opened.established.iter_mut().zip(&more.established) {
+            *all += more;
+        }
+        add(&mut self.opened.connect, &more.connect);
+        more
+    }
+
+    /// Closes all connections, so many in a second or all at once, and waits until that is done; the server is told before
+    /// where `goodbyes` are said. More can be opened then.
+    pub fn close_all(&mut self, per_second: Option<f64>, goodbyes: bool) {
+        let (done, all_done) = mpsc::channel();
+        let all: u64 = self.opened.established.iter().sum();
+        for (order, own) in self.orders.iter().zip(&self.opened.established) {
+            let per_second = per_second.map(|rate| rate * *own as f64 / all.max(1) as f64).filter(|rate| *rate > 0.0);
+            let _ = order.send(Order::Close { per_second, goodbyes, done: done.clone() });
+        }
+        drop(done);
+        // Nothing is ever sent: it ends when the last worker has let go of its end.
+        let _ = all_done.recv();
+        let is_fathom = self.opened.is_fathom;
+        self.opened = Opened { is_fathom, ..Opened::nothing(self.orders.len(), 0) };
+    }
+
+    /// Takes what came of the connections that were opened first, but for their number.
+    pub fn take_opened(&mut self) -> Opened {
+        let mut first = Opened::nothing(self.orders.len(), self.opened.requested);
+        first.established.clone_from(&self.opened.established);
+        std::mem::swap(&mut first.tcp, &mut self.opened.tcp);
+        std::mem::swap(&mut first.upgrade, &mut self.opened.upgrade);
+        std::mem::swap(&mut first.back, &mut self.opened.back);
+        std::mem::swap(&mut first.failures, &mut self.opened.failures);
+        first.connect.clone_from(&self.opened.connect);
+        first
+    }
+}

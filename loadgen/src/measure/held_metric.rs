@@ -1,0 +1,169 @@
+//! The figures of many held connections: their names, what they count, and which way they improve.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::measure::metric::{Better, Statistic, Unit};
+use crate::measure::percentile::RANKS;
+
+/// One figure of `loadgen connections`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeldMetric {
+    /// A number or a size that has a name of its own.
+    Plain(Plain),
+    /// A statistic of a distribution of times, `handshake.p99`.
+    Time(Span, Statistic),
+}
+
+/// A figure that is no time's statistic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plain {
+    /// Connections that were opened.
+    Established,
+    /// Connections that were not.
+    Failed,
+    /// Connections that were lost while they were held.
+    Dropped,
+    /// Messages of the trickle that were lost or answered wrongly.
+    Errors,
+    /// User memory of the server for each connection.
+    UserMemory,
+    /// The kernel's memory for each connection.
+    KernelMemory,
+    /// The share of the added user memory that the server gave back.
+    UserReturned,
+    /// The share of the kernel's added memory that it gave back.
+    KernelReturned,
+    /// Connections of the churn that could not be opened.
+    ChurnFailed,
+    /// Connections that did not come back after the storm.
+    StormFailed,
+    /// The time until all were back.
+    StormTime,
+}
+
+/// A distribution of times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Span {
+    /// TCP and the WebSocket handshake together.
+    Handshake,
+    /// TCP.
+    Tcp,
+    /// The WebSocket handshake on it.
+    Upgrade,
+    /// Of the trickle's messages, from due to arrived.
+    Latency,
+    /// The same while no connections came and went.
+    ChurnWithout,
+    /// The same while they did.
+    ChurnWith,
+    /// Opening one of those that came and went.
+    ChurnHandshake,
+    /// From the moment when all were gone until a connection was back.
+    StormWait,
+}
+
+impl HeldMetric {
+    /// The figures that formats for programs list.
+    pub fn catalogue() -> impl Iterator<Item = Self> {
+        let statistics = RANKS.map(Statistic::percentile).into_iter().chain([Statistic::Max, Statistic::Mean]);
+        let times = SPANS.iter().flat_map(move |(_, span)| statistics.clone().map(|of| Self::Time(*span, of)));
+        PLAIN.iter().map(|(_, plain)| Self::Plain(*plain)).chain(times)
+    }
+
+    /// What it counts.
+    pub fn unit(self) -> Unit {
+        match self {
+            Self::Time(..) | Self::Plain(Plain::StormTime) => Unit::Nanoseconds,
+            Self::Plain(Plain::UserMemory | Plain::KernelMemory) => Unit::BytesPerConnection,
+            Self::Plain(Plain::UserReturned | Plain::KernelReturned) => Unit::Share,
+            Self::Plain(_) => Unit::Count,
+        }
+    }
+
+    /// Which way it improves.
+    pub fn better(self) -> Better {
+        match self {
+            Self::Plain(Plain::Established | Plain::UserReturned | Plain::KernelReturned) => Better::Higher,
+            _ => Better::Lower,
+        }
+    }
+
+    /// Whether it counts what went wrong.
+    pub fn is_of_errors(self) -> bool {
+        use Plain::{ChurnFailed, Dropped, Errors, Established, Failed, StormFailed};
+        matches!(self, Self::Plain(Established | Failed | Dropped | Errors | ChurnFailed | StormFailed))
+    }
+}
+
+impl fmt::Display for HeldMetric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(plain) => f.pad(name_of(&PLAIN, plain)),
+            Self::Time(span, statistic) => f.pad(&format!("{}.{statistic}", name_of(&SPANS, span))),
+        }
+    }
+}
+
+impl FromStr for HeldMetric {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some((_, plain)) = PLAIN.iter().find(|(name, _)| *name == text) {
+            return Ok(Self::Plain(*plain));
+        }
+        let of_span = |&(name, span): &(&str, Span)| Some((span, text.strip_prefix(name)?.strip_prefix('.')?));
+        match SPANS.iter().find_map(of_span) {
+            Some((span, statistic)) => statistic.parse().map(|statistic| Self::Time(span, statistic)),
+            None => {
+                let plain = PLAIN.map(|(name, _)| name).join(", ");
+                let spans = SPANS.map(|(name, _)| name).join(", ");
+                Err(format!("'{text}' is no metric; expected {plain}, or a statistic (p99, max, mean) of {spans}"))
+            }
+        }
+    }
+}
+
+fn name_of<T: PartialEq>(names: &[(&'static str, T)], value: &T) -> &'static str {
+    names.iter().find(|(_, named)| named == value).expect("every one is listed").0
+}
+
+const PLAIN: [(&str, Plain); 11] = [
+    ("connections.established", Plain::Established),
+    ("connections.failed", Plain::Failed),
+    ("connections.dropped", Plain::Dropped),
+    ("errors", Plain::Errors),
+    ("memory.user_per_connection", Plain::UserMemory),
+    ("memory.kernel_per_connection", Plain::KernelMemory),
+    ("memory.user_returned", Plain::UserReturned),
+    ("memory.kernel_returned", Plain::KernelReturned),
+    ("churn.failed", Plain::ChurnFailed),
+    ("storm.failed", Plain::StormFailed),
+    ("storm.time", Plain::StormTime),
+];
+
+const SPANS: [(&str, Span); 8] = [
+    ("handshake", Span::Handshake),
+    ("tcp", Span::Tcp),
+    ("upgrade", Span::Upgrade),
+    ("latency", Span::Latency),
+    ("churn.without", Span::ChurnWithout),
+    ("churn.with", Span::ChurnWith),
+    ("churn.handshake", Span::ChurnHandshake),
+    ("storm.wait", Span::StormWait),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        for metric in HeldMetric::catalogue() {
+            assert_eq!(metric.to_string().parse(), Ok(metric));
+        }
+        for (wrong, said) in [("handshake", "no metric"), ("handshake.q9", "no statistic"), ("speed", "storm.wait")] {
+            assert!(wrong.parse::<HeldMetric>().unwrap_err().contains(said), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! What a report of held connections says in words, for every format that people read.
+
+use super::ConnectionsReport;
+use super::parts::{Churn, Hold, MemoryPoint, PerConnection, Storm};
+use crate::judge::held_threshold::range;
+use crate::judge::outcome::Outcome;
+use crate::measure::failures::Failures;
+use crate::measure::held_metric::Span;
+use crate::measure::metric::Unit;
+use crate::report::Stats;
+use crate::report::words::what;
+use crate::units;
+
+/// How many connections were opened, and how they were held: a line each.
+pub(crate) fn course(report: &ConnectionsReport) -> [String; 2] {
+    let requested = units::counted(report.connections.requested, "connection");
+    let steps = units::counted(report.memory.steps.len() as u64, "step");
+    let held = match &report.hold {
+        Some(Hold { seconds, trickle: None }) => format!("held for {}, idle", units::seconds(*seconds)),
+        Some(Hold { seconds, trickle: Some(trickle) }) => format!(
+            "held for {} with a message every {} on each",
+            units::seconds(*seconds),
+            units::seconds(trickle.every_seconds)
+        ),
+        None => "not held".to_owned(),
+    };
+    [format!("{requested} asked for, opened in {steps}"), held]
+}
+
+/// What the messages of the trickle were, where there was one.
+pub(crate) fn messages(report: &ConnectionsReport) -> Option<String> {
+    let trickles = report.hold.as_ref().is_some_and(|hold| hold.trickle.is_some()) || report.churn.is_some();
+    trickles.then(|| what(&report.environment.plan.message))
+}
+
+/// How it ended, in a word or two.
+pub(crate) fn verdict(report: &ConnectionsReport) -> &'static str {
+    match report.outcome() {
+        Outcome::Ok if report.trust.is_bounded() => "bounded",
+        Outcome::Ok => "valid",
+        Outcome::Crossed => "threshold crossed",
+        Outcome::Untrusted => "not to be trusted",
+        Outcome::Failed | Outcome::Usage => "failed",
+        Outcome::Interrupted => "interrupted",
+    }
+}
+
+/// The distributions of times that there are, each under its name.
+pub(crate) fn distributions(report: &ConnectionsReport) -> Vec<(&'static str, &Stats)> {
+    let all = [
+        ("handshake", Span::Handshake),
+        ("of it TCP", Span::Tcp),
+        ("upgrade", Span::Upgrade),
+        ("latency", Span::Latency),
+        ("without churn", Span::ChurnWithout),
+        ("with churn", Span::ChurnWith),
+        ("churn's handshake", Span::ChurnHandshake),
+        ("wait after storm", Span::StormWait),
+    ];
+    let some = all.into_iter().filter_map(|(name, span)| Some((name, report.times(span)?)));
+    some.filter(|(_, stats)| stats.count > 0).collect()
+}
+
+/// What stands above [`cells`].
+pub(crate) const HEADS: [&str; 4] = ["p50", "p99", "p99.9", "max"];
+
+/// The figures of a distribution.
+pub(crate) fn cells(stats: &Stats) -> [String; 4] {
+    let time = |ns: Option<u64>| ns.map_or_else(|| "-".to_owned(), |ns| units::time(ns as f64));
+    [stats.p50, stats.p99, stats.p99_9, stats.max].map(time)
+}
+
+/// Counts, memory and the machine, each under its name.
+pub(crate) fn facts(report: &ConnectionsReport) -> Vec<(&'static str, String)> {
+    let mut facts = vec![("connections", connections(report))];
+    facts.extend(causes(&report.failures));
+    facts.extend(report.server_ended.iter().map(|status| ("", format!("the server's process has ended: {status}"))));
+    facts.push(("memory", per_connection("user", report.memory.user_bytes_per_connection)));
+    let of = if report.memory.kernel_has_both_ends { "kernel, both ends," } else { "kernel" };
+    facts.push(("", per_connection(of, report.memory.kernel_bytes_per_connection)));
+    facts.extend(returned(report).map(|words| ("", words)));
+    if let Some(trickle) = report.hold.as_ref().and_then(|hold| hold.trickle.as_ref()) {
+        let [sent, verified] = [trickle.messages.sent, trickle.messages.verified].map(units::count);
+        facts.push((
+            "messages",
+            format!("{sent} sent, {verified} verified replies, {} wrong", trickle.messages.wrong()),
+        ));
+    }
+    if let Some(found) = &report.churn {
+        facts.push(("churn", churn(found)));
+        facts.extend(causes(&found.failures));
+    }
+    if let Some(found) = &report.storm {
+        facts.push(("storm", storm(found)));
+        facts.extend(causes(&found.failures));
+    }
+    if let Some(closing) = &report.closing {
+        let how = match closing.per_second {
+            Some(rate) => format!("{} a second", units::number(rate)),
+            None => "all at once".to_owned(),
+        };
+        facts.push(("closing", format!("{how}, in {}", units::seconds(closing.seconds))));
+    }
+    let environment = &report.environment;
+    let cpu = environment.cpu.as_deref().unwrap_or("unknown CPU");
+    facts.push(("machine", format!("{cpu}, {} cores, Linux {}", environment.cores.allowed, environment.kernel)));
+    facts
+}
+
+fn connections(report: &ConnectionsReport) -> String {
+    let counts = &report.connections;
+    let rate = units::number(report.opening.per_second);
+    format!(
+        "{} of {} opened, {rate} a second; {} failed, {} lost while held",
+        units::count(counts.established),
+        units::count(counts.requested),
+        units::count(counts.failed),
+        units::count(counts.dropped)
+    )
+}
+
+fn causes(failures: &Failures) -> impl Iterator<Item = (&'static str, String)> {
+    failures.iter().map(|(why, times)| ("", format!("{} times: {why}", units::count(*times))))
+}
+
+fn per_connection(of: &str, slope: Option<PerConnection>) -> String {
+    let unit = Unit::BytesPerConnection;
+    match slope {
+        Some(PerConnection { estimate, high, .. }) if estimate <= 0.0 => {
+            format!("{of} not seen to grow with the connections (95%: by {} for each at the most)", unit.show(high))
+        }
+        Some(PerConnection { estimate, low, high }) => {
+            format!("{of} {} for each connection (95%: {})", unit.show(estimate), range(unit, low, high))
+        }
+        None => format!("{of} not known"),
+    }
+}
+
+fn returned(report: &ConnectionsReport) -> Option<String> {
+    let [user, kernel] = [report.memory.user_returned, report.memory.kernel_returned];
+    let words = |of: &str, share: Option<f64>| share.map(|share| format!("{} of the {of}'s", units::percent(share)));
+    let shares: Vec<_> = [words("user", user), words("kernel", kernel)].into_iter().flatten().collect();
+    let looked = report.closing.as_ref()?.looked_seconds;
+    (!shares.is_empty())
+        .then(|| format!("{} returned within {} of closing", shares.join(" and "), units::seconds(looked)))
+}
+
+fn churn(churn: &Churn) -> String {
+    let p99 = match (churn.without.p99, churn.with.p99) {
+        (Some(without), Some(with)) => {
+            let lag = |stats: &Stats| stats.p99.map_or_else(|| "unknown".to_owned(), |ns| units::time(ns as f64));
+            format!(
+                "; p99 of the others went from {} to {}, of which the generator's own lateness (send lag p99) was {} and {}",
+                units::time(without as f64),
+                units::time(with as f64),
+                lag(&churn.send_lag_without),
+                lag(&churn.send_lag_with)
+            )
+        }
+        _ => String::new(),
+    };
+    let skipped =
+        if churn.skipped > 0 { format!(", {} not begun", units::count(churn.skipped)) } else { String::new() };
+    format!(
+        "{} a second asked for: {} opened and closed, {} failed{skipped}{p99}",
+        units::number(churn.asked_per_second),
+        units::count(churn.opened),
+        units::count(churn.failed)
+    )
+}
+
+fn storm(storm: &Storm) -> String {
+    let how = match storm.jitter_seconds {
+        Some(jitter) => format!("came back within a random {}", units::seconds(jitter)),
+        None => "came back at once".to_owned(),
+    };
+    let all = match storm.all_back_seconds {
+        Some(seconds) => format!("all were back after {}", units::seconds(seconds)),
+        None => format!("{} never did", units::counted(storm.failed, "connection")),
+    };
+    format!(
+        "{} dropped in {}, {how}: {all}",
+        units::counted(storm.dropped, "connection"),
+        units::seconds(storm.dropping_seconds)
+    )
+}
+
+/// The table of memory, a row for each point.
+pub(crate) fn memory_rows(report: &ConnectionsReport) -> Vec<[String; 4]> {
+    let memory = &report.memory;
+    let row = |name: &str, point: &MemoryPoint| {
+        let bytes = |bytes: Option<u64>| bytes.map_or_else(|| "-".to_owned(), units::memory);
+        [name.to_owned(), units::count(point.connections), bytes(point.user_bytes), bytes(point.kernel_bytes)]
+    };
+    let steps = (1..).zip(&memory.steps).map(|(step, point)| row(&format!("step {step}"), point));
+    let held = memory.held.iter().map(|point| row("held", point));
+    let after = memory.after.iter().map(|point| row("closed", point));
+    std::iter::once(row("before", &memory.before)).chain(steps).chain(held).chain(after).collect()
+}
+
+/// What stands above [`memory_rows`].
+pub(crate) const MEMORY_HEADS: [&str; 4] = ["", "connections", "user memory", "kernel memory"];

@@ -1,0 +1,40 @@
+//! The report of held connections in Go's benchmark format: one benchmark, with every figure that there is.
+
+use std::fmt::Write as _;
+
+use super::run::configuration;
+use super::{better, time};
+use crate::measure::encoded::DecodeError;
+use crate::measure::held_metric::HeldMetric;
+use crate::measure::metric::Unit;
+use crate::report::connections::ConnectionsReport;
+
+/// The report as one line, of as many iterations as connections were opened.
+///
+/// # Errors
+/// When a histogram cannot be read.
+pub fn render(report: &ConnectionsReport) -> Result<String, DecodeError> {
+    let figures = report.figures()?;
+    let mut text: String = figures.iter().map(|figure| better(&unit(figure.metric), figure.metric.better())).collect();
+    text += &configuration(&report.environment);
+    if report.connections.established > 0 {
+        let (requested, opened) = (report.connections.requested, report.connections.established);
+        write!(text, "BenchmarkConnections/connections={requested}\t{opened}").expect(NO_ERROR);
+        for figure in &figures {
+            write!(text, "\t{} {}", figure.value, unit(figure.metric)).expect(NO_ERROR);
+        }
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+fn unit(metric: HeldMetric) -> String {
+    let name = metric.to_string().replace('_', "-");
+    match metric.unit() {
+        Unit::Nanoseconds | Unit::NanosecondsPerMessage => time(&name),
+        Unit::Bytes | Unit::BytesPerConnection => format!("{name}-B"),
+        Unit::MessagesPerSecond | Unit::BytesPerSecond | Unit::Share | Unit::Count => name,
+    }
+}
+
+const NO_ERROR: &str = "a String takes every write";

@@ -1,0 +1,63 @@
+//! The report of held connections as JUnit's XML: a test case for the connections, one for the messages, one for trust and
+//! one for each limit.
+
+use std::time::Duration;
+
+use quick_junit::{NonSuccessKind, Report as Suites, TestCase, TestCaseStatus, TestSuite};
+
+use crate::judge::held_threshold::show;
+use crate::judge::threshold::Standing;
+use crate::report::connections::ConnectionsReport;
+use crate::report::formats::junit::run::{serialize, trust, unsuccessful, verification};
+
+/// The report as JUnit XML.
+pub fn render(report: &ConnectionsReport) -> Vec<u8> {
+    let lasted = Duration::try_from_secs_f64(report.elapsed_seconds).unwrap_or_default();
+    let mut suite = TestSuite::new("connections");
+    suite.set_time(lasted);
+    suite.add_property(("target", report.target.as_str()));
+    suite.add_property(("git_revision", report.environment.git_revision.as_str()));
+    let mut case = |name: &str, status: TestCaseStatus| {
+        let mut case = TestCase::new(name, status);
+        case.set_classname("loadgen.connections").set_time(Duration::ZERO);
+        suite.add_test_case(case);
+    };
+    case("every connection opened and held", held(report));
+    if let Some(trickle) = report.hold.as_ref().and_then(|hold| hold.trickle.as_ref()) {
+        case("every reply verified", verification(&trickle.messages, &Default::default()));
+    }
+    case("figures to be trusted", trust(&report.trust));
+    for judged in &report.thresholds {
+        let (limit, value) = show(judged);
+        let status = match judged.outcome {
+            Standing::Met => TestCaseStatus::success(),
+            Standing::Crossed => unsuccessful(NonSuccessKind::Failure, "crossed", &format!("{limit}: it was {value}")),
+            Standing::Unknown => {
+                unsuccessful(NonSuccessKind::Error, "unknown", &format!("{limit}: {}", judged.why_unknown()))
+            }
+        };
+        case(&judged.threshold, status);
+    }
+    let mut suites = Suites::new("loadgen");
+    suites.set_time(lasted).add_test_suite(suite);
+    serialize(&suites)
+}
+
+fn held(report: &ConnectionsReport) -> TestCaseStatus {
+    let counts = &report.connections;
+    let churn = report.churn.as_ref().map_or(0, |churn| churn.failed);
+    let storm = report.storm.as_ref().map_or(0, |storm| storm.failed);
+    if counts.failed + counts.dropped + churn + storm == 0 {
+        return TestCaseStatus::success();
+    }
+    let mut what = format!(
+        "{} of {} not opened, {} lost while held; {churn} of those that came and went failed, {storm} did not come back",
+        counts.failed, counts.requested, counts.dropped
+    );
+    let of_parts =
+        report.churn.iter().map(|churn| &churn.failures).chain(report.storm.iter().map(|storm| &storm.failures));
+    for (why, times) in std::iter::once(&report.failures).chain(of_parts).flatten() {
+        what += &format!("\n{times} times: {why}");
+    }
+    unsuccessful(NonSuccessKind::Failure, "failed", &what)
+}

@@ -1,0 +1,376 @@
+//! The experiment of many connections: opened in steps at which memory is looked at, held, perhaps disturbed by others that
+//! come and go or dropped all at once, and closed. All of it runs on the workers of one session.
+
+mod churn;
+mod memory;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use hdrhistogram::Histogram;
+
+use crate::host::cores::Cores;
+use crate::host::environment::Environment;
+use crate::host::running::Running;
+use crate::host::target::END_TIMEOUT;
+use crate::judge::trust::Trust;
+use crate::load::error::RunError;
+use crate::load::live::{Live, Phase};
+use crate::load::opening::AT_ONCE;
+use crate::load::session::{Manner, Opened, Session, Span};
+use crate::load::worker::Common;
+use crate::measure::collector::Collector;
+use crate::measure::counts::Connections;
+use crate::measure::failures::{self, Failures};
+use crate::measure::histogram::{add, histogram};
+use crate::measure::measured::Measured;
+use crate::plan::messages::Corpus;
+use crate::plan::{Plan, Rate, Stop};
+use crate::report::connections::parts::{Churn, Closing, Hold, Memory, MemoryPoint, Opening, Storm, Trickle};
+use crate::report::connections::{ConnectionsReport, ConnectionsSchema};
+use crate::report::{Report, Stats};
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Experiment {
+    /// All connections, how they are opened, and the messages; its measured phase is the hold.
+    pub plan: Plan,
+    /// Steps of opening, after each of which memory is looked at.
+    pub steps: u32,
+    /// How long the connections are held.
+    pub hold: Duration,
+    /// Time between two messages of a connection that is held; `None` where nothing is sent.
+    pub trickle: Option<Duration>,
+    /// Connections that come and go in a second beside those that are held.
+    pub churn: Option<Rate>,
+    /// How connections come back after all are dropped at once.
+    pub storm: Option<Comeback>,
+    /// Connections closed per second in the end; `None` closes all at once.
+    pub close_rate: Option<Rate>,
+}
+
+/// When connections come back after a storm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comeback {
+    /// All at the same time.
+    Together,
+    /// Each at a random moment within this time.
+    Jittered(Duration),
+}
+
+/// Where it is done.
+pub struct Site<'a> {
+    /// The server.
+    pub server: &'a Running,
+    /// What the report calls it.
+    pub target: &'a str,
+    /// The messages.
+    pub corpus: &'a Corpus,
+    /// The cores for the workers; `None` leaves them to the scheduler.
+    pub cores: Option<&'a Cores>,
+    /// Set when it is to end early, with a report of what there is.
+    pub interrupted: &'a AtomicBool,
+    /// Counters for the progress display.
+    pub live: &'a Live,
+    /// Shows the progress.
+    pub show: &'a mut dyn FnMut(Phase),
+}
+
+/// Does all of it, as far as it comes.
+///
+/// # Errors
+/// When not a single connection could be opened, or the kernel refuses a thread. Connections and messages that fail later are
+/// part of the report.
+pub fn run(experiment: &Experiment, site: Site<'_>) -> Result<ConnectionsReport, RunError> {
+    let Site { server, target, corpus, cores, interrupted, live, show } = site;
+    let (began_at, began) = (SystemTime::now(), Instant::now());
+    let sizes = step_sizes(experiment.plan.connections.get(), experiment.steps);
+    let first = sizes[0].try_into().expect("no step is empty");
+    let plan = Plan { connections: first, ..experiment.plan.clone() };
+    let (url, addresses) = (server.url(), server.addresses());
+    let workers = plan.workers();
+    let common = Common { plan: &plan, url, addresses, corpus, cores, interrupted, live, workers, server_pids: &[] };
+    let before = memory::look(server.pids(), 0);
+    let (held, is_fathom) = thread::scope(|scope| {
+        let opening = Instant::now();
+        let session = Session::open(scope, common, show)?;
+        let is_fathom = session.is_fathom();
+        let mut held = Held { experiment, server, interrupted, session, show, found: Found::nothing(experiment) };
+        held.found.opening = opening.elapsed();
+        let opened = held.session.take_opened();
+        held.found.opened(&opened);
+        held.open_the_rest(&sizes[1..])?;
+        if !held.over() {
+            held.hold()?;
+        }
+        if let (Some(rate), false) = (experiment.churn, held.over()) {
+            held.found.churn = Some(churn::measure(&mut held, common, rate)?);
+        }
+        if let (Some(comeback), false) = (experiment.storm, held.over()) {
+            held.storm(comeback);
+        }
+        Ok::<_, RunError>((held.close()?, is_fathom))
+    })?;
+    let Found { connections, failures, opening, handshake, tcp, upgrade, steps, .. } = held;
+    let lost = connections.failed + connections.dropped > 0;
+    let patience = if connections.established <= connections.dropped { END_TIMEOUT } else { Duration::ZERO };
+    let server_ended = lost.then(|| server.ended(patience)).flatten().map(|status| status.to_string());
+    let config = is_fathom.then(|| server.config()).flatten();
+    let both_ends = addresses.in_use().iter().all(|address| address.ip().is_loopback());
+    let [handshake, tcp, upgrade] = [handshake, tcp, upgrade].map(|histogram| Stats::from(&histogram));
+    Ok(ConnectionsReport {
+        schema: ConnectionsSchema::V1,
+        target: target.to_owned(),
+        began_at,
+        interrupted: interrupted.load(Ordering::Relaxed),
+        server_ended,
+        elapsed_seconds: began.elapsed().as_secs_f64(),
+        trust: held.trust,
+        thresholds: Vec::new(),
+        connections,
+        failures,
+        opening: Opening {
+            asked_per_second: experiment.plan.connect.rate.map(Rate::get),
+            per_second: connections.established as f64 / opening.as_secs_f64(),
+            seconds: opening.as_secs_f64(),
+        },
+        handshake,
+        tcp,
+        upgrade,
+        memory: Memory::of(before, steps, held.held, held.after, both_ends),
+        hold: held.hold,
+        churn: held.churn,
+        storm: held.storm,
+        closing: held.closing,
+        environment: Environment::collect(&experiment.plan, Some(corpus.digest()), config),
+    })
+}
+
+/// How many connections are opened at the same time at the most.
+pub fn most_at_once(experiment: &Experiment) -> u64 {
+    match experiment.storm {
+        Some(Comeback::Together) => experiment.plan.connections.get().into(),
+        _ => (AT_ONCE * experiment.plan.workers()) as u64,
+    }
+}
+
+/// The session, and what it has found so far.
+struct Held<'a, 'scope> {
+    experiment: &'a Experiment,
+    server: &'a Running,
+    interrupted: &'a AtomicBool,
+    session: Session<'a, 'scope>,
+    show: &'a mut dyn FnMut(Phase),
+    found: Found,
+}
+
+/// What has been found so far.
+struct Found {
+    connections: Connections,
+    failures: Failures,
+    opening: Duration,
+    handshake: Histogram<u64>,
+    tcp: Histogram<u64>,
+    upgrade: Histogram<u64>,
+    steps: Vec<MemoryPoint>,
+    held: Option<MemoryPoint>,
+    after: Option<MemoryPoint>,
+    trust: Trust,
+    hold: Option<Hold>,
+    churn: Option<Churn>,
+    storm: Option<Storm>,
+    closing: Option<Closing>,
+}
+
+impl Found {
+    fn nothing(experiment: &Experiment) -> Self {
+        let requested = u64::from(experiment.plan.connections.get());
+        let [handshake, tcp, upgrade] = [(); 3].map(|()| histogram());
+        Self {
+            connections: Connections { requested, ..Connections::default() },
+            failures: Failures::new(),
+            opening: Duration::ZERO,
+            handshake,
+            tcp,
+            upgrade,
+            steps: Vec::new(),
+            held: None,
+            after: None,
+            trust: Trust::unless(Vec::new(), Vec::new()),
+            hold: None,
+            churn: None,
+            storm: None,
+            closing: None,
+        }
+    }
+
+    fn opened(&mut self, more: &Opened) {
+        let Connections { established, failed, .. } = more.connections();
+        self.connections.established += established;
+        self.connections.failed += failed;
+        add(&mut self.handshake, &more.connect);
+        add(&mut self.tcp, &more.tcp);
+        add(&mut self.upgrade, &more.upgrade);
+        failures::merge(&mut self.failures, more.failures.clone());
+    }
+
+    /// What was lost in a phase.
+    fn lost(&mut self, measured: &Measured) {
+        self.connections.dropped += measured.counts.connections.dropped;
+        failures::merge(&mut self.failures, measured.failures.clone());
+    }
+
+    fn alive(&self) -> u64 {
+        self.connections.established.saturating_sub(self.connections.dropped)
+    }
+}
+
+impl Held<'_, '_> {
+    /// Whether there is nothing left to go on with: it was interrupted, or no connection is left.
+    fn over(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed) || self.found.alive() == 0
+    }
+
+    fn open_the_rest(&mut self, sizes: &[u32]) -> Result<(), RunError> {
+        self.settle()?;
+        for (step, &size) in sizes.iter().enumerate() {
+            let rest = sizes[step..].iter().map(|size| u64::from(*size)).sum::<u64>();
+            if self.over() {
+                // None is tried where none is left of those before.
+                let lost = !self.interrupted.load(Ordering::Relaxed);
+                self.found.connections.failed += if lost { rest } else { 0 };
+                return Ok(());
+            }
+            let began = Instant::now();
+            let more = self.session.open_more(size, Manner::Paced, self.show);
+            self.found.opening += began.elapsed();
+            self.found.opened(&more);
+            if more.connections().established == 0 {
+                // Whatever stands in the way stands there still.
+                self.found.connections.failed += rest - u64::from(size);
+                // What is in the way may have ended the others too.
+                return self.quiet(SETTLE).map(drop);
+            }
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    /// Lets the server do what an opened connection leaves to do, and looks at the memory.
+    fn settle(&mut self) -> Result<(), RunError> {
+        self.quiet(SETTLE)?;
+        let point = memory::look(self.server.pids(), self.found.alive());
+        self.found.steps.push(point);
+        Ok(())
+    }
+
+    fn quiet(&mut self, length: Duration) -> Result<Measured, RunError> {
+        let measured = self.session.phase(self.span(length, true), &mut |_, _| {}, self.show)?;
+        self.found.lost(&measured);
+        Ok(measured)
+    }
+
+    fn span(&self, length: Duration, quiet: bool) -> Span<'static> {
+        let (stop, seed) = (Stop::After(length), self.experiment.plan.seed);
+        Span { warmup: Duration::ZERO, stop, seed, quiet, delay: START_DELAY, server_pids: &[], meter: None }
+    }
+
+    /// One phase of the trickle, with what its workers saw.
+    fn trickle(&mut self, length: Duration) -> Result<Measured, RunError> {
+        let mut collector = Collector::new();
+        let span = self.span(length, false);
+        let mut measured = self.session.phase(span, &mut |interval, _| collector.take(interval), self.show)?;
+        collector.finish(&mut measured);
+        self.found.lost(&measured);
+        Ok(measured)
+    }
+
+    fn hold(&mut self) -> Result<(), RunError> {
+        let began = Instant::now();
+        let trickle = match self.experiment.trickle {
+            None => self.quiet(self.experiment.hold).map(|_| None)?,
+            Some(every) => Some(self.trickling(every)?),
+        };
+        self.found.hold = Some(Hold { seconds: began.elapsed().as_secs_f64(), trickle });
+        self.found.held = Some(memory::look(self.server.pids(), self.found.alive()));
+        Ok(())
+    }
+
+    fn trickling(&mut self, every: Duration) -> Result<Trickle, RunError> {
+        let measured = self.trickle(self.experiment.hold)?;
+        // The rules of a run say what its latency is worth.
+        let report = Report::new("hold", "", &measured, Environment::collect(&self.experiment.plan, None, None));
+        self.found.trust = report.trust;
+        Ok(Trickle {
+            every_seconds: every.as_secs_f64(),
+            messages: report.messages,
+            latency: report.latency,
+            send_lag: report.send_lag,
+        })
+    }
+
+    fn storm(&mut self, comeback: Comeback) {
+        let dropped = self.found.alive();
+        let began = Instant::now();
+        self.session.close_all(None, false);
+        let dropping = began.elapsed();
+        let (manner, jitter) = match comeback {
+            Comeback::Together => (Manner::Together, None),
+            Comeback::Jittered(within) => (Manner::Jittered(within), Some(within.as_secs_f64())),
+        };
+        let back = self.session.open_more(u32::try_from(dropped).unwrap_or(u32::MAX), manner, self.show);
+        let Connections { established, failed, .. } = back.connections();
+        self.found.storm = Some(Storm {
+            dropped,
+            dropping_seconds: dropping.as_secs_f64(),
+            jitter_seconds: jitter,
+            back: established,
+            failed,
+            failures: back.failures.clone(),
+            all_back_seconds: (failed == 0).then(|| Duration::from_nanos(back.back.max()).as_secs_f64()),
+            wait: Stats::from(&back.back),
+            handshake: Stats::from(&back.connect),
+        });
+    }
+
+    /// Closes the connections and looks whether the memory returns.
+    fn close(mut self) -> Result<Found, RunError> {
+        let per_second = self.experiment.close_rate.map(Rate::get);
+        let began = Instant::now();
+        self.session.close_all(per_second, true);
+        let seconds = began.elapsed().as_secs_f64();
+        self.session.close()?;
+        let most = self.found.held.or(self.found.steps.last().copied());
+        let looked = Instant::now();
+        self.found.after = Some(memory::once_returned(self.server.pids(), most, self.interrupted));
+        let looked_seconds = looked.elapsed().as_secs_f64();
+        self.found.closing = Some(Closing { per_second, seconds, looked_seconds });
+        Ok(self.found)
+    }
+}
+
+/// How many connections each step opens: as many as the others, or one more.
+fn step_sizes(connections: u32, steps: u32) -> Vec<u32> {
+    let steps = steps.clamp(1, connections);
+    (0..steps).map(|step| connections / steps + u32::from(step < connections % steps)).collect()
+}
+
+/// How long nothing happens after a step before memory is looked at: the server has taken every connection by then, and the
+/// kernel has returned what the handshakes took.
+const SETTLE: Duration = Duration::from_millis(300);
+
+/// How long after its order a phase starts: time for every worker to reach its lane.
+const START_DELAY: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_open_all_connections_and_none_is_empty() {
+        assert_eq!(step_sizes(10, 4), [3, 3, 2, 2]);
+        assert_eq!(step_sizes(3, 8), [1, 1, 1]);
+        assert_eq!(step_sizes(15_000, 8), [1_875; 8]);
+    }
+}
