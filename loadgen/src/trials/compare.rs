@@ -53,8 +53,8 @@ impl CompareError {
     }
 }
 
-/// Compares the second of `arms` with the first, going on from what was `saved`; `show` is told of the time that has passed and of the starts so far, `say`
-/// what a verdict takes, once that is known.
+/// Compares the second of `arms` with the first, going on from what was `saved`; `show` is told of the time that has passed
+/// and of the starts so far, `say` what a verdict takes, once that is known.
 ///
 /// # Errors
 /// When trials cannot be made, a metric that is to be judged cannot be measured, or what was saved cannot go on.
@@ -92,14 +92,10 @@ pub fn run(
         if trial.is_none() {
             // A figure that is missing may be the machine's fault, once or twice.
             let may_wait = starts.len() - before < STARTS_FOR_A_REPLY && !over && !interrupted;
-            let gated = match gated(question, plan, &starts, may_wait) {
-                _ if !earlier.gated.is_empty() => earlier.gated.clone(),
+            trial = match judge(question, plan, &earlier, &starts, may_wait) {
                 Err(CompareError::NoFigures) if may_wait => return Ok(None),
-                gated => gated?,
+                judge => Some(judge?),
             };
-            let (band, betters) = (Band::of(question.tolerance), gated.iter().map(|metric| metric.better()));
-            let judge = Judge::new(question.aim(), question.alpha, band, betters);
-            trial = Some((gated, earlier.judge(judge)));
         }
         let (gated, judge) = trial.as_mut().expect("it is made with the first start");
         let asked = question.asked(gated.len());
@@ -137,6 +133,20 @@ pub fn run(
 
 /// Who is told of the time that has passed and of the starts so far, and what is said on the way.
 type Watchers<'f> = (&'f mut dyn FnMut(Duration, usize), &'f mut dyn FnMut(&str));
+
+/// The metrics that are judged, as in attempts before where there were any, and who judges them.
+fn judge(
+    question: &Question,
+    plan: &Plan,
+    earlier: &Earlier,
+    starts: &[Start],
+    may_wait: bool,
+) -> Result<(Vec<Metric>, Judge), CompareError> {
+    let gated = if earlier.gated.is_empty() { gated(question, plan, starts, may_wait)? } else { earlier.gated.clone() };
+    let (band, betters) = (Band::of(question.tolerance), gated.iter().map(|metric| metric.better()));
+    let judge = Judge::new(question.aim(), question.alpha, band, betters);
+    Ok((gated, earlier.judge(judge)))
+}
 
 /// The metrics that are judged: those asked for, all of which must be there, or those of the load that are. One that is
 /// missing may come with the next start if the comparison `may_wait` for it.

@@ -13,7 +13,7 @@ pub use super::failure::TrialError;
 pub use super::start::{Life, Lives, Round, Start};
 pub use super::tempo::{Restarts, Tempo};
 pub use super::up::Arm;
-use super::up::Up;
+use super::up::{self, Up};
 use super::warming::Warming;
 use crate::host::cores::Cores;
 use crate::host::interrupt::Interrupt;
@@ -23,7 +23,6 @@ use crate::host::withheld::{Meter, Withheld};
 use crate::judge::statistics::Prices;
 use crate::load::live::Live;
 use crate::load::session::Session;
-use crate::load::worker::Common;
 use crate::measure::arrivals::{Arrivals, EndsAt};
 use crate::measure::counts::Messages;
 use crate::measure::metric::Metric;
@@ -232,7 +231,7 @@ impl<'a> Course<'a> {
             let mut ups: Vec<Option<Up<'_, '_>>> = started.iter().map(|_| None).collect();
             for &i in &order {
                 let (arm, server) = (&self.arms[i], &started[i]);
-                let common = common(arm, server, &shares, self.interrupt, &live);
+                let common = up::common(arm, server, &shares, self.interrupt, &live);
                 let session =
                     Session::open(scope, common, &mut |_| show()).map_err(|error| error.with_end_of(server))?;
                 ups[i] = Some(Up::new(arm, server, session));
@@ -362,26 +361,6 @@ impl<'a> Course<'a> {
             }
         }
         Ok(Some(Round { at_seconds, order, trials }))
-    }
-}
-
-fn common<'a>(
-    arm: &'a Arm,
-    server: &'a Running,
-    shares: &'a Shares,
-    interrupt: &'a Interrupt,
-    live: &'a Live,
-) -> Common<'a> {
-    Common {
-        plan: &arm.plan,
-        url: server.url(),
-        addresses: server.addresses(),
-        corpus: &arm.corpus,
-        cores: shares.workers(),
-        interrupted: interrupt.flag(),
-        live,
-        workers: arm.plan.workers(),
-        server_pids: server.pids(),
     }
 }
 

@@ -4,13 +4,15 @@ use std::thread;
 use std::time::Duration;
 
 use super::failure::{TrialError, failure};
+use crate::host::interrupt::Interrupt;
 use crate::host::resources::Sampler;
-use crate::host::running::Running;
+use crate::host::running::{Running, Shares};
 use crate::host::target::Spec;
 use crate::judge::connection_memory;
-use crate::load::live::Phase;
+use crate::load::live::{Live, Phase};
 use crate::load::run::note_end_of;
 use crate::load::session::{Session, Span};
+use crate::load::worker::Common;
 use crate::measure::arrivals::Arrivals;
 use crate::measure::counts::Messages;
 use crate::measure::measured::Measured;
@@ -155,6 +157,27 @@ impl<'a, 'scope> Up<'a, 'scope> {
             Some(why) if !measured.interrupted => Err(TrialError::Failed { server: self.arm.spec.to_string(), why }),
             _ => Ok(measured),
         }
+    }
+}
+
+/// What the workers of a session with this server share.
+pub(super) fn common<'a>(
+    arm: &'a Arm,
+    server: &'a Running,
+    shares: &'a Shares,
+    interrupt: &'a Interrupt,
+    live: &'a Live,
+) -> Common<'a> {
+    Common {
+        plan: &arm.plan,
+        url: server.url(),
+        addresses: server.addresses(),
+        corpus: &arm.corpus,
+        cores: shares.workers(),
+        interrupted: interrupt.flag(),
+        live,
+        workers: arm.plan.workers(),
+        server_pids: server.pids(),
     }
 }
 

@@ -229,7 +229,6 @@ fn a_generator_that_sends_late_makes_latencies_bounds() {
     assert_one(&full.reasons, "or waited for the server to read what was sent before (3 times a socket was full)");
     assert_eq!(lag(300_000, 100_000_000, 10_000).level, Level::Bounded, "however long the latency is");
     assert_eq!(lag(49_000, 60_000, 10_000).level, Level::Valid);
-    // Of 99 messages there is no p99: it is the highest that is judged.
     assert_one(&lag(300_000, 1_000_000, 99).reasons, "send lag max is 300 us");
     let spinning =
         judged(&Plan { pacing: Pacing::Spin, ..open() }, |m| m.times.send_lag.saturating_record_n(300_000, 10_000));
