@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 /// A server against itself with no tolerance: hardly ever decided, and never soon.
-const OF_EQUALS: [&str; 14] = [
+const OF_EQUALS: [&str; 15] = [
     "compare",
     "--a",
     "",
@@ -28,6 +28,7 @@ const OF_EQUALS: [&str; 14] = [
     "--restart-every",
     "1",
     "-q",
+    "--force",
 ];
 
 /// A file of this test process's own.

@@ -100,9 +100,8 @@ pub fn run(
         let (gated, judge) = trial.as_mut().expect("it is made with the first start");
         let asked = question.asked(gated.len());
         let planned = repetition::plan(asked, gated, &starts, course);
-        if planned.resolves.is_some() != repetition.is_some_and(|before: Repetition| before.resolves.is_some())
-            || repetition.is_none()
-        {
+        // Said twice: once it is known what starts cost, and once it is known how much they vary.
+        if repetition.is_none_or(|before: Repetition| before.resolves.is_some() != planned.resolves.is_some()) {
             say(&forecast(&planned, question.tempo.max_time.as_secs_f64()));
         }
         repetition = Some(planned);
@@ -112,11 +111,9 @@ pub fn run(
             look = Some(due);
         }
         if let Some(part) = look {
-            let samples: Vec<Sample> = gated
-                .iter()
-                .map(|metric| Sample::new(&log_ratios(&Contrast::between(1, 0), *metric, &starts, lives)))
-                .collect();
-            judge.look(earlier.look(part), &samples);
+            let change = Contrast::between(1, 0);
+            let sample = |metric: &Metric| Sample::new(&log_ratios(&change, *metric, &starts, lives));
+            judge.look(earlier.look(part), &gated.iter().map(sample).collect::<Vec<_>>());
         }
         let ended = match () {
             () if interrupted => Some(Ended::Interrupted),

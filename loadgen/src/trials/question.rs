@@ -46,7 +46,8 @@ impl Question {
     /// Whether it is known after so many starts that the time cannot hold as many as any verdict takes.
     pub fn is_too_short(&self, planned: &Repetition, starts: usize) -> bool {
         let ends = planned.fewest_seconds > self.tempo.max_time.as_secs_f64();
-        ends && starts <= STARTS_THAT_TELL && !self.force && !self.aa
+        // Of several attempts the next may hold what this one does not.
+        ends && starts <= STARTS_THAT_TELL && self.attempts == 1 && !self.force && !self.aa
     }
 }
 
