@@ -238,7 +238,10 @@ fn an_interruption_keeps_what_was_found() {
     run.signal(Signal::INT);
     let report = run.json(&[130]);
     assert_valid(&report.0);
-    assert_eq!((&report.0["interrupted"], report.number("/connections/established")), (&true.into(), 40.0));
+    assert_eq!(report.0["interrupted"], true);
+    // The server has all of them when loadgen does not know of the last handshakes yet.
+    let established = report.number("/connections/established");
+    assert!((24.0..=40.0).contains(&established), "{established}");
 }
 
 #[test]
