@@ -7,6 +7,7 @@ use super::{charts, reasons, ticks, warmup};
 use crate::judge::statistics::Change;
 use crate::measure::metric::Metric;
 use crate::report::comparison::{Comparison, MetricReport, StartReport};
+use crate::report::estimate::Spread;
 use crate::report::formats::text::comparison as text;
 use crate::report::words;
 use crate::units;
@@ -115,8 +116,10 @@ fn pairs_of(comparison: &Comparison, metric: &MetricReport) -> Markup {
     let change = metric.shown.map_or(estimate.change, |shown| Some(shown.change));
     let tolerances = [comparison.rules.tolerance, -comparison.rules.tolerance];
     // What the verdict is read from has the picture to itself; pairs beyond it stand at its rim.
-    let marks =
-        interval.iter().flat_map(|(low, high)| [*low, *high]).chain(tolerances).chain(change).chain([-1e-3, 1e-3]);
+    // Without an interval it is the middle half of the pairs.
+    let spread = Spread::of(points.iter().map(|(_, change)| *change).collect());
+    let middle = interval.unwrap_or((spread.q1, spread.q3));
+    let marks = [middle.0, middle.1].into_iter().chain(tolerances).chain(change).chain([-1e-3, 1e-3]);
     let (low, high) = marks.fold((0.0, 0.0), |(low, high): (f64, f64), mark| (low.min(mark), high.max(mark)));
     let room = (high - low) * 0.25;
     let (low, high) = (low - room, high + room);
