@@ -6,7 +6,7 @@ use super::hodges_lehmann::Sample;
 /// The log ratios of one start's trials, in the order of time, as observations that hardly depend on each other: one
 /// Hodges-Lehmann estimate for each block. What is left over after the last whole block lengthens it.
 ///
-/// At most [`MOST_BLOCKS`] blocks, and more values than those in each where neighbours are alike: a block is lengthened
+/// At most 60 blocks, and more values than those in each where neighbours are alike: a block is lengthened
 /// until neighbouring blocks are not more alike than chance makes them. What an estimate from one start does not cover is
 /// how much starts differ.
 pub fn blocks(log_ratios: &[f64]) -> Vec<f64> {

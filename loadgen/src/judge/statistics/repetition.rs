@@ -35,9 +35,9 @@ pub struct Asked {
 pub struct Forecast {
     /// Trials in each start.
     pub trials: u32,
-    /// The seconds until servers that are alike are found to be so in [`POWER`] of cases; `None` without a tolerance.
+    /// The seconds until servers that are alike are found to be so in 4 of 5 cases; `None` without a tolerance.
     pub needs: Option<f64>,
-    /// The smallest log ratio beyond the tolerance that is found in [`POWER`] of cases in the time there is; `None` where
+    /// The smallest log ratio beyond the tolerance that is found in 4 of 5 cases in the time there is; `None` where
     /// too few starts fit into it for any verdict.
     pub resolves: Option<f64>,
 }
@@ -113,7 +113,7 @@ impl Asked {
     }
 }
 
-/// The log ratio that `starts` starts find in [`POWER`] of cases at this level, where the estimates of one start have this
+/// The log ratio that `starts` starts find in 4 of 5 cases at this level, where the estimates of one start have this
 /// standard deviation.
 fn resolved(deviation: f64, level: f64, starts: f64) -> f64 {
     deviation / (starts * EFFICIENCY).sqrt() * deviations(level)

@@ -16,7 +16,7 @@ pub struct Variances {
 }
 
 impl Variances {
-    /// The variances of these starts, each given by the log ratios of its trials. `None` of fewer than [`FEWEST_STARTS`]
+    /// The variances of these starts, each given by the log ratios of its trials. `None` of fewer than 3
     /// starts, or where no start has two trials.
     pub fn of(starts: &[Vec<f64>]) -> Option<Self> {
         let starts: Vec<&Vec<f64>> = starts.iter().filter(|trials| !trials.is_empty()).collect();
