@@ -108,21 +108,32 @@ impl Report {
     /// # Errors
     /// When the report's histograms cannot be read.
     pub fn latency_bounds(&self, statistic: Statistic) -> Result<Option<(f64, f64)>, DecodeError> {
-        let told = match self.trust.level {
+        Ok(self.all_latency_bounds()?.and_then(|bounds| bounds.of(statistic)))
+    }
+
+    /// The intervals of all statistics, from histograms that are decoded once; `None` where none is told.
+    ///
+    /// # Errors
+    /// When the report's histograms cannot be read.
+    pub(super) fn all_latency_bounds(&self) -> Result<Option<LatencyBounds>, DecodeError> {
+        let is_told = match self.trust.level {
             Level::Valid => self.least.is_some(),
             Level::Bounded => true,
             Level::NotValid => false,
         };
-        if !told {
+        if !is_told {
             return Ok(None);
         }
-        let (latency, least) = self.latency_and_least()?;
-        let interval = bounds::interval(&latency, least.as_ref(), statistic);
-        if interval.is_none_or(|interval| !self.trust.is_bounded() && bounds::is_narrow(interval)) {
-            return Ok(None);
-        }
-        let certain = least.map(|least| self.certain(least));
-        Ok(bounds::interval(&latency, certain.as_ref(), statistic))
+        let latency = self.latency.histogram.decode()?;
+        let least = self.least.as_ref().map(|least| least.latency.histogram.decode()).transpose()?;
+        let certain = match (&self.least, &least) {
+            (Some(Least { lower_end: LowerEnd::Proven, unsure, .. }), Some(least)) => {
+                Some(bounds::with_unsure(least, *unsure))
+            }
+            // What is thought to be the least, since the lower ends are estimates.
+            _ => least.clone(),
+        };
+        Ok(Some(LatencyBounds { latency, least, certain, is_bounded: self.trust.is_bounded() }))
     }
 
     /// The interval by which a threshold is decided: what is an estimate crosses none. The service time is that of the messages
@@ -141,10 +152,9 @@ impl Report {
         let ranks = percentile::RANKS.map(Statistic::percentile);
         let statistics = [Statistic::Min].into_iter().chain(ranks).chain([Statistic::Max, Statistic::Mean]);
         let mut intervals = BTreeMap::new();
-        for statistic in statistics.filter(|_| self.trust.is_bounded()) {
-            if let Some((low, high)) = self.latency_bounds(statistic)? {
-                intervals.insert(statistic.to_string(), Ends { low, high });
-            }
+        if let Some(bounds) = self.all_latency_bounds()?.filter(|bounds| bounds.is_bounded) {
+            let ends = |statistic: Statistic| bounds.of(statistic).map(|(low, high)| (statistic, Ends { low, high }));
+            intervals.extend(statistics.filter_map(ends).map(|(statistic, ends)| (statistic.to_string(), ends)));
         }
         self.latency_intervals = intervals;
         Ok(self)
@@ -159,19 +169,6 @@ impl Report {
         self.least.as_ref().is_some_and(|least| least.lower_end == LowerEnd::Proven)
     }
 
-    fn latency_and_least(&self) -> Result<(Histogram<u64>, Option<Histogram<u64>>), DecodeError> {
-        let least = self.least.as_ref().map(|least| least.latency.histogram.decode()).transpose()?;
-        Ok((self.latency.histogram.decode()?, least))
-    }
-
-    /// What is certain of the latency at least; what is thought to be where the lower ends are estimates.
-    fn certain(&self, least: Histogram<u64>) -> Histogram<u64> {
-        match &self.least {
-            Some(Least { lower_end: LowerEnd::Proven, unsure, .. }) => bounds::with_unsure(&least, *unsure),
-            _ => least,
-        }
-    }
-
     /// The figures of a distribution; `None` where a report does not hold it.
     fn distribution(&self, distribution: Distribution) -> Option<&Stats> {
         match distribution {
@@ -182,6 +179,26 @@ impl Report {
             Distribution::Seen => Some(&self.seen),
             Distribution::Connect => Some(&self.connect),
         }
+    }
+}
+
+/// What the latency of a run lies between.
+pub(super) struct LatencyBounds {
+    latency: Histogram<u64>,
+    least: Option<Histogram<u64>>,
+    /// The least, but for what is not certain of it.
+    certain: Option<Histogram<u64>>,
+    is_bounded: bool,
+}
+
+impl LatencyBounds {
+    /// The interval of a statistic; `None` where it may be given as one figure, or has none.
+    pub(super) fn of(&self, statistic: Statistic) -> Option<(f64, f64)> {
+        let interval = bounds::interval(&self.latency, self.least.as_ref(), statistic)?;
+        if !self.is_bounded && bounds::is_narrow(interval) {
+            return None;
+        }
+        bounds::interval(&self.latency, self.certain.as_ref(), statistic)
     }
 }
 

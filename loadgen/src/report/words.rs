@@ -106,10 +106,11 @@ const STATISTICS: [Row; 10] = [
 /// When the report's histograms cannot be read.
 pub(super) fn percentiles(report: &Report) -> Result<Vec<(&'static str, Vec<String>)>, DecodeError> {
     let columns = columns(report);
+    let bounds = report.all_latency_bounds()?;
     let row = |&(name, of): &Row| {
         let mut cells: Vec<String> = columns.iter().map(|(_, stats)| cell(of(stats))).collect();
         let statistic = name.parse().expect("these are statistics");
-        if let Some((low, high)) = report.latency_bounds(statistic)? {
+        if let Some((low, high)) = bounds.as_ref().and_then(|bounds| bounds.of(statistic)) {
             cells[0] = units::times(low, high);
         } else if report.trust.is_bounded() {
             // The spread has no bounds.

@@ -138,5 +138,5 @@ const EXIT_CODES: &str = "Verdicts: regressed or improved (the interval of the c
     equivalent (within it), inconclusive (neither; the report says how much longer it needs). With --fail-on-regression: \
     not worse (nothing of the interval is worse than PCT) takes the place of equivalent.\n\n\
     Exit codes: 0 compared; 1 a server failed, lost or corrupted messages, or had no reply in any trial; 2 usage; 98 an open loop's generator was \
-    late itself, or a metric is inconclusive and --fail-on-regression (without --allow-inconclusive) or --require-conclusive is given; 99 --fail-on-regression and a metric regressed; \
+    late itself, --max-time is too short for any verdict (without --force), or a metric is inconclusive and --fail-on-regression (without --allow-inconclusive) or --require-conclusive is given; 99 --fail-on-regression and a metric regressed; \
     130 interrupted.";
