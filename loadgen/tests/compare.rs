@@ -124,6 +124,10 @@ fn too_few_starts_are_inconclusive_and_say_how_many_it_takes() {
     assert_eq!(comparison(&compare(&gate), 98).change, Change::Inconclusive);
     let report = comparison(&compare(&[&gate[..], &["--allow-inconclusive"]].concat()), 0);
     assert_eq!((report.change, report.rules.allow_inconclusive), (Change::Inconclusive, true));
+    // However many metrics are open, there is one time for all of them.
+    let both = compare(&["--aa", "--max-time", "450ms", "--trial", "200ms", "--gate", "throughput"]).stdout;
+    let open = [" inconclusive: 1 start is too few", "would tell"].map(|words| both.matches(words).count());
+    assert_eq!(open, [2, 1], "{both}");
     let junit = |report| {
         let parts = Format::named("junit").unwrap().render(&Document::Comparison(Box::new(report))).unwrap();
         String::from_utf8(parts.into_iter().next().unwrap().content).unwrap()
@@ -221,6 +225,27 @@ fn a_server_by_its_url_is_compared_over_new_connections() {
 }
 
 #[test]
+fn what_compression_saves_on_the_wire_may_be_gated_and_is_shown() {
+    let load = ["--permessage-deflate=prefer", "--payload", "json", "--text", "--size", "500"];
+    let judged =
+        ["compare", "-c", "4", "--alpha", "20%", "--gate", "wire.bytes,wire.ratio", "-q", "--restart-every", "1"];
+    let declined =
+        ["--a", "--permessage-deflate on", "--b", "--permessage-deflate off", "--format", "json", "--max-time", "20s"];
+    let report = comparison(&loadgen(&[&judged[..], &load, &declined].concat()).wait(), 0);
+    assert_valid(&json!(report));
+    let of = |metric: Metric| report.metrics.iter().find(|found| found.metric == metric).unwrap();
+    let (bytes, ratio) = (of(Metric::WireBytes), of(Metric::WireRatio));
+    assert_eq!([bytes, ratio].map(|found| found.ruling.unwrap().change), [Change::Regressed; 2], "{report:?}");
+    // Nothing is compressed: two payloads, with headers of 8 and 4 bytes.
+    assert_eq!((bytes.b.median, ratio.b.median), (1_012.0, 1.0));
+    assert!(bytes.a.median < 900.0 && ratio.a.median < 0.9, "{bytes:?} {ratio:?}");
+    let shown = compare(&[&load[..], &["--aa", "--max-time", "1s", "--trial", "100ms"]].concat()).stdout;
+    assert!(shown.contains("wire.bytes") && shown.contains("wire.ratio"), "{shown}");
+    let plain = compare(&["--aa", "--max-time", "1s", "--trial", "100ms"]).stdout;
+    assert!(!plain.contains("wire."), "{plain}");
+}
+
+#[test]
 fn an_interrupted_comparison_tells_what_it_has() {
     // Most of the time is that of starts. On a loaded machine there may be none to tell of after a moment.
     for seconds in [5, 20] {
@@ -278,6 +303,10 @@ fn refusals_name_the_flag_and_what_was_expected() {
         (&["compare", "--aa", "--gate", "throughput", "--rate", "9"], ["--gate throughput", "no --rate"]),
         (&["compare", "--aa", "--gate", "server-cpu,server.cpu"], ["--gate server.cpu", "twice"]),
         (&["compare", "--aa", "--gate", "send_lag.p99", "--rate", "9"], ["--gate send_lag.p99", "expected throughput"]),
+        (
+            &["compare", "--aa", "--gate", "connection.memory", "--connections", "49"],
+            ["--gate connection.memory with --connections 49", "--connections 50"],
+        ),
         (&["compare", "--aa", "--gate", "errors"], ["--gate errors", "expected throughput"]),
         (&["compare", "--aa", "--restart-every", "0"], ["--restart-every", "'0'"]),
         (&["compare", "--aa", "--max-time", "2h"], ["--max-time", "at most 1h"]),

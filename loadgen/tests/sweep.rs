@@ -122,6 +122,10 @@ fn refusals_name_the_flag_and_what_was_expected() {
         (&["--vary", "threads=1,2", "--gate", "latency.p99"], ["--gate latency.p99", "--rate"]),
         (&["--vary", "threads=1,2", "--gate", "throughput", "--rate", "9"], ["--gate throughput", "no --rate"]),
         (&["--vary", "threads=1,2", "--gate", "errors"], ["--gate errors", "expected throughput"]),
+        (
+            &["--vary", "threads=1,2", "--gate", "connection.memory", "--connections", "49"],
+            ["--gate connection.memory with --connections 49", "--connections 50"],
+        ),
         (&["--vary", "threads=1,2", "--gate", "server.cpu,server-cpu"], ["--gate server.cpu", "twice"]),
     ] {
         let finished = sweep(flags);

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use procfs::net::{TcpNetEntry, TcpState};
+use procfs::process::{FDTarget, Process, all_processes};
 
 /// Whether anything is seen to listen on `address`, or on all addresses at its port.
 pub fn is_listened_on(address: SocketAddr) -> bool {
@@ -11,11 +12,8 @@ pub fn is_listened_on(address: SocketAddr) -> bool {
 
 /// The sockets that listen there, by the kernel's numbers.
 pub fn sockets(address: SocketAddr) -> Vec<u64> {
-    let listening: Vec<TcpNetEntry> = [procfs::net::tcp(), procfs::net::tcp6()]
-        .into_iter()
-        .flat_map(Result::unwrap_or_default)
-        .filter(|entry| entry.state == TcpState::Listen && entry.local_address.port() == address.port())
-        .collect();
+    let listening: Vec<TcpNetEntry> =
+        listeners().filter(|entry| entry.local_address.port() == address.port()).collect();
     // The kernel prefers the listener on the very address to one on all of them.
     let bound_to = |matches: &dyn Fn(IpAddr) -> bool| -> Vec<u64> {
         listening.iter().filter(|entry| matches(entry.local_address.ip())).map(|entry| entry.inode).collect()
@@ -25,4 +23,47 @@ pub fn sockets(address: SocketAddr) -> Vec<u64> {
     // A listener on all IPv6 addresses takes what comes for IPv4 ones, where no other does.
     let inodes = [exact, bound_to(&any), bound_to(&|ip| ip.is_unspecified() && ip.is_ipv6())];
     inodes.into_iter().find(|inodes| !inodes.is_empty()).unwrap_or_default()
+}
+
+/// Where the processes of a group listen, each address once; none where that cannot be seen.
+pub fn addresses_of_group(group: i32) -> Vec<SocketAddr> {
+    let is_of_group = |process: &Process| process.stat().is_ok_and(|stat| stat.pgrp == group);
+    let processes = all_processes().into_iter().flatten().flatten().filter(is_of_group);
+    let descriptors = processes.flat_map(|process| process.fd().into_iter().flatten().flatten());
+    let sockets: Vec<u64> = descriptors
+        .filter_map(|descriptor| match descriptor.target {
+            FDTarget::Socket(inode) => Some(inode),
+            _ => None,
+        })
+        .collect();
+    let mut addresses: Vec<SocketAddr> =
+        listeners().filter(|entry| sockets.contains(&entry.inode)).map(|entry| entry.local_address).collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses
+}
+
+/// All sockets that listen.
+fn listeners() -> impl Iterator<Item = TcpNetEntry> {
+    let entries = [procfs::net::tcp(), procfs::net::tcp6()].into_iter().flat_map(Result::unwrap_or_default);
+    entries.filter(|entry| entry.state == TcpState::Listen)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use rustix::process::getpgrp;
+
+    use super::*;
+
+    #[test]
+    fn the_listeners_of_a_group_of_processes_are_found() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let group = getpgrp().as_raw_nonzero().get();
+        assert!(addresses_of_group(group).contains(&address));
+        drop(listener);
+        assert!(!addresses_of_group(group).contains(&address));
+    }
 }

@@ -67,13 +67,16 @@ pub enum TargetError {
     },
     /// It was never ready.
     #[error(
-        "'{command}' was not ready within {READY_TIMEOUT:?}: no line 'listening on ws://…' on its stdout, no listener on port {port}"
+        "'{command}' was not ready within {READY_TIMEOUT:?}: no line 'listening on ws://…' on its stdout, no listener on port {port}{}",
+        elsewhere(listens)
     )]
     NotReady {
         /// The command.
         command: String,
         /// The port it was given.
         port: u16,
+        /// Where it listens instead.
+        listens: Vec<SocketAddr>,
     },
     /// No free port.
     #[error("no free port on 127.0.0.1")]
@@ -224,7 +227,8 @@ fn wait_until_ready(
             return Err(TargetError::Interrupted { command: command.to_owned() });
         }
         if began.elapsed() > READY_TIMEOUT {
-            return Err(TargetError::NotReady { command: command.to_owned(), port: port.unwrap_or_default() });
+            let listens = listening::addresses_of_group(process.group.as_raw_nonzero().get());
+            return Err(TargetError::NotReady { command: command.to_owned(), port: port.unwrap_or_default(), listens });
         }
         // A closed stdout answers at once.
         thread::sleep(READY_POLL);
@@ -236,6 +240,18 @@ fn wait_until_ready(
 fn takes_connections(address: SocketAddr, after: Duration) -> bool {
     listening::is_listened_on(address)
         || after > UNSEEN_PATIENCE && TcpStream::connect_timeout(&address, READY_POLL).is_ok()
+}
+
+/// Where a server listens that should listen elsewhere, and what is to be done about it.
+fn elsewhere(listens: &[SocketAddr]) -> String {
+    let places: Vec<String> = listens.iter().map(|place| format!("port {} of {}", place.port(), place.ip())).collect();
+    match places.is_empty() {
+        true => String::new(),
+        false => format!(
+            "; it listens on {}: expected it to listen on the port that {{port}} stands for",
+            places.join(" and on ")
+        ),
+    }
 }
 
 /// Commands are started without a shell, which is not what everybody expects.
@@ -340,6 +356,18 @@ mod tests {
                 assert_eq!(status.to_string(), expected);
             }
         }
+    }
+
+    #[test]
+    fn a_server_that_listens_elsewhere_is_told_where() {
+        let error = |listens: &[&str]| {
+            let listens = listens.iter().map(|place| place.parse().unwrap()).collect();
+            TargetError::NotReady { command: "node echo.js 4711".to_owned(), port: 4711, listens }.to_string()
+        };
+        let found = error(&["0.0.0.0:8080", "[::1]:9090"]);
+        assert!(found.contains("port 4711; it listens on port 8080 of 0.0.0.0 and on port 9090 of ::1: ex"), "{found}");
+        assert!(found.ends_with("that {port} stands for"), "{found}");
+        assert!(error(&[]).ends_with("no listener on port 4711"));
     }
 
     #[test]

@@ -160,6 +160,23 @@ impl AddAssign for Messages {
     }
 }
 
+impl Traffic {
+    /// Bytes that a message and its reply took on the wire, frame headers included; `None` where nothing came.
+    pub fn bytes_per_message(&self) -> Option<f64> {
+        let one = |volume: Volume| (volume.messages > 0).then(|| volume.frame_bytes as f64 / volume.messages as f64);
+        Some(one(self.sent)? + one(self.received)?)
+    }
+
+    /// Bytes of payload on the wire per byte of message, both ways together; `None` where it is not known of one of them.
+    pub fn ratio(&self) -> Option<f64> {
+        let Self { sent, received } = self;
+        let known = sent.message_bytes > 0 && received.message_bytes > 0;
+        let (payload, message) =
+            (sent.payload_bytes + received.payload_bytes, sent.message_bytes + received.message_bytes);
+        known.then(|| payload as f64 / message as f64)
+    }
+}
+
 impl AddAssign for Traffic {
     fn add_assign(&mut self, part: Self) {
         self.sent += part.sent;
@@ -173,5 +190,21 @@ impl AddAssign for Checks {
         self.identical += part.identical;
         self.length += part.length;
         self.frame += part.frame;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traffic_tells_bytes_for_each_message_and_the_ratio() {
+        let sent = Volume { messages: 2, message_bytes: 200, payload_bytes: 100, frame_bytes: 112 };
+        let received = Volume { messages: 1, message_bytes: 100, payload_bytes: 20, frame_bytes: 22 };
+        let traffic = Traffic { sent, received };
+        assert_eq!((traffic.bytes_per_message(), traffic.ratio()), (Some(78.0), Some(0.4)));
+        let uninflated = Traffic { sent, received: Volume { message_bytes: 0, ..received } };
+        assert_eq!((uninflated.bytes_per_message(), uninflated.ratio()), (Some(78.0), None));
+        assert_eq!(Traffic { sent, ..Traffic::default() }.bytes_per_message(), None);
     }
 }

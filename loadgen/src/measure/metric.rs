@@ -30,6 +30,11 @@ pub enum Metric {
     /// Resident memory that the server's connections added, for each of them, `connection.memory`; where it runs on this
     /// machine, and only in `compare` and `sweep`.
     ConnectionMemory,
+    /// Bytes that a message and its reply took on the wire, frame headers included, `wire.bytes`; only in `compare` and
+    /// `sweep`.
+    WireBytes,
+    /// Bytes of payload on the wire per byte of message, both ways together, `wire.ratio`; only in `compare` and `sweep`.
+    WireRatio,
     /// The generator's CPU time per message, `loadgen.cpu`.
     LoadgenCpu,
     /// The most memory that the generator had resident, `loadgen.memory`.
@@ -101,7 +106,8 @@ impl Metric {
             Self::ByteRate => Unit::BytesPerSecond,
             Self::ServerMemory | Self::LoadgenMemory => Unit::Bytes,
             Self::ConnectionMemory => Unit::BytesPerConnection,
-            Self::Achieved | Self::ErrorRate => Unit::Share,
+            Self::WireBytes => Unit::BytesPerMessage,
+            Self::WireRatio | Self::Achieved | Self::ErrorRate => Unit::Share,
             Self::Errors => Unit::Count,
         }
     }

@@ -88,9 +88,23 @@ impl Mismatches {
         self.0.iter()
     }
 
-    /// Each kind in a sentence: how often, and its example.
+    /// Each kind in a sentence: how often, its example, and what can be done where that is known.
     pub fn sentences(&self) -> impl Iterator<Item = String> + '_ {
-        self.0.iter().map(|mismatch| format!("{} times: {mismatch}", units::count(mismatch.times)))
+        self.0.iter().map(|mismatch| {
+            let remedy = mismatch.remedy().map(|remedy| format!("; {remedy}")).unwrap_or_default();
+            format!("{} times: {mismatch}{remedy}", units::count(mismatch.times))
+        })
+    }
+}
+
+impl Mismatch {
+    /// What brings right replies, where that is known.
+    fn remedy(&self) -> Option<&'static str> {
+        let expected = self.expected.as_ref().filter(|_| self.kind == MismatchKind::Type)?;
+        Some(match expected.kind {
+            Kind::Binary => "send text with --text, or let the server reply in the type that it was sent",
+            Kind::Text => "send binary messages, without --text, or let the server reply in the type that it was sent",
+        })
     }
 }
 
@@ -219,6 +233,22 @@ mod tests {
         ] {
             assert_eq!(mismatch.to_string(), sentence);
         }
+    }
+
+    #[test]
+    fn replies_of_the_other_type_come_with_what_to_do() {
+        let sentence = |mismatch: Mismatch| {
+            let mut mismatches = Mismatches::default();
+            mismatches.count(mismatch.kind, || mismatch);
+            mismatches.sentences().collect::<String>()
+        };
+        let text = mismatch(MismatchKind::Type, b"ab", Some(b"ab"), 0);
+        let awaited = Some(Glimpse::new(Kind::Text, Some(2), b"ab"));
+        let binary = Mismatch { got: Glimpse::new(Kind::Binary, Some(2), b"ab"), expected: awaited, ..text.clone() };
+        assert!(sentence(text).contains("as awaited; send text with --text, or let the server reply"));
+        assert!(sentence(binary).contains("; send binary messages, without --text, or let the server reply"));
+        let content = sentence(mismatch(MismatchKind::Content, b"ax", Some(b"ab"), 1));
+        assert!(!content.contains("--text"), "{content}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wire::deflate::{Agreed, Direction};
 
+use crate::measure::counts::Traffic;
 use crate::measure::measured::Measured;
 use crate::plan::messages::Volume;
 use crate::plan::{Plan, Verify};
@@ -87,6 +88,12 @@ impl Wire {
             sent: Carried::of(measured.counts.traffic.sent),
             received: Carried::of(measured.counts.traffic.received),
         }
+    }
+}
+
+impl From<Wire> for Traffic {
+    fn from(Wire { sent, received }: Wire) -> Self {
+        Self { sent: sent.volume, received: received.volume }
     }
 }
 

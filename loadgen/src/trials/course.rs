@@ -68,11 +68,11 @@ impl<'a> Course<'a> {
     pub fn new(arms: &'a [Arm], judged: &[Metric], tempo: Tempo, cores: &Cores, interrupt: &'a Interrupt) -> Self {
         // All arms have the same kind of load, and so the same metrics.
         let mut metrics: Vec<Metric> = arms.iter().take(1).flat_map(|arm| Metric::of_trials(&arm.plan.load)).collect();
-        for metric in judged.iter().filter(|metric| metric.is_of_trials()) {
-            if !metrics.contains(metric) {
-                metrics.push(*metric);
-            }
-        }
+        let compressed = arms.iter().any(|arm| arm.plan.connect.permessage_deflate.is_some());
+        let judged = judged.iter().filter(|metric| metric.is_of_trials());
+        metrics.extend(Metric::OF_COMPRESSION.iter().filter(|_| compressed).chain(judged));
+        metrics.sort_unstable();
+        metrics.dedup();
         let (Restarts::Auto(rounds) | Restarts::Every(rounds) | Restarts::Never(rounds)) = tempo.restarts;
         Self {
             arms,

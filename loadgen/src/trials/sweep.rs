@@ -104,6 +104,8 @@ pub fn run(
         trust::of_paired_trials(with_reports.map(|(i, (arm, report))| (words::settings(report), &arm.plan, trials(i))))
             .of_trials_with(course.withheld());
     trust.notes.extend(notes::of(&course, &starts, |arm| words::settings(&reports[arm])));
+    let effects = effects(design, alpha, judged, &starts, course.lives());
+    trust.notes.extend(without_memory(judged, &effects));
     Ok(Sweep {
         schema: SweepSchema::V1,
         began_at,
@@ -125,7 +127,7 @@ pub fn run(
         starts: starts.len() as u64,
         factors: design.factors().to_vec(),
         arms: reports,
-        effects: effects(design, alpha, judged, &starts, course.lives()),
+        effects,
         environment: Environment::collect(plan, None, None),
     })
 }
@@ -160,6 +162,18 @@ fn all_have_figures(design: &Design, question: &Question, plan: &Plan, starts: &
             Err(SweepError::NoFigures { combination: flags.join(" ") })
         }
     }
+}
+
+/// What is said where the memory of connections was to be judged and cannot be had.
+fn without_memory(judged: &[Metric], effects: &[Effect]) -> Option<String> {
+    let memory = Metric::ConnectionMemory;
+    let lacks = judged.contains(&memory) && effects.iter().all(|effect| effect.metric != memory);
+    lacks.then(|| {
+        format!(
+            "effects on {memory} are not told, since memory did not clearly grow with connections: more connections may \
+             tell, more time does not"
+        )
+    })
 }
 
 fn arm_report(design: &Design, arm: usize, starts: &[Start], lives: Lives) -> ArmReport {

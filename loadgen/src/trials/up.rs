@@ -126,6 +126,8 @@ impl<'a, 'scope> Up<'a, 'scope> {
         let figure = |metric: Metric| match metric {
             Metric::Throughput => Some(measured.counts.replies_in_window as f64 / taken.as_secs_f64()),
             Metric::Time(distribution, statistic) => statistic.of_histogram(times.of(distribution)?),
+            Metric::WireBytes => measured.counts.traffic.bytes_per_message(),
+            Metric::WireRatio => measured.counts.traffic.ratio(),
             Metric::ServerCpu if replies > 0 => Some(cpu?.as_nanos() as f64 / replies as f64),
             _ => None,
         };

@@ -8,7 +8,7 @@ impl Metric {
     /// compare.
     pub fn is_of_trials(self) -> bool {
         match self {
-            Self::Throughput | Self::ServerCpu => true,
+            Self::Throughput | Self::ServerCpu | Self::WireBytes | Self::WireRatio => true,
             Self::Time(distribution, _) => distribution.is_of_replies(),
             _ => false,
         }
@@ -21,7 +21,7 @@ impl Metric {
 
     /// Whether `run` measures it.
     pub fn is_of_runs(self) -> bool {
-        self != Self::ConnectionMemory
+        !matches!(self, Self::ConnectionMemory | Self::WireBytes | Self::WireRatio)
     }
 
     /// Whether it is known only where the server's process is.
@@ -45,6 +45,9 @@ impl Metric {
         let all = [Self::Throughput].into_iter().chain(times).chain([Self::ServerCpu]);
         all.filter(|metric| metric.fits(load))
     }
+
+    /// Those that tell what compression is worth, which every trial with compression has beside the others.
+    pub const OF_COMPRESSION: [Self; 2] = [Self::WireBytes, Self::WireRatio];
 
     /// Those that are gated unless the user chooses others.
     pub fn gated_by_default(load: &Load) -> &'static [Self] {
@@ -91,6 +94,8 @@ mod tests {
             ("service_time.mean", [false, true]),
             ("seen.p50", [false, true]),
             ("connection.memory", [true, true]),
+            ("wire.bytes", [true, true]),
+            ("wire.ratio", [true, true]),
             ("send_lag.p50", [false, false]),
             ("read_lag.p50", [false, false]),
             ("connect.p50", [false, false]),

@@ -144,6 +144,7 @@ impl JsonSchema for Metric {
             "type": "string",
             "pattern": concat!(
                 "^(throughput|latency-p50|latency-p90|latency-p95|latency-p99|server-cpu|peak-memory|connection-memory|",
+                r"wire\.bytes|wire\.ratio|",
                 r"(latency|service_time|seen)\.(p[0-9]+(\.[0-9]+)?|min|mean|stdev|max))$",
             ),
         })
@@ -159,13 +160,15 @@ fn list(names: &[String]) -> String {
 }
 
 /// Every metric that is no statistic of a distribution.
-const PLAIN: [(&str, Metric); 10] = [
+const PLAIN: [(&str, Metric); 12] = [
     ("throughput", Metric::Throughput),
     ("throughput.bytes", Metric::ByteRate),
     ("achieved", Metric::Achieved),
     ("server.cpu", Metric::ServerCpu),
     ("server.memory", Metric::ServerMemory),
     ("connection.memory", Metric::ConnectionMemory),
+    ("wire.bytes", Metric::WireBytes),
+    ("wire.ratio", Metric::WireRatio),
     ("loadgen.cpu", Metric::LoadgenCpu),
     ("loadgen.memory", Metric::LoadgenMemory),
     ("errors", Metric::Errors),

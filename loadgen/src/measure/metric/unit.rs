@@ -24,6 +24,8 @@ pub enum Unit {
     Bytes,
     /// Bytes for each connection.
     BytesPerConnection,
+    /// Bytes for each message.
+    BytesPerMessage,
     /// A share, 1.0 being all.
     Share,
     /// A number of events.
@@ -49,7 +51,7 @@ impl Unit {
         match self {
             Self::Nanoseconds | Self::NanosecondsPerMessage => "ns",
             Self::BytesPerSecond => "B/s",
-            Self::Bytes | Self::BytesPerConnection => "B",
+            Self::Bytes | Self::BytesPerConnection | Self::BytesPerMessage => "B",
             Self::MessagesPerSecond | Self::Share | Self::Count => self.in_words(),
         }
     }
@@ -63,6 +65,7 @@ impl Unit {
             Self::BytesPerSecond => "bytes/s",
             Self::Bytes => "bytes",
             Self::BytesPerConnection => "bytes/connection",
+            Self::BytesPerMessage => "bytes/message",
             Self::Share => "share",
             Self::Count => "count",
         }
@@ -80,6 +83,7 @@ impl Unit {
             Self::MessagesPerSecond => format!("{}/s", units::number(value)),
             Self::BytesPerSecond => units::byte_rate(value),
             Self::Bytes | Self::BytesPerConnection => units::memory(value.max(0.0).round() as u64),
+            Self::BytesPerMessage => format!("{value:.1} B"),
             Self::Share => units::percent(value),
             Self::Count => units::count(value.max(0.0).round() as u64),
         }
@@ -98,7 +102,7 @@ impl Unit {
             (Self::MessagesPerSecond, _) => numbers::number(text.strip_suffix("/s").unwrap_or(text)),
             (Self::Count, _) => numbers::number(text),
             (Self::BytesPerSecond, _) => numbers::unit_of_bytes(per_second).map(|unit| number.value(0) * unit as f64),
-            (Self::Bytes | Self::BytesPerConnection, _) => {
+            (Self::Bytes | Self::BytesPerConnection | Self::BytesPerMessage, _) => {
                 numbers::unit_of_bytes(suffix).map(|unit| number.value(0) * unit as f64)
             }
             (Self::Share, "%") => Some(number.value(-2)),
@@ -113,7 +117,9 @@ impl Unit {
             Self::Nanoseconds | Self::NanosecondsPerMessage => "a time with its unit, as 5ms (ns, us, ms, s)",
             Self::MessagesPerSecond => "messages per second, as 100000 or 100k",
             Self::BytesPerSecond => "bytes per second, as 10MB/s (of 1000) or 10MiB/s (of 1024)",
-            Self::Bytes | Self::BytesPerConnection => "bytes, as 64MiB (of 1024) or 64MB (of 1000)",
+            Self::Bytes | Self::BytesPerConnection | Self::BytesPerMessage => {
+                "bytes, as 64MiB (of 1024) or 64MB (of 1000)"
+            }
             Self::Share => "a share, as 99% or 0.99",
             Self::Count => "a number, as 0 or 10k",
         }

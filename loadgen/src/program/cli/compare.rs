@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use server::numbers::count_in;
 
-use super::trials::{TrialsArgs, check_gate};
+use super::trials::{TrialsArgs, check_connections, check_gate};
 use super::{refusal, values};
 use crate::host::target::Spec;
 use crate::measure::metric::Metric;
@@ -58,8 +58,8 @@ pub(super) struct CompareArgs {
 #[command(next_help_heading = "Judgement")]
 struct JudgementArgs {
     /// A metric to judge; repeatable: throughput in a closed loop; with --rate latency or service_time with a statistic,
-    /// as latency.p99.9 or service_time.mean; in either server.cpu, server.memory and connection.memory [default:
-    /// throughput and server.cpu; with --rate latency.p50, latency.p99 and server.cpu]
+    /// as latency.p99.9 or service_time.mean; in either server.cpu, server.memory, connection.memory, wire.bytes and
+    /// wire.ratio [default: throughput and server.cpu; with --rate latency.p50, latency.p99 and server.cpu]
     #[arg(long = "gate", value_name = "METRIC", value_delimiter = ',')]
     gate: Vec<Metric>,
     /// A change of up to this much either way does not matter; the PCT of --fail-on-regression where that has none
@@ -124,6 +124,7 @@ impl CompareArgs {
             force,
         };
         let plan = self.trials.plan(tempo, threads)?;
+        check_connections(question.gate.as_deref().unwrap_or_default(), &plan)?;
         let embedded = Spec::embedded_for(plan.connect.permessage_deflate.as_ref(), &[]);
         let a = self.a.unwrap_or(embedded);
         let b = self.b.unwrap_or_else(|| a.clone());

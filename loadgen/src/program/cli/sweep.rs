@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use clap::Args;
 use server::numbers;
 
-use super::trials::{TrialsArgs, check_gate};
+use super::trials::{TrialsArgs, check_connections, check_gate};
 use super::{Cli, Command, refusal, values};
 use crate::host::target::Spec;
 use crate::measure::metric::Metric;
@@ -94,6 +94,7 @@ impl SweepArgs {
         let tempo = slowest.tempo(design.arms() as u32, judged)?;
         let arm = |arm: usize| {
             let plan = loads[arm].plan(tempo, threads)?;
+            check_connections(&gate, &plan)?;
             let flags = design.arguments(arm, Of::Server);
             let server = match server {
                 Some(server) => server.clone(),

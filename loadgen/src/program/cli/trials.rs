@@ -8,6 +8,7 @@ use server::numbers::count_in;
 
 use super::plan::{PlanArgs, Span};
 use super::{FileArgs, OutputArgs, refusal, values};
+use crate::measure::growth::FEWEST_CONNECTIONS;
 use crate::measure::metric::Metric;
 use crate::plan::{Load, Plan, Stop};
 use crate::program::output::Output;
@@ -137,6 +138,20 @@ pub(super) fn check_gate(gate: &[Metric], load: &Load) -> Result<(), clap::Error
     Ok(())
 }
 
+/// Whether a load has connections enough for the metrics of `--gate`.
+pub(super) fn check_connections(gate: &[Metric], plan: &Plan) -> Result<(), clap::Error> {
+    let connections = plan.connections.get();
+    if gate.contains(&Metric::ConnectionMemory) && connections < FEWEST_CONNECTIONS {
+        return Err(refusal(&format!(
+            "--gate {} with --connections {connections}: a server's memory is counted in pages that hold several connections, \
+             and fewer than {FEWEST_CONNECTIONS} cannot be told from what else it does; expected --connections \
+             {FEWEST_CONNECTIONS} or more",
+            Metric::ConnectionMemory
+        )));
+    }
+    Ok(())
+}
+
 impl TempoArgs {
     fn lower(&self, load: &Load, servers: u32) -> Result<Tempo, clap::Error> {
         let trial = self.trial.unwrap_or(match load {
@@ -171,8 +186,8 @@ impl TempoArgs {
 }
 
 /// What `--gate` takes.
-const GATES: &str = "throughput, latency or service_time with a statistic (latency.p99), server.cpu, server.memory or \
-    connection.memory";
+const GATES: &str = "throughput, latency or service_time with a statistic (latency.p99), server.cpu, server.memory, \
+    connection.memory, wire.bytes or wire.ratio";
 
 /// A trial of a closed loop: some 1,000 messages. A shared machine changes its speed within tenths of a second; of trials
 /// that are shorter than that, both of a pair see the same machine. In the same time, pairs of 10 ms gave a third of the

@@ -4,6 +4,7 @@ use super::{ArmReport, Effect, Step, Sweep};
 use crate::judge::statistics::{Change, fewest};
 use crate::measure::metric::Metric;
 use crate::report::comparison::Ended;
+use crate::report::estimate::Estimate;
 use crate::report::formats::text::comparison::change_cells;
 use crate::units;
 
@@ -30,27 +31,37 @@ pub(crate) fn rate(sweep: &Sweep) -> Metric {
 }
 
 /// What [`arm_cells`] are.
-pub(crate) fn arm_heads(sweep: &Sweep) -> [String; 4] {
-    [rate(sweep).to_string(), "change".to_owned(), "msgs/CPU-s".to_owned(), "B/connection".to_owned()]
+pub(crate) fn arm_heads(sweep: &Sweep) -> Vec<String> {
+    let rate = rate(sweep).to_string();
+    let heads = [rate.as_str(), "change", "msgs/CPU-s", "B/connection"].into_iter();
+    heads.chain(tells_wire(sweep).then_some("B/message")).map(str::to_owned).collect()
+}
+
+/// Whether some combination has told what messages take on the wire.
+fn tells_wire(sweep: &Sweep) -> bool {
+    sweep.arms.iter().any(|arm| arm.figures.contains_key(&Metric::WireBytes))
 }
 
 /// Medians of a combination: of the metric that it is shown by, the change of that, messages per second of the server's
-/// CPU time, resident bytes per connection.
-pub(crate) fn arm_cells(sweep: &Sweep, arm: &ArmReport) -> [String; 4] {
+/// CPU time, resident bytes per connection, and where compression is on, bytes of a message and its reply on the wire.
+pub(crate) fn arm_cells(sweep: &Sweep, arm: &ArmReport) -> Vec<String> {
     let rate = rate(sweep);
     let median = |metric: Metric| arm.figures.get(&metric).map(|spread| spread.median);
     let change = match arm.change.get(&rate) {
-        Some(estimate) => change_cells(estimate)[0].clone(),
+        Some(estimate) if differs(estimate) => change_cells(estimate)[0].clone(),
+        Some(_) => NOT_TOLD.to_owned(),
         None if arm.change.is_empty() => "reference".to_owned(),
         None => "-".to_owned(),
     };
     let show = |figure: Option<String>| figure.unwrap_or_else(|| "-".to_owned());
-    [
+    let cells = [
         show(median(rate).map(|figure| rate.show(figure))),
         change,
         show(arm.messages_per_cpu_second.map(units::number)),
         show(median(Metric::ConnectionMemory).map(|bytes| units::count(bytes.round() as u64))),
-    ]
+    ];
+    let wire = tells_wire(sweep).then(|| show(median(Metric::WireBytes).map(|bytes| format!("{bytes:.1}"))));
+    cells.into_iter().chain(wire).collect()
 }
 
 /// The metrics that effects are on.
@@ -72,15 +83,28 @@ pub(crate) fn steps(effect: &Effect) -> String {
     effect.steps.iter().map(step).collect::<Vec<_>>().join(" with ")
 }
 
-/// An effect's change, its 95% interval, and whether it is better or worse, or nothing where that is not known.
+/// An effect's change, its 95% interval, and whether it is better or worse. A change without an interval could be anything,
+/// and is no figure.
 pub(crate) fn effect_cells(effect: &Effect) -> [String; 3] {
     let [change, interval] = change_cells(&effect.estimate);
     let called = match effect.change {
         Change::Improved => "better",
         Change::Regressed => "worse",
-        Change::Equivalent | Change::NotWorse | Change::Inconclusive => "",
+        Change::Equivalent | Change::NotWorse | Change::Inconclusive if bounds(&effect.estimate).is_none() => {
+            return [NOT_TOLD.to_owned(), interval, String::new()];
+        }
+        Change::Equivalent | Change::NotWorse | Change::Inconclusive => NOT_TOLD,
     };
     [change, interval, called.to_owned()]
+}
+
+/// Whether the whole of an estimate's interval lies on one side of no change.
+fn differs(estimate: &Estimate) -> bool {
+    bounds(estimate).is_some_and(|(low, high)| low > 0.0 || high < 0.0)
+}
+
+fn bounds(estimate: &Estimate) -> Option<(f64, f64)> {
+    estimate.low.zip(estimate.high)
 }
 
 /// What to know when reading the figures.
@@ -97,7 +121,7 @@ pub(crate) fn notes(sweep: &Sweep) -> Vec<String> {
     if sweep.ended == Ended::Interrupted {
         notes.push(format!("interrupted after {}", units::seconds(sweep.elapsed_seconds)));
     }
-    if sweep.starts < needed as u64 {
+    if sweep.starts < needed as u64 && !sweep.effects.is_empty() {
         notes.push(format!(
             "{} for a verdict, {needed} are needed: more --max-time",
             units::too_few(sweep.starts, "start")
@@ -114,4 +138,35 @@ pub(crate) fn notes(sweep: &Sweep) -> Vec<String> {
     }
     notes.extend(sweep.trust.notes.iter().cloned());
     notes
+}
+
+/// What stands where a change cannot be told from none.
+const NOT_TOLD: &str = "not told";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cells(change: Change, range: Option<(f64, f64)>) -> [String; 3] {
+        let (low, high) = range.unzip();
+        effect_cells(&Effect {
+            metric: Metric::Throughput,
+            steps: Vec::new(),
+            estimate: Estimate { change: Some(0.382), low, high },
+            p_value: 0.5,
+            change,
+            log_ratios: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn what_is_not_told_is_no_figure_to_read_as_a_finding() {
+        assert_eq!(cells(Change::Inconclusive, None), ["not told", "-", ""]);
+        let [change, interval, called] = cells(Change::Inconclusive, Some((-0.1, 0.9)));
+        assert_eq!([change, interval, called], ["+38.2%", "-10.0%..+90.0%", "not told"]);
+        assert_eq!(cells(Change::Improved, Some((0.1, 0.9)))[2], "better");
+        for (low, high, told) in [(Some(0.1), Some(0.9), true), (Some(-0.1), Some(0.9), false), (None, None, false)] {
+            assert_eq!(differs(&Estimate { change: Some(0.382), low, high }), told);
+        }
+    }
 }

@@ -32,7 +32,7 @@ fn unit(metric: HeldMetric) -> String {
     let name = metric.to_string().replace('_', "-");
     match metric.unit() {
         Unit::Nanoseconds | Unit::NanosecondsPerMessage => time(&name),
-        Unit::Bytes | Unit::BytesPerConnection => format!("{name}-B"),
+        Unit::Bytes | Unit::BytesPerConnection | Unit::BytesPerMessage => format!("{name}-B"),
         Unit::MessagesPerSecond | Unit::BytesPerSecond | Unit::Share | Unit::Count => name,
     }
 }

@@ -107,7 +107,7 @@ fn unit(metric: Metric) -> String {
     match metric.unit() {
         Unit::Nanoseconds | Unit::NanosecondsPerMessage => time(&name),
         unit @ (Unit::MessagesPerSecond | Unit::BytesPerSecond) => unit.symbol().to_owned(),
-        unit @ (Unit::Bytes | Unit::BytesPerConnection) => format!("{name}-{}", unit.symbol()),
+        unit @ (Unit::Bytes | Unit::BytesPerConnection | Unit::BytesPerMessage) => format!("{name}-{}", unit.symbol()),
         Unit::Share | Unit::Count => name,
     }
 }

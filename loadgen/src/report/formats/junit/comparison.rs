@@ -26,7 +26,9 @@ pub fn render(comparison: &Comparison) -> Vec<u8> {
     for metric in &comparison.metrics {
         let Some(ruling) = metric.ruling else { continue };
         let [a, b, change, ..] = text::cells(metric);
-        let what = format!("{a} to {b}, {change}: {}", text::reason(comparison, metric));
+        let tells = (ruling.change == Change::Inconclusive).then(|| text::what_would_tell(comparison)).flatten();
+        let tells = tells.map(|tells| format!("; {tells}")).unwrap_or_default();
+        let what = format!("{a} to {b}, {change}: {}{tells}", text::reason(comparison, metric));
         let status = match ruling.change {
             Change::Equivalent | Change::Improved | Change::NotWorse => TestCaseStatus::success(),
             Change::Regressed => unsuccessful(NonSuccessKind::Failure, "regressed", &what),

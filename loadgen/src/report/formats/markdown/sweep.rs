@@ -24,11 +24,11 @@ pub fn render(sweep: &Sweep) -> String {
         }
         line(String::new());
     }
-    let [rate, change, cpu, memory] = words::arm_heads(sweep);
-    line(format!("| combination | {rate} | {change} | {cpu} | {memory} |\n|---|---:|---:|---:|---:|"));
+    let heads = words::arm_heads(sweep);
+    line(format!("| combination | {} |\n|---|{}", heads.join(" | "), "---:|".repeat(heads.len())));
     for arm in &sweep.arms {
-        let [rate, change, cpu, memory] = words::arm_cells(sweep, arm);
-        line(format!("| {} | {rate} | {change} | {cpu} | {memory} |", escaped(&words::settings(arm))));
+        let cells = words::arm_cells(sweep, arm).join(" | ");
+        line(format!("| {} | {cells} |", escaped(&words::settings(arm))));
     }
     line(String::new());
     for reason in &sweep.trust.reasons {

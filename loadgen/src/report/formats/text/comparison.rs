@@ -5,7 +5,9 @@ use std::fmt::{self, Display, Formatter};
 use crate::report::comparison::{Comparison, MetricReport};
 use crate::report::estimate::{Estimate, Shown};
 use crate::report::formats::text::run::{INDENT, item};
-pub(crate) use crate::report::formats::text::verdict::{about_intervals, attempts, interval, reason, reasons, verdict};
+pub(crate) use crate::report::formats::text::verdict::{
+    about_intervals, attempts, interval, reason, reasons, verdict, what_would_tell,
+};
 pub use crate::report::formats::text::verdict::{name, signed_percent};
 use crate::report::words::{load, what};
 use crate::units;

@@ -36,22 +36,26 @@ impl Display for Rendered<'_> {
 
 /// The combinations, under each other where they need more room than a line has.
 fn arms(sweep: &Sweep, f: &mut Formatter<'_>) -> fmt::Result {
-    let [rate, change, cpu, memory] = words::arm_heads(sweep);
-    writeln!(f, "{INDENT}{:<26}{rate:>13}{change:>10}{cpu:>13}{memory:>14}", "")?;
+    let heads = words::arm_heads(sweep);
+    let room = WIDTH - COLUMNS.iter().take(heads.len()).sum::<usize>();
+    let line = |name: String, cells: Vec<String>| {
+        let cells = cells.iter().zip(COLUMNS).map(|(cell, width)| format!("{cell:>width$}"));
+        format!("{INDENT}{name:<room$}{}", cells.collect::<String>())
+    };
+    writeln!(f, "{}", line(String::new(), heads))?;
     for arm in &sweep.arms {
-        let name = or_line(f, words::settings(arm), 25)?;
-        let [rate, change, cpu, memory] = words::arm_cells(sweep, arm);
-        writeln!(f, "{INDENT}{name:<26}{rate:>13}{change:>10}{cpu:>13}{memory:>14}")?;
+        let name = or_line(f, words::settings(arm), room - 1)?;
+        writeln!(f, "{}", line(name, words::arm_cells(sweep, arm)))?;
     }
     Ok(())
 }
 
 fn effects(sweep: &Sweep, metric: Metric, f: &mut Formatter<'_>) -> fmt::Result {
-    writeln!(f, "\n{INDENT}{:<42}{:>9}{:>20}", format!("effects on {metric}"), "change", "95% interval")?;
+    writeln!(f, "\n{INDENT}{:<40}{:>9}{:>20}", format!("effects on {metric}"), "change", "95% interval")?;
     for effect in words::worth_naming(sweep, metric) {
-        let name = or_line(f, words::steps(effect), 41)?;
+        let name = or_line(f, words::steps(effect), 39)?;
         let [change, interval, called] = words::effect_cells(effect);
-        writeln!(f, "{}", format!("{INDENT}{name:<42}{change:>9}{interval:>20} {called}").trim_end())?;
+        writeln!(f, "{}", format!("{INDENT}{name:<40}{change:>9}{interval:>20} {called}").trim_end())?;
     }
     Ok(())
 }
@@ -64,3 +68,9 @@ fn or_line(f: &mut Formatter<'_>, name: String, room: usize) -> Result<String, f
     writeln!(f, "{INDENT}{name}")?;
     Ok(String::new())
 }
+
+/// Widths of the combinations' columns beside their names.
+const COLUMNS: [usize; 5] = [13, 10, 13, 14, 11];
+
+/// Of a line behind its indentation; 80 columns leave two beside it.
+const WIDTH: usize = 76;

@@ -1,7 +1,7 @@
 //! The verdict of a comparison in words, and why its interval means it.
 
 use crate::judge::statistics::Change;
-use crate::measure::metric::Better;
+use crate::measure::metric::{Better, Metric};
 use crate::report::comparison::{Attempts, Comparison, Ended, MetricReport, Rules, RulingReport};
 use crate::report::repetition::Repetition;
 use crate::units;
@@ -91,9 +91,10 @@ pub(crate) fn attempts(comparison: &Comparison) -> Option<String> {
     Some(format!("{made} of {announced}, which share the error; all their starts count{next}"))
 }
 
-/// Why each verdict follows from its interval, and what would bring one where there is none.
+/// Why each verdict follows from its interval, and what would bring those that there are not.
 pub(crate) fn reasons(comparison: &Comparison) -> impl Iterator<Item = String> {
-    comparison.metrics.iter().filter(|metric| metric.ruling.is_some()).map(|metric| reason(comparison, metric))
+    let judged = comparison.metrics.iter().filter(|metric| metric.ruling.is_some());
+    judged.map(|metric| reason(comparison, metric)).chain(what_would_tell(comparison))
 }
 
 /// That of one metric; nothing where no verdict was asked for.
@@ -111,15 +112,18 @@ pub(crate) fn reason(comparison: &Comparison, metric: &MetricReport) -> String {
         Change::Improved => format!("all of {all} is better than {at_better}"),
         Change::NotWorse => format!("nothing in {all} is worse than {at_worse}"),
         Change::Equivalent => format!("all of {all} lies within {} either way", units::percent(tolerance)),
-        Change::Inconclusive => {
-            format!("{}; {}", undecided(&ruling, metric, [worse, better]), what_would_tell(comparison, metric))
-        }
+        Change::Inconclusive => undecided(&ruling, metric, [worse, better]),
     };
     format!("{} {}: {why}", metric.metric, name(ruling.change))
 }
 
 fn undecided(ruling: &RulingReport, metric: &MetricReport, borders: [f64; 2]) -> String {
     let starts = metric.log_ratios.len() as u64;
+    if starts == 0 && metric.metric == Metric::ConnectionMemory {
+        return "no start had it, since memory did not clearly grow with connections: more connections may tell, more \
+                time does not"
+            .to_owned();
+    }
     let Some((low, high)) = ruling.low.zip(ruling.high) else {
         return format!("{} for a verdict", units::too_few(starts, "start"));
     };
@@ -130,14 +134,23 @@ fn undecided(ruling: &RulingReport, metric: &MetricReport, borders: [f64; 2]) ->
     }
 }
 
-fn what_would_tell(comparison: &Comparison, metric: &MetricReport) -> String {
-    match metric.more_seconds {
-        Some(more) if comparison.elapsed_seconds + more <= LONGEST => {
-            let all = units::seconds(comparison.elapsed_seconds + more);
-            format!("about {all} in all would tell (--max-time)")
-        }
-        _ => "no reasonable time would tell".to_owned(),
+/// The time that would decide all that is not, for the comparison as a whole; nothing where none is open that time could
+/// decide, or where the verdict says it.
+pub(crate) fn what_would_tell(comparison: &Comparison) -> Option<String> {
+    let is_open = |metric: &&MetricReport| metric.ruling.is_some_and(|ruling| ruling.change == Change::Inconclusive);
+    let open: Vec<&MetricReport> =
+        comparison.metrics.iter().filter(is_open).filter(|metric| !metric.log_ratios.is_empty()).collect();
+    if open.is_empty() || comparison.ended == Ended::TooShort {
+        return None;
     }
+    let fewest = comparison.repetition.map_or(0.0, |repetition| repetition.fewest_seconds);
+    let all = open.iter().map(|metric| Some(comparison.elapsed_seconds + metric.more_seconds?));
+    let longest = all.collect::<Option<Vec<f64>>>().map(|all| all.into_iter().fold(fewest, f64::max));
+    Some(match longest {
+        Some(all) if all <= LONGEST => format!("about {} in all would tell (--max-time)", units::seconds(all)),
+        _ if open.len() == 1 => format!("no reasonable time would tell {}", open[0].metric),
+        _ => "no reasonable time would tell all of them".to_owned(),
+    })
 }
 
 /// What the intervals of a table are.
