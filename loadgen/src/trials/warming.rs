@@ -9,7 +9,7 @@ use rand::rngs::SmallRng;
 use super::failure::TrialError;
 use super::up::Up;
 use crate::host::target::Spec;
-use crate::judge::statistics::{Settling, Slices, Why};
+use crate::judge::statistics::{FIRST_LOOK, Settling, Slices, Why};
 use crate::load::error::RunError;
 use crate::report::warmup::{self, Study, Unsteady, UnsteadyKind};
 
@@ -51,7 +51,7 @@ impl Warming {
     }
 
     /// Warms up the servers in this order, each by itself, since they are measured one at a time too. A slice is not shorter
-    /// than the server's `trials`. It is broken off once `show` says so.
+    /// than the server's `trials`, if as many as a look takes have room in the time for looking at it. It is broken off once `show` says so.
     pub fn warm(
         &mut self,
         ups: &mut [Up<'_, '_>],
@@ -72,7 +72,7 @@ impl Warming {
                     Spec::Url(_) if self.studied[i] > 0 => {}
                     Spec::Url(_) | Spec::Command(_) if self.studied[i] < STUDIES => {
                         self.studied[i] += 1;
-                        let slice = SLICE.max(trials[i]);
+                        let slice = SLICE.max(trials[i]).min(at_most / FIRST_LOOK as u32);
                         self.studies.push(study(i, &mut ups[i], slice, at_most, rng, show)?);
                     }
                     Spec::Url(_) | Spec::Command(_) => {

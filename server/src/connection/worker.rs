@@ -1,13 +1,14 @@
 //! What the connections of one worker share, and what is done for all of them together: making room when they hold too
 //! much, and giving back what they no longer need.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use crate::config::Config;
+use crate::config::{Config, Runtime};
 use crate::engine;
 use crate::lane::{Departed, Host, Lane};
 use crate::limits::admission::Admissions;
@@ -81,10 +82,42 @@ impl Worker {
     pub(crate) async fn tidy_when_told(self: Arc<Self>) {
         loop {
             self.housekeeper.notified().await;
-            self.tidy(false);
+            match self.config.workers.runtime {
+                Runtime::Sharded => self.tidy(false),
+                Runtime::WorkStealing => self.tidy_on_every_thread().await,
+            }
+        }
+    }
+
+    /// The same on each thread that this worker's tasks may run on: a thread returns only what it has freed itself. There is a
+    /// task for each of them, and none goes on before all run, or a moment has passed, so that no thread gets two.
+    async fn tidy_on_every_thread(self: &Arc<Self>) {
+        let threads = self.config.workers.threads.get();
+        let meeting = Arc::new((Mutex::new(0), Condvar::new()));
+        let tidy = |_| {
+            let (worker, meeting) = (Arc::clone(self), Arc::clone(&meeting));
+            tokio::spawn(async move {
+                meet(&meeting, threads);
+                worker.tidy(false);
+            })
+        };
+        for task in (0..threads).map(tidy).collect::<Vec<_>>() {
+            // One that panicked has tidied nothing up.
+            let _ = task.await;
         }
     }
 }
+
+/// Waits until so many have come, but not for longer than [`MEETING`].
+fn meet((come, all_there): &(Mutex<usize>, Condvar), wanted: usize) {
+    let mut come = come.lock().expect("nobody panics in it");
+    *come += 1;
+    all_there.notify_all();
+    drop(all_there.wait_timeout_while(come, MEETING, |come| *come < wanted));
+}
+
+/// How long a thread waits for the others: one that is busy tidies up when it frees again.
+const MEETING: Duration = Duration::from_millis(20);
 
 /// What the worker is to its lane.
 impl Host for Arc<Worker> {
