@@ -65,7 +65,7 @@ def main(loadgen, xsd, promtool):
             ("the action's step that fetches loadgen", fetched, scratch / "fetched"),
             ("the action's step, nothing slower", step, loadgen, scratch / "same", NONE, (0,), ""),
             ("the action's step, a regression", step, loadgen, scratch / "slower", SLOWER, (99,), "::error"),
-            ("the action's step, too short to tell", step, loadgen, scratch / "short", NONE, (98,), "::error", "2s"),
+            ("the action's step, too short to tell", step, loadgen, scratch / "short", NONE, (98,), "::error", "300ms"),
             ("the action's step, a server that is none", step, loadgen, scratch / "none", "sh -c 'exit 3' {port}", (1,), "::error"),
         ]:
             attempt(checks, name, check, *arguments)
