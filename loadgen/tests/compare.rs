@@ -6,7 +6,7 @@ mod binary;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use binary::{Finished, loadgen};
+use binary::{Finished, assert_valid, comparison, loadgen};
 use loadgen::judge::statistics::Change;
 use loadgen::measure::metric::Metric;
 use loadgen::report::comparison::{Comparison, Ended};
@@ -43,19 +43,6 @@ const SLOW: &str = "--inject-cost 100000";
 
 fn compare(flags: &[&str]) -> Finished {
     loadgen(&[&BRIEF[..], flags].concat()).wait()
-}
-
-fn comparison(finished: &Finished, code: i32) -> Comparison {
-    assert_eq!(finished.code, Some(code), "{}\n{}", finished.stdout, finished.stderr);
-    serde_json::from_str(&finished.stdout).expect("a comparison")
-}
-
-#[track_caller]
-fn assert_valid(document: &Value) {
-    let schema = serde_json::from_str(include_str!("../schema/compare-v1.schema.json")).unwrap();
-    let validator = jsonschema::validator_for(&schema).unwrap();
-    let errors: Vec<String> = validator.iter_errors(document).map(|e| format!("{}: {e}", e.instance_path())).collect();
-    assert!(errors.is_empty(), "{errors:#?}");
 }
 
 #[test]

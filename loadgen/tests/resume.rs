@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use binary::{Finished, loadgen};
+use binary::{Finished, assert_valid, loadgen};
 use loadgen::judge::statistics::Change;
 use loadgen::report::comparison::{Attempts, Comparison, Ended};
 use rustix::process::Signal;
@@ -43,10 +43,7 @@ fn compare(flags: &[&str], file: &str) -> Finished {
 #[track_caller]
 fn comparison(file: &str) -> Comparison {
     let document: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
-    let schema = serde_json::from_str(include_str!("../schema/compare-v1.schema.json")).unwrap();
-    let validator = jsonschema::validator_for(&schema).unwrap();
-    let errors: Vec<String> = validator.iter_errors(&document).map(|error| error.to_string()).collect();
-    assert!(errors.is_empty(), "{errors:#?}");
+    assert_valid(&document);
     serde_json::from_value(document).unwrap()
 }
 

@@ -6,25 +6,12 @@ mod binary;
 use std::path::{Path, PathBuf};
 use std::{fs, process};
 
-use binary::{Finished, loadgen};
+use binary::{assert_valid, comparison, loadgen};
 use loadgen::judge::statistics::Change;
 use loadgen::measure::metric::Metric;
 use loadgen::report::comparison::{Comparison, Ended};
 use loadgen::report::repetition::RestartKind;
-use serde_json::{Value, json};
-
-fn comparison(finished: &Finished, code: i32) -> Comparison {
-    assert_eq!(finished.code, Some(code), "{}\n{}", finished.stdout, finished.stderr);
-    serde_json::from_str(&finished.stdout).expect("a comparison")
-}
-
-#[track_caller]
-fn assert_valid(document: &Value) {
-    let schema = serde_json::from_str(include_str!("../schema/compare-v1.schema.json")).unwrap();
-    let validator = jsonschema::validator_for(&schema).unwrap();
-    let errors: Vec<String> = validator.iter_errors(document).map(|e| format!("{}: {e}", e.instance_path())).collect();
-    assert!(errors.is_empty(), "{errors:#?}");
-}
+use serde_json::json;
 
 #[test]
 fn a_time_that_holds_no_verdict_is_told_at_once_unless_it_is_forced() {

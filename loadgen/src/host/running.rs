@@ -1,4 +1,5 @@
-//! A server that is up, from its start to its end: where it listens, which processes it is, and what it says of its configuration. Also which cores servers and workers share out among them.
+//! A server that is up, from its start to its end: where it listens, which processes it is, and what it says of its
+//! configuration. Also which cores servers and workers share out among them.
 
 use std::process::ExitStatus;
 use std::sync::atomic::AtomicBool;

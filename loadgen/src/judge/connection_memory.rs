@@ -1,4 +1,4 @@
-//! The memory that each connection costs a server: how steeply its resident memory grew while connections were opened.
+//! The memory that each connection costs a server: how steeply its anonymous memory grew while connections were opened.
 
 use crate::judge::statistics::Slope;
 use crate::measure::growth::{FEWEST_CONNECTIONS, Growth};

@@ -135,7 +135,8 @@ pub struct Start {
     pub outcomes: mpsc::Sender<Outcome>,
 }
 
-/// Runs worker number `worker` until no more orders come. It opens its connections in `steps`, if there are any. What its connections receive is `stamped` by the kernel or not.
+/// Runs worker number `worker` until no more orders come. It opens its connections in `steps`, if there are any. What they
+/// receive is `stamped` by the kernel or not.
 ///
 /// # Errors
 /// When the kernel refuses an epoll set.

@@ -1,4 +1,4 @@
-//! How a server's resident memory grew while a run's connections were opened.
+//! How a server's anonymous memory, what it allocated, grew while a run's connections were opened.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Growth {
-    /// Connections that were open, and the bytes that the server's processes had resident then.
+    /// Connections that were open, and the bytes of anonymous memory that the server's processes had resident then.
     Seen(Vec<(u32, u64)>),
     /// The connections are fewer than [`FEWEST_CONNECTIONS`].
     FewConnections,
@@ -20,5 +20,5 @@ pub enum Growth {
 }
 
 /// With fewer connections than this the memory that they add is not told from what else a server does: the kernel counts
-/// resident memory in pages of 4 KiB, which hold several connections.
+/// memory in pages of 4 KiB, which hold several connections.
 pub const FEWEST_CONNECTIONS: u32 = 50;

@@ -15,13 +15,10 @@ pub(super) fn plan(asked: Asked, gated: &[Metric], starts: &[Start], course: &mu
     match course.restarts() {
         Restarts::Auto(_) => {
             // Until it is known how much starts vary, they are as long as they were meant to be.
-            let most = if variances.is_empty() { course.rounds() } else { MOST_ROUNDS };
-            let rounds = if variances.is_empty() {
-                asked.most(prices).min(most)
-            } else {
-                asked.trials(&variances, prices, most)
-            };
-            course.set_rounds(rounds);
+            course.set_rounds(match &variances[..] {
+                [] => asked.most(prices).min(course.rounds()),
+                variances => asked.trials(variances, prices, MOST_ROUNDS),
+            });
         }
         Restarts::Every(_) | Restarts::Never(_) => {}
     }

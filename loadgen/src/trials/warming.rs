@@ -51,7 +51,8 @@ impl Warming {
     }
 
     /// Warms up the servers in this order, each by itself, since they are measured one at a time too. A slice is not shorter
-    /// than the server's `trials`, if as many as a look takes have room in the time for looking at it. It is broken off once `show` says so.
+    /// than the server's `trials`, if as many as a look takes have room in the time for looking at it. It is broken off once
+    /// `show` says so.
     pub fn warm(
         &mut self,
         ups: &mut [Up<'_, '_>],

@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
+use loadgen::report::comparison::Comparison;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Longer than anything here takes on a loaded machine, short enough for a test that hangs.
@@ -93,6 +94,22 @@ impl Json {
         let bytes = BASE64.decode(text.expect("a histogram")).expect("base64");
         Deserializer::new().deserialize(&mut bytes.as_slice()).expect("a V2 histogram")
     }
+}
+
+/// The comparison that a run with this exit code has printed.
+#[track_caller]
+pub fn comparison(finished: &Finished, code: i32) -> Comparison {
+    assert_eq!(finished.code, Some(code), "{}\n{}", finished.stdout, finished.stderr);
+    serde_json::from_str(&finished.stdout).expect("a comparison")
+}
+
+/// The document is what the schema of comparisons says.
+#[track_caller]
+pub fn assert_valid(document: &serde_json::Value) {
+    let schema = serde_json::from_str(include_str!("../../schema/compare-v1.schema.json")).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let errors: Vec<String> = validator.iter_errors(document).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert!(errors.is_empty(), "{errors:#?}");
 }
 
 impl EmbeddedServer {

@@ -225,8 +225,13 @@ fn half_width(sample: &Sample, level: f64) -> f64 {
 pub fn resolution(sample: &Sample, level: f64, times: f64) -> Option<f64> {
     let half_width = sample.interval(YARDSTICK).half_width();
     let deviation = half_width / normal_quantile(1.0 - YARDSTICK / 2.0) / times.sqrt();
-    let resolution = deviation * (normal_quantile(1.0 - level / 2.0) + normal_quantile(POWER));
+    let resolution = deviation * deviations(level);
     resolution.is_finite().then_some(resolution)
+}
+
+/// How many standard deviations of an estimate a change must have to be found in [`POWER`] of cases by a judge at `level`.
+pub(super) fn deviations(level: f64) -> f64 {
+    normal_quantile(1.0 - level / 2.0) + normal_quantile(POWER)
 }
 
 /// The error of the interval whose width tells the spread: wide enough to be there with few values.

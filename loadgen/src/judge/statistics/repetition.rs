@@ -1,8 +1,7 @@
 //! How often to restart, and how many starts a verdict needs: Kalibera & Jones, "Rigorous Benchmarking in Reasonable Time",
 //! ISMM 2013, for starts and the trials within them.
 
-use super::judge::Band;
-use super::normal::normal_quantile;
+use super::judge::{Band, deviations};
 use super::sequential::LOOKS;
 use super::series::EFFICIENCY;
 use super::signed_rank::fewest;
@@ -124,16 +123,8 @@ fn starts_for(deviation: f64, level: f64, distance: f64) -> f64 {
     (deviation * deviations(level) / distance).powi(2) / EFFICIENCY
 }
 
-/// How many standard deviations of an estimate a change must have.
-fn deviations(level: f64) -> f64 {
-    normal_quantile(1.0 - level / 2.0) + normal_quantile(POWER)
-}
-
 /// The log ratio that trials are planned to find where every change matters, but in what time is not said.
 const WITHOUT_TOLERANCE: f64 = 0.005;
-
-/// The share of cases in which a change is to be found to count as resolved.
-pub const POWER: f64 = 0.8;
 
 #[cfg(test)]
 mod tests {

@@ -33,15 +33,21 @@ impl Slope {
         }
         let points = merged(points);
         let cut = cut(points.len(), (1.0 - confidence) / 2.0)?;
-        let mut slopes = Vec::new();
-        for (i, (x, y)) in points.iter().enumerate() {
-            slopes.extend(points[..i].iter().map(|(before, lower)| (y - lower) / (x - before)));
-        }
+        let mut slopes = slopes(&points);
         slopes.sort_unstable_by(f64::total_cmp);
         let middle = slopes.len() / 2;
         let estimate = (slopes[middle] + slopes[(slopes.len() - 1) / 2]) / 2.0;
         Some(Self { estimate, low: slopes[cut], high: slopes[slopes.len() - 1 - cut] })
     }
+}
+
+/// The slopes between every two points, whose `x` differ.
+pub(super) fn slopes(points: &[(f64, f64)]) -> Vec<f64> {
+    let with_earlier = points
+        .iter()
+        .enumerate()
+        .flat_map(|(i, (x, y))| points[..i].iter().map(move |(before, lower)| (y - lower) / (x - before)));
+    with_earlier.collect()
 }
 
 /// In the order of `x`, each of which is there once.

@@ -6,6 +6,7 @@ use super::hodges_lehmann::{Interval, Sample};
 use super::normal::normal_quantile;
 use super::series::median;
 use super::signed_rank::fewest;
+use super::slope;
 
 /// The change from the first trial of a start to its last.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -68,13 +69,10 @@ fn of_few(starts: &[&Vec<f64>], error: f64) -> Option<Trend> {
     Some(Trend { change, interval })
 }
 
-/// The slopes of all pairs.
+/// The slopes of all pairs of values that stand in the order of time.
 fn slopes(values: &[f64]) -> Vec<f64> {
-    let pairs = values.iter().enumerate().flat_map(|(i, a)| {
-        let before = values[..i].iter().enumerate();
-        before.map(move |(j, b)| (a - b) / (i - j) as f64)
-    });
-    pairs.collect()
+    let points: Vec<(f64, f64)> = values.iter().enumerate().map(|(i, value)| (i as f64, *value)).collect();
+    slope::slopes(&points)
 }
 
 /// The fewest trials of a start whose slope says anything.

@@ -49,7 +49,7 @@ fn variance(sizes: Vec<f64>) -> Option<f64> {
 }
 
 /// The fewest starts whose variance is an estimate at all: three pairs of them.
-pub const FEWEST_STARTS: usize = 3;
+const FEWEST_STARTS: usize = 3;
 
 #[cfg(test)]
 mod tests {

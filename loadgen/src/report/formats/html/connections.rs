@@ -3,10 +3,9 @@
 use maud::{Markup, html};
 
 use super::canvas::{Axis, Canvas, Role, Shape};
-use super::{charts, reasons, ticks};
+use super::{charts, reasons, thresholds, ticks};
 use crate::judge::held_threshold::show;
 use crate::judge::outcome::Outcome;
-use crate::judge::threshold::Standing;
 use crate::report::connections::parts::MemoryPoint;
 use crate::report::connections::{ConnectionsReport, words};
 
@@ -22,7 +21,7 @@ pub(super) fn section(report: &ConnectionsReport) -> Markup {
             div.title { h1 { "Connections" } span.badge.(class) { (words::verdict(report)) } }
             p.lead { (words::course(report).join(", ")) br; (report.target) }
             (reasons(&report.trust))
-            (thresholds(report))
+            (thresholds(&report.thresholds, show))
             (chart(report, "User memory of the server", |point| point.user_bytes))
             (chart(report, "Kernel memory of the machine", |point| point.kernel_bytes))
             (times(report))
@@ -65,32 +64,6 @@ fn chart(report: &ConnectionsReport, title: &str, bytes: fn(&MemoryPoint) -> Opt
     };
     let keys = [(Role::First, "MiB added since before the first connection")];
     charts::figure(title, "After each step of opening, by the number of connections.", &keys, axes, draw)
-}
-
-fn thresholds(report: &ConnectionsReport) -> Markup {
-    html! {
-        @if !report.thresholds.is_empty() {
-            div.panel {
-                h3 { "Thresholds" }
-                table {
-                    @for judged in &report.thresholds {
-                        @let (limit, value) = show(judged);
-                        @let value = if judged.value.is_some() { value } else { judged.why_unknown().to_owned() };
-                        @let (class, outcome) = match judged.outcome {
-                            Standing::Met => ("good", "met"),
-                            Standing::Crossed => ("bad", "crossed"),
-                            Standing::Unknown => ("doubtful", "unknown"),
-                        };
-                        tr {
-                            td { span.badge.(class) { (outcome) } }
-                            th scope="row" { (limit) }
-                            td.number { (value) }
-                        }
-                    }
-                }
-            }
-        }
-    }
 }
 
 fn times(report: &ConnectionsReport) -> Markup {

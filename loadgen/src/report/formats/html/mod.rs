@@ -17,7 +17,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::{Format, FormatError, Part, one};
 use crate::host::environment::Environment;
 use crate::judge::outcome::Outcome;
-use crate::judge::threshold::Standing;
+use crate::judge::threshold::{Judged, Standing};
 use crate::judge::trust::Trust;
 use crate::measure::encoded::DecodeError;
 use crate::measure::metric::Metric;
@@ -130,7 +130,7 @@ fn section(run: &Report) -> Result<Markup, DecodeError> {
             p.lead { (load) br; (run.target) br; (messages) }
             (reasons(&run.trust))
             (tiles(run, &throughput)?)
-            (thresholds(run))
+            (thresholds(&run.thresholds, Judged::show))
             (charts::of(run)?)
             div.columns {
                 @if run.latency.count > 0 { (percentiles(run)?) }
@@ -195,14 +195,15 @@ fn tiles(run: &Report, throughput: &str) -> Result<Markup, DecodeError> {
     })
 }
 
-fn thresholds(run: &Report) -> Markup {
+/// What became of limits, each shown as `show` does: the limit, and the value that it is held against.
+fn thresholds(judged: &[Judged], show: impl Fn(&Judged) -> (String, String)) -> Markup {
     html! {
-        @if !run.thresholds.is_empty() {
+        @if !judged.is_empty() {
             div.panel {
                 h3 { "Thresholds" }
                 table {
-                    @for judged in &run.thresholds {
-                        @let (limit, value) = judged.show();
+                    @for judged in judged {
+                        @let (limit, value) = show(judged);
                         @let value = if judged.value.is_some() { value } else { judged.why_unknown().to_owned() };
                         @let (class, outcome) = match judged.outcome {
                             Standing::Met => ("good", "met"),

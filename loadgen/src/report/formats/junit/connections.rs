@@ -6,9 +6,8 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report as Suites, TestCase, TestCaseStatus, TestSuite};
 
 use crate::judge::held_threshold::show;
-use crate::judge::threshold::Standing;
 use crate::report::connections::ConnectionsReport;
-use crate::report::formats::junit::run::{serialize, trust, unsuccessful, verification};
+use crate::report::formats::junit::run::{limit, serialize, trust, unsuccessful, verification};
 
 /// The report as JUnit XML.
 pub fn render(report: &ConnectionsReport) -> Vec<u8> {
@@ -28,15 +27,7 @@ pub fn render(report: &ConnectionsReport) -> Vec<u8> {
     }
     case("figures to be trusted", trust(&report.trust));
     for judged in &report.thresholds {
-        let (limit, value) = show(judged);
-        let status = match judged.outcome {
-            Standing::Met => TestCaseStatus::success(),
-            Standing::Crossed => unsuccessful(NonSuccessKind::Failure, "crossed", &format!("{limit}: it was {value}")),
-            Standing::Unknown => {
-                unsuccessful(NonSuccessKind::Error, "unknown", &format!("{limit}: {}", judged.why_unknown()))
-            }
-        };
-        case(&judged.threshold, status);
+        case(&judged.threshold, limit(judged, show(judged)));
     }
     let mut suites = Suites::new("loadgen");
     suites.set_time(lasted).add_test_suite(suite);

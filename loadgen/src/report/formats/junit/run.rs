@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report as Suites, TestCase, TestCaseStatus, TestSuite};
 
-use crate::judge::threshold::Standing;
+use crate::judge::threshold::{Judged, Standing};
 use crate::judge::trust::{Level, Trust};
 use crate::measure::counts::Messages;
 use crate::measure::mismatch::Mismatches;
@@ -65,15 +65,7 @@ fn suite(run: &Report) -> TestSuite {
     case("every reply verified", verified);
     case("figures to be trusted", trust(&run.trust));
     for judged in &run.thresholds {
-        let (limit, value) = judged.show();
-        let status = match judged.outcome {
-            Standing::Met => TestCaseStatus::success(),
-            Standing::Crossed => unsuccessful(NonSuccessKind::Failure, "crossed", &format!("{limit}: it was {value}")),
-            Standing::Unknown => {
-                unsuccessful(NonSuccessKind::Error, "unknown", &format!("{limit}: {}", judged.why_unknown()))
-            }
-        };
-        case(&judged.threshold, status);
+        case(&judged.threshold, limit(judged, judged.show()));
     }
     suite
 }
@@ -89,6 +81,17 @@ pub(crate) fn trust(trust: &Trust) -> TestCaseStatus {
             status
         }
         Level::NotValid => unsuccessful(NonSuccessKind::Error, "not valid", &trust.reasons.join("\n")),
+    }
+}
+
+/// Whether a limit was kept; it and the value that it is held against are those for people.
+pub(crate) fn limit(judged: &Judged, (limit, value): (String, String)) -> TestCaseStatus {
+    match judged.outcome {
+        Standing::Met => TestCaseStatus::success(),
+        Standing::Crossed => unsuccessful(NonSuccessKind::Failure, "crossed", &format!("{limit}: it was {value}")),
+        Standing::Unknown => {
+            unsuccessful(NonSuccessKind::Error, "unknown", &format!("{limit}: {}", judged.why_unknown()))
+        }
     }
 }
 
