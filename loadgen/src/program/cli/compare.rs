@@ -124,7 +124,7 @@ impl CompareArgs {
             force,
         };
         let plan = self.trials.plan(tempo, threads)?;
-        let embedded = Spec::embedded_for(plan.connect.permessage_deflate.as_ref(), &[]);
+        let embedded = Spec::embedded_for(&plan, &[]);
         let a = self.a.unwrap_or(embedded);
         let b = self.b.unwrap_or_else(|| a.clone());
         Ok(Comparing { question, plan, servers: [a, b], resume, output: self.trials.output()? })
