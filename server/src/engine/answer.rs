@@ -19,6 +19,9 @@ pub(super) fn answer<'f>(
     packed: &'f mut Vec<u8>,
     worked: &mut usize,
 ) -> Result<Frame<'f>, Violation> {
+    if manner.compression.is_none() && manner.templated.is_none() && !manner.log_messages {
+        return Ok(message);
+    }
     let came = if message.opcode == OpCode::Text { wire::OpCode::Text } else { wire::OpCode::Binary };
     let opcode = begun.unwrap_or(came);
     let template = template(manner.templated.as_ref(), opcode);
