@@ -22,8 +22,8 @@ use rustix::param::linux_execfn;
 
 use crate::host::cores::Cores;
 use crate::host::listening;
-use crate::plan::Deflate;
 use crate::plan::url::{Url, masked};
+use crate::plan::{Expect, Kind, Plan};
 
 use process::Process;
 pub(in crate::host) use process::no_thread;
@@ -91,13 +91,22 @@ pub enum TargetError {
 
 impl Spec {
     /// The embedded server as it is where nothing is said of it but these `flags`, which come later: it grants what the
-    /// load's permessage-deflate asks for.
-    pub fn embedded_for(deflate: Option<&Deflate>, flags: &[String]) -> Self {
-        let Some(deflate) = deflate else { return Self::Embedded(Vec::new()) };
-        let takeover = deflate.context_takeover.name();
-        let granting = [["--permessage-deflate", "on"], ["--deflate-context-takeover", takeover]];
-        let granting = granting.iter().filter(|[flag, _]| !flags.iter().any(|given| given == flag));
-        Self::Embedded(granting.flatten().map(|&word| word.to_owned()).collect())
+    /// plan's permessage-deflate asks for, and answers by the template that the plan expects.
+    pub fn embedded_for(plan: &Plan, flags: &[String]) -> Self {
+        let mut words: Vec<Vec<String>> = Vec::new();
+        if let Some(deflate) = plan.connect.permessage_deflate {
+            let takeover = deflate.context_takeover.name();
+            words.push(vec!["--permessage-deflate".to_owned(), "on".to_owned()]);
+            words.push(vec!["--deflate-context-takeover".to_owned(), takeover.to_owned()]);
+        }
+        if let Expect::Template(template) = &plan.expect {
+            words.push(vec!["--reply".to_owned(), template.to_string()]);
+            if plan.message.kind == Kind::Binary {
+                words.push(vec!["--reply-binary".to_owned()]);
+            }
+        }
+        words.retain(|words| !flags.contains(&words[0]));
+        Self::Embedded(words.concat())
     }
 
     /// The same, if the embedded server takes the flags that it is given.

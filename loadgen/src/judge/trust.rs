@@ -276,6 +276,13 @@ impl Findings {
         if unread > 0 {
             self.notes.push(format!("the content of {} replies was not compared", units::count(unread)));
         }
+        let in_order = measured.counts.checks.order;
+        if in_order > 0 {
+            self.notes.push(format!(
+                "the content of {} replies was not checked: each was taken for the answer to the oldest message (--expect order)",
+                units::count(in_order)
+            ));
+        }
         if matches!(plan.message.payload, Payload::File(_)) || plan.message.size.max() == 0 {
             self.notes.push("all messages are alike: replies out of order could not be told apart".to_owned());
         }

@@ -86,6 +86,8 @@ pub struct Checks {
     pub length: u64,
     /// Compressed, by their frame alone.
     pub frame: u64,
+    /// Not at all: each came next.
+    pub order: u64,
 }
 
 impl Counts {
@@ -186,10 +188,13 @@ impl AddAssign for Traffic {
 
 impl AddAssign for Checks {
     fn add_assign(&mut self, part: Self) {
-        self.inflated += part.inflated;
-        self.identical += part.identical;
-        self.length += part.length;
-        self.frame += part.frame;
+        // Taken apart by name, so that a check that is not added does not compile.
+        let Self { inflated, identical, length, frame, order } = part;
+        self.inflated += inflated;
+        self.identical += identical;
+        self.length += length;
+        self.frame += frame;
+        self.order += order;
     }
 }
 

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use wire::deflate::{Compressor, WindowBits, Workspace};
 use wire::{Header, MAX_HEADER_LEN, OpCode, apply_mask};
 
-use crate::plan::{Deflate, Kind, Message, Payload, Plan};
+use crate::plan::{Deflate, Expect, Kind, Message, Payload, Plan};
 
 /// A cycle of distinct messages, numbered `0..len()`; after the last comes the first again.
 ///
@@ -25,6 +25,8 @@ pub struct Corpus {
     /// The same messages compressed, by the bits of the window, once they are asked for.
     deflated: [OnceLock<Frames>; WINDOWS],
     replies: Frames,
+    /// The messages as unmasked frames, where these are not the replies.
+    plain: Option<Frames>,
     masks: Vec<[u8; 4]>,
     opcode: OpCode,
     longest: usize,
@@ -81,25 +83,39 @@ impl Corpus {
             })
             .collect();
         let masks: Vec<[u8; 4]> = (0..len).map(|_| rng.random()).collect();
-        let (mut requests, mut replies) = (Frames::default(), Frames::default());
+        let (mut requests, mut plain, mut replies) = (Frames::default(), Frames::default(), None);
+        let mut longest = payloads.iter().map(Vec::len).max().unwrap_or_default();
         for i in (0..len).chain(0..len) {
             requests.push(opcode, false, Some(masks[i]), &payloads[i], payloads[i].len());
-            replies.push(opcode, false, None, &payloads[i], payloads[i].len());
+            plain.push(opcode, false, None, &payloads[i], payloads[i].len());
+            if let Expect::Template(template) = &plan.expect {
+                let mut reply = Vec::new();
+                template.append(&payloads[i], &mut reply);
+                longest = longest.max(reply.len());
+                replies.get_or_insert_with(Frames::default).push(opcode, false, None, &reply, reply.len());
+            }
         }
-        let longest = payloads.iter().map(Vec::len).max().unwrap_or_default();
-        Self { len, requests, deflated: Default::default(), replies, masks, opcode, longest }
+        let (replies, plain) = match replies {
+            Some(replies) => (replies, Some(plain)),
+            None => (plain, None),
+        };
+        Self { len, requests, deflated: Default::default(), replies, plain, masks, opcode, longest }
     }
 
     /// Bytes that the messages of a plan take, in each direction and compressed.
     pub fn memory(plan: &Plan) -> u64 {
         let copies = if plan.connect.permessage_deflate.is_some() { 7 } else { 5 };
+        let (copies, more) = match &plan.expect {
+            Expect::Template(template) => (copies + 2, 2 * template.reply_len(0)),
+            Expect::Echo | Expect::Order => (copies, 0),
+        };
         // The payloads, the requests and the replies twice, and requests compressed for one window.
         let size = match &plan.message.payload {
             // One that cannot be read is told of when it is to be sent.
             Payload::File(path) => fs::metadata(path).map_or(0, |file| file.len() as usize),
             Payload::Random | Payload::Json => average(&plan.message),
         };
-        cycle(plan, size) as u64 * size as u64 * copies
+        cycle(plan, size) as u64 * (size as u64 * copies + more as u64)
     }
 
     /// Compresses the messages for this window, unless somebody has: it takes its time, and is to be done before anything
@@ -134,7 +150,7 @@ impl Corpus {
         self.len
     }
 
-    /// The longest payload in bytes.
+    /// The longest payload in bytes, of messages and of replies.
     pub fn longest(&self) -> usize {
         self.longest
     }
@@ -181,16 +197,17 @@ impl Corpus {
 
     /// The payload of one message.
     pub fn payload(&self, index: usize) -> &[u8] {
-        let frame = self.replies.slice(index, 1);
-        match Header::parse(frame) {
-            Ok(Some((_, header_len))) => &frame[header_len..],
-            _ => unreachable!("the corpus holds whole frames"),
-        }
+        self.plain().payload(index)
+    }
+
+    /// The payload of the reply to one message.
+    pub fn reply(&self, index: usize) -> &[u8] {
+        self.replies.payload(index)
     }
 
     /// The SHA-256 of all messages of the cycle as unmasked frames, in hexadecimal: equal where the same is sent.
     pub fn digest(&self) -> String {
-        Sha256::digest(self.replies(0, self.len)).iter().map(|byte| format!("{byte:02x}")).collect()
+        Sha256::digest(self.plain().slice(0, self.len)).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The message `steps` after `index` in the cycle.
@@ -198,6 +215,11 @@ impl Corpus {
     pub fn after(&self, index: usize, steps: usize) -> usize {
         let next = index + steps;
         if next < self.len { next } else { next % self.len }
+    }
+
+    /// The messages as unmasked frames.
+    fn plain(&self) -> &Frames {
+        self.plain.as_ref().unwrap_or(&self.replies)
     }
 
     #[inline]
@@ -267,6 +289,15 @@ impl Frames {
     #[inline]
     fn slice(&self, first: usize, count: usize) -> &[u8] {
         &self.bytes[self.starts[first]..self.starts[first + count]]
+    }
+
+    /// The payload of one of these frames, which have no mask.
+    fn payload(&self, index: usize) -> &[u8] {
+        let frame = self.slice(index, 1);
+        match Header::parse(frame) {
+            Ok(Some((_, header_len))) => &frame[header_len..],
+            _ => unreachable!("the corpus holds whole frames"),
+        }
     }
 
     #[inline]

@@ -29,9 +29,7 @@ use crate::host::target::{EMBEDDED_SUBCOMMAND, Spec};
 use crate::judge::threshold::Threshold;
 use crate::measure::metric::Metric;
 use crate::plan::url::Url;
-use crate::plan::{
-    Arrival, Connect, Deflate, Kind, Load, Message, Pacing, Payload, Plan, Rate, Sizes, Stop, Timestamps,
-};
+use crate::plan::{Arrival, Connect, Kind, Load, Message, Pacing, Payload, Plan, Rate, Sizes, Stop, Timestamps};
 use crate::program::conversion::Conversion;
 use crate::program::gate::Gate;
 use crate::program::output::Output;
@@ -99,7 +97,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, threads: NonZeroUsiz
         None => Ok(Invocation::Quick { plan: default_plan(threads), output: cli.report.lower(FileArgs::default())? }),
         Some(Command::Run(run)) => {
             let plan = run.plan.lower(run.span.lower(), threads)?;
-            let server = run.server.lower(plan.connect.permessage_deflate.as_ref());
+            let server = run.server.lower(&plan);
             Ok(Invocation::Run { server, gate: run.gate.lower(&plan)?, output: run.report.lower(run.files)?, plan })
         }
         Some(Command::Sweep(sweep)) => Ok(Invocation::Sweep(sweep.lower(&arguments, threads)?)),
@@ -302,8 +300,8 @@ enum Switch {
 }
 
 impl ServerArgs {
-    fn lower(self, deflate: Option<&Deflate>) -> Spec {
-        self.url.map(Spec::Url).or(self.server).unwrap_or_else(|| Spec::embedded_for(deflate, &[]))
+    fn lower(self, plan: &Plan) -> Spec {
+        self.url.map(Spec::Url).or(self.server).unwrap_or_else(|| Spec::embedded_for(plan, &[]))
     }
 }
 

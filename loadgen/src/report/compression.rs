@@ -79,6 +79,9 @@ pub struct Verification {
     pub length: u64,
     /// Replies that came compressed and were not inflated: they may have the right length.
     pub frame: u64,
+    /// Replies of which nothing was checked: each came next (`--expect order`).
+    #[serde(default)]
+    pub order: u64,
 }
 
 impl Wire {
@@ -132,7 +135,7 @@ impl Verification {
     /// From what was measured.
     pub(super) fn of(plan: &Plan, measured: &Measured) -> Self {
         let checks = measured.counts.checks;
-        let others = checks.inflated + checks.identical + checks.length + checks.frame;
+        let others = checks.inflated + checks.identical + checks.length + checks.frame + checks.order;
         Self {
             mode: plan.verify,
             compared: measured.counts.messages.received.saturating_sub(others),
@@ -140,6 +143,7 @@ impl Verification {
             identical: checks.identical,
             length: checks.length,
             frame: checks.frame,
+            order: checks.order,
         }
     }
 }
@@ -178,5 +182,6 @@ impl AddAssign for Verification {
         self.identical += part.identical;
         self.length += part.length;
         self.frame += part.frame;
+        self.order += part.order;
     }
 }

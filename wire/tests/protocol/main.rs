@@ -5,3 +5,4 @@ mod echo;
 mod header;
 mod mask;
 mod model;
+mod reply;

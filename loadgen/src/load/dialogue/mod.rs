@@ -16,8 +16,8 @@ mod websocket;
 use wire::CloseCode;
 use wire::deflate::Agreed;
 
-use crate::plan::Plan;
 use crate::plan::messages::{Corpus, Volume};
+use crate::plan::{Expect, Plan};
 use crate::units;
 use flight::Flight;
 use observer::Observer;
@@ -74,7 +74,8 @@ impl Dialogue {
         match protocol {
             Protocol::WebSocket { deflate } => {
                 let deflate = plan.connect.permessage_deflate.zip(deflate);
-                let terms = Terms { deflate, content, skip: plan.skip_messages };
+                let in_order = plan.expect == Expect::Order;
+                let terms = Terms { deflate, content, in_order, skip: plan.skip_messages };
                 Self::WebSocket(WebSocket::new(corpus, &terms))
             }
         }

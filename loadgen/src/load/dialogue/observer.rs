@@ -38,4 +38,6 @@ pub enum Checked {
     Length,
     /// By its frame alone: the message may have that length.
     Frame,
+    /// Not at all: it came next.
+    Order,
 }

@@ -78,6 +78,7 @@ impl Observer for Ledger {
                 Checked::Identical => self.counts.checks.identical += 1,
                 Checked::Length => self.counts.checks.length += 1,
                 Checked::Frame => self.counts.checks.frame += 1,
+                Checked::Order => self.counts.checks.order += 1,
             }
         }
     }

@@ -134,7 +134,7 @@ fn counts(rng: &mut SmallRng) -> Counts {
         replies_in_window: some(),
         reply_bytes_in_window: some(),
         traffic,
-        checks: Checks { inflated: some(), identical: some(), length: some(), frame: some() },
+        checks: Checks { inflated: some(), identical: some(), length: some(), frame: some(), order: some() },
         ..Counts::default()
     };
     for _ in 0..rng.random_range(0..5) {

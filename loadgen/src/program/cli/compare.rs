@@ -125,7 +125,7 @@ impl CompareArgs {
         };
         let plan = self.trials.plan(tempo, threads)?;
         check_connections(question.gate.as_deref().unwrap_or_default(), &plan)?;
-        let embedded = Spec::embedded_for(plan.connect.permessage_deflate.as_ref(), &[]);
+        let embedded = Spec::embedded_for(&plan, &[]);
         let a = self.a.unwrap_or(embedded);
         let b = self.b.unwrap_or_else(|| a.clone());
         Ok(Comparing { question, plan, servers: [a, b], resume, output: self.trials.output()? })

@@ -10,7 +10,7 @@ use super::{ConnectArgs, DEFAULT_SIZE, FileArgs, OutputArgs, ServerArgs, refusal
 use crate::host::target::Spec;
 use crate::judge::held_threshold::HeldThreshold;
 use crate::measure::held_metric::{HeldMetric, Plain, Span};
-use crate::plan::{Arrival, Kind, Load, Message, Pacing, Payload, Plan, Rate, Stop, Timestamps, Verify};
+use crate::plan::{Arrival, Expect, Kind, Load, Message, Pacing, Payload, Plan, Rate, Stop, Timestamps, Verify};
 use crate::program::output::Output;
 use crate::trials::connections::{Comeback, Experiment};
 
@@ -115,6 +115,7 @@ impl ConnectionsArgs {
             drain_timeout: DRAIN,
             verify: Verify::Full,
             skip_messages: 0,
+            expect: Expect::Echo,
             message: Message { kind: Kind::Binary, payload: Payload::Random, size: DEFAULT_SIZE },
             connect,
             pacing: held.pacing.unwrap_or(Pacing::Auto),
@@ -123,7 +124,7 @@ impl ConnectionsArgs {
             threads: held.threads.unwrap_or(threads),
             seed,
         };
-        let server = server.lower(plan.connect.permessage_deflate.as_ref());
+        let server = server.lower(&plan);
         let comeback = disturbed.jitter.map_or(Comeback::Together, Comeback::Jittered);
         let experiment = Experiment {
             plan,

@@ -44,6 +44,7 @@ impl PlanArgs {
             warmup,
             drain_timeout: self.load.drain_timeout,
             verify: self.message.replies.verify,
+            expect: self.message.replies.expect.clone(),
             skip_messages: self.message.replies.skip_messages,
             message: self.message.lower()?,
             connect,

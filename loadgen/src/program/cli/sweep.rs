@@ -98,7 +98,7 @@ impl SweepArgs {
             let flags = design.arguments(arm, Of::Server);
             let server = match server {
                 Some(server) => server.clone(),
-                None => Spec::embedded_for(plan.connect.permessage_deflate.as_ref(), &flags),
+                None => Spec::embedded_for(&plan, &flags),
             };
             Ok((with(&server, flags).checked().map_err(|why| refusal(&why))?, plan))
         };

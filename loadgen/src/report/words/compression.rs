@@ -9,7 +9,8 @@ use crate::units;
 /// What of it a person is told, each under its name: nothing where nothing was compressed and all was compared.
 pub(in crate::report) fn facts(report: &Report) -> Vec<(&'static str, String)> {
     let mut facts = report.permessage_deflate.as_ref().map_or_else(Vec::new, |deflate| deflate_facts(report, deflate));
-    if report.permessage_deflate.is_some() || report.verification.mode != Verify::Full {
+    if report.permessage_deflate.is_some() || report.verification.mode != Verify::Full || report.verification.order > 0
+    {
         facts.push(("replies", verification(&report.verification)));
     }
     facts
@@ -47,13 +48,14 @@ fn deflate_facts(report: &Report, deflate: &DeflateReport) -> Vec<(&'static str,
 
 /// How replies were checked.
 fn verification(verification: &Verification) -> String {
-    let Verification { compared, inflated, identical, length, frame, .. } = *verification;
+    let Verification { compared, inflated, identical, length, frame, order, .. } = *verification;
     let ways: Vec<String> = [
         (compared, "compared"),
         (inflated, "inflated and compared"),
         (identical, "identical to one that was"),
         (length, "checked by length only"),
         (frame, "not inflated, checked by their frame only"),
+        (order, "taken as they came, not checked"),
     ]
     .into_iter()
     .filter(|(count, _)| *count > 0)

@@ -54,7 +54,7 @@ impl Flight {
         let Incoming { opcode, body, checked, passed_over } = *incoming;
         let is = |index: usize| {
             opcode == corpus.opcode()
-                && body.fits(corpus.payload(index))
+                && body.fits(corpus.reply(index))
                 && (!passed_over || matches!(body, Body::Content(_)))
         };
         // Almost always.
@@ -87,6 +87,29 @@ impl Flight {
         }
         self.drop_answered(corpus);
         found
+    }
+
+    /// A whole message has come from a server of which any message answers the oldest that has no answer; the number of its
+    /// message, if there is one.
+    pub(super) fn answered_in_order(
+        &mut self,
+        corpus: &Corpus,
+        incoming: &Incoming<'_>,
+        observer: &mut impl Observer,
+    ) -> Option<usize> {
+        if incoming.passed_over {
+            return None;
+        }
+        if self.sent == 0 {
+            let unasked = Difference { kind: MismatchKind::Unasked, ..Difference::between(corpus, None, incoming) };
+            observer.unexpected();
+            observer.mismatched(unasked.kind, || unasked.example(None));
+            return None;
+        }
+        let index = self.oldest;
+        observer.checked(self.queue[0], Checked::Order);
+        self.answered_next(corpus, observer);
+        Some(index)
     }
 
     /// The place in the queue of the message that is answered, if there is one. Contents repeat with the corpus: of several
@@ -223,8 +246,8 @@ impl Difference {
             Body::Content(shown) | Body::Length(shown) | Body::Oversized(_, shown) => shown,
             Body::Packed(_) => &[],
         };
-        let of_this_run = |content: &[u8]| (0..corpus.len()).any(|index| corpus.payload(index) == content);
-        let (kind, offset) = match (awaited.map(|index| corpus.payload(index)), body) {
+        let of_this_run = |content: &[u8]| (0..corpus.len()).any(|index| corpus.reply(index) == content);
+        let (kind, offset) = match (awaited.map(|index| corpus.reply(index)), body) {
             (_, Body::Content(content)) if same_type && of_this_run(content) => (MismatchKind::OtherMessage, 0),
             (None, _) => (MismatchKind::Unasked, 0),
             (Some(_), _) if !same_type => (MismatchKind::Type, 0),
@@ -249,7 +272,7 @@ impl Difference {
     fn example(self, awaited: Option<(&Corpus, usize)>) -> Mismatch {
         let Self { kind, of, bytes, offset, excerpt, excerpt_len } = self;
         let expected = awaited.map(|(corpus, index)| {
-            let message = corpus.payload(index);
+            let message = corpus.reply(index);
             Glimpse::new(kind_of(corpus.opcode()), Some(message.len() as u64), &message[offset..])
         });
         let got = Glimpse::new(of, bytes, &excerpt[..excerpt_len.into()]);

@@ -69,7 +69,7 @@ fn terms(takeover: (bool, bool), content: bool) -> Terms {
         context_takeover: ContextTakeover::Both,
         window: WindowBits::MAX,
     };
-    Terms { deflate: Some((deflate, agreed(takeover))), content, skip: 0 }
+    Terms { deflate: Some((deflate, agreed(takeover))), content, in_order: false, skip: 0 }
 }
 
 /// 20 to 400 bytes of JSON, so that the threshold leaves some uncompressed.
@@ -327,7 +327,7 @@ fn by_length_the_content_goes_unseen_but_not_the_length() {
         connection.abandon(&corpus, &mut told);
         (told.verified.len(), told.checked.clone())
     };
-    let by_length = Terms { deflate: None, content: false, skip: 0 };
+    let by_length = Terms { deflate: None, content: false, in_order: false, skip: 0 };
     assert_eq!(judged(&by_length, (false, false), &same, false), (1, vec![Checked::Length]));
     assert_eq!(judged(&by_length, (false, false), &longer, false), (0, vec![Checked::Length]));
     for compressed in [false, true] {
@@ -364,7 +364,7 @@ fn a_server_that_breaks_the_protocol_is_left() {
     let compressed = server.reply(&[b'x'; 400]);
     let mut fragmented = server.fragmented(&[b'x'; 100], 3);
     fragmented[5 + 3] |= 0x40;
-    let plain = Terms { deflate: None, content: true, skip: 0 };
+    let plain = Terms { deflate: None, content: true, in_order: false, skip: 0 };
     for (bytes, terms, expected) in [
         (
             bomb,
@@ -372,7 +372,7 @@ fn a_server_that_breaks_the_protocol_is_left() {
             "longer than 16,777,216 bytes, the most that is read; closed with code 1009",
         ),
         (compressed.clone(), plain, "reserved"),
-        (compressed.clone(), Terms { deflate: None, content: false, skip: 0 }, "reserved"),
+        (compressed.clone(), Terms { deflate: None, content: false, in_order: false, skip: 0 }, "reserved"),
         (fragmented, terms((false, false), true), "reserved"),
         (vec![0xc9, 0], terms((false, false), true), "reserved"),
         (vec![0xa1, 0], terms((false, false), true), "reserved"),

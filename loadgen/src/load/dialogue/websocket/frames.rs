@@ -19,6 +19,8 @@ pub(super) struct Reader {
     pub(super) inflating: Inflating,
     /// Whether the content of replies is checked, or their length only.
     pub(super) content: bool,
+    /// Whether any message answers the oldest one, unread.
+    pub(super) in_order: bool,
     /// Messages that are still to be passed over.
     pub(super) skip: u32,
     /// Bytes received from the beginning of a frame on.
@@ -84,19 +86,29 @@ pub(super) enum Next<'b> {
 
 impl Reader {
     fn new(inflating: Inflating, content: bool, skip: u32, begun: &[u8]) -> Self {
-        Self { inflating, content, skip, stream: begun.to_vec(), message: None, dropped: None, ambiguous: Vec::new() }
+        Self {
+            inflating,
+            content,
+            in_order: false,
+            skip,
+            stream: begun.to_vec(),
+            message: None,
+            dropped: None,
+            ambiguous: Vec::new(),
+        }
     }
 
     /// One for a connection whose replies are not just compared with the corpus.
     pub(super) fn of(terms: &Terms) -> Option<Self> {
         let inflating = match terms.deflate {
-            None if terms.content && terms.skip == 0 => return None,
+            None if terms.content && terms.skip == 0 && !terms.in_order => return None,
             None => Inflating::Never,
+            Some(_) if terms.in_order => Inflating::Skipped,
             Some((_, agreed)) if !agreed.server.context_takeover => Inflating::Alone(Codec::new(agreed, Peer::Server)),
             Some((_, agreed)) if terms.content => Inflating::InTurn(Codec::new(agreed, Peer::Server)),
             Some(_) => Inflating::Skipped,
         };
-        Some(Self::new(inflating, terms.content, terms.skip, &[]))
+        Some(Self { in_order: terms.in_order, ..Self::new(inflating, terms.content, terms.skip, &[]) })
     }
 
     /// One for a stream of uncompressed replies that is not regular; `begun` has come of the current frame.
@@ -106,7 +118,7 @@ impl Reader {
 
     /// Whether the stream is to be read frame by frame whatever comes.
     pub(super) fn lasts(&self) -> bool {
-        !(self.content && matches!(self.inflating, Inflating::Never)) || self.skip > 0
+        !(self.content && matches!(self.inflating, Inflating::Never)) || self.skip > 0 || self.in_order
     }
 
     /// Whether a frame or a message has come in part.

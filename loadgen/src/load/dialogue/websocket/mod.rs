@@ -29,6 +29,8 @@ pub struct Terms {
     pub deflate: Option<(Deflate, Agreed)>,
     /// Whether the content of replies is checked, or their length only.
     pub content: bool,
+    /// Whether any message answers the oldest one, whatever it says.
+    pub in_order: bool,
     /// Messages at the beginning that are passed over.
     pub skip: u32,
 }

@@ -217,7 +217,11 @@ impl WebSocket {
         let passed_over = reader.skip > 0;
         reader.skip = reader.skip.saturating_sub(1);
         let incoming = Incoming { opcode: message.opcode, body, checked, passed_over };
-        let verified = flight.attribute(&mut reader.ambiguous, corpus, &incoming, observer);
+        let verified = if reader.in_order {
+            flight.answered_in_order(corpus, &incoming, observer)
+        } else {
+            flight.attribute(&mut reader.ambiguous, corpus, &incoming, observer)
+        };
         if flight.early > MOST_EARLY {
             return Err(Gone::Missing);
         }
@@ -225,14 +229,14 @@ impl WebSocket {
             let length = |index: usize| corpus.reply_volume(index).message_bytes;
             observer.received(Volume {
                 messages: 1,
-                message_bytes: body.len().unwrap_or_else(|| verified.map_or(0, length)),
+                message_bytes: body.len().unwrap_or_else(|| verified.filter(|_| !reader.in_order).map_or(0, length)),
                 payload_bytes: message.len,
                 frame_bytes: message.frame_bytes,
             });
         }
         if let (Some(index), Some(frame), Inflating::Alone(_), true) =
             (verified, message.frame, &reader.inflating, message.compressed)
-            && body.bytes() == Some(corpus.payload(index))
+            && body.bytes() == Some(corpus.reply(index))
         {
             known.learn(index, frame.bytes, frame.header_len);
         }

@@ -101,7 +101,7 @@ impl Connection {
 }
 
 /// No compression, and all is checked.
-const PLAIN: Terms = Terms { deflate: None, content: true, skip: 0 };
+const PLAIN: Terms = Terms { deflate: None, content: true, in_order: false, skip: 0 };
 
 fn per_worker(corpus: &Corpus) -> PerWorker {
     PerWorker::new(corpus, Effort::default())
