@@ -13,7 +13,7 @@ export function answers(template, message, reply) {
   return ours.every((byte, at) => byte === theirs[at])
 }
 
-// The template that the server itself answers by, as its configuration says; `{}`, plain echo, where it says nothing.
+// The template that the server itself answers texts by, as its configuration says; `{}`, plain echo, where it says nothing.
 export async function templateOfServer() {
   try {
     const config = await (await fetch('/config')).json()
