@@ -7,6 +7,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
+pub use wire::Template;
 pub use wire::deflate::ContextTakeover;
 use wire::deflate::{Direction, Effort, Level, MemoryLevel, Policy, Replies, Uncompressed, WindowBits};
 
@@ -130,7 +131,7 @@ impl Keepalive {
 }
 
 /// How messages are read and written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EchoOptions {
     /// Whether connections between two messages are served by the express lane.
     pub lane: bool,
@@ -140,6 +141,11 @@ pub struct EchoOptions {
     pub read_buffer: Option<usize>,
     /// Whether every message is logged.
     pub log_messages: bool,
+    /// What answers text messages, if they are not sent back as they are.
+    #[serde(serialize_with = "template")]
+    pub reply: Option<Template>,
+    /// Whether it answers binary messages too.
+    pub reply_binary: bool,
     /// CPU time burnt for every message, ns.
     pub inject_cost: u32,
     /// Mean of the CPU time burnt for every message beyond that, exponentially distributed; at most 1 s.
@@ -304,6 +310,13 @@ fn number<N: Copy + Into<u8>, S: Serializer>(number: &N, serializer: S) -> Resul
 
 fn context_takeover<S: Serializer>(value: &ContextTakeover, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(value.name())
+}
+
+fn template<S: Serializer>(template: &Option<Template>, serializer: S) -> Result<S::Ok, S::Error> {
+    match template {
+        Some(template) => serializer.collect_str(template),
+        None => serializer.serialize_none(),
+    }
 }
 
 fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -66,6 +66,8 @@ fn config(lane: bool, runtime: Runtime, write: WriteMode) -> Config {
             write,
             read_buffer: None,
             log_messages: false,
+            reply: None,
+            reply_binary: false,
             inject_cost: 0,
             inject_jitter: Duration::ZERO,
             inject_stall: None,
@@ -160,6 +162,32 @@ fn an_echo_allocates_nothing() {
                     assert!(replies.ends_with(&payload));
                 }
             }
+        });
+    }
+}
+
+#[test]
+fn a_reply_by_template_allocates_nothing() {
+    for lane in [true, false] {
+        let mut config = config(lane, Runtime::Sharded, WriteMode::Cork);
+        config.echo.reply = Some("got {}, thanks".parse().unwrap());
+        with_server(config, |address| {
+            let mut stream = connect(address);
+            // Unmasked by a key of zeros, the payload is itself.
+            let batch = [&[0x81, 0x85, 0, 0, 0, 0][..], b"hello"].concat().repeat(16);
+            let expected = [&[0x81, 17][..], b"got hello, thanks"].concat().repeat(16);
+            let mut replies = vec![0; expected.len()];
+            let mut rounds = |count: usize| {
+                for _ in 0..count {
+                    stream.write_all(&batch).unwrap();
+                    stream.read_exact(&mut replies).unwrap();
+                }
+            };
+            rounds(100);
+            let before = ALLOCATIONS.load(Ordering::Relaxed);
+            rounds(1_000);
+            assert_eq!(ALLOCATIONS.load(Ordering::Relaxed) - before, 0, "lane {lane}");
+            assert_eq!(replies, expected);
         });
     }
 }

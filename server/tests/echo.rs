@@ -225,12 +225,30 @@ fn the_first_subprotocol_offered_is_taken() {
 
 #[test]
 fn messages_are_logged_if_asked() {
-    for (format, expected) in [("text", "bytes=5"), ("json", "\"bytes\":5")] {
-        let server = Server::start(&["--log-messages", "--log-format", format]);
-        let mut client = server.connect();
-        client.send(&frame(Text, b"hello"));
+    const OFFER: &str = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
+    for (format, expected) in [
+        (
+            "text",
+            ["bytes=5 text=\"hello\"", "opcode=Binary bytes=2", "bytes=1000 text=\"\\u{1b}\\nx", "connection opened"],
+        ),
+        ("json", ["\"bytes\":5", "\"opcode\":\"Binary\",\"bytes\":2", "\"bytes\":1000", "connection opened"]),
+    ] {
+        let flags = ["--log-messages", "--log-format", format, "--permessage-deflate", "on"];
+        let server = Server::start(&flags);
+        let mut client = server.connect_with(OFFER, b"");
+        client.send(&[frame(Text, b"hello"), frame(Binary, b"\xff\xfe")].concat());
         assert_echo(&mut client, Text, b"hello");
+        assert_echo(&mut client, Binary, b"\xff\xfe");
+        let long = ["\x1b\n", &"x".repeat(998)].concat();
+        client.send(&frame(Text, long.as_bytes()));
+        assert_echo(&mut client, Text, long.as_bytes());
+        // "Hello", compressed (RFC 7692, 7.2.3.1); what is smaller than the threshold comes back plain.
+        let mut compressed = frame(Text, b"\xf2\x48\xcd\xc9\xc9\x07\x00");
+        compressed[0] |= 0x40;
+        client.send(&compressed);
+        assert_echo(&mut client, Text, b"Hello");
         let log = server.into_log();
-        assert!(log.contains(expected), "{log}");
+        assert!(expected.iter().all(|expected| log.contains(expected)) && log.contains("Hello"), "{log}");
+        assert!(!log.contains(&"x".repeat(255)), "{log}");
     }
 }

@@ -45,6 +45,8 @@ const SERVER: &[Proof] = &[
     ("--print-config", "cli::threads_are_resolved_and_cores_checked"),
     ("--read-buffer", "flags::read_buffer_bounds_a_read"),
     ("--recv-buffer", "flags::buffers"),
+    ("--reply", "reply::text_is_answered_by_the_template_and_binary_as_it_is"),
+    ("--reply-binary", "reply::binary_is_answered_by_the_template_where_that_is_asked_for"),
     ("--runtime", "flags::a_runtime_for_each_worker_or_one_for_all"),
     ("--send-buffer", "flags::buffers"),
     ("--tcp-nodelay", "flags::tcp_nodelay"),

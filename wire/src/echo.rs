@@ -69,16 +69,16 @@ pub fn frame_len(bytes: &[u8]) -> Option<u64> {
 
 /// A whole frame that can be echoed.
 #[derive(Clone, Copy)]
-struct Frame {
-    opcode: OpCode,
-    key: [u8; 4],
-    header_len: usize,
-    payload_len: usize,
+pub(crate) struct Frame {
+    pub(crate) opcode: OpCode,
+    pub(crate) key: [u8; 4],
+    pub(crate) header_len: usize,
+    pub(crate) payload_len: usize,
 }
 
 /// The frame at the start of `bytes`, or why there is none to echo.
 #[inline]
-fn next_frame(bytes: &[u8], limits: &Limits) -> Result<Frame, End> {
+pub(crate) fn next_frame(bytes: &[u8], limits: &Limits) -> Result<Frame, End> {
     let opcode = match bytes.first() {
         Some(&FINAL_TEXT) => OpCode::Text,
         Some(&FINAL_BINARY) => OpCode::Binary,

@@ -44,6 +44,12 @@ pub enum Violation {
         /// The largest message accepted, in bytes.
         limit: u64,
     },
+    /// A message whose reply would be above the limit.
+    #[error("the reply to a message would be larger than {limit} bytes")]
+    ReplyTooBig {
+        /// The largest reply sent, in bytes.
+        limit: u64,
+    },
     /// More frames in one message than the limit.
     #[error("a message has more than {limit} fragments")]
     TooManyFragments {
@@ -66,7 +72,9 @@ impl Violation {
     pub const fn close_code(self) -> CloseCode {
         match self {
             Self::InvalidUtf8 | Self::CorruptCompression => CloseCode::INVALID_DATA,
-            Self::MessageTooBig { .. } | Self::TooManyFragments { .. } => CloseCode::MESSAGE_TOO_BIG,
+            Self::MessageTooBig { .. } | Self::ReplyTooBig { .. } | Self::TooManyFragments { .. } => {
+                CloseCode::MESSAGE_TOO_BIG
+            }
             Self::ReservedBits
             | Self::ReservedOpcode(_)
             | Self::NotMasked
@@ -100,6 +108,7 @@ mod tests {
             (Violation::UnexpectedContinuation, 1002),
             (Violation::ExpectedContinuation, 1002),
             (Violation::MessageTooBig { limit: u64::MAX }, 1009),
+            (Violation::ReplyTooBig { limit: u64::MAX }, 1009),
             (Violation::TooManyFragments { limit: u32::MAX }, 1009),
             (Violation::InvalidUtf8, 1007),
             (Violation::CorruptCompression, 1007),

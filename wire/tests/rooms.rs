@@ -9,7 +9,7 @@ fn the_tree_is_as_stated() {
     check(&ROOMS);
 }
 
-const ROOMS: [Room; 10] = [
+const ROOMS: [Room; 11] = [
     room("opcode", &[]),
     room("close_code", &[]),
     room("violation", &["close_code"]),
@@ -19,5 +19,6 @@ const ROOMS: [Room; 10] = [
     room("cursor", &["header"]),
     room("extension", &[]),
     room("echo", &["cursor", "mask"]),
-    room("deflate", &["echo", "extension"]),
+    room("reply", &["echo"]),
+    room("deflate", &["reply", "extension"]),
 ];

@@ -32,7 +32,11 @@ pub(crate) fn start(
     peer: SocketAddr,
     dialogue: Dialogue,
 ) {
-    tracing::debug!(%peer, "connection opened");
+    if worker.config.echo.log_messages {
+        tracing::info!(%peer, "connection opened");
+    } else {
+        tracing::debug!(%peer, "connection opened");
+    }
     match &worker.lane {
         Some(lane) if read_ahead.is_empty() => enter(worker, lane, admission, stream, dialogue),
         _ => drop(tokio::spawn(run(Arc::clone(worker), admission, stream, read_ahead, dialogue))),

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use wire::deflate::{Codec, Effort, Replies, Shared};
-use wire::{OpCode, Violation};
+use wire::{OpCode, Template, Violation};
 
 use crate::config::Config;
 
@@ -34,7 +34,7 @@ impl Compression {
         })
     }
 
-    /// The payload that answers a message, put into `reply`.
+    /// The payload that answers a message, by `template` if there is one, put into `reply`. The message is shown to `see`.
     ///
     /// # Errors
     /// What is wrong with the message.
@@ -42,10 +42,19 @@ impl Compression {
         &self,
         codec: &mut Codec,
         message: &wire::deflate::Message<'_>,
+        template: Option<&Template>,
         reply: &mut Vec<u8>,
+        see: Option<impl FnOnce(&[u8])>,
     ) -> Result<wire::deflate::Answer, Violation> {
         reply.clear();
-        self.with_shared(|shared| wire::deflate::answer(message, &self.replies, codec, shared, reply))
+        self.with_shared(|shared| match (template, see) {
+            (None, None) => wire::deflate::answer(message, &self.replies, codec, shared, reply),
+            (template, see) => {
+                let template = template.cloned().unwrap_or_else(Template::echo);
+                let see = |message: &[u8]| see.into_iter().for_each(|see| see(message));
+                wire::deflate::answer_by(&template, message, &self.replies, codec, shared, reply, see)
+            }
+        })
     }
 }
 

@@ -34,13 +34,18 @@ pub(crate) enum Step {
 }
 
 impl Conversation {
-    pub(crate) fn new(stream: Watched, read_ahead: Bytes, limits: Limits, manner: Manner, dialogue: Dialogue) -> Self {
-        let codec = dialogue.into_codec();
+    pub(crate) fn new(
+        stream: Watched,
+        read_ahead: Bytes,
+        limits: Limits,
+        manner: Manner,
+        mut dialogue: Dialogue,
+    ) -> Self {
         let cursor = Cursor::new(Peer::Client, limits);
         let link = Link {
             stream,
-            cursor: if codec.is_some() { cursor.with_deflate() } else { cursor },
-            codec,
+            cursor: if dialogue.codec().is_some() { cursor.with_deflate() } else { cursor },
+            dialogue,
             begun: VecDeque::new(),
             rsv1: false,
             read_ahead: (!read_ahead.is_empty()).then(|| Box::new(read_ahead)),
@@ -55,7 +60,7 @@ impl Conversation {
 
     /// Goes on as far as the socket lets it; if `stopping`, only until nothing of a frame is left to send.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, stopping: bool) -> Step {
-        let mut engine = self.engine.take().unwrap_or_else(|| Engine::take(self.manner));
+        let mut engine = self.engine.take().unwrap_or_else(|| Engine::take(&self.manner));
         let mut link = self.link.take().expect("the link is back after every poll");
         link.stopping = stopping;
         let (link, polled) = engine.poll(link, cx);
@@ -63,7 +68,7 @@ impl Conversation {
         self.link = Some(link);
         match polled {
             Poll::Ready(ended) => return Step::Ended(ended),
-            Poll::Pending if standing == Standing::Rest => engine.put(self.manner, footprint),
+            Poll::Pending if standing == Standing::Rest => engine.put(&self.manner, footprint),
             Poll::Pending => self.engine = Some(engine),
         }
         match standing {
@@ -97,7 +102,7 @@ impl Conversation {
     /// The stream and the dialogue, for what follows the conversation.
     pub(crate) fn into_parts(self) -> (Watched, Dialogue) {
         let link = self.link.expect("the link is back after every poll");
-        (link.stream, Dialogue::with_codec(link.codec))
+        (link.stream, link.dialogue)
     }
 }
 

@@ -234,7 +234,7 @@ fn put_filler_header(window: &mut ReadBuf<'_>, payload_len: usize) {
 /// Follows the bytes with the link's cursor. Of compressed messages the library sees binary ones without RSV1, since it
 /// knows no RSV1 and would check as UTF-8 what is not decompressed yet; what they are is noted in the link.
 fn follow(link: &mut Link, bytes: &mut [u8]) -> Result<(), Stop> {
-    if link.codec.is_none() {
+    if link.dialogue.codec().is_none() {
         return link.cursor.advance(bytes);
     }
     let before = link.begun.len();

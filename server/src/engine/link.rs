@@ -10,8 +10,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use wire::Cursor;
-use wire::deflate::Codec;
 
+use crate::dialogue::Dialogue;
 use crate::dialogue::deflate::CompressedAs;
 use crate::transport::Watched;
 
@@ -21,8 +21,8 @@ pub(crate) struct Link {
     pub(crate) stream: Watched,
     /// Where the peer's bytes stand between frames.
     pub(crate) cursor: Cursor,
-    /// What compresses and decompresses, if permessage-deflate was agreed.
-    pub(crate) codec: Option<Box<Codec>>,
+    /// What the messages are, and what answers them.
+    pub(crate) dialogue: Dialogue,
     /// The messages that have begun and that the engine has not come to, in their order; only if it was agreed.
     pub(crate) begun: VecDeque<CompressedAs>,
     /// The next frame to be written is a compressed message.

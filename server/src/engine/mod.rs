@@ -5,6 +5,7 @@
 //! thousands of connections gets by with a handful of engines, whose buffers are in the cache, and an idle connection
 //! costs no buffer. Nothing is allocated for a whole uncompressed message once an engine has warmed up.
 
+mod answer;
 pub(crate) mod closing;
 pub(crate) mod conversation;
 mod cork;
@@ -15,20 +16,21 @@ use std::cell::RefCell;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use fastwebsockets::{Frame, OpCode, Payload, Role, WebSocket, WebSocketError};
-use wire::deflate::Uncompressed;
-use wire::{CloseCode, Violation};
+use fastwebsockets::{Frame, OpCode, Role, WebSocket, WebSocketError};
+use wire::{CloseCode, Templated, Violation};
 
+use self::answer::answer;
 use self::cork::Cork;
 use self::link::{Link, Standing};
 use self::message::Assembly;
 use crate::config::{Config, Runtime, WriteMode};
 use crate::dialogue::close_frame;
-use crate::dialogue::deflate::{CompressedAs, Compression};
+use crate::dialogue::deflate::Compression;
 use crate::dialogue::inject::{self, Injected};
+use crate::dialogue::templated;
 
 /// How engines read and write: those of one thread are all made for the same way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Manner {
     write: WriteMode,
     read_buffer: Option<usize>,
@@ -36,6 +38,8 @@ pub(crate) struct Manner {
     log_messages: bool,
     injected: Option<Injected>,
     compression: Option<Compression>,
+    templated: Option<Templated>,
+    max_message_size: u64,
     /// Bytes of buffers that resting engines may keep, per thread.
     pooled_bytes: usize,
 }
@@ -50,6 +54,8 @@ impl Manner {
             log_messages: config.echo.log_messages,
             injected: Injected::new(&config.echo),
             compression: Compression::new(config),
+            templated: templated::of(&config.echo),
+            max_message_size: config.limits.max_message_size,
             pooled_bytes: match config.workers.runtime {
                 Runtime::Sharded => POOLED_BYTES,
                 Runtime::WorkStealing => POOLED_BYTES_STEALING,
@@ -99,12 +105,12 @@ impl Engine {
     }
 
     /// An engine of this thread's pool, or a new one.
-    pub(crate) fn take(manner: Manner) -> Self {
-        POOL.with_borrow_mut(|pool| pool.take(manner)).unwrap_or_else(|| Self::new(manner))
+    pub(crate) fn take(manner: &Manner) -> Self {
+        POOL.with_borrow_mut(|pool| pool.take(manner)).unwrap_or_else(|| Self::new(manner.clone()))
     }
 
     /// Gives a resting engine whose buffers have grown to `footprint` bytes to this thread's pool.
-    pub(crate) fn put(self, manner: Manner, footprint: usize) {
+    pub(crate) fn put(self, manner: &Manner, footprint: usize) {
         POOL.with_borrow_mut(|pool| pool.put(manner, self, footprint));
     }
 }
@@ -161,16 +167,10 @@ async fn converse(ws: &mut WebSocket<Cork>, manner: &Manner) -> Cause {
         let reply = match frame.opcode {
             OpCode::Text | OpCode::Binary | OpCode::Continuation => match assembly.push(frame) {
                 Ok(Some(message)) => {
-                    if manner.log_messages {
-                        log(&message);
-                    }
                     inject::hold_up(manner.injected.as_ref(), 1);
-                    match &manner.compression {
-                        Some(compression) => match pack(compression, message, begun, &mut packed, &mut worked) {
-                            Ok(reply) => reply,
-                            Err(violation) => return Cause::Violation(violation),
-                        },
-                        None => message,
+                    match answer(manner, message, begun, &mut packed, &mut worked) {
+                        Ok(reply) => reply,
+                        Err(violation) => return Cause::Violation(violation),
                     }
                 }
                 Ok(None) => {
@@ -199,42 +199,6 @@ async fn converse(ws: &mut WebSocket<Cork>, manner: &Manner) -> Cause {
     }
 }
 
-/// The reply to a message, which came compressed if it has `begun` so: the message itself, or a frame around what is
-/// put into `packed`. Adds to `worked` the bytes that were compressed or decompressed.
-fn pack<'f>(
-    compression: &Compression,
-    message: Frame<'f>,
-    begun: CompressedAs,
-    packed: &'f mut Vec<u8>,
-    worked: &mut usize,
-) -> Result<Frame<'f>, Violation> {
-    let compressed = link::borrow(|link| {
-        let Some(codec) = &mut link.codec else { return Ok(None) };
-        if begun.is_none() && compression.replies.uncompressed == Uncompressed::AsIs {
-            return Ok(None);
-        }
-        let came = if message.opcode == OpCode::Text { wire::OpCode::Text } else { wire::OpCode::Binary };
-        let opcode = begun.unwrap_or(came);
-        let message = wire::deflate::Message { opcode, compressed: begun.is_some(), payload: &message.payload };
-        let answer = compression.answer(codec, &message, packed)?;
-        link.rsv1 = answer.compressed;
-        link.message = packed.len();
-        link.worked += answer.worked;
-        *worked += answer.worked;
-        Ok(Some(opcode))
-    })?;
-    Ok(match compressed {
-        Some(wire::OpCode::Text) => Frame::new(true, OpCode::Text, None, Payload::Borrowed(packed)),
-        Some(_) => Frame::new(true, OpCode::Binary, None, Payload::Borrowed(packed)),
-        None => message,
-    })
-}
-
-fn log(message: &Frame<'_>) {
-    let peer = link::borrow(|link| link.stream.peer());
-    tracing::info!(?peer, opcode = ?message.opcode, bytes = message.payload.len(), "message");
-}
-
 /// The engines of a thread that rest.
 #[derive(Default)]
 struct Pool {
@@ -260,9 +224,9 @@ pub(crate) fn tidy() -> bool {
 
 impl Pool {
     /// The engine that rested last: its buffers are the likeliest to be in the cache.
-    fn take(&mut self, manner: Manner) -> Option<Engine> {
-        if self.manner != Some(manner) {
-            *self = Self { manner: Some(manner), ..Self::default() };
+    fn take(&mut self, manner: &Manner) -> Option<Engine> {
+        if self.manner.as_ref() != Some(manner) {
+            *self = Self { manner: Some(manner.clone()), ..Self::default() };
         }
         let (engine, footprint) = self.engines.pop()?;
         self.used = true;
@@ -270,9 +234,9 @@ impl Pool {
         Some(engine)
     }
 
-    fn put(&mut self, manner: Manner, engine: Engine, footprint: usize) {
+    fn put(&mut self, manner: &Manner, engine: Engine, footprint: usize) {
         let fits = self.engines.len() < POOLED_ENGINES && self.footprint + footprint <= manner.pooled_bytes;
-        if fits && self.manner == Some(manner) {
+        if fits && self.manner.as_ref() == Some(manner) {
             self.engines.push((engine, footprint));
             self.footprint += footprint;
         }

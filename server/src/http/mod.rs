@@ -47,7 +47,10 @@ pub(crate) async fn serve(worker: Arc<Worker>, admission: Admission, room: Charg
     let Some(AfterHttp { mut stream, read_ahead, end }) = ended else { return };
     match end {
         HttpEnd::Upgraded { response, agreed } => match timeout(limit, stream.write_all(&response)).await {
-            Ok(Ok(())) => connection::start(&worker, admission, stream, read_ahead, peer, Dialogue::websocket(agreed)),
+            Ok(Ok(())) => {
+                let dialogue = Dialogue::websocket(agreed, worker.config.echo.reply.is_some());
+                connection::start(&worker, admission, stream, read_ahead, peer, dialogue);
+            }
             Ok(Err(error)) => tracing::debug!(%peer, "handshake failed: {error}"),
             Err(_) => tracing::debug!(%peer, "the handshake's response was not taken in time"),
         },

@@ -5,14 +5,15 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use wire::deflate::{Codec, EchoedDeflated, echo_deflated};
-use wire::{Echoed, End, Limits};
+use wire::deflate::{Codec, EchoedDeflated, echo_deflated, reply_deflated};
+use wire::{Echoed, End, Limits, Replied, Templated};
 
 use super::turn::Turn;
 use crate::config::Config;
 use crate::dialogue::Dialogue;
 use crate::dialogue::deflate::Compression;
 use crate::dialogue::inject::{self, Injected};
+use crate::dialogue::templated;
 use crate::limits::budget::Share;
 use crate::transport::Stream;
 
@@ -22,7 +23,8 @@ pub(super) struct Exchange {
     quickack: bool,
     injected: Option<Injected>,
     compression: Option<Compression>,
-    /// Replies of connections with permessage-deflate, while they are made.
+    templated: Option<Templated>,
+    /// Replies that are made apart from their messages, meanwhile.
     replies: Vec<u8>,
     /// Told what was freed.
     share: Arc<Share>,
@@ -58,6 +60,7 @@ impl Exchange {
             quickack: config.socket.tcp_quickack,
             injected: Injected::new(&config.echo),
             compression: Compression::new(config),
+            templated: templated::of(&config.echo),
             replies: Vec::new(),
             share,
             turn: Turn::default(),
@@ -77,10 +80,7 @@ impl Exchange {
     ) -> io::Result<Exchanged> {
         let exchanged = match dialogue {
             Dialogue::Echo => self.echo(stream, bytes),
-            Dialogue::EchoDeflated(codec) => {
-                let compression = self.compression.expect("it is agreed on only where the configuration has it");
-                self.echo_deflated_frames(stream, codec, compression, bytes)
-            }
+            Dialogue::Apart(codec) => self.answer_apart(stream, codec.as_mut().as_mut(), bytes),
         };
         if self.quickack {
             stream.acknowledge();
@@ -97,26 +97,24 @@ impl Exchange {
         Ok(Exchanged { consumed, left, end })
     }
 
-    fn echo_deflated_frames(
+    fn answer_apart(
         &mut self,
         stream: &Stream,
-        codec: &mut Codec,
-        compression: Compression,
+        mut codec: Option<&mut Codec>,
         bytes: &mut [u8],
     ) -> io::Result<Exchanged> {
+        let effort = if codec.is_some() { DEFLATED } else { TEMPLATED };
         let mut done = 0;
         loop {
             let bytes = &mut bytes[done..];
             self.replies.clear();
-            let EchoedDeflated { consumed, written, messages, worked, end } = compression.with_shared(|shared| {
-                echo_deflated(bytes, &self.limits, &compression.replies, codec, shared, &mut self.replies)
-            });
+            let EchoedDeflated { consumed, written, messages, worked, end } = self.make(codec.as_deref_mut(), bytes);
             let replies = if self.replies.is_empty() { &bytes[..written] } else { &self.replies[..] };
             let sent = if replies.is_empty() { Ok(0) } else { stream.send(replies) };
             let unsent = sent.map(|sent| replies[sent..].to_vec());
             let length = replies.len();
             // Also if the peer has gone meanwhile: the work was done, and what it took is to be given back.
-            self.count(messages, length.max(worked), DEFLATED);
+            self.count(messages, length.max(worked), effort);
             self.share.freed(worked);
             if self.replies.capacity() > KEPT_REPLIES {
                 self.replies = Vec::new();
@@ -135,6 +133,22 @@ impl Exchange {
         }
     }
 
+    /// Makes replies to the whole messages in `bytes`, as many as may be sent at once.
+    fn make(&mut self, codec: Option<&mut Codec>, bytes: &mut [u8]) -> EchoedDeflated {
+        let Self { limits, compression, templated, replies: out, .. } = self;
+        let Some(codec) = codec else {
+            let templated = templated.as_ref().expect("without a codec replies are made apart by a template");
+            let Replied { consumed, messages, end } = wire::reply(bytes, limits, templated, out);
+            return EchoedDeflated { consumed, written: 0, messages, worked: 0, end };
+        };
+        let compression = compression.expect("it is agreed on only where the configuration has it");
+        let replies = &compression.replies;
+        compression.with_shared(|shared| match templated {
+            Some(templated) => reply_deflated(bytes, limits, (templated, replies), codec, shared, out),
+            None => echo_deflated(bytes, limits, replies, codec, shared, out),
+        })
+    }
+
     /// Counts `bytes` of replies of so many `messages` towards the turn; each byte took `effort` times a copied one's.
     #[inline]
     fn count(&mut self, messages: usize, bytes: usize, effort: u64) {
@@ -146,5 +160,8 @@ impl Exchange {
 /// How many times as long a byte takes that is decompressed and compressed again, about.
 const DEFLATED: u64 = 60;
 
-/// Bytes of compressed replies that a worker has room for all the time.
+/// The same of one that is copied into a reply by template, about.
+const TEMPLATED: u64 = 2;
+
+/// Bytes of replies made apart that a worker has room for all the time.
 const KEPT_REPLIES: usize = 1 << 20;

@@ -17,7 +17,7 @@ use super::values::{
 };
 use crate::Error;
 use crate::config::{
-    Balance, Config, ContextTakeover, DeflateOptions, EchoOptions, Limits, Runtime, SocketOptions, Stall,
+    Balance, Config, ContextTakeover, DeflateOptions, EchoOptions, Limits, Runtime, SocketOptions, Stall, Template,
     UncompressedReply, Workers, WriteMode,
 };
 use crate::listen::cpus;
@@ -128,6 +128,13 @@ struct EchoArgs {
     /// KiB, more after larger messages]
     #[arg(long, value_name = "BYTES", value_parser = read_buffer)]
     read_buffer: Option<u64>,
+    /// Answer text messages by this text instead of sending them back as they are: {} is the message, {{ and }} are braces. A
+    /// reply larger than --max-message-size closes the connection with 1009 [default: the message as it is]
+    #[arg(long, value_name = "TEMPLATE")]
+    reply: Option<Template>,
+    /// Answer binary messages by --reply too
+    #[arg(long, requires = "reply")]
+    reply_binary: bool,
     /// CPU time to burn for every message, in nanoseconds, at most 1000000: a slow-down of known size, to try
     /// comparisons on
     #[arg(long, value_name = "NS", default_value = "0", value_parser = count_in::<u32, 0, 1_000_000>)]
@@ -204,7 +211,7 @@ struct LogArgs {
     /// Format of the log lines on stderr
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
-    /// Log every message (size, opcode, peer) at level info; slow
+    /// Log connections, and every message (peer, opcode, size, and of text the first 256 bytes), at level info; slow
     #[arg(long)]
     log_messages: bool,
 }
@@ -262,6 +269,8 @@ impl Args {
                 write: echo.write,
                 read_buffer: echo.read_buffer.map(bytes),
                 log_messages: logs.log_messages,
+                reply: echo.reply,
+                reply_binary: echo.reply_binary,
                 inject_cost: echo.inject_cost,
                 inject_jitter: echo.inject_jitter,
                 inject_stall: echo.inject_stall,

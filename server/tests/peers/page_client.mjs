@@ -13,7 +13,7 @@ import { Checks, expectEqual } from './echo_checks.mjs'
 
 const [browserPath, ...command] = process.argv.slice(2)
 // How the server answers.
-const REPLY = { flags: [], template: '{}' }
+const REPLY = { flags: ['--reply', '服务端收到了-{}-'], template: '服务端收到了-{}-' }
 const MESSAGE = '客户端发来的信息'
 // The browser's sandbox needs privileges that containers lack, and /dev/shm is tiny in them.
 const BROWSER_FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-proxy-server']
@@ -69,6 +69,20 @@ async function checkConversation() {
       await page.locator('#messages .text', { hasText: '0: [300 B] 00 01 02' }).waitFor()
       await figures(page, { sent: '1', right: '1', wrong: '0' })
     }))
+  await checks.run('texts and bytes by a template with braces', async () => {
+    const both = await start('--reply', '{{深度}}: {}!', '--reply-binary')
+    await onPage(both, {}, async (page) => {
+      await connect(page)
+      await page.fill('#text', 'a')
+      await page.click('#send button')
+      await page.setInputFiles('#file', { name: 'depth.bin', mimeType: 'application/octet-stream', buffer: Buffer.from([0, 255]) })
+      await page.click('#send-file button')
+      await page.locator('#messages .text', { hasText: '1: [13 B]' }).waitFor()
+      expectEqual(await page.locator('#messages .text').first().textContent(), '0: {深度}: a!', 'the reply to the text')
+      await figures(page, { sent: '2', right: '2', wrong: '0' })
+    })
+    await stop(both, 'SIGKILL')
+  })
   await checks.run('a reply that is not as expected is counted and marked', () =>
     onPage(server, {}, async (page) => {
       await connect(page)

@@ -16,6 +16,8 @@ pub struct Shared {
     decompressor: Decompressor,
     workspace: Workspace,
     output: Output,
+    /// A reply before it is compressed, where it is not the message itself.
+    pub(super) reply: Vec<u8>,
 }
 
 /// One connection's state: what was agreed, and what refers to earlier messages, once there has been one.
@@ -36,12 +38,16 @@ impl Shared {
             decompressor: Decompressor::new(false),
             workspace: Workspace::new(),
             output: Output::default(),
+            reply: Vec::new(),
         }
     }
 
     /// Gives back the memory that a large message took.
     pub fn trim(&mut self) {
         self.output.trim();
+        if self.reply.capacity() > KEPT_REPLY {
+            self.reply = Vec::new();
+        }
     }
 }
 
@@ -84,7 +90,7 @@ impl Codec {
         out: &mut Vec<u8>,
         accept: impl FnOnce(&[u8], &mut Vec<u8>) -> Result<bool, Violation>,
     ) -> Result<bool, Violation> {
-        let Shared { effort, compressor, decompressor, workspace, output } = shared;
+        let Shared { effort, compressor, decompressor, workspace, output, .. } = shared;
         let message = self.decompress_with(decompressor, payload, limit, output)?;
         let accepted = accept(message, out)?;
         if accepted {
@@ -125,3 +131,6 @@ impl Codec {
         decompressor.decompress(payload, limit, output)
     }
 }
+
+/// Bytes of a reply that there is room for all the time.
+const KEPT_REPLY: usize = 256 << 10;

@@ -169,7 +169,7 @@ pub fn answer(
 }
 
 /// Puts the header in front of the payload that stands [`ROOM`] bytes behind `start`, to the end of `out`.
-fn put_header(out: &mut Vec<u8>, start: usize, opcode: OpCode, compressed: bool) {
+pub(super) fn put_header(out: &mut Vec<u8>, start: usize, opcode: OpCode, compressed: bool) {
     let payload_len = (out.len() - start - ROOM) as u64;
     let header = Header { fin: true, rsv: if compressed { RSV1 } else { 0 }, opcode, mask: None, payload_len };
     let mut bytes = [0; MAX_HEADER_LEN];
@@ -185,16 +185,16 @@ fn put_header(out: &mut Vec<u8>, start: usize, opcode: OpCode, compressed: bool)
 }
 
 /// A whole frame that can be answered.
-struct Frame {
-    opcode: OpCode,
-    compressed: bool,
-    key: [u8; 4],
-    header_len: usize,
-    payload_len: usize,
+pub(super) struct Frame {
+    pub(super) opcode: OpCode,
+    pub(super) compressed: bool,
+    pub(super) key: [u8; 4],
+    pub(super) header_len: usize,
+    pub(super) payload_len: usize,
 }
 
 /// The frame at the start of `bytes`, or why there is none to answer here.
-fn next_frame(bytes: &[u8], limits: &Limits, uncompressed: Uncompressed) -> Result<Frame, End> {
+pub(super) fn next_frame(bytes: &[u8], limits: &Limits, uncompressed: Uncompressed) -> Result<Frame, End> {
     match bytes.first() {
         None => return Err(End::Partial),
         Some(&(DEFLATED_TEXT | DEFLATED_BINARY)) => {}
@@ -225,10 +225,10 @@ const DEFLATED_BINARY: u8 = FIN_BIT | RSV1_BIT | OpCode::Binary as u8;
 const RSV1: u8 = RSV1_BIT >> 4;
 
 /// Bytes left for the header before its payload's length is known: the header of most compressed messages.
-const ROOM: usize = 4;
+pub(super) const ROOM: usize = 4;
 
 /// Bytes that are compressed or decompressed before others are to have their turn: some milliseconds, or one message.
-const TIRED: usize = 1 << 20;
+pub(super) const TIRED: usize = 1 << 20;
 
 /// Bytes of replies that are to be sent before more are made: what a peer makes us keep is this and one reply.
-const FULL: usize = 256 << 10;
+pub(super) const FULL: usize = 256 << 10;

@@ -4,7 +4,7 @@ import { Chart, TURN } from './chart.js'
 import { Connection } from './connection.js'
 import { Load } from './load.js'
 import { Messages, tell } from './messages.js'
-import { answers, templateOfServer } from './reply.js'
+import { Answers } from './reply.js'
 import { milliseconds, say, text, translate } from './words.js'
 
 // Messages per second, by the slider's position; 0 is off.
@@ -22,13 +22,15 @@ const load = new Load(
   () => connection.open && connection.unanswered < MOST_UNANSWERED,
 )
 
+let answers = new Answers()
+
 function send(message, isLoad = false) {
   counts.sent += 1
   connection.send(message, isLoad)
 }
 
 function reply({ data, message, milliseconds: time, load: isLoad }) {
-  const verdict = message === undefined ? 'unasked' : answers(at('expected').value, message, data) ? 'right' : 'wrong'
+  const verdict = message === undefined ? 'unasked' : answers.has(message, data) ? 'right' : 'wrong'
   counts[verdict === 'right' ? 'right' : 'wrong'] += 1
   // A reply that was not asked for, or is another than expected, is no round trip.
   if (verdict === 'right') chart.add(time)
@@ -87,6 +89,8 @@ at('text').addEventListener('keydown', (event) => {
   if (connection.open) at('send').requestSubmit()
 })
 at('clear').addEventListener('click', () => messages.clear())
+
+at('expected').addEventListener('input', () => (answers.template = at('expected').value))
 
 function setRate() {
   const rate = RATES[Number(at('rate').value)]
@@ -147,5 +151,8 @@ function choice(id, first, apply) {
 choice('language', navigator.language.startsWith('zh') ? 'zh' : 'en', setLanguage)
 choice('theme', 'light dark', setTheme)
 at('url').value = `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/`
-const template = await templateOfServer()
-if (at('expected').value === '{}') at('expected').value = template
+const ofServer = await Answers.ofServer()
+if (at('expected').value === '{}') {
+  answers = ofServer
+  at('expected').value = answers.template
+}

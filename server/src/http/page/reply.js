@@ -5,20 +5,45 @@ export function expected(template, message) {
   return template.replace(/\{\{|\}\}|\{\}/g, (found) => (found === '{}' ? message : found[0]))
 }
 
-// Whether `reply` answers `message`: a text by the template, bytes by the same bytes.
-export function answers(template, message, reply) {
-  if (typeof message === 'string') return reply === expected(template, message)
-  if (typeof reply === 'string' || reply.byteLength !== message.byteLength) return false
-  const [ours, theirs] = [new Uint8Array(message), new Uint8Array(reply)]
-  return ours.every((byte, at) => byte === theirs[at])
-}
+// How a server answers: texts by `template`, and bytes too where `binaryToo`, which are otherwise sent back as they are.
+export class Answers {
+  template = '{}'
+  binaryToo = false
 
-// The template that the server itself answers texts by, as its configuration says; `{}`, plain echo, where it says nothing.
-export async function templateOfServer() {
-  try {
-    const config = await (await fetch('/config')).json()
-    return typeof config.echo?.reply === 'string' ? config.echo.reply : '{}'
-  } catch {
-    return '{}'
+  // Whether `reply` answers `message`.
+  has(message, reply) {
+    if (typeof message === 'string') return reply === expected(this.template, message)
+    return typeof reply !== 'string' && same(this.#bytes(message), new Uint8Array(reply))
+  }
+
+  #bytes(message) {
+    if (!this.binaryToo) return new Uint8Array(message)
+    // The message stands where a character does that the template has not.
+    const [before, after] = expected(this.template, HERE).split(HERE).map((text) => new TextEncoder().encode(text))
+    const bytes = new Uint8Array(before.length + message.byteLength + after.length)
+    bytes.set(before)
+    bytes.set(new Uint8Array(message), before.length)
+    bytes.set(after, before.length + message.byteLength)
+    return bytes
+  }
+
+  // As the server says itself, in its configuration.
+  static async ofServer() {
+    const answers = new Answers()
+    try {
+      const { echo } = await (await fetch('/config')).json()
+      answers.template = echo.reply ?? '{}'
+      answers.binaryToo = echo.reply_binary
+    } catch {
+      // Then it is taken to send messages back.
+    }
+    return answers
   }
 }
+
+function same(ours, theirs) {
+  return ours.length === theirs.length && ours.every((byte, at) => byte === theirs[at])
+}
+
+// A character of no language (Unicode's private use).
+const HERE = '\u{f8ff}'
