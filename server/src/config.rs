@@ -18,6 +18,8 @@ pub struct Config {
     pub version: &'static str,
     /// Addresses to listen on.
     pub listen: Vec<SocketAddr>,
+    /// Whether `GET /` answers the page for browsers.
+    pub page: bool,
     /// Threads and where they run.
     pub workers: Workers,
     /// Socket options as asked for.
@@ -280,8 +282,8 @@ pub struct Granted {
 }
 
 /// The sections of the configuration as `/config` serves it.
-pub const SECTIONS: [&str; 8] =
-    ["version", "listen", "workers", "socket", "echo", "permessage_deflate", "limits", "granted"];
+pub const SECTIONS: [&str; 9] =
+    ["version", "listen", "page", "workers", "socket", "echo", "permessage_deflate", "limits", "granted"];
 
 /// The configuration in force: what was asked for and what the kernel made of it.
 #[derive(Debug, Serialize)]

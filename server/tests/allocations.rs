@@ -41,6 +41,7 @@ fn config(lane: bool, runtime: Runtime, write: WriteMode) -> Config {
     Config {
         version: "test",
         listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+        page: false,
         workers: Workers {
             runtime,
             threads: NonZeroUsize::MIN,

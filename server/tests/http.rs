@@ -20,11 +20,9 @@ fn pages_say_what_is_there() {
     let server = Server::start(&["--tcp-nodelay", "off", "--threads", "1"]);
     let health = get(&server, "/healthz");
     assert!(health.starts_with("HTTP/1.1 200 ") && health.ends_with("\r\n\r\nok\n"), "{health}");
-    for path in ["/", "/any/path?x=1"] {
-        let page = get(&server, path);
-        assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
-        assert!(page.contains("text/html") && page.contains("new WebSocket("), "{page}");
-    }
+    let page = get(&server, "/any/path?x=1");
+    assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
+    assert!(page.contains("text/html") && page.contains("new WebSocket("), "{page}");
     let config = get(&server, "/config");
     let (head, body) = config.split_once("\r\n\r\n").unwrap();
     assert!(head.contains("application/json"), "{head}");
@@ -36,6 +34,25 @@ fn pages_say_what_is_there() {
     assert_eq!(config["workers"]["threads"], 1);
     assert_eq!(config["listen"][0], format!("127.0.0.1:{}", server.port));
     assert_eq!(config["limits"]["handshake_timeout"], 10.0);
+}
+
+#[test]
+fn the_page_for_browsers_is_there_unless_switched_off() {
+    let short = "This is a WebSocket server";
+    let (on, off) = (Server::start(&["--page", "on"]), Server::start(&["--page", "off"]));
+    let page = get(&on, "/");
+    let (head, body) = page.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("Content-Type: text/html; charset=utf-8"), "{head}");
+    assert!(head.contains("Content-Security-Policy: default-src 'none'; script-src 'self'; "), "{head}");
+    assert!(body.starts_with("<!doctype html>") && !body.contains(short), "{body}");
+    for (path, content_type) in [("/page/style.css", "text/css"), ("/page/main.js", "text/javascript")] {
+        assert!(body.contains(path), "{body}");
+        let file = get(&on, path);
+        assert!(file.contains(&format!("Content-Type: {content_type}; charset=utf-8\r\n")), "{file}");
+        assert!(file.contains("X-Content-Type-Options: nosniff\r\n"), "{file}");
+        assert!(get(&off, path).contains(short));
+    }
+    assert!(get(&off, "/").contains(short) && get(&on, "/page/nothing.js").contains(short));
 }
 
 #[test]

@@ -39,6 +39,7 @@ const SERVER: &[Proof] = &[
     ("--max-fragments", "violations::each_violation_has_its_close_code"),
     ("--max-message-size", "violations::each_violation_has_its_close_code"),
     ("--notsent-lowat", "flags::notsent_lowat"),
+    ("--page", "http::the_page_for_browsers_is_there_unless_switched_off"),
     ("--permessage-deflate", "deflate::offers_are_granted_only_when_switched_on"),
     ("--pin", "flags::threads_are_pinned"),
     ("--print-config", "cli::threads_are_resolved_and_cores_checked"),

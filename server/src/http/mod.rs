@@ -6,6 +6,7 @@
 //! `Sec-WebSocket-Accept`.
 
 mod handshake;
+mod page;
 mod response;
 
 use std::future::{poll_fn, ready};
@@ -26,7 +27,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use wire::deflate::Agreed;
 
 use self::handshake::{Asked, Refusal};
-use self::response::Page;
+use self::response::{Page, Paths};
 use crate::connection::{self, Worker};
 use crate::dialogue::Dialogue;
 use crate::engine::closing::close;
@@ -189,7 +190,8 @@ fn answer(worker: &Worker, course: &mut Course, mut request: Request<Incoming>) 
     course.requests += 1;
     let end = match handshake::judge(&request) {
         Asked::Page => {
-            let mut page = response::page(request.uri().path(), &worker.config_json);
+            let paths = Paths { page: worker.config.page, config_json: &worker.config_json };
+            let mut page = paths.answer(request.uri().path());
             if !request.body().is_end_stream() || worker.drain.started() {
                 // Nobody wants to read the body, so that no request can follow it; nor is one served after the signal.
                 page.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

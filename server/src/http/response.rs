@@ -8,17 +8,39 @@ use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, 
 use hyper::{Method, Response, StatusCode};
 
 use super::handshake::Refusal;
+use super::page;
 
 /// A page, which hyper writes.
 pub(crate) type Page = Response<Full<Bytes>>;
 
-/// The answer to a plain request.
-pub(crate) fn page(path: &str, config_json: &Bytes) -> Page {
-    match path {
-        "/healthz" => with_type(PLAIN_TEXT, "ok\n"),
-        "/config" => with_type("application/json", config_json.clone()),
-        _ => with_type("text/html; charset=utf-8", PAGE),
+/// What plain requests are answered from.
+pub(crate) struct Paths<'w> {
+    /// Whether there is the page for browsers.
+    pub(crate) page: bool,
+    /// What `/config` serves.
+    pub(crate) config_json: &'w Bytes,
+}
+
+impl Paths<'_> {
+    /// The answer to a plain request for `path`.
+    pub(crate) fn answer(&self, path: &str) -> Page {
+        match path {
+            "/healthz" => with_type(PLAIN_TEXT, "ok\n"),
+            "/config" => with_type("application/json", self.config_json.clone()),
+            path => match page::file(path).filter(|_| self.page) {
+                Some(file) => with_headers(file),
+                None => with_type("text/html; charset=utf-8", PAGE),
+            },
+        }
     }
+}
+
+/// A file of the page for browsers, with what keeps the browser to it.
+fn with_headers(file: &page::File) -> Page {
+    let mut page = with_type(file.content_type, file.content);
+    let headers = page::HEADERS.map(|(name, value)| (name, HeaderValue::from_static(value)));
+    page.headers_mut().extend(headers);
+    page
 }
 
 fn with_type(content_type: &'static str, body: impl Into<Bytes>) -> Page {

@@ -33,6 +33,9 @@ pub(super) struct Args {
     /// one for each address. [::] takes IPv4 as well, unless an IPv4 address with the same port is given too
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8181")]
     listen: Vec<Listen>,
+    /// Answer GET / with a page that connects, sends messages and shows their round-trip times in a browser
+    #[arg(long, value_name = "on|off", value_enum, hide_possible_values = true, default_value_t = Switch::On)]
+    page: Switch,
     /// Print the effective configuration as JSON (what /config serves) and exit
     #[arg(long)]
     print_config: bool,
@@ -226,11 +229,12 @@ impl Args {
 
     /// The configuration that these flags mean on this machine.
     pub(super) fn lower(self) -> Result<Config, Error> {
-        let Self { listen, workers, socket, echo, deflate, limits, logs, print_config: _, manual: _ } = self;
+        let Self { listen, page, workers, socket, echo, deflate, limits, logs, print_config: _, manual: _ } = self;
         let bytes = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
         Ok(Config {
             version: env!("CARGO_PKG_VERSION"),
             listen: resolve(&listen)?,
+            page: page.into(),
             workers: Workers {
                 runtime: workers.runtime,
                 threads: match workers.threads {
