@@ -4,6 +4,7 @@
 mod support;
 
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -76,7 +77,7 @@ fn who_holds_much_makes_room_for_many_who_hold_little() {
         for client in &mut others {
             assert!(client.frame() == (0x82, payload.clone()), "lane {lane}: not the echo");
         }
-        holding.iter().for_each(|client| client.finish());
+        holding.iter().for_each(end_sending);
         let closed = holding.into_iter().map(code).collect::<Vec<_>>();
         assert!(closed.contains(&Some(1013)), "lane {lane}: there was room for all: {closed:?}");
     }
@@ -154,7 +155,7 @@ fn press(flags: &[&str], bytes: &[u8], told: Told) {
         let mut others_again: Vec<_> = (0..2).map(|_| connect()).collect();
         others.iter_mut().chain(&mut others_again).for_each(serve);
         // Those that are not closed yet wait for ever.
-        pressing.iter().for_each(|client| client.finish());
+        pressing.iter().for_each(end_sending);
         pressing.into_iter().map(code).collect::<Vec<_>>()
     });
     let most = server.memory_kib("VmHWM");
@@ -177,6 +178,11 @@ fn serve(client: &mut Client) {
     thread::sleep(Duration::from_millis(5));
     client.send(&message[30_000..]);
     assert!(client.frame() == (0x82, payload), "not the echo");
+}
+
+/// One that the server reset has no sending side to end.
+fn end_sending(client: &Client) {
+    let _ = client.stream.shutdown(Shutdown::Write);
 }
 
 /// What a connection is closed with, if anything.
