@@ -160,8 +160,8 @@ impl<'a, 'scope> Session<'a, 'scope> {
             spares.push(spare);
             let exchange = Exchange { full: full.clone(), spare: spare_of };
             let (seed, outcomes, connected) = (span.seed, outcomes_to.clone(), connected.clone());
-            let quiet = span.quiet;
-            let start = Start { clock, phases, seed, quiet, all_established, exchange, connected, outcomes };
+            let load = span.load;
+            let start = Start { clock, phases, seed, load, all_established, exchange, connected, outcomes };
             // One that has failed says so when it is joined.
             let _ = order.send(Order::Phase(start));
         }

@@ -123,8 +123,8 @@ pub struct Start {
     pub phases: Phases,
     /// Seed of an open loop's schedule.
     pub seed: u64,
-    /// Whether nothing is sent in it.
-    pub quiet: bool,
+    /// What keeps messages coming in it; `None` where none is sent.
+    pub load: Option<Load>,
     /// Connections that all workers together have opened.
     pub all_established: u64,
     /// Where full intervals go.
@@ -182,10 +182,10 @@ pub fn run(
                 continue;
             }
         };
-        let Start { clock, phases, seed, quiet, all_established, exchange, connected, outcomes } = start;
-        let pace = match quiet {
-            true => Pace::Closed(0),
-            false => pace(worker, common, lines.all.len(), all_established, seed),
+        let Start { clock, phases, seed, load, all_established, exchange, connected, outcomes } = start;
+        let pace = match load {
+            None => Pace::Closed(0),
+            Some(load) => pace(load, worker, common, lines.all.len(), all_established, seed),
         };
         let pacer = &mut pacer;
         let orders = Orders { corpus, pace, pacer, phases, clock, interrupted, live, exchange, connected };
@@ -252,9 +252,8 @@ fn share_of(worker: usize, common: Common<'_>, all: u32) -> Share<'_> {
 
 /// An open loop offers its rate whatever became of the connections when they were opened: a worker's share goes by those
 /// that it `established` of `all` that were.
-fn pace(worker: usize, common: Common<'_>, established: usize, all: u64, seed: u64) -> Pace {
-    let plan = common.plan;
-    match plan.load {
+fn pace(load: Load, worker: usize, common: Common<'_>, established: usize, all: u64, seed: u64) -> Pace {
+    match load {
         Load::Closed { in_flight } => Pace::Closed(in_flight.get() as usize),
         Load::Open { rate, arrival } => {
             let part = established as f64 / all as f64;
@@ -293,7 +292,7 @@ mod tests {
             workers: 2,
             server_pids: &[],
         };
-        let due = |worker, established, all| match pace(worker, common, established, all, 0) {
+        let due = |worker, established, all| match pace(plan.load, worker, common, established, all, 0) {
             Pace::Open(schedule) => schedule.due_before(1_000_000_000),
             Pace::Closed(_) => unreachable!("the plan is an open loop"),
         };

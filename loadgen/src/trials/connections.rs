@@ -272,8 +272,9 @@ impl Held<'_, '_> {
     }
 
     fn span(&self, length: Duration, quiet: bool) -> Span<'static> {
-        let (stop, seed) = (Stop::After(length), self.experiment.plan.seed);
-        Span { warmup: Duration::ZERO, stop, seed, quiet, delay: START_DELAY, server_pids: &[], meter: None }
+        let plan = &self.experiment.plan;
+        let (stop, seed, load) = (Stop::After(length), plan.seed, (!quiet).then_some(plan.load));
+        Span { warmup: Duration::ZERO, stop, seed, load, delay: START_DELAY, server_pids: &[], meter: None }
     }
 
     /// One phase of the trickle, with what its workers saw.

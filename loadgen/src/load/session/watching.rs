@@ -11,7 +11,7 @@ use crate::load::live::{Live, Phase, SHOW_EVERY};
 use crate::measure::percentile;
 use crate::measure::recorder::Interval;
 use crate::measure::so_far::Passed;
-use crate::plan::Stop;
+use crate::plan::{Load, Stop};
 
 /// One phase of a session.
 #[derive(Debug, Clone, Copy)]
@@ -22,8 +22,9 @@ pub struct Span<'a> {
     pub stop: Stop,
     /// Seed of an open loop's schedule.
     pub seed: u64,
-    /// Whether no message is sent in it: connections are held, and what the server sends is answered.
-    pub quiet: bool,
+    /// What keeps messages coming in it. `None` where none is sent: connections are held, and what the server sends is
+    /// answered.
+    pub load: Option<Load>,
     /// How long the workers have to reach their lanes.
     pub delay: Duration,
     /// The server's processes, whose use of the machine is looked at as the measured phase begins and ends.
