@@ -3,16 +3,15 @@
 //! scope.
 
 mod process;
+mod spec;
 
 use std::env;
-use std::ffi::{OsStr, OsString};
-use std::fmt;
+use std::ffi::OsStr;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -22,22 +21,12 @@ use rustix::param::linux_execfn;
 
 use crate::host::cores::Cores;
 use crate::host::listening;
-use crate::plan::url::{Url, masked};
-use crate::plan::{Expect, Kind, Plan};
+use crate::plan::url::Url;
 
 use process::Process;
 pub(in crate::host) use process::no_thread;
-
-/// Which server to measure.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Spec {
-    /// One that runs already.
-    Url(Url),
-    /// The embedded server, with these flags of `echo-server`.
-    Embedded(Vec<String>),
-    /// What this command starts; `{port}` in its words stands for a free port of 127.0.0.1.
-    Command(Vec<String>),
-}
+pub use spec::Spec;
+use spec::shown;
 
 /// A server that answers, and that is stopped when dropped if it was started here.
 #[derive(Debug)]
@@ -87,71 +76,6 @@ pub enum TargetError {
         /// The command.
         command: String,
     },
-}
-
-impl Spec {
-    /// The embedded server as it is where nothing is said of it but these `flags`, which come later: it grants what the
-    /// plan's permessage-deflate asks for, and answers by the template that the plan expects.
-    pub fn embedded_for(plan: &Plan, flags: &[String]) -> Self {
-        let mut words: Vec<Vec<String>> = Vec::new();
-        if let Some(deflate) = plan.connect.permessage_deflate {
-            let takeover = deflate.context_takeover.name();
-            words.push(vec!["--permessage-deflate".to_owned(), "on".to_owned()]);
-            words.push(vec!["--deflate-context-takeover".to_owned(), takeover.to_owned()]);
-        }
-        if let Expect::Template(template) = &plan.expect {
-            words.push(vec!["--reply".to_owned(), template.to_string()]);
-            if plan.message.kind == Kind::Binary {
-                words.push(vec!["--reply-binary".to_owned()]);
-            }
-        }
-        words.retain(|words| !flags.contains(&words[0]));
-        Self::Embedded(words.concat())
-    }
-
-    /// The same, if the embedded server takes the flags that it is given.
-    ///
-    /// # Errors
-    /// What the server says of them.
-    pub fn checked(self) -> Result<Self, String> {
-        if let Self::Embedded(flags) = &self {
-            server::cli::check(flags.iter().map(OsString::from)).map_err(|why| format!("{self}: {why}"))?;
-        }
-        Ok(self)
-    }
-}
-
-impl FromStr for Spec {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let text = text.trim();
-        let scheme = text.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
-        if scheme.is_some_and(|scheme| ["ws", "wss", "http", "https"].contains(&scheme.as_str())) {
-            return text.parse().map(Self::Url);
-        }
-        let words = shell_words::split(text).map_err(|error| format!("'{}': {error}", masked(text)))?;
-        match words.first() {
-            Some(_) if text.contains("{port}") => Ok(Self::Command(words)),
-            Some(first) if !first.starts_with('-') => Err(format!(
-                "'{}' is no server; expected a ws:// URL, flags of echo-server, or a command that holds {{port}}",
-                masked(text)
-            )),
-            _ => Self::Embedded(words).checked(),
-        }
-    }
-}
-
-/// The URL, or how the server is started.
-impl fmt::Display for Spec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Url(url) => url.fmt(f),
-            Self::Embedded(flags) if flags.is_empty() => f.write_str("embedded server"),
-            Self::Embedded(flags) => write!(f, "embedded server {}", shell_words::join(flags)),
-            Self::Command(words) => f.write_str(&shown(words)),
-        }
-    }
 }
 
 impl Server {
@@ -276,11 +200,6 @@ fn shell_hint(command: &str, error: &io::Error) -> &'static str {
     }
 }
 
-/// A command as reports and errors show it: without the secrets of URLs among its words.
-fn shown(words: &[String]) -> String {
-    shell_words::join(words.iter().map(|word| masked(word)))
-}
-
 /// The file of this program, to start it once more. The link of /proc leads to it even when a new build has replaced it;
 /// without /proc the kernel tells the path that it was started by.
 pub fn own_program() -> PathBuf {
@@ -319,19 +238,6 @@ mod tests {
     use socket2::{Domain, Socket, Type};
 
     use super::*;
-
-    #[test]
-    fn a_spec_is_a_url_flags_or_a_command() {
-        let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
-        assert!(matches!("ws://127.0.0.1:1/".parse(), Ok(Spec::Url(_))));
-        assert_eq!("".parse(), Ok(Spec::Embedded(Vec::new())));
-        assert_eq!("--tcp-nodelay off".parse(), Ok(Spec::Embedded(words(&["--tcp-nodelay", "off"]))));
-        assert_eq!("node 'my server.js' {port}".parse(), Ok(Spec::Command(words(&["node", "my server.js", "{port}"]))));
-        assert!(matches!("WS://127.0.0.1:1/".parse(), Ok(Spec::Url(_))));
-        for bad in ["node server.js", "wss://x/", "HTTP://x/", "http://x/", "'unclosed {port}"] {
-            assert!(bad.parse::<Spec>().is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn a_command_that_fails_is_told_apart() {
