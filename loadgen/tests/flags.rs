@@ -254,15 +254,21 @@ fn progress_is_drawn_on_a_terminal_unless_it_is_to_be_quiet() {
     let compare = ["compare", "--aa", "-c", "2", "--max-time", "1s"];
     let sweep = ["sweep", "--vary-load", "in-flight=1,2", "-c", "2", "--max-time", "1s"];
     let held = ["connections", "-n", "2", "--hold", "1s"];
-    for (arguments, what) in
-        [(&run[..], "measuring"), (&compare, "comparing"), (&sweep, "sweeping"), (&held, "measuring")]
-    {
+    let capacity = ["capacity", "--slo", "latency.p99<5ms", "-c", "2", "--max-time", "2s"];
+    for (arguments, what) in [
+        (&run[..], "measuring"),
+        (&compare, "comparing"),
+        (&sweep, "sweeping"),
+        (&held, "measuring"),
+        (&capacity, "searching"),
+    ] {
         let screen = on_a_terminal(arguments);
         assert!(screen.contains(what), "{arguments:?}: {screen:?}");
     }
-    let quiet = [[&run[..], &["-q"]], [&run, &["--quiet"]], [&compare, &["-q"]], [&sweep, &["-q"]], [&held, &["-q"]]];
-    for arguments in quiet {
-        assert_eq!(on_a_terminal(&arguments.concat()), "", "{arguments:?}");
+    for (arguments, quiet) in
+        [(&run[..], "-q"), (&run, "--quiet"), (&compare, "-q"), (&sweep, "-q"), (&held, "-q"), (&capacity, "-q")]
+    {
+        assert_eq!(on_a_terminal(&[arguments, &[quiet]].concat()), "", "{arguments:?}");
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use loadgen::report::capacities::Capacities;
+use loadgen::report::capacity::CapacityReport;
 use loadgen::report::comparison::Comparison;
 use loadgen::report::connections::ConnectionsReport;
 use loadgen::report::sweep::Sweep;
@@ -33,6 +35,16 @@ fn of_a_sweep() {
 #[test]
 fn of_held_connections() {
     assert_generated::<ConnectionsReport>("connections", 1, "the report of held connections");
+}
+
+#[test]
+fn of_a_capacity() {
+    assert_generated::<CapacityReport>("capacity", 1, "the report of a capacity");
+}
+
+#[test]
+fn of_capacities_along_an_axis() {
+    assert_generated::<Capacities>("capacities", 1, "the capacities along an axis");
 }
 
 #[track_caller]

@@ -101,6 +101,11 @@ impl Threshold {
         self.metric
     }
 
+    /// The limit, in the metric's unit.
+    pub fn limit(&self) -> f64 {
+        self.limit
+    }
+
     /// Judges a finished run by what it has of the metric.
     pub fn judge(&self, found: Found) -> Judged {
         let Found { value, bounds, interval, why_absent } = found;

@@ -35,6 +35,8 @@ pub enum Metric {
     WireBytes,
     /// Bytes of payload on the wire per byte of message, both ways together, `wire.ratio`; only in `compare` and `sweep`.
     WireRatio,
+    /// The rate at which a probe breaks a limit as often as it keeps all, `capacity`; only in `capacity` with --a and --b.
+    Capacity,
     /// The generator's CPU time per message, `loadgen.cpu`.
     LoadgenCpu,
     /// The most memory that the generator had resident, `loadgen.memory`.
@@ -102,7 +104,7 @@ impl Metric {
         match self {
             Self::Time(..) => Unit::Nanoseconds,
             Self::ServerCpu | Self::LoadgenCpu => Unit::NanosecondsPerMessage,
-            Self::Throughput => Unit::MessagesPerSecond,
+            Self::Throughput | Self::Capacity => Unit::MessagesPerSecond,
             Self::ByteRate => Unit::BytesPerSecond,
             Self::ServerMemory | Self::LoadgenMemory => Unit::Bytes,
             Self::ConnectionMemory => Unit::BytesPerConnection,
@@ -115,7 +117,7 @@ impl Metric {
     /// Which way it improves.
     pub fn better(self) -> Better {
         match self {
-            Self::Throughput | Self::ByteRate | Self::Achieved => Better::Higher,
+            Self::Throughput | Self::Capacity | Self::ByteRate | Self::Achieved => Better::Higher,
             _ => Better::Lower,
         }
     }

@@ -57,7 +57,7 @@ impl<'a> SoFar<'a> {
             Metric::Achieved => Some(per_second(replies)? / self.offered_rate?),
             Metric::ServerCpu => self.server.and_then(cpu),
             Metric::ServerMemory => self.server.map(|usage| usage.max_rss_bytes as f64),
-            Metric::ConnectionMemory | Metric::WireBytes | Metric::WireRatio => None,
+            Metric::ConnectionMemory | Metric::WireBytes | Metric::WireRatio | Metric::Capacity => None,
             Metric::LoadgenCpu => self.loadgen.and_then(cpu),
             Metric::LoadgenMemory => self.loadgen.map(|usage| usage.max_rss_bytes as f64),
             Metric::Errors => Some(tally.errors.all() as f64),

@@ -1,11 +1,13 @@
 //! The command line, by concern, lowered once into a [`Plan`], the server and an [`Output`], none of which can be
 //! invalid. Whatever is wrong with an argument is said here, with its flag, its value and what was expected.
 
+mod capacity;
 mod compare;
 mod connections;
 mod deflate;
 mod manual;
 mod output;
+mod over;
 mod plan;
 mod replies;
 mod report;
@@ -14,6 +16,7 @@ mod sweep;
 mod tips;
 mod trials;
 mod values;
+mod warmup;
 
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -34,10 +37,13 @@ use crate::program::conversion::Conversion;
 use crate::program::gate::Gate;
 use crate::program::output::Output;
 use crate::report::baseline;
+use capacity::Lowered;
+pub use capacity::Planning;
 pub use compare::Comparing;
 pub use connections::Holding;
 use deflate::DeflateArgs;
 use output::{FileArgs, OutputArgs};
+pub use over::Along;
 use plan::{PlanArgs, Span};
 use replies::ReplyArgs;
 pub use sweep::Sweeping;
@@ -64,11 +70,13 @@ pub enum Invocation {
         output: Output,
     },
     /// A comparison of two servers.
-    Compare(Comparing),
+    Compare(Box<Comparing>),
     /// A sweep over combinations of flags.
     Sweep(Sweeping),
     /// Many connections, held.
     Connections(Box<Holding>),
+    /// How much a server holds.
+    Capacity(Box<Planning>),
     /// Saved reports in another format.
     Report(Conversion),
     /// Nothing but to print this: completions, or a manual page.
@@ -102,7 +110,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, threads: NonZeroUsiz
         }
         Some(Command::Sweep(sweep)) => Ok(Invocation::Sweep(sweep.lower(&arguments, threads)?)),
         Some(Command::Connections(held)) => Ok(Invocation::Connections(Box::new(held.lower(threads)?))),
-        Some(Command::Compare(compare)) => Ok(Invocation::Compare(compare.lower(threads)?)),
+        Some(Command::Capacity(capacity)) => Ok(match capacity.lower(threads)? {
+            Lowered::Search(planning) => Invocation::Capacity(planning),
+            Lowered::Compare(comparing) => Invocation::Compare(comparing),
+        }),
+        Some(Command::Compare(compare)) => Ok(Invocation::Compare(Box::new(compare.lower(threads)?))),
         Some(Command::Report(report)) => Ok(Invocation::Report(report.lower()?)),
         Some(Command::Completions(completions)) => Ok(Invocation::Print(completions.text(Cli::command()))),
         Some(Command::Man(man)) => Ok(Invocation::Print(man.text(Cli::command())?)),
@@ -144,6 +156,8 @@ enum Command {
     Compare(Box<compare::CompareArgs>),
     /// Tell which of some flags help, by how much, and whether that is real
     Sweep(Box<sweep::SweepArgs>),
+    /// Tell how many messages a second a server holds before it breaks a limit, between two rates that are proven
+    Capacity(Box<capacity::CapacityArgs>),
     /// Tell what many held connections cost: memory, handshakes, and what churn and storms do
     Connections(Box<connections::ConnectionsArgs>),
     /// Turn saved reports into another format

@@ -11,6 +11,7 @@ use crate::program::output::OutputError;
 use crate::report::baseline::BaselineError;
 use crate::report::saved::SavedError;
 use crate::trials::compare::CompareError;
+use crate::trials::course::TrialError;
 use crate::trials::resumed::ResumeError;
 use crate::trials::sweep::SweepError;
 
@@ -48,6 +49,12 @@ impl Ends for RunError {
 }
 
 impl Ends for StartError {
+    fn outcome(&self) -> Outcome {
+        interrupted(self.is_interruption())
+    }
+}
+
+impl Ends for TrialError {
     fn outcome(&self) -> Outcome {
         interrupted(self.is_interruption())
     }

@@ -1,5 +1,6 @@
 //! The command line: what each subcommand does, one file for each, and with which exit code it ends.
 
+mod capacity;
 pub mod cli;
 mod compare;
 mod connections;
@@ -46,7 +47,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return server::cli::main(EMBEDDED_PROGRAM, arguments);
         }
         Ok(Invocation::Guard) => return leftovers::guard(io::stdin().lock()),
-        Ok(Invocation::Compare(comparing)) => compare::run(comparing, &cores),
+        Ok(Invocation::Compare(comparing)) => compare::run(*comparing, &cores),
+        Ok(Invocation::Capacity(planning)) => capacity::run(*planning, &cores),
         Ok(Invocation::Connections(holding)) => connections::run(&holding, &cores),
         Ok(Invocation::Sweep(sweeping)) => sweep::run(sweeping, &cores),
         Ok(Invocation::Run { plan, server, gate, output }) => run::run(&plan, &server, &gate, &output, &cores),

@@ -2,6 +2,7 @@
 //! only add to relaxed counters, once per batch.
 
 mod course;
+mod search;
 
 use std::io::{IsTerminal as _, stderr};
 use std::sync::atomic::Ordering::Relaxed;
@@ -13,6 +14,7 @@ use crate::load::live::{Live, Phase};
 use crate::plan::{Plan, Stop};
 use crate::units;
 pub use course::CourseProgress;
+pub use search::SearchProgress;
 
 /// The line on stderr.
 #[derive(Debug)]

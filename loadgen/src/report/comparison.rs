@@ -44,6 +44,9 @@ pub struct Comparison {
     pub b: Side,
     /// What was asked for.
     pub rules: Rules,
+    /// Where the capacity is compared: the limits that a rate has to keep, as they were written. Else empty.
+    #[serde(default)]
+    pub slos: Vec<String>,
     /// How the servers were warmed up; null in documents of earlier versions.
     #[serde(default)]
     pub warmup: Option<Warmup>,

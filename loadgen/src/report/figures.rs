@@ -38,6 +38,7 @@ impl Report {
             Metric::ConnectionMemory => self.resources.connection_memory.map(|memory| memory.estimate),
             Metric::WireBytes => counts::Traffic::from(self.wire).bytes_per_message(),
             Metric::WireRatio => counts::Traffic::from(self.wire).ratio(),
+            Metric::Capacity => None,
             Metric::LoadgenCpu => cpu(&self.resources.loadgen),
             Metric::LoadgenMemory => Some(self.resources.loadgen.max_rss_bytes as f64),
             Metric::Errors => Some(errors.all() as f64),

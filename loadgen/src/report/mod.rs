@@ -2,6 +2,8 @@
 //! and rendered by [`formats`].
 
 pub mod baseline;
+pub mod capacities;
+pub mod capacity;
 pub mod changes;
 mod check;
 pub mod comparison;

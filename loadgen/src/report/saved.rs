@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::report::capacities::Capacities;
+use crate::report::capacity::CapacityReport;
 use crate::report::comparison::Comparison;
 use crate::report::connections::ConnectionsReport;
 use crate::report::earlier;
@@ -24,6 +26,10 @@ pub enum Document {
     Sweep(Box<Sweep>),
     /// What holding many connections took.
     Connections(Box<ConnectionsReport>),
+    /// How much a server holds.
+    Capacity(Box<CapacityReport>),
+    /// The same along an axis.
+    Capacities(Box<Capacities>),
 }
 
 /// Why a file is no saved report.
@@ -60,7 +66,7 @@ pub enum SavedError {
         why: String,
     },
     /// It is of another format.
-    #[error("{}: its schema is '{schema}'; expected fathom/run/v1 or v2, runs/v1 or v2, compare/v1, sweep/v1 or connections/v1", path.display())]
+    #[error("{}: its schema is '{schema}'; expected fathom/run/v1 or v2, runs/v1 or v2, compare/v1, sweep/v1, connections/v1, capacity/v1 or capacities/v1", path.display())]
     Schema {
         /// The file.
         path: PathBuf,
@@ -104,6 +110,8 @@ fn parse(path: &Path) -> Result<Document, SavedError> {
         "fathom/runs/v2" => Ok(Document::Runs(serde_json::from_slice::<Runs>(&text).map_err(no_report)?.runs)),
         "fathom/compare/v1" => Ok(Document::Comparison(serde_json::from_slice(&text).map_err(no_report)?)),
         "fathom/sweep/v1" => Ok(Document::Sweep(serde_json::from_slice(&text).map_err(no_report)?)),
+        "fathom/capacities/v1" => Ok(Document::Capacities(serde_json::from_slice(&text).map_err(no_report)?)),
+        "fathom/capacity/v1" => Ok(Document::Capacity(Box::new(serde_json::from_slice(&text).map_err(no_report)?))),
         "fathom/connections/v1" => Ok(Document::Connections(serde_json::from_slice(&text).map_err(no_report)?)),
         _ => Err(SavedError::Schema { path: path.to_owned(), schema: schema.chars().take(80).collect() }),
     }

@@ -2,6 +2,7 @@
 
 mod compression;
 
+use super::comparison::Comparison;
 use super::{Mode, PerConnection, ProcessCost, Report, Resources, Stats};
 use crate::host::resources::PeakOf;
 use crate::judge::trust::bounds::LowerEnd;
@@ -53,6 +54,16 @@ pub(crate) fn load(plan: &Plan) -> String {
             format!("open loop, {} messages/s offered over {connections} connections", units::number(rate.get()))
         }
     }
+}
+
+/// The load of a comparison.
+pub(crate) fn compared(comparison: &Comparison) -> String {
+    let plan = &comparison.environment.plan;
+    if comparison.slos.is_empty() {
+        return load(plan);
+    }
+    let connections = units::counted(u64::from(plan.connections.get()), "connection");
+    format!("the rate that keeps {}, over {connections}", comparison.slos.join(", "))
 }
 
 /// What is sent, in few words.

@@ -5,6 +5,7 @@ use std::mem;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::climbing::Climbs;
 use super::compared::{Compared, asked, document};
 use super::contrast::{Contrast, log_ratios};
 use super::question::Question;
@@ -73,6 +74,7 @@ pub fn run(
     };
     let judged = question.gate.as_deref().unwrap_or_default();
     let mut course = Course::new(arms, judged, earlier.tempo(question.tempo), cores, interrupt);
+    course.climbs = question.capacity.clone().map(|limits| Climbs::new(limits, plan));
     let mut starts: Vec<Start> = mem::take(&mut earlier.starts);
     let before = starts.len();
     let mut trial: Option<(Vec<Metric>, Judge)> = None;
@@ -214,6 +216,7 @@ mod tests {
             fail_on_regression: false,
             allow_inconclusive: false,
             require_conclusive: false,
+            capacity: None,
             force: true,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::climbing::Climbs;
 use super::contrast::{Contrast, log_ratios as log_ratios_of};
 use super::course::Course;
 use super::notes;
@@ -13,7 +14,7 @@ use super::tempo::Restarts;
 use super::up::Arm;
 use crate::host::environment::Environment;
 use crate::judge::statistics::{self, Band, Change, Judge, Ruling, Sample};
-use crate::judge::trust;
+use crate::judge::trust::{self, Level};
 use crate::measure::counts::Messages;
 use crate::measure::metric::Metric;
 use crate::measure::trial::Trial;
@@ -66,6 +67,10 @@ pub(super) fn document(question: &Question, plan: &Plan, course: &Course<'_>, co
     // Earlier attempts were judged by the same rules when they ended; those that were not valid cannot go on.
     trust.notes.extend(notes::of(course, &starts[before..], |server| ["A", "B"][server].to_owned()));
     trust.notes.extend(repetition.as_ref().and_then(repetition::choice));
+    if let Some(why) = course.climbs.as_ref().and_then(Climbs::distrust) {
+        trust.level = Level::NotValid;
+        trust.reasons.push(why);
+    }
     let new = earlier.notes.into_iter().filter(|note| !trust.notes.contains(note)).collect::<Vec<_>>();
     trust.notes.extend(new);
     Comparison {
@@ -79,6 +84,7 @@ pub(super) fn document(question: &Question, plan: &Plan, course: &Course<'_>, co
         a: side(0, &starts),
         b: side(1, &starts),
         rules: rules(question, course.rounds()),
+        slos: question.capacity.iter().flat_map(|limits| &limits.slos).map(ToString::to_string).collect(),
         warmup: Some(course.warmup()),
         repetition,
         elapsed_seconds,

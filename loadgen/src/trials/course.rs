@@ -9,6 +9,7 @@ use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt as _, SeedableRng as _};
 
+use super::climbing::Climbs;
 pub use super::failure::TrialError;
 pub use super::start::{Life, Lives, Round, Start};
 pub use super::tempo::{Restarts, Tempo};
@@ -49,6 +50,8 @@ pub struct Course<'a> {
     /// How long a trial of each server is.
     lengths: Vec<Duration>,
     warming: Warming,
+    /// Where trials are probes.
+    pub(super) climbs: Option<Climbs>,
     starts: u64,
     withheld: Withheld,
     arrivals: Arrivals,
@@ -87,6 +90,7 @@ impl<'a> Course<'a> {
             rounds,
             lengths: vec![tempo.trial; arms.len()],
             warming: Warming::new(tempo.warmup.within(tempo.max_time), arms.len()),
+            climbs: None,
             starts: 0,
             withheld: Withheld::default(),
             arrivals: Arrivals::default(),
@@ -300,12 +304,14 @@ impl<'a> Course<'a> {
             show();
             interrupted.load(Ordering::Relaxed)
         };
-        self.warming.warm(ups, order, &self.lengths, &mut self.rng, &mut is_over)
+        self.warming.warm(ups, order, &self.lengths, &mut self.rng, &mut is_over)?;
+        self.climbs.iter_mut().try_for_each(|climbs| climbs.begin(ups, WARMUP, &mut self.rng))
     }
 
     /// The rounds of a start, one at least unless it is interrupted.
     fn rounds_of(&mut self, ups: &mut [Up<'_, '_>], show: &mut dyn FnMut()) -> Result<Vec<Round>, TrialError> {
         ups.iter_mut().for_each(Up::begin);
+        self.climbs.iter_mut().for_each(Climbs::gather);
         let mut rounds = Vec::new();
         let meter = Meter::of(&ups.iter().flat_map(|up| up.server.pids()).copied().collect::<Vec<_>>());
         let before = meter.sample();
@@ -354,8 +360,13 @@ impl<'a> Course<'a> {
         let mut trials = vec![Trial::default(); ups.len()];
         for &i in &order {
             show();
-            ups[i].settle(self.tempo.settle, seed, &mut |_| ())?;
-            trials[i] = ups[i].trial(self.lengths[i], seed, &self.metrics)?;
+            trials[i] = match &mut self.climbs {
+                Some(climbs) => climbs.trial(i, &mut ups[i], self.tempo.trial, seed)?,
+                None => {
+                    ups[i].settle(self.tempo.settle, seed, &mut |_| ())?;
+                    ups[i].trial(self.lengths[i], seed, &self.metrics)?
+                }
+            };
             if self.interrupt.flag().load(Ordering::Relaxed) {
                 return Ok(None);
             }

@@ -15,7 +15,7 @@ pub enum TrialError {
     #[error(transparent)]
     Run(#[from] RunError),
     /// A server did not do what it is measured at.
-    #[error("{server}: {why}; a server that fails is not compared")]
+    #[error("{server}: {why}; a server that fails is not measured")]
     Failed {
         /// The server.
         server: String,

@@ -1,6 +1,8 @@
 //! Experiments made of many short runs of several servers in turn: a comparison of two, a sweep over flags. Also the
 //! one of many connections, held by one session.
 
+pub mod capacity;
+mod climbing;
 pub mod compare;
 mod compared;
 pub mod connections;
@@ -9,6 +11,7 @@ pub mod course;
 pub mod design;
 mod failure;
 mod notes;
+pub mod probe;
 pub mod question;
 pub mod repetition;
 pub mod resumed;

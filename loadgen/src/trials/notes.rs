@@ -12,7 +12,10 @@ use crate::units;
 /// Sentences, each server by its name.
 pub(super) fn of(course: &Course<'_>, starts: &[Start], name: impl Fn(usize) -> String) -> Vec<String> {
     let mut notes = warmup::sentences(&course.warmup(), &name);
-    notes.extend(trends(course, starts, &name));
+    // Rates of probes go up and down on purpose.
+    if course.climbs.is_none() {
+        notes.extend(trends(course, starts, &name));
+    }
     let lengths = course.lengths().iter().enumerate().filter(|(_, length)| **length > course.trial());
     notes.extend(lengths.map(|(server, length)| {
         let length = units::seconds(length.as_secs_f64());

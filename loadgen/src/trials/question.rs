@@ -3,6 +3,7 @@
 use crate::judge::statistics::{Aim, Asked, Band};
 use crate::measure::metric::Metric;
 use crate::report::repetition::Repetition;
+use crate::trials::probe::Limits;
 use crate::trials::tempo::Tempo;
 
 /// What a comparison is to find out.
@@ -27,6 +28,8 @@ pub struct Question {
     pub allow_inconclusive: bool,
     /// Whether an inconclusive metric fails it.
     pub require_conclusive: bool,
+    /// Where the capacity is what is compared: the limits, which probes are held against.
+    pub capacity: Option<Limits>,
     /// Whether it goes on where its time is too short for any verdict.
     pub force: bool,
 }

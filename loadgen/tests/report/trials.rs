@@ -17,7 +17,7 @@ fn invoke(arguments: &[&str]) -> Invocation {
 
 fn comparing(arguments: &[&str]) -> Comparing {
     match invoke(&[&["compare", "--aa"], arguments].concat()) {
-        Invocation::Compare(comparing) => comparing,
+        Invocation::Compare(comparing) => *comparing,
         other => panic!("{arguments:?} gave {other:?}"),
     }
 }

@@ -8,7 +8,7 @@ impl Metric {
     /// compare.
     pub fn is_of_trials(self) -> bool {
         match self {
-            Self::Throughput | Self::ServerCpu | Self::WireBytes | Self::WireRatio => true,
+            Self::Throughput | Self::ServerCpu | Self::WireBytes | Self::WireRatio | Self::Capacity => true,
             Self::Time(distribution, _) => distribution.is_of_replies(),
             _ => false,
         }
@@ -21,7 +21,7 @@ impl Metric {
 
     /// Whether `run` measures it.
     pub fn is_of_runs(self) -> bool {
-        !matches!(self, Self::ConnectionMemory | Self::WireBytes | Self::WireRatio)
+        !matches!(self, Self::ConnectionMemory | Self::WireBytes | Self::WireRatio | Self::Capacity)
     }
 
     /// Whether it is known only where the server's process is.
@@ -34,6 +34,8 @@ impl Metric {
     pub fn fits(self, load: &Load) -> bool {
         match self {
             Self::Throughput => matches!(load, Load::Closed { .. }),
+            // Probes have a load of their own.
+            Self::Capacity => false,
             Self::Time(..) => self.is_of_trials() && matches!(load, Load::Open { .. }),
             _ => self.is_of_trials() || self.is_of_starts(),
         }

@@ -160,7 +160,7 @@ fn list(names: &[String]) -> String {
 }
 
 /// Every metric that is no statistic of a distribution.
-const PLAIN: [(&str, Metric); 12] = [
+const PLAIN: [(&str, Metric); 13] = [
     ("throughput", Metric::Throughput),
     ("throughput.bytes", Metric::ByteRate),
     ("achieved", Metric::Achieved),
@@ -169,6 +169,7 @@ const PLAIN: [(&str, Metric); 12] = [
     ("connection.memory", Metric::ConnectionMemory),
     ("wire.bytes", Metric::WireBytes),
     ("wire.ratio", Metric::WireRatio),
+    ("capacity", Metric::Capacity),
     ("loadgen.cpu", Metric::LoadgenCpu),
     ("loadgen.memory", Metric::LoadgenMemory),
     ("errors", Metric::Errors),

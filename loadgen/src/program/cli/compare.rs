@@ -121,6 +121,7 @@ impl CompareArgs {
             fail_on_regression: fail_on_regression.is_some(),
             allow_inconclusive,
             require_conclusive,
+            capacity: None,
             force,
         };
         let plan = self.trials.plan(tempo, threads)?;

@@ -7,6 +7,7 @@ use clap::Args;
 use server::numbers::count_in;
 
 use super::plan::{PlanArgs, Span};
+use super::warmup::WarmupArgs;
 use super::{FileArgs, OutputArgs, refusal, values};
 use crate::measure::growth::FEWEST_CONNECTIONS;
 use crate::measure::metric::Metric;
@@ -14,7 +15,6 @@ use crate::plan::{Load, Plan, Stop};
 use crate::program::output::Output;
 use crate::trials::course::{Restarts, Tempo};
 use crate::trials::repetition::MOST_ROUNDS;
-use crate::trials::warming::Warmup;
 
 #[derive(Debug, Args)]
 pub(super) struct TrialsArgs {
@@ -38,14 +38,8 @@ struct TempoArgs {
     /// How long the load runs before each trial, uncounted
     #[arg(long, value_name = "TIME", default_value = "2ms", value_parser = values::duration)]
     settle: Duration,
-    /// How long each server runs under the load after a start, uncounted: until its cost per message and its rate have
-    /// stopped trending, which is looked at in the first starts, or this long. Flags of echo-server need none
-    #[arg(long, value_name = "auto|TIME", default_value = "auto", value_parser = warmup)]
-    warmup: WarmupTime,
-    /// The longest that --warmup auto waits for a server to settle, and no longer than a tenth of --max-time; one that has not
-    /// is said to be not steady
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = values::positive_duration)]
-    max_warmup: Duration,
+    #[command(flatten)]
+    warmup: WarmupArgs,
     /// When the servers are started anew: after so many rounds of trials (pairs, in a comparison; at most 1000), never, or
     /// auto: after as many as tell most in the time there is, to begin with about 600ms. A server given by its URL is
     /// connected to anew
@@ -56,24 +50,12 @@ struct TempoArgs {
     seed: u64,
 }
 
-/// What `--warmup` says.
-#[derive(Debug, Clone, Copy)]
-enum WarmupTime {
-    Auto,
-    For(Duration),
-}
-
 /// What `--restart-every` says.
 #[derive(Debug, Clone, Copy)]
 enum RestartEvery {
     Auto,
     Rounds(u32),
     Never,
-}
-
-fn warmup(text: &str) -> Result<WarmupTime, String> {
-    let time = || values::duration(text).map_err(|why| format!("{why}; expected a time or auto"));
-    if text == "auto" { Ok(WarmupTime::Auto) } else { time().map(WarmupTime::For) }
 }
 
 fn restart_every(text: &str) -> Result<RestartEvery, String> {
@@ -170,10 +152,7 @@ impl TempoArgs {
             trial,
             settle: self.settle,
             replies: if self.trial.is_none() && matches!(load, Load::Closed { .. }) { REPLIES } else { 0 },
-            warmup: match self.warmup {
-                WarmupTime::Auto => Warmup::Auto { at_most: self.max_warmup },
-                WarmupTime::For(time) => Warmup::For(time),
-            },
+            warmup: self.warmup.lower(),
             restarts: match self.restart_every {
                 RestartEvery::Auto => Restarts::Auto(usual),
                 RestartEvery::Rounds(rounds) => Restarts::Every(rounds),

@@ -39,7 +39,7 @@ pub(crate) fn verdict(report: &ConnectionsReport) -> &'static str {
         Outcome::Ok if report.trust.is_bounded() => "bounded",
         Outcome::Ok => "valid",
         Outcome::Crossed => "threshold crossed",
-        Outcome::Untrusted => "not to be trusted",
+        Outcome::Untrusted | Outcome::OutOfSight(_) => "not to be trusted",
         Outcome::Failed | Outcome::Usage => "failed",
         Outcome::Interrupted => "interrupted",
     }

@@ -9,6 +9,7 @@ use super::{Format, FormatError, Part};
 use crate::judge::held_threshold::range;
 use crate::measure::encoded::DecodeError;
 use crate::measure::metric::{Better, Metric};
+use crate::report::capacity::{CapacityReport, Figure};
 use crate::report::comparison::Comparison;
 use crate::report::connections::ConnectionsReport;
 use crate::report::run::{Report, unique_names};
@@ -30,6 +31,10 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Comparison(comparison) => medians(comparison),
         Document::Sweep(sweep) => combinations(sweep),
         Document::Connections(report) => held(report)?,
+        Document::Capacity(report) => lists(capacity("capacity", report)),
+        Document::Capacities(report) => {
+            lists(report.points.iter().flat_map(|point| capacity(&report.name(point), &point.capacity)))
+        }
     };
     Ok(vec![
         Part { name: "smaller-is-better.json", content: smaller },
@@ -98,6 +103,16 @@ fn held(report: &ConnectionsReport) -> Result<[Vec<u8>; 2], DecodeError> {
         let (name, unit) = (format!("connections: {}", figure.metric), figure.metric.unit().in_words());
         (figure.metric.better(), Benchmark { name, unit, value: figure.value, extra })
     })))
+}
+
+/// The figures of a capacity for github-action-benchmark: smaller is better, bigger is better.
+fn capacity(name: &str, report: &CapacityReport) -> Vec<(Better, Benchmark)> {
+    let benchmark = |figure: Figure| {
+        let extra = format!("{}; {} at {}", report.slos.join(", "), report.target, report.environment.git_revision);
+        let name = format!("{name}: {}", figure.name);
+        (figure.better, Benchmark { name, unit: figure.unit, value: figure.value, extra })
+    };
+    report.figures().into_iter().map(benchmark).collect()
 }
 
 /// The combinations for github-action-benchmark: smaller is better, bigger is better.

@@ -8,6 +8,7 @@ use super::json::render as json;
 use super::{Format, FormatError, Part, one};
 use crate::measure::encoded::DecodeError;
 use crate::measure::metric::Metric;
+use crate::report::capacity::{self, CapacityReport};
 use crate::report::comparison::Comparison;
 use crate::report::connections::{ConnectionsReport, Figure};
 use crate::report::estimate::Spread;
@@ -25,6 +26,11 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Comparison(comparison) => one(changes(comparison)),
         Document::Sweep(sweep) => one(combinations(sweep)),
         Document::Connections(report) => one(held(report)?),
+        Document::Capacity(report) => one(json(&BTreeMap::from([("capacity", capacity(report))]))),
+        Document::Capacities(report) => {
+            let each = report.points.iter().map(|point| (report.name(point), capacity(&point.capacity)));
+            one(json(&each.collect::<BTreeMap<_, _>>()))
+        }
     }
 }
 
@@ -92,6 +98,15 @@ fn held(report: &ConnectionsReport) -> Result<Vec<u8>, DecodeError> {
     };
     let measures: BTreeMap<String, Change> = report.figures()?.into_iter().map(measure).collect();
     Ok(json(&BTreeMap::from([("connections", measures)])))
+}
+
+/// The figures of a capacity.
+fn capacity(report: &CapacityReport) -> BTreeMap<String, Change> {
+    let measure = |figure: capacity::Figure| {
+        let (lower_value, upper_value) = figure.interval.unzip();
+        (slug(figure.name), Change { value: figure.value, lower_value, upper_value })
+    };
+    report.figures().into_iter().map(measure).collect()
 }
 
 /// A figure of Bencher Metric Format between its quartiles.

@@ -22,6 +22,8 @@ fn of(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Comparison(comparison) => one(render(comparison)),
         Document::Sweep(sweep) => one(render(sweep)),
         Document::Connections(report) => one(render(report)),
+        Document::Capacity(report) => one(render(report)),
+        Document::Capacities(report) => one(render(report)),
     }
 }
 

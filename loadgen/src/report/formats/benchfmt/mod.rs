@@ -1,5 +1,6 @@
 //! Go's benchmark format, as benchstat reads it.
 
+mod capacity;
 mod comparison;
 mod connections;
 mod run;
@@ -24,6 +25,8 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Comparison(comparison) => one(comparison::render(comparison)),
         Document::Sweep(sweep) => one(sweep::render(sweep)),
         Document::Connections(report) => one(connections::render(report)?),
+        Document::Capacity(report) => one(capacity::render([&**report])),
+        Document::Capacities(report) => one(capacity::render(report.points.iter().map(|point| &point.capacity))),
     }
 }
 

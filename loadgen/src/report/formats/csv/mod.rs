@@ -1,5 +1,6 @@
 //! Comma-separated values (RFC 4180), a table of each kind of document.
 
+mod capacity;
 mod comparison;
 mod connections;
 mod run;
@@ -30,6 +31,9 @@ fn over_time(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Connections(_) => Err(FormatError::Refused(
             "--over-time: held connections have a table of their figures alone; expected runs".to_owned(),
         )),
+        Document::Capacity(_) | Document::Capacities(_) => Err(FormatError::Refused(
+            "--over-time: a capacity has a table of its probes alone; expected runs".to_owned(),
+        )),
     }
 }
 
@@ -39,5 +43,7 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Comparison(comparison) => one(comparison::render(comparison)),
         Document::Sweep(sweep) => one(sweep::render(sweep)),
         Document::Connections(report) => one(connections::render(report)?),
+        Document::Capacity(report) => one(capacity::render(report)),
+        Document::Capacities(report) => one(capacity::all(report)),
     }
 }

@@ -197,7 +197,7 @@ fn time_axis(end: f64, shape: Shape) -> Axis {
 }
 
 /// The range of logarithms, with a little room on both sides.
-fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
+pub(super) fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) =
         values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
     if low > high {

@@ -22,7 +22,7 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
                 h1 { @if comparison.aa { "A/A" } @else { "Comparison" } }
                 (badge(comparison.change))
             }
-            p.lead { (words::load(plan)) br; (words::what(&plan.message)) }
+            p.lead { (words::compared(comparison)) br; (words::what(&plan.message)) }
             (reasons(&comparison.trust))
             div.panel {
                 h3 { "Verdict" }

@@ -14,7 +14,7 @@ pub(super) fn section(report: &ConnectionsReport) -> Markup {
     let class = match report.outcome() {
         Outcome::Ok => "good",
         Outcome::Crossed | Outcome::Failed | Outcome::Usage => "bad",
-        Outcome::Untrusted | Outcome::Interrupted => "doubtful",
+        Outcome::Untrusted | Outcome::OutOfSight(_) | Outcome::Interrupted => "doubtful",
     };
     html! {
         section {

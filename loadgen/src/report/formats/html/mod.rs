@@ -2,6 +2,7 @@
 //! and readable on a phone.
 
 mod canvas;
+mod capacity;
 mod charts;
 mod comparison;
 mod connections;
@@ -22,6 +23,8 @@ use crate::judge::trust::Trust;
 use crate::measure::encoded::DecodeError;
 use crate::measure::metric::Metric;
 use crate::report::Report;
+use crate::report::capacities::Capacities;
+use crate::report::capacity::CapacityReport;
 use crate::report::comparison::Comparison;
 use crate::report::connections::ConnectionsReport;
 use crate::report::formats::text::comparison as text;
@@ -45,6 +48,8 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Comparison(comparison) => one(render_comparison(comparison)),
         Document::Sweep(sweep) => one(render_sweep(sweep)),
         Document::Connections(report) => one(render_connections(report)),
+        Document::Capacity(report) => one(render_capacity(report)),
+        Document::Capacities(report) => one(render_capacities(report)),
     }
 }
 
@@ -92,6 +97,25 @@ fn render_connections(report: &ConnectionsReport) -> String {
         (machine(&report.environment, report.began_at))
     };
     page(&format!("connections: {}", report.target), &content, Some(&report.environment))
+}
+
+/// A capacity as one page.
+fn render_capacity(report: &CapacityReport) -> String {
+    let content = html! {
+        (capacity::section(report))
+        (machine(&report.environment, report.began_at))
+    };
+    page(&format!("capacity: {}", report.target), &content, Some(&report.environment))
+}
+
+/// Capacities along an axis as one page.
+fn render_capacities(report: &Capacities) -> String {
+    let content = html! {
+        (capacity::along(report))
+        @for point in &report.points { (capacity::section(&point.capacity)) }
+    };
+    let environment = report.points.first().map(|point| &point.capacity.environment);
+    page(&format!("capacity over {}", report.axis.name()), &content, environment)
 }
 
 fn page(title: &str, content: &Markup, environment: Option<&Environment>) -> String {
@@ -160,7 +184,7 @@ fn verdict(run: &Report) -> Markup {
         Outcome::Ok => ("good", "valid"),
         Outcome::Crossed => ("bad", "threshold crossed"),
         Outcome::Untrusted if run.trust.is_bounded() => ("doubtful", "threshold undecided"),
-        Outcome::Untrusted => ("doubtful", "not to be trusted"),
+        Outcome::Untrusted | Outcome::OutOfSight(_) => ("doubtful", "not to be trusted"),
         Outcome::Failed | Outcome::Usage => ("bad", "failed"),
         Outcome::Interrupted => ("doubtful", "interrupted"),
     };

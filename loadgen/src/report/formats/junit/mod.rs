@@ -1,5 +1,6 @@
 //! JUnit XML, as the test reports of CI systems read it.
 
+mod capacity;
 mod comparison;
 mod connections;
 mod run;
@@ -23,5 +24,9 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Comparison(comparison) => one(comparison::render(comparison)),
         Document::Sweep(sweep) => one(sweep::render(sweep)),
         Document::Connections(report) => one(connections::render(report)),
+        Document::Capacity(report) => one(capacity::render([(None, &**report)])),
+        Document::Capacities(report) => {
+            one(capacity::render(report.points.iter().map(|point| (Some(report.name(point)), &point.capacity))))
+        }
     }
 }

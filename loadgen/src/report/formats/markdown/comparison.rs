@@ -25,7 +25,7 @@ pub fn render(comparison: &Comparison) -> String {
     line(reasons.join("\n") + "\n");
     let plan = &comparison.environment.plan;
     line(format!("- A: {}\n- B: {}", escaped(&comparison.a.target), escaped(&comparison.b.target)));
-    line(format!("- {}; {}", escaped(&words::load(plan)), escaped(&words::what(&plan.message))));
+    line(format!("- {}; {}", escaped(&words::compared(comparison)), escaped(&words::what(&plan.message))));
     let pairs: usize = comparison.starts.iter().map(|start| start.pairs.len()).sum();
     line(format!(
         "- {} in {}, {}\n",

@@ -1,5 +1,6 @@
 //! Markdown, for the summary of a job or a comment.
 
+mod capacity;
 mod comparison;
 mod connections;
 mod run;
@@ -23,5 +24,7 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Comparison(comparison) => one(comparison::render(comparison)),
         Document::Sweep(sweep) => one(sweep::render(sweep)),
         Document::Connections(report) => one(connections::render(report)),
+        Document::Capacity(report) => one(capacity::render(report)),
+        Document::Capacities(report) => one(capacity::all(report)),
     }
 }

@@ -28,7 +28,7 @@ fn section(run: &Report) -> Result<String, DecodeError> {
         Outcome::Untrusted if run.trust.is_bounded() => {
             "\u{26a0}\u{fe0f} latencies as bounds, which do not decide a threshold"
         }
-        Outcome::Untrusted => "\u{26a0}\u{fe0f} not to be trusted",
+        Outcome::Untrusted | Outcome::OutOfSight(_) => "\u{26a0}\u{fe0f} not to be trusted",
         Outcome::Failed | Outcome::Usage => "\u{274c} failed",
         Outcome::Interrupted => "\u{26a0}\u{fe0f} interrupted",
     };

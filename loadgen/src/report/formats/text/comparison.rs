@@ -9,7 +9,7 @@ pub(crate) use crate::report::formats::text::verdict::{
     about_intervals, attempts, interval, reason, reasons, verdict, what_would_tell,
 };
 pub use crate::report::formats::text::verdict::{name, signed_percent};
-use crate::report::words::{load, what};
+use crate::report::words::{compared, what};
 use crate::units;
 
 /// Renders a comparison as lines of text.
@@ -24,8 +24,13 @@ impl Display for Rendered<'_> {
         let comparison = self.0;
         let rules = &comparison.rules;
         let plan = &comparison.environment.plan;
-        write!(f, "{}: ", if comparison.aa { "A/A" } else { "compare" })?;
-        writeln!(f, "{}", load(plan))?;
+        let what_it_is = match () {
+            () if comparison.aa => "A/A",
+            () if comparison.slos.is_empty() => "compare",
+            () => "capacity",
+        };
+        write!(f, "{what_it_is}: ")?;
+        writeln!(f, "{}", compared(comparison))?;
         writeln!(f, "{INDENT}A  {}", comparison.a.target)?;
         writeln!(f, "{INDENT}B  {}", comparison.b.target)?;
         let pairs: usize = comparison.starts.iter().map(|start| start.pairs.len()).sum();

@@ -1,5 +1,6 @@
 //! Text to read in a terminal.
 
+mod capacity;
 pub(in crate::report) mod comparison;
 mod connections;
 mod run;
@@ -9,6 +10,8 @@ pub mod verdict;
 use super::{Format, FormatError, Part, one};
 use crate::measure::encoded::DecodeError;
 use crate::report::Report;
+use crate::report::capacities::Capacities;
+use crate::report::capacity::CapacityReport;
 use crate::report::comparison::Comparison;
 use crate::report::connections::ConnectionsReport;
 use crate::report::saved::Document;
@@ -63,11 +66,23 @@ pub fn connections(report: &ConnectionsReport) -> String {
     )
 }
 
+/// A capacity likewise.
+pub fn capacity(report: &CapacityReport) -> String {
+    format!("{}\n", capacity::render(report))
+}
+
+/// Capacities along an axis likewise.
+pub fn capacities(report: &Capacities) -> String {
+    format!("{}\n", capacity::all(report))
+}
+
 fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
     match document {
         Document::Runs(runs) => one(runs.iter().map(run::render).collect::<Result<Vec<_>, _>>()?.join("\n")),
         Document::Comparison(comparison) => one(comparison::render(comparison)),
         Document::Sweep(sweep) => one(sweep::render(sweep)),
         Document::Connections(report) => one(connections::render(report)),
+        Document::Capacity(report) => one(capacity::render(report)),
+        Document::Capacities(report) => one(capacity::all(report)),
     }
 }

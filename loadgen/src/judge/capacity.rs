@@ -1,0 +1,15 @@
+//! How much a server holds: what probes of offered rates say together, where to ask next, and limits on the answer. Without
+//! sockets and clocks.
+
+mod belief;
+mod grid;
+mod proof;
+mod search;
+mod staircase;
+mod threshold;
+mod verdict;
+
+pub use search::{Bracket, Found, Next, Range, Search};
+pub use staircase::Staircase;
+pub use threshold::{CapacityThreshold, show};
+pub use verdict::{Probe, Verdict};

@@ -1,0 +1,384 @@
+//! Which rate to probe next, and when the capacity is found.
+
+use super::belief::Belief;
+use super::grid::{Grid, STEPS};
+use super::proof::Proof;
+use super::verdict::Probe;
+
+/// Where to search, and how well. Rates are offered rates, in messages per second.
+#[derive(Clone, Copy, Debug)]
+pub struct Range {
+    /// Where to begin: a rate that the server probably sustains.
+    pub start: f64,
+    /// The lowest rate that may be asked for.
+    pub min: f64,
+    /// The highest rate that may be asked for.
+    pub max: f64,
+    /// How far the ends of the bracket may lie apart, as a share of the lower one, where the server allows.
+    pub precision: f64,
+    /// Each end of the bracket is wrong with at most this probability.
+    pub error: f64,
+}
+
+/// What a search wants next.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Next {
+    /// A probe at this offered rate.
+    Probe(f64),
+    /// Nothing: the search is over.
+    Done(Found),
+}
+
+/// How a search ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Found {
+    /// Both ends are proven: a probe at `sustains` passes more often than it fails, one at `breaks` fails more often.
+    Bracket {
+        /// The lower end, a rate that was asked for.
+        sustains: f64,
+        /// The upper end, a rate that was asked for.
+        breaks: f64,
+    },
+    /// At `late_at` the generator was too late to tell whether the server keeps its thresholds.
+    GeneratorLimited {
+        /// Proven, as in a bracket.
+        sustains: f64,
+        /// Proven to be too much for the server or the generator.
+        late_at: f64,
+    },
+    /// No rate is sustained: the lowest one breaks, or was proven and failed on fresh starts.
+    BelowRange,
+    /// The highest rate is sustained. After [`Search::step_down`] from there: a rate just below it is, and none was seen to break.
+    AboveRange,
+    /// Even at the lowest rate the generator was too late to tell.
+    GeneratorLimitedFromStart,
+}
+
+/// What is proven so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Bracket {
+    /// The highest rate proven to be sustained.
+    pub sustains: Option<f64>,
+    /// The lowest rate proven to break the thresholds.
+    pub breaks: Option<f64>,
+}
+
+/// A search for the rate at which a probe fails as often as it passes. The same results give the same search.
+///
+/// First the rate doubles until a probe fails. Then the middle of where the capacity may be is asked for, until it is known as
+/// well as the server allows. Then both ends are asked for in random order until both are proven. A server whose probes pass
+/// less and less often over a wide range has no sharp capacity: the search ends once halving the distance of the proven ends
+/// is expected to take more than [`HALVING`] probes.
+#[derive(Clone, Debug)]
+pub struct Search {
+    error: f64,
+    grid: Grid,
+    belief: Belief,
+    proof: Proof,
+    stage: Stage,
+    /// Where the ends are to be proven.
+    aims: Aims,
+    /// The highest step that passed.
+    passed: i32,
+    /// Steps from here on failed on fresh starts.
+    failed_fresh: Option<i32>,
+    /// The highest rate was sustained before it failed on fresh starts.
+    above: bool,
+    next: Next,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Stage {
+    /// Doubling, or halving if the first probe failed: the step asked for.
+    Ramp(i32),
+    /// So many probes in the middle of where the capacity may be.
+    Middle(u32),
+    Ends,
+}
+
+/// The steps at which the ends are to be proven.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Aims {
+    low: i32,
+    high: i32,
+}
+
+/// What is proven, as steps.
+#[derive(Clone, Copy, Debug)]
+struct Ends {
+    low: Option<i32>,
+    /// The server fails here.
+    breaks: Option<i32>,
+    /// The server fails here, or the generator is late.
+    stops: Option<i32>,
+}
+
+impl Search {
+    /// Panics unless 0 < min <= start <= max, 0 < precision <= 1 and 0 < error < 0.5.
+    pub fn new(range: Range) -> Self {
+        let grid = Grid::new(range.start, range.min, range.max, range.precision);
+        assert!(range.error > 0.0 && range.error < 0.5, "an error lies between 0 and 0.5, not at {}", range.error);
+        Self {
+            error: range.error,
+            grid,
+            belief: Belief::new(grid.lowest(), grid.highest()),
+            proof: Proof::default(),
+            stage: Stage::Ramp(0),
+            aims: Aims { low: grid.lowest(), high: grid.highest() },
+            passed: grid.lowest(),
+            failed_fresh: None,
+            above: false,
+            next: Next::Probe(range.start),
+        }
+    }
+
+    /// What to do next.
+    pub fn next(&self) -> Next {
+        self.next
+    }
+
+    /// Takes in the result of the probe that [`Self::next`] asked for.
+    pub fn add(&mut self, rate: f64, probe: Probe) {
+        let step = self.grid.step(rate);
+        let passed = probe == Probe::Passed;
+        // The ramp only looks for where to begin.
+        let bet = match self.stage {
+            Stage::Ramp(_) => 0.0,
+            _ => (2.0 * self.belief.passes(step) - 1.0).clamp(-MOST_BET, MOST_BET),
+        };
+        self.proof.add(step, probe, bet.max(0.0), (-bet).max(0.0));
+        self.belief.add(step, passed);
+        if passed {
+            self.passed = self.passed.max(step);
+        }
+        if let Stage::Ramp(_) = self.stage {
+            self.stage = self.ramp(step, passed).map_or(Stage::Middle(0), Stage::Ramp);
+        }
+        self.plan();
+    }
+
+    /// What is proven so far.
+    pub fn so_far(&self) -> Bracket {
+        let Ends { low, breaks, .. } = self.ends();
+        let (low, breaks) = match (low, breaks) {
+            (Some(low), Some(breaks)) => (Some(low.min(breaks)), Some(low.max(breaks))),
+            either => either,
+        };
+        Bracket { sustains: low.map(|step| self.grid.rate(step)), breaks: breaks.map(|step| self.grid.rate(step)) }
+    }
+
+    /// Between which rates the capacity seems to lie now, in 9 of 10 cases. Not proven.
+    pub fn narrowed(&self) -> (f64, f64) {
+        (self.grid.rate(self.belief.quantile(0.05)), self.grid.rate(self.belief.quantile(0.95)))
+    }
+
+    /// Whether what is proven contradicts a capacity that stays where it is: a rate that broke is below one that was sustained.
+    pub fn moved(&self) -> bool {
+        let Ends { low, breaks, .. } = self.ends();
+        low.zip(breaks).is_some_and(|(low, breaks)| low >= breaks)
+    }
+
+    /// About how many probes are still needed.
+    pub fn remaining(&self) -> u32 {
+        if let Next::Done(_) = self.next {
+            return 0;
+        }
+        let before = match self.stage {
+            Stage::Ramp(step) if step < 0 => (step - self.grid.lowest()) / self.grid.per_doubling() + 1 + MIDDLE,
+            Stage::Ramp(step) => (self.grid.highest() - step) / self.grid.per_doubling() + 1 + MIDDLE,
+            Stage::Middle(asked) => (MIDDLE - asked as i32).max(1),
+            Stage::Ends => 0,
+        };
+        let Ends { low, breaks, .. } = self.ends();
+        let effort = |won: f64, share: f64| ((-self.error.ln() - won) / growth(share.max(WORTH))).ceil() as i32;
+        let below = low
+            .is_none()
+            .then(|| effort(self.proof.won_low(self.aims.low).max(0.0), self.belief.passes(self.aims.low)));
+        let high = self.aims.high;
+        let above =
+            breaks.is_none().then(|| effort(self.proof.won_high(high, true).max(0.0), 1.0 - self.belief.passes(high)));
+        (before + below.unwrap_or(0).max(0) + above.unwrap_or(0).max(0)).max(1) as u32
+    }
+
+    /// Fresh starts failed at this proven rate: goes on below it. What passed at this rate or above no longer counts, what
+    /// failed there does.
+    pub fn step_down(&mut self, rate: f64) {
+        let step = self.grid.step(rate);
+        self.above |= self.next == Next::Done(Found::AboveRange);
+        self.failed_fresh = Some(self.failed_fresh.map_or(step, |before| before.min(step)));
+        self.proof.forget_passes(step);
+        (0..FRESH_FAILURES).for_each(|_| self.belief.add(step, false));
+        self.stage = Stage::Ends;
+        self.plan();
+    }
+
+    /// The next step of the ramp, if it goes on.
+    fn ramp(&self, step: i32, passed: bool) -> Option<i32> {
+        let down = step < 0 || step == 0 && !passed;
+        let next = match (down, passed) {
+            (false, true) => (step + self.grid.per_doubling()).min(self.grid.highest()),
+            (true, false) => (step - self.grid.per_doubling()).max(self.grid.lowest()),
+            _ => return None,
+        };
+        (next != step).then_some(next)
+    }
+
+    fn plan(&mut self) {
+        let ends = self.ends();
+        self.next = if let Some(found) = self.at_the_edge(ends) {
+            Next::Done(found)
+        } else if let Stage::Ramp(step) = self.stage {
+            self.ask(step)
+        } else if let Some(middle) = self.middle(ends) {
+            self.ask(middle)
+        } else {
+            let wanted = self.wanted(ends);
+            self.found(ends, wanted).map_or_else(|| self.ask_for_an_end(ends, wanted), Next::Done)
+        };
+    }
+
+    fn ask(&self, step: i32) -> Next {
+        Next::Probe(self.grid.rate(step))
+    }
+
+    fn ends(&self) -> Ends {
+        let allowed = self.failed_fresh.map_or(self.grid.highest(), |step| step - 1);
+        Ends {
+            low: self.proof.sustains(self.error, allowed),
+            breaks: self.proof.breaks(self.error),
+            stops: self.proof.stops(self.error),
+        }
+    }
+
+    /// The answer, if it lies at an end of the range.
+    fn at_the_edge(&self, ends: Ends) -> Option<Found> {
+        let (lowest, highest) = (self.grid.lowest(), self.grid.highest());
+        let below = self.failed_fresh.map(|step| (step - STEPS).max(lowest));
+        if ends.low == Some(highest) || self.above && ends.low.zip(below).is_some_and(|(low, below)| low >= below) {
+            Some(Found::AboveRange)
+        } else if ends.breaks == Some(lowest) || self.failed_fresh.is_some_and(|step| step <= lowest) {
+            Some(Found::BelowRange)
+        } else if ends.stops == Some(lowest) && self.late(lowest) {
+            Some(Found::GeneratorLimitedFromStart)
+        } else {
+            None
+        }
+    }
+
+    /// The middle of where the capacity may be, while that is what is worth asking for.
+    fn middle(&mut self, ends: Ends) -> Option<i32> {
+        let Stage::Middle(asked) = self.stage else { return None };
+        let may_be = self.belief.quantile(0.9) - self.belief.quantile(0.1);
+        let known = may_be <= (self.belief.spread() as i32).max(STEPS);
+        if known || asked as i32 >= MIDDLE || ends.low.is_some() || ends.stops.is_some() {
+            self.stage = Stage::Ends;
+            return None;
+        }
+        self.stage = Stage::Middle(asked + 1);
+        let highest = self.grid.highest().min(self.passed + self.grid.per_doubling());
+        Some(self.belief.quantile(0.5).clamp(self.grid.lowest(), highest))
+    }
+
+    /// Where the ends can be proven with reasonable effort, as far as is known now.
+    fn wanted(&self, ends: Ends) -> Aims {
+        let (lowest, highest) = (self.grid.lowest(), self.grid.highest());
+        let mut low = self.belief.first_below(WORTH, (lowest, highest)) - 1;
+        let mut high = self.belief.first_below(1.0 - WORTH, (lowest, highest));
+        if high - low < STEPS {
+            let middle = self.belief.quantile(0.5);
+            low = match (ends.low, ends.stops) {
+                (Some(low), _) if (middle - STEPS..=middle).contains(&low) => low,
+                (_, Some(high)) if (middle..=middle + STEPS).contains(&high) => high - STEPS,
+                _ => middle - STEPS / 2,
+            };
+            high = low + STEPS;
+        }
+        let low = self.failed_fresh.map_or(low, |step| low.min(step - STEPS));
+        Aims { low: low.clamp(lowest, highest), high: high.clamp(lowest, highest) }
+    }
+
+    /// The answer, if both ends are proven and a smaller bracket is not worth the effort.
+    fn found(&self, ends: Ends, wanted: Aims) -> Option<Found> {
+        let (bottom, top) = (ends.low?.min(ends.stops?), ends.low?.max(ends.stops?));
+        let (low, high) = (wanted.low.max(bottom), wanted.high.min(top));
+        let effort = if low > bottom { self.effort_low(low) } else { 0.0 }
+            + if high < top { self.effort_high(high) } else { 0.0 };
+        let halvings = (f64::from(top - bottom) / f64::from((high - low).max(STEPS))).log2();
+        if top - bottom > STEPS && effort > 0.0 && effort < halvings * HALVING {
+            return None;
+        }
+        let (sustains, top_rate) = (self.grid.rate(bottom), self.grid.rate(top));
+        if ends.breaks == ends.stops {
+            Some(Found::Bracket { sustains, breaks: top_rate })
+        } else {
+            self.late(top).then_some(Found::GeneratorLimited { sustains, late_at: top_rate })
+        }
+    }
+
+    /// Aims stay where they are while they can still be proven, and either are well on the way or hardly worse than another.
+    fn ask_for_an_end(&mut self, ends: Ends, wanted: Aims) -> Next {
+        let half = -self.error.ln() / 2.0;
+        let Aims { low, high } = self.aims;
+        let keep_low = self.failed_fresh.is_none_or(|step| low < step)
+            && ends.low.is_none_or(|proven| proven < low)
+            && self.belief.passes(low) > GIVE_UP
+            && (wanted.low <= low + STEPS || self.proof.won_low(low) >= half);
+        let keep_high = ends.breaks.is_none_or(|proven| proven > high)
+            && self.belief.passes(high) < 1.0 - GIVE_UP
+            && (wanted.high >= high - STEPS || self.proof.won_high(high, true) >= half);
+        self.aims =
+            Aims { low: if keep_low { low } else { wanted.low }, high: if keep_high { high } else { wanted.high } };
+        let need_low = ends.low.is_none_or(|proven| proven < self.aims.low);
+        let need_high = ends.breaks.is_none_or(|proven| proven > self.aims.high);
+        let ask_low = if need_low == need_high { self.coin() } else { need_low };
+        self.ask(if ask_low { self.aims.low } else { self.aims.high })
+    }
+
+    /// Heads or tails, the same in every search. Strict alternation would meet every tenth second's stall at one end only.
+    fn coin(&self) -> bool {
+        (self.proof.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 63 == 0
+    }
+
+    /// Whether it is the generator that ends the search at this step.
+    fn late(&self, step: i32) -> bool {
+        let (failed, late) = self.proof.failed_and_late(step);
+        late > 0 && late >= failed
+    }
+
+    /// How many probes are expected to prove an end.
+    fn effort_low(&self, step: i32) -> f64 {
+        (-self.error.ln() - self.proof.won_low(step)) / growth(self.belief.passes(step))
+    }
+
+    fn effort_high(&self, step: i32) -> f64 {
+        (-self.error.ln() - self.proof.won_high(step, true)) / growth(1.0 - self.belief.passes(step))
+    }
+}
+
+/// What a probe that goes one way in this share of the cases adds to the logarithm of what was won.
+fn growth(share: f64) -> f64 {
+    let share = share.clamp(0.501, 0.99);
+    share * (2.0 * share).ln() + (1.0 - share) * (2.0 - 2.0 * share).ln()
+}
+
+/// A rate is worth proving where probes go one way in so many cases, as far as is known, apart from those that go astray.
+const WORTH: f64 = 0.8;
+
+/// A rate is given up where fewer do.
+const GIVE_UP: f64 = 0.6;
+
+/// Going on is worth so many probes for each time that the distance of the proven ends is halved.
+const HALVING: f64 = 20.0;
+
+/// At most so many probes go to the middle before the ends are proven. A sharp capacity between two doublings takes 5 or 6.
+const MIDDLE: i32 = 12;
+
+/// The most that is bet on a probe, as a share: the other outcome, however surprising, must not cost everything.
+const MOST_BET: f64 = 0.9;
+
+/// A failure on fresh starts moves the belief like so many failed probes.
+const FRESH_FAILURES: u32 = 3;
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

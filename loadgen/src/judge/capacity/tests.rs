@@ -1,0 +1,120 @@
+use super::*;
+
+const RANGE: Range = Range { start: 1_000.0, min: 250.0, max: 64_000.0, precision: 0.03, error: 0.05 };
+
+/// Searches with a server that answers a rate always in the same way. Gives the answer and the rates asked for.
+fn search(range: Range, probe: impl Fn(f64) -> Probe) -> (Search, Found, Vec<f64>) {
+    let mut search = Search::new(range);
+    let mut asked = Vec::new();
+    let found = finish(&mut search, probe, &mut asked);
+    (search, found, asked)
+}
+
+fn finish(search: &mut Search, probe: impl Fn(f64) -> Probe, asked: &mut Vec<f64>) -> Found {
+    loop {
+        match search.next() {
+            Next::Done(found) => return found,
+            Next::Probe(rate) => {
+                assert!(asked.len() < 200, "no answer after 200 probes: {asked:?}");
+                asked.push(rate);
+                search.add(rate, probe(rate));
+            }
+        }
+    }
+}
+
+fn sharp(capacity: f64) -> impl Fn(f64) -> Probe {
+    move |rate| if rate < capacity { Probe::Passed } else { Probe::Failed }
+}
+
+#[test]
+fn a_sharp_capacity_is_found_within_the_precision_and_a_few_dozen_probes() {
+    let (search, found, asked) = search(RANGE, sharp(41_700.0));
+    let Found::Bracket { sustains, breaks } = found else { panic!("{found:?}") };
+    assert!(sustains < 41_700.0 && 41_700.0 <= breaks && breaks <= sustains * 1.031, "{sustains} to {breaks}");
+    assert!(asked.len() <= 35, "{} probes", asked.len());
+    assert!(asked.contains(&sustains) && asked.contains(&breaks));
+    assert_eq!(search.so_far(), Bracket { sustains: Some(sustains), breaks: Some(breaks) });
+    assert_eq!(search.remaining(), 0);
+    assert!(!search.moved());
+}
+
+#[test]
+fn the_ramp_doubles_until_the_first_failure() {
+    let (_, _, asked) = search(RANGE, sharp(9_000.0));
+    assert_eq!(asked[..5], [1_000.0, 2_000.0, 4_000.0, 8_000.0, 16_000.0]);
+    assert!(asked[5] > 8_000.0 && asked[5] < 16_000.0, "{asked:?}");
+}
+
+#[test]
+fn a_start_that_fails_is_left_downwards() {
+    let (_, found, asked) = search(RANGE, sharp(300.0));
+    assert_eq!(asked[..3], [1_000.0, 500.0, 250.0]);
+    let Found::Bracket { sustains, breaks } = found else { panic!("{found:?}") };
+    assert!(sustains < 300.0 && 300.0 <= breaks, "{sustains} to {breaks}");
+}
+
+#[test]
+fn capacities_outside_the_range_are_said_to_be_there() {
+    assert_eq!(search(RANGE, sharp(200.0)).1, Found::BelowRange);
+    let (search, found, _) = search(RANGE, sharp(100_000.0));
+    assert_eq!(found, Found::AboveRange);
+    assert_eq!(search.so_far(), Bracket { sustains: Some(64_000.0), breaks: None });
+}
+
+#[test]
+fn a_range_of_one_rate_is_a_yes_or_no_question() {
+    let range = Range { min: 1_000.0, max: 1_000.0, ..RANGE };
+    assert_eq!(search(range, sharp(2_000.0)).1, Found::AboveRange);
+    assert_eq!(search(range, sharp(500.0)).1, Found::BelowRange);
+}
+
+#[test]
+fn where_the_generator_is_late_the_capacity_is_not_said_to_be_the_servers() {
+    let late = |above: f64| move |rate| if rate < above { Probe::Passed } else { Probe::CannotTell };
+    let (late_search, found, _) = search(RANGE, late(20_000.0));
+    let Found::GeneratorLimited { sustains, late_at } = found else { panic!("{found:?}") };
+    assert!(sustains < 20_000.0 && 20_000.0 <= late_at && late_at <= sustains * 1.031, "{sustains} to {late_at}");
+    assert_eq!(late_search.so_far().breaks, None);
+    assert_eq!(search(RANGE, late(100.0)).1, Found::GeneratorLimitedFromStart);
+}
+
+#[test]
+fn after_a_failed_holdout_a_lower_rate_has_to_prove_itself() {
+    let (mut search, found, mut asked) = search(RANGE, sharp(41_700.0));
+    let Found::Bracket { sustains, breaks } = found else { panic!("{found:?}") };
+    search.step_down(sustains);
+    let before = asked.len();
+    let again = finish(&mut search, sharp(41_700.0), &mut asked);
+    let Found::Bracket { sustains: lower, breaks: still } = again else { panic!("{again:?}") };
+    assert!(lower <= sustains / 1.029 && lower > sustains * 0.8, "{lower} after {sustains}");
+    assert!(41_700.0 <= still && still <= breaks, "{still}, before {breaks}; {:?}", &asked[before..]);
+    assert!(asked.len() - before >= 5, "proven anew after {} probes", asked.len() - before);
+}
+
+#[test]
+fn a_failed_holdout_at_an_end_of_the_range_ends_too() {
+    let (mut above, _, mut asked) = search(RANGE, sharp(100_000.0));
+    above.step_down(64_000.0);
+    assert_eq!(finish(&mut above, sharp(100_000.0), &mut asked), Found::AboveRange);
+    assert!(above.so_far().sustains.unwrap() < 64_000.0);
+    let (mut below, _, _) = search(RANGE, sharp(255.0));
+    below.step_down(250.0);
+    assert_eq!(below.next(), Next::Done(Found::BelowRange));
+}
+
+#[test]
+fn what_remains_shrinks_to_nothing_and_what_is_narrowed_down_holds_the_capacity() {
+    let mut search = Search::new(RANGE);
+    let planned = search.remaining();
+    assert!((20..=60).contains(&planned), "{planned}");
+    let mut probes = 0;
+    while let Next::Probe(rate) = search.next() {
+        assert!(search.remaining() > 0);
+        search.add(rate, sharp(12_345.0)(rate));
+        probes += 1;
+        let (low, high) = search.narrowed();
+        assert!(probes < 8 || low < 12_345.0 && 12_345.0 < high * 1.01, "{low} to {high} after {probes} probes");
+    }
+    assert_eq!(search.remaining(), 0);
+}

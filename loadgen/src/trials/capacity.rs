@@ -1,0 +1,340 @@
+//! The experiment of a capacity: one start of the server is probed at rates that a search asks for, until both ends of the
+//! capacity are proven; then fresh starts, which took no part in finding it, are held to the rate that was found.
+
+mod answer;
+mod holdout;
+mod probing;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
+
+use super::course::Arm;
+use super::failure::TrialError;
+pub use super::probe::{Limits, lowest_rate};
+use super::up::{self, Up};
+use super::warming::{Warming, Warmup};
+use crate::host::environment::Environment;
+use crate::host::footprint;
+use crate::host::interrupt::Interrupt;
+use crate::host::running::{Running, Shares};
+use crate::host::target::Spec;
+use crate::judge::capacity::{Found, Next, Range, Search};
+use crate::judge::connection_memory;
+use crate::judge::threshold::Threshold;
+use crate::load::error::RunError;
+use crate::load::live::Live;
+use crate::load::session::Session;
+use crate::load::worker::Common;
+use crate::measure::growth::FEWEST_CONNECTIONS;
+use crate::plan::Plan;
+use crate::report::capacity::parts::{ConnectionCost, Generator, Narrowed, ProbeReport};
+use crate::report::capacity::{CapacityReport, CapacitySchema};
+use holdout::{Ending, Held};
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Experiment {
+    /// What is to be kept, and where to look.
+    pub limits: Limits,
+    /// The share of answers of which each end is right at least.
+    pub confidence: f64,
+    /// How long a probe offers messages at least.
+    pub probe: Duration,
+    /// Fresh starts that are held to the rate found.
+    pub holdout: u32,
+    /// How the server is warmed up after each start.
+    pub warmup: Warmup,
+    /// The longest that all of it may take.
+    pub max_time: Duration,
+}
+
+/// Where it is done.
+pub struct Site<'a> {
+    /// The server, its messages, and the load of its warm-up: the plan of a probe but for its closed loop.
+    pub arm: &'a Arm,
+    /// The cores of server and workers.
+    pub shares: &'a Shares,
+    /// Set when it is to end early, with a report of what there is.
+    pub interrupt: &'a Interrupt,
+    /// Shows the progress.
+    pub show: &'a mut dyn FnMut(&Stage),
+}
+
+/// What is being done.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Stage {
+    /// Time since the beginning.
+    pub elapsed: Duration,
+    /// The rate that is probed; `None` while a server starts and warms up.
+    pub rate: Option<f64>,
+    /// Probes made.
+    pub probes: usize,
+    /// Where the capacity seems to be.
+    pub narrowed: Option<(f64, f64)>,
+}
+
+/// Does all of it, as far as it comes.
+///
+/// # Errors
+/// When no probe could be made: the server does not start or does not answer. What fails later is part of the report.
+pub fn run(experiment: &Experiment, site: Site<'_>) -> Result<CapacityReport, TrialError> {
+    let (began_at, cut, live) = (SystemTime::now(), AtomicBool::new(false), Live::default());
+    let mut prober = Prober::new(experiment, site, &cut, &live);
+    let (mut search, mut held) = (None, Held::default());
+    let (found, failure) = match prober.search_and_hold(&mut search, &mut held) {
+        Ok(found) => (found, None),
+        // Nothing was found out yet.
+        Err(error) if prober.probes.is_empty() => return Err(error),
+        Err(error) => (None, (!error.is_interruption()).then(|| error.to_string())),
+    };
+    let search = search.expect("a probe was made");
+    let answer = answer::of(&prober, found, &search, &held);
+    let config = prober.config.take();
+    Ok(CapacityReport {
+        schema: CapacitySchema::V1,
+        target: prober.arm.spec.to_string(),
+        began_at,
+        interrupted: prober.is_interrupted(),
+        failure,
+        elapsed_seconds: prober.began.elapsed().as_secs_f64(),
+        slos: experiment.limits.slos.iter().map(Threshold::to_string).collect(),
+        precision: experiment.limits.precision,
+        confidence: experiment.confidence,
+        max_time_seconds: experiment.max_time.as_secs_f64(),
+        answer,
+        thresholds: Vec::new(),
+        generator: prober.generator,
+        memory: prober.memory,
+        sizing: None,
+        warmup: prober.warming.report(),
+        notes: answer::notes(&prober, &search, &held),
+        environment: Environment { server_config: config, ..prober.environment },
+        probes: prober.probes,
+        holdout: held.probes,
+    })
+}
+
+/// What the connections of a session took, where there was so much memory of server and kernel before.
+fn cost_of(session: &Session<'_, '_>, user: Option<u64>, kernel: Option<u64>) -> ConnectionCost {
+    let opened = session.connections().established as f64;
+    let added = footprint::of_kernel().zip(kernel).map(|(now, before)| now.saturating_sub(before) as f64);
+    ConnectionCost {
+        user_bytes: connection_memory::of(session.growth()).ok().map(|slope| slope.high),
+        // Of few connections it is lost in what else the machine does.
+        kernel_bytes: added.filter(|_| opened >= f64::from(FEWEST_CONNECTIONS)).map(|bytes| bytes / opened),
+        process_bytes: user.map(|bytes| bytes as f64),
+    }
+}
+
+/// About how many probes the search makes where the limit is sharp.
+pub fn usual_probes(experiment: &Experiment) -> u32 {
+    let Limits { min_rate: min, max_rate: max, precision, .. } = experiment.limits;
+    let confidence = experiment.confidence;
+    let start = (min * 100.0).min(max);
+    Search::new(Range { start, min, max, precision, error: 1.0 - confidence }).remaining()
+}
+
+/// Starts the server and probes it.
+struct Prober<'a> {
+    experiment: &'a Experiment,
+    arm: &'a Arm,
+    shares: &'a Shares,
+    interrupt: &'a Interrupt,
+    /// Ends the phase that goes on: set where the user interrupts, and where a probe has failed before its end.
+    cut: &'a AtomicBool,
+    live: &'a Live,
+    show: &'a mut dyn FnMut(&Stage),
+    stage: Stage,
+    began: Instant,
+    rng: SmallRng,
+    warming: Warming,
+    starts: u32,
+    /// How long the last start took before its first probe.
+    start_took: Duration,
+    /// How long the last probe took beyond the time that it offered messages.
+    probe_took_more: Duration,
+    environment: Environment,
+    config: Option<serde_json::Value>,
+    generator: Option<Generator>,
+    memory: Option<ConnectionCost>,
+    /// Of the search.
+    probes: Vec<ProbeReport>,
+}
+
+impl<'a> Prober<'a> {
+    fn new<'s: 'a>(experiment: &'a Experiment, site: Site<'s>, cut: &'a AtomicBool, live: &'a Live) -> Self {
+        let Site { arm, shares, interrupt, show } = site;
+        Self {
+            experiment,
+            arm,
+            shares,
+            interrupt,
+            cut,
+            live,
+            show,
+            stage: Stage { elapsed: Duration::ZERO, rate: None, probes: 0, narrowed: None },
+            began: Instant::now(),
+            rng: SmallRng::seed_from_u64(arm.plan.seed),
+            warming: Warming::new(experiment.warmup.within(experiment.max_time), 1),
+            starts: 0,
+            start_took: Duration::ZERO,
+            probe_took_more: Duration::ZERO,
+            environment: Environment::collect(&arm.plan, Some(arm.corpus.digest()), None),
+            config: None,
+            generator: None,
+            memory: None,
+            probes: Vec::new(),
+        }
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.interrupt.flag().load(Ordering::Relaxed)
+    }
+
+    /// Shows where it stands, and ends what goes on if the user does not want to wait for it.
+    fn look(&mut self) {
+        self.stage.elapsed = self.began.elapsed();
+        (self.show)(&self.stage);
+        if self.is_interrupted() {
+            self.cut.store(true, Ordering::Release);
+        }
+    }
+
+    /// Starts the server, or connects to it anew, warms it up, and leaves it to `body`.
+    fn on_a_start<T>(
+        &mut self,
+        body: impl FnOnce(&mut Self, &mut Up<'_, '_>) -> Result<T, TrialError>,
+    ) -> Result<T, TrialError> {
+        let started = Instant::now();
+        self.starts += 1;
+        self.stage.rate = None;
+        let Self { arm, shares, interrupt, live, cut, .. } = *self;
+        let server = Running::start(&arm.spec, &arm.plan.connect, shares, interrupt.flag())?;
+        let common = Common { interrupted: cut, ..up::common(arm, &server, shares, interrupt, live) };
+        let [user, kernel] = [footprint::of_user(server.pids()), footprint::of_kernel()];
+        thread::scope(|scope| {
+            let session = Session::open(scope, common, &mut |_| self.look())?;
+            self.memory.get_or_insert_with(|| cost_of(&session, user, kernel));
+            let mut up = [Up::new(arm, &server, session)];
+            let seed = self.rng.random();
+            up[0].settle(FIRST_LOAD, seed, &mut |_| self.look())?;
+            self.warm(&mut up)?;
+            self.start_took = started.elapsed();
+            let [mut up] = up;
+            let told = body(self, &mut up);
+            if told.is_ok() && self.starts == 1 && up.session.is_fathom() {
+                up.session.close_all(None, true);
+                self.config = server.config();
+            }
+            // Whatever stopped a worker is told by what it was to do.
+            let closed = up.session.close();
+            let told = told?;
+            closed?;
+            Ok(told)
+        })
+    }
+
+    fn warm(&mut self, up: &mut [Up<'_, '_>; 1]) -> Result<(), TrialError> {
+        let mut warming = std::mem::replace(&mut self.warming, Warming::new(self.experiment.warmup, 1));
+        let mut rng = SmallRng::seed_from_u64(self.rng.random());
+        let warmed = warming.warm(up, &[0], &[SLICE], &mut rng, &mut || {
+            self.look();
+            self.is_interrupted()
+        });
+        self.warming = warming;
+        if self.is_interrupted() { Err(RunError::Interrupted.into()) } else { warmed }
+    }
+
+    /// Searches, and holds fresh starts to the rate that is found; where they do not keep it, goes on with a search on
+    /// another start, in which what was proven of that rate no longer counts. What was found; `None` where the time is over
+    /// before, or starts differ too much.
+    fn search_and_hold(&mut self, search: &mut Option<Search>, held: &mut Held) -> Result<Option<Found>, TrialError> {
+        loop {
+            let found = self.on_a_start(|prober, up| prober.search(up, search))?;
+            let sustains = search.as_ref().and_then(|search| search.so_far().sustains);
+            let (Some(_), Some(rate)) = (found, sustains) else { return Ok(found) };
+            self.hold(rate, held)?;
+            match search {
+                Some(search) if held.ending == Ending::NotKept && held.stepped_down < MOST_STEPS => {
+                    held.stepped_down += 1;
+                    search.step_down(rate);
+                }
+                _ if held.ending == Ending::NotKept => return Ok(None),
+                _ => return Ok(found),
+            }
+        }
+    }
+
+    /// Probes what the search asks for, until it has found an answer; `None` where the time is over before.
+    fn search(&mut self, up: &mut Up<'_, '_>, search: &mut Option<Search>) -> Result<Option<Found>, TrialError> {
+        let search = match search {
+            Some(search) => search,
+            None => search.insert(self.begin(up)?),
+        };
+        loop {
+            let rate = match search.next() {
+                Next::Done(found) => return Ok(Some(found)),
+                Next::Probe(rate) => rate,
+            };
+            let price = self.length(rate) + self.probe_took_more + self.holdout_price(rate);
+            if self.began.elapsed() + price > self.experiment.max_time {
+                return Ok(None);
+            }
+            self.stage.narrowed = Some(search.narrowed());
+            let probe = self.probe(up, rate, self.length(rate))?;
+            if let Some(generator) = self.generator.as_mut().filter(|_| self.probes.is_empty()) {
+                generator.send_lag_p99 = probe.send_lag_p99;
+            }
+            search.add(rate, probe.outcome);
+            self.probes.push(probe);
+            self.stage.probes = self.probes.len();
+        }
+    }
+
+    /// Finds out what the generator can do by itself, and by that where the search begins.
+    fn begin(&mut self, up: &mut Up<'_, '_>) -> Result<Search, TrialError> {
+        let generator = self.generator(up)?;
+        self.generator = Some(generator);
+        let Limits { min_rate, max_rate, precision, .. } = self.experiment.limits;
+        let start = (generator.closed_loop_rate / START_BELOW).clamp(min_rate, max_rate);
+        let error = 1.0 - self.experiment.confidence;
+        Ok(Search::new(Range { start, min: min_rate, max: max_rate, precision, error }))
+    }
+
+    /// The plan of a probe.
+    fn plan(&self) -> &Plan {
+        &self.arm.plan
+    }
+
+    /// How long a probe of the search offers a rate.
+    fn length(&self, rate: f64) -> Duration {
+        self.experiment.limits.probe_length(self.experiment.probe, rate)
+    }
+
+    fn is_url(&self) -> bool {
+        matches!(self.arm.spec, Spec::Url(_))
+    }
+
+    /// Where it seems to lie.
+    fn narrowed(search: &Search) -> Narrowed {
+        let (low, high) = search.narrowed();
+        Narrowed { low, high }
+    }
+}
+
+/// The ramp begins this far below what server and generator do together in a closed loop: a limit on latency is seldom kept
+/// beyond it, and every doubling costs one probe.
+const START_BELOW: f64 = 8.0;
+
+/// How often what fresh starts did not keep is searched for anew below it.
+const MOST_STEPS: u32 = 5;
+
+/// How long every server is under load after it was started: it has touched its buffers and filled the caches by then.
+const FIRST_LOAD: Duration = Duration::from_millis(50);
+
+/// A slice of a warm-up.
+const SLICE: Duration = Duration::from_millis(100);
