@@ -72,6 +72,7 @@ fn config(lane: bool, runtime: Runtime, write: WriteMode) -> Config {
             inject_jitter: Duration::ZERO,
             inject_stall: None,
         },
+        relay: None,
         permessage_deflate: None,
         limits: Limits {
             max_message_size: 1 << 20,

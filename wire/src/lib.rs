@@ -31,6 +31,6 @@ pub use echo::{Echoed, End, echo_in_place, frame_len};
 pub use header::{Header, MAX_CONTROL_PAYLOAD, MAX_HEADER_LEN};
 pub use mask::{apply_mask, move_masked};
 pub use opcode::OpCode;
-pub use receive::{Received, Receiver};
+pub use receive::{Received, Receiver, check_text};
 pub use reply::{NoTemplate, Replied, Template, Templated, reply};
 pub use violation::Violation;

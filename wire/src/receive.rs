@@ -95,8 +95,8 @@ impl Receiver {
                 Ok(Received::Close(payload))
             }
             opcode @ (OpCode::Text | OpCode::Binary) if fin => {
-                if opcode == OpCode::Text && !compressed && simdutf8::basic::from_utf8(payload).is_err() {
-                    return Err(Violation::InvalidUtf8);
+                if !compressed {
+                    check_text(opcode, payload)?;
                 }
                 Ok(Received::Message { opcode, compressed, payload })
             }
@@ -115,6 +115,17 @@ impl Receiver {
             }
         }
     }
+}
+
+/// Refuses a text that is not UTF-8 (RFC 6455, 8.1): the payload, decompressed, of a whole message of that kind.
+///
+/// # Errors
+/// [`Violation::InvalidUtf8`].
+pub fn check_text(opcode: OpCode, payload: &[u8]) -> Result<(), Violation> {
+    if opcode == OpCode::Text && simdutf8::basic::from_utf8(payload).is_err() {
+        return Err(Violation::InvalidUtf8);
+    }
+    Ok(())
 }
 
 impl Fragments {
