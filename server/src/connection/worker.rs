@@ -17,8 +17,8 @@ use crate::limits::budget::{Share, largest};
 use crate::limits::drain::Drain;
 use crate::relay::Relay;
 
-/// One worker. Nothing here is shared between workers but what is read only, the count of all connections, and what is
-/// left of `--max-buffered`; a thread that accepts for all reads their own counts too.
+/// One worker. Nothing here is shared between workers but what is read only, the count of all connections, what is left of
+/// `--max-buffered`, and with `--relay` the rooms and mailboxes; a thread that accepts for all reads their own counts too.
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) config: Arc<Config>,

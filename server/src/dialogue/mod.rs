@@ -31,8 +31,8 @@ pub(crate) enum Apart {
     /// Replies: by the template of the worker's configuration if it has one, and by a codec where permessage-deflate was
     /// agreed.
     Reply(Option<Codec>),
-    /// They are handed on to the other members of a room.
-    Relay(Member),
+    /// They are handed on to the other members of a room. Boxed, so that it does not make the other kind larger.
+    Relay(Box<Member>),
 }
 
 impl Dialogue {
@@ -45,7 +45,7 @@ impl Dialogue {
 
     /// What follows a WebSocket handshake with a server that relays.
     pub(crate) fn relay(member: Member) -> Self {
-        Self::Apart(Box::new(Apart::Relay(member)))
+        Self::Apart(Box::new(Apart::Relay(Box::new(member))))
     }
 
     /// The member of a room that the connection is, if it is one.

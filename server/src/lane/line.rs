@@ -13,7 +13,7 @@ use wire::{End, Violation};
 use super::batch::Batch;
 use super::bounds::LaneBounds;
 use super::exchange::{Exchange, Exchanged, Left};
-use super::relaying::Run;
+use super::giving::Run;
 use super::spares::Spares;
 use crate::config::Config;
 use crate::dialogue::{Dialogue, close_frame};

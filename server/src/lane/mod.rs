@@ -12,6 +12,7 @@
 mod batch;
 mod bounds;
 mod exchange;
+mod giving;
 mod line;
 mod relaying;
 mod spares;

@@ -4,20 +4,18 @@
 //! Nothing is read while anything is to be delivered: members who say more than can be delivered wait, as a peer of an echo does
 //! that does not read.
 
-use std::io::{self, IoSlice};
-use std::ops::Range;
-use std::sync::Arc;
+use std::io;
 
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use slab::Slab;
 
+use super::giving::{Fate, find_runs, flush, give};
 use super::line::{Line, Served, Workspace};
 use super::{BELL, Departed, Host, Lane, MAIL, Parting, TurnEnd};
 use crate::dialogue::Dialogue;
 use crate::limits::admission::Admission;
-use crate::limits::budget::Charge;
-use crate::relay::{Batch, Cause, Delivery, Held, MOST_SLICES, Member, Offered, Relay};
+use crate::relay::Relay;
 use crate::transport::Stream;
 
 impl Lane {
@@ -109,7 +107,7 @@ impl Lane {
             Served::Ends => return drop(lines.remove(key)),
         }
         let Some((member, stream)) = line.member() else { return };
-        let fate = flush(member, stream, workspace);
+        let fate = flush(member, stream, &mut workspace.exchange.turn);
         self.settle(lines, key, fate, workspace, host);
     }
 
@@ -128,15 +126,14 @@ impl Lane {
                 let Some((member, stream)) = lines.get_mut(key).and_then(Line::member) else { continue };
                 let exclude = !relay.to_sender() && workspace.exchange.writing.has_said(member.said);
                 find_runs(&mut runs, &delivery.batches, exclude.then_some(member.place.member));
-                let fate = give(member, stream, relay, delivery, &runs, workspace);
+                let fate = give(member, stream, relay, delivery, &runs, &mut workspace.exchange.turn);
                 self.settle(lines, key, fate, workspace, host);
                 if workspace.exchange.turn.is_over() {
                     workspace.runs = runs;
                     return false;
                 }
             }
-            let done = floor.deliveries.pop_front().into_iter().flat_map(|delivery| delivery.batches);
-            done.for_each(|batch| workspace.exchange.writing.take_back(batch));
+            floor.done(|batch| workspace.exchange.writing.take_back(batch));
         }
         workspace.runs = runs;
         drop(floor);
@@ -179,158 +176,5 @@ impl Lane {
     }
 }
 
-/// What becomes of a member that was written to.
-#[derive(Debug)]
-enum Fate {
-    Stays,
-    /// More waits for it than may.
-    Closed,
-    /// Its socket failed.
-    Lost,
-}
-
-/// Messages of one batch that follow each other.
-#[derive(Debug)]
-pub(super) struct Run {
-    /// Which batch of a delivery.
-    batch: usize,
-    messages: Range<usize>,
-}
-
-/// Lists the messages that are for a member: all, or those that it did not send.
-fn find_runs(runs: &mut Vec<Run>, batches: &[Arc<Batch>], exclude: Option<u64>) {
-    runs.clear();
-    for (at, batch) in batches.iter().enumerate() {
-        match exclude {
-            None => runs.push(Run { batch: at, messages: 0..batch.len() }),
-            Some(member) => batch.runs_of_others(member, |messages| runs.push(Run { batch: at, messages })),
-        }
-    }
-}
-
-/// Gives a member these messages: what its socket takes now is sent, the rest waits.
-fn give(
-    member: &mut Member,
-    stream: &Stream,
-    relay: &Relay,
-    delivery: &mut Delivery,
-    runs: &[Run],
-    workspace: &mut Workspace,
-) -> Fate {
-    let total: usize = runs.iter().map(|run| run.messages.len()).sum();
-    let (counts, queue) = (relay.counts(), relay.queue());
-    let sent =
-        if member.outbox.is_empty() { send(member, stream, &delivery.batches, runs, workspace) } else { Ok((0, 0)) };
-    let Ok((whole, mut sent)) = sent else {
-        counts.delivered(total, 0, 0);
-        counts.dropped(Cause::Left, total);
-        return Fate::Lost;
-    };
-    let mut written: usize = runs[..whole].iter().map(|run| run.messages.len()).sum();
-    let mut all = Offered::default();
-    for Run { batch, messages } in &runs[whole..] {
-        let mut messages = messages.clone();
-        let frames = &delivery.batches[*batch];
-        while sent > 0 {
-            let len = frames.bytes(messages.start..messages.start + 1, member.outbox.encoding()).len();
-            if sent < len {
-                break;
-            }
-            sent -= len;
-            messages.start += 1;
-            written += 1;
-        }
-        let held = delivery.held[*batch].get_or_insert_with(|| {
-            let mut charge = Charge::new(&relay.share);
-            if !charge.set(frames.memory()) {
-                workspace.exchange.turn.end();
-            }
-            Held::new(frames, charge)
-        });
-        let offered = member.outbox.offer(held, messages, std::mem::take(&mut sent), &queue);
-        all.queued += offered.queued;
-        all.dropped += offered.dropped;
-        all.close = offered.close;
-        if all.close {
-            break;
-        }
-    }
-    counts.delivered(total, all.queued, written);
-    if all.close {
-        counts.dropped(Cause::SlowReaderClosed, total - written - all.queued);
-        counts.slow_reader();
-        return Fate::Closed;
-    }
-    counts.dropped(Cause::of(queue.slow_reader), all.dropped);
-    Fate::Stays
-}
-
-/// Sends what the socket takes of these messages; returns how many runs are sent whole, and bytes of the next.
-fn send(
-    member: &Member,
-    stream: &Stream,
-    batches: &[Arc<Batch>],
-    runs: &[Run],
-    workspace: &mut Workspace,
-) -> io::Result<(usize, usize)> {
-    let encoding = member.outbox.encoding();
-    let mut whole = 0;
-    while whole < runs.len() {
-        let now = &runs[whole..runs.len().min(whole + MOST_SLICES)];
-        let mut slices = [IoSlice::new(&[]); MOST_SLICES];
-        let mut bytes = 0;
-        for (slot, run) in slices.iter_mut().zip(now) {
-            *slot = IoSlice::new(batches[run.batch].bytes(run.messages.clone(), encoding));
-            bytes += slot.len();
-        }
-        let sent = match now.len() {
-            1 => stream.send(&slices[0])?,
-            count => stream.send_vectored(&slices[..count])?,
-        };
-        workspace.exchange.turn.add_write(sent);
-        if sent < bytes {
-            return Ok(skip_whole(&slices[..now.len()], whole, sent));
-        }
-        whole += now.len();
-    }
-    Ok((whole, 0))
-}
-
-/// How many runs are sent whole, with those before, and bytes of the next, after a write that took only `sent` of the slices.
-fn skip_whole(slices: &[IoSlice<'_>], before: usize, mut sent: usize) -> (usize, usize) {
-    for (at, slice) in slices.iter().enumerate() {
-        if sent < slice.len() {
-            return (before + at, sent);
-        }
-        sent -= slice.len();
-    }
-    (before + slices.len(), 0)
-}
-
-/// Sends what waits for a member, as far as its socket takes it.
-fn flush(member: &mut Member, stream: &Stream, workspace: &mut Workspace) -> Fate {
-    let (mut written, mut taken) = (0, 0);
-    let fate = loop {
-        let mut slices = [IoSlice::new(&[]); MOST_SLICES];
-        let count = member.outbox.next(&mut slices);
-        if count == 0 || taken >= FLUSHED {
-            break Fate::Stays;
-        }
-        let bytes: usize = slices[..count].iter().map(|slice| slice.len()).sum();
-        let Ok(sent) = stream.send_vectored(&slices[..count]) else { break Fate::Lost };
-        workspace.exchange.turn.add_write(sent);
-        written += member.outbox.advance(sent);
-        taken += sent;
-        if sent < bytes {
-            break Fate::Stays;
-        }
-    };
-    member.place.relay.counts().delivered(0, 0, written);
-    fate
-}
-
 /// What the socket of a member is watched for while something waits for it.
 const BOTH: EventFlags = EventFlags::IN.union(EventFlags::OUT);
-
-/// Bytes that are sent to a member before others have their turn: as many as are read from one.
-const FLUSHED: usize = 512 << 10;

@@ -199,8 +199,8 @@ mod tests {
         };
         assert_eq!(runs(&[1, 2, 2, 1, 3], 2), [0..1, 3..5]);
         assert!(runs(&[2, 2], 2).is_empty());
-        assert_eq!(runs(&[1, 2], 2), [0..1]);
-        assert_eq!(runs(&[2, 1], 2), [1..2]);
-        assert_eq!(runs(&[1, 1], 2), [0..2]);
+        assert_eq!(runs(&[1, 2, 2, 1], 2), [0..1, 3..4]);
+        assert_eq!(runs(&[2, 1, 2, 3], 2), [1..2, 3..4]);
+        assert_eq!(runs(&[1, 1, 2, 1, 2], 2), [0..2, 3..4]);
     }
 }

@@ -11,7 +11,9 @@ use super::outbox::Held;
 pub(crate) struct Floor {
     rooms: HashMap<u64, Slots>,
     /// In the order in which they came.
-    pub(crate) deliveries: VecDeque<Delivery>,
+    deliveries: VecDeque<Delivery>,
+    /// Empty ones, for the room in their lists.
+    spares: Vec<Delivery>,
 }
 
 /// The members of a room: each has a number, and is known by the key of its connection.
@@ -22,7 +24,7 @@ pub(crate) struct Slots {
 }
 
 /// Batches that the members of a room are given, one member after the other.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Delivery {
     pub(crate) room: u64,
     pub(crate) batches: Vec<Arc<Batch>>,
@@ -67,7 +69,24 @@ impl Floor {
                 delivery.batches.push(batch);
                 delivery.held.push(None);
             }
-            _ => self.deliveries.push_back(Delivery { room, batches: vec![batch], held: vec![None], next: 0 }),
+            _ => {
+                let mut delivery = self.spares.pop().unwrap_or_default();
+                delivery.room = room;
+                delivery.batches.push(batch);
+                delivery.held.push(None);
+                self.deliveries.push_back(delivery);
+            }
+        }
+    }
+
+    /// The current delivery is through: gives its batches back.
+    pub(crate) fn done(&mut self, give_back: impl FnMut(Arc<Batch>)) {
+        let Some(mut delivery) = self.deliveries.pop_front() else { return };
+        delivery.held.clear();
+        delivery.batches.drain(..).for_each(give_back);
+        delivery.next = 0;
+        if self.spares.len() < SPARES && delivery.batches.capacity() <= LARGEST_SPARE {
+            self.spares.push(delivery);
         }
     }
 }
@@ -94,6 +113,12 @@ impl Slots {
         self.free.len() == self.keys.len()
     }
 }
+
+/// Empty deliveries that are kept.
+const SPARES: usize = 16;
+
+/// Batches that such a one has room for.
+const LARGEST_SPARE: usize = 64;
 
 /// Deliveries among which one for the same room is looked for: enough for a few busy rooms, few enough for thousands of rooms
 /// with a message each.
