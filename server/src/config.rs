@@ -26,6 +26,8 @@ pub struct Config {
     pub socket: SocketOptions,
     /// How messages are read and written.
     pub echo: EchoOptions,
+    /// How messages are handed on to other connections; `None`: they are answered.
+    pub relay: Option<RelayOptions>,
     /// How messages are compressed, if clients offer it; `None`: the offer is ignored.
     pub permessage_deflate: Option<DeflateOptions>,
     /// What a peer may use up.
@@ -166,6 +168,41 @@ pub struct Stall {
     pub every: Duration,
 }
 
+/// How messages are handed on to the connections of the same path, a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct RelayOptions {
+    /// Who gets a message.
+    pub to: RelayTo,
+    /// Bytes of messages that may wait for a connection.
+    pub queue: usize,
+    /// What happens when more would.
+    pub slow_reader: SlowReader,
+    /// Most rooms at a time.
+    pub rooms: usize,
+}
+
+/// Which connections of a room get a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RelayTo {
+    /// All but the one that sent it.
+    Others,
+    /// All.
+    All,
+}
+
+/// What happens to a connection that reads so slowly that its queue is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SlowReader {
+    /// New messages are dropped.
+    DropNewest,
+    /// Those that have waited longest are dropped.
+    DropOldest,
+    /// It is closed with 1008.
+    Close,
+}
+
 /// How messages are compressed (RFC 7692).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct DeflateOptions {
@@ -282,8 +319,8 @@ pub struct Granted {
 }
 
 /// The sections of the configuration as `/config` serves it.
-pub const SECTIONS: [&str; 9] =
-    ["version", "listen", "page", "workers", "socket", "echo", "permessage_deflate", "limits", "granted"];
+pub const SECTIONS: [&str; 10] =
+    ["version", "listen", "page", "workers", "socket", "echo", "relay", "permessage_deflate", "limits", "granted"];
 
 /// The configuration in force: what was asked for and what the kernel made of it.
 #[derive(Debug, Serialize)]

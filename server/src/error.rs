@@ -49,6 +49,12 @@ pub enum Error {
         /// The flag that rules it out.
         obstacle: &'static str,
     },
+    /// `--relay` was asked for together with what it cannot do.
+    #[error("--relay does not go with {obstacle}")]
+    NoRelay {
+        /// The flag that rules it out.
+        obstacle: &'static str,
+    },
     /// A flag of permessage-deflate was given without permessage-deflate.
     #[error("{flag} needs --permessage-deflate on")]
     NoDeflate {

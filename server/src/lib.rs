@@ -5,6 +5,7 @@
 //! - [`config`] and [`Error`]: how the server is set up, and what can stop it.
 //! - `transport`: how the bytes of a connection travel.
 //! - `limits`: how many connections there may be, how many bytes they hold, and when they are to end.
+//! - `relay`: who is in which room, what waits for them, and what became of it.
 //! - `dialogue`: how a message is answered.
 //! - `lane`: connections that stand between two messages, served by one loop per worker.
 //! - `engine`: connections within a message, served by fastwebsockets. Lane and engine do not know each other.
@@ -25,6 +26,7 @@ mod lane;
 mod limits;
 mod listen;
 mod program;
+mod relay;
 mod transport;
 
 pub use error::Error;

@@ -8,7 +8,9 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use server::config::{Balance, Config, EchoOptions, Limits, Runtime, SocketOptions, Workers, WriteMode};
+use server::config::{
+    Balance, Config, EchoOptions, Limits, RelayOptions, RelayTo, Runtime, SlowReader, SocketOptions, Workers, WriteMode,
+};
 
 struct Counting;
 
@@ -72,6 +74,7 @@ fn config(lane: bool, runtime: Runtime, write: WriteMode) -> Config {
             inject_jitter: Duration::ZERO,
             inject_stall: None,
         },
+        relay: None,
         permessage_deflate: None,
         limits: Limits {
             max_message_size: 1 << 20,
@@ -191,6 +194,37 @@ fn a_reply_by_template_allocates_nothing() {
             rounds(1_000);
             assert_eq!(ALLOCATIONS.load(Ordering::Relaxed) - before, 0, "lane {lane}");
             assert_eq!(replies, expected);
+        });
+    }
+}
+
+#[test]
+fn relaying_allocates_nothing_on_one_worker() {
+    for to in [RelayTo::Others, RelayTo::All] {
+        let mut config = config(true, Runtime::Sharded, WriteMode::Cork);
+        config.relay = Some(RelayOptions { to, queue: 1 << 20, slow_reader: SlowReader::Close, rooms: 10 });
+        with_server(config, |address| {
+            let mut streams = [connect(address), connect(address), connect(address)];
+            // Unmasked by a key of zeros, the payload is itself.
+            let batch = [&[0x81, 0x85, 0, 0, 0, 0][..], b"hello"].concat().repeat(16);
+            let expected = [&[0x81, 5][..], b"hello"].concat().repeat(16);
+            let mut received = vec![0; expected.len()];
+            let mut rounds = |count: usize| {
+                for round in 0..count {
+                    let sender = round % streams.len();
+                    streams[sender].write_all(&batch).unwrap();
+                    for (at, stream) in streams.iter_mut().enumerate() {
+                        if at != sender || to == RelayTo::All {
+                            stream.read_exact(&mut received).unwrap();
+                            assert_eq!(received, expected);
+                        }
+                    }
+                }
+            };
+            rounds(200);
+            let before = ALLOCATIONS.load(Ordering::Relaxed);
+            rounds(2_000);
+            assert_eq!(ALLOCATIONS.load(Ordering::Relaxed) - before, 0, "{to:?}");
         });
     }
 }

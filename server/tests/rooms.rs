@@ -10,12 +10,13 @@ fn the_tree_is_as_stated() {
     check(&ROOMS);
 }
 
-const ROOMS: [Room; 11] = [
+const ROOMS: [Room; 12] = [
     room("config", &[]),
     room("error", &[]),
     room("transport", &[]),
     room("limits", &["config"]),
-    room("dialogue", &["config", "limits", "transport"]),
+    room("relay", &["limits"]),
+    room("dialogue", &["relay", "transport"]),
     room("lane", &["dialogue"]),
     room("engine", &["dialogue"]),
     room("connection", &["lane", "engine"]),

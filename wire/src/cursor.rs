@@ -127,6 +127,24 @@ impl Cursor {
         matches!(self.phase, Phase::Following) && self.outstanding == 0 && self.partial_len == 0 && self.open.is_none()
     }
 
+    /// The lengths of the header and of the payload of the frame that begins with `bytes`, at a frame's start; `None` while
+    /// the header is not whole. The cursor stays where it is.
+    ///
+    /// # Errors
+    /// What is wrong with the frame.
+    #[inline]
+    pub(crate) fn judge(&self, bytes: &[u8]) -> Result<Option<(usize, u64)>, Violation> {
+        Ok(self.inspect(bytes)?.map(|frame| (frame.header_len, frame.payload_len)))
+    }
+
+    /// Goes behind the frame with this header, which was judged and found lawful.
+    pub(crate) fn pass(&mut self, header: &[u8]) {
+        if let Ok(Some(frame)) = self.inspect(header) {
+            self.enter(frame);
+            self.outstanding = 0;
+        }
+    }
+
     fn follow(&mut self, bytes: &[u8], mut mark: impl FnMut(Mark)) -> Result<(), Stop> {
         let mut at = if self.partial_len == 0 { 0 } else { self.complete_header(bytes)? };
         while matches!(self.phase, Phase::Following) {

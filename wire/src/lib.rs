@@ -6,6 +6,7 @@
 //! - [`close`] writes and reads the payload of a Close frame.
 //! - [`cursor`] follows a byte stream and finds the first frame that breaks the protocol or a limit.
 //! - [`extension`] reads `Sec-WebSocket-Extensions`; [`deflate`] is the one extension there is, permessage-deflate.
+//! - [`receive`] reads a client's messages and control frames one after the other.
 //! - [`echo`] turns a buffer of client frames into the server's replies, in place; [`reply`] into replies by template.
 
 #![forbid(unsafe_code)]
@@ -19,6 +20,7 @@ pub mod extension;
 pub mod header;
 pub mod mask;
 pub mod opcode;
+pub mod receive;
 pub mod reply;
 pub mod violation;
 
@@ -29,5 +31,6 @@ pub use echo::{Echoed, End, echo_in_place, frame_len};
 pub use header::{Header, MAX_CONTROL_PAYLOAD, MAX_HEADER_LEN};
 pub use mask::{apply_mask, move_masked};
 pub use opcode::OpCode;
+pub use receive::{Received, Receiver, check_text};
 pub use reply::{NoTemplate, Replied, Template, Templated, reply};
 pub use violation::Violation;

@@ -9,7 +9,7 @@ fn the_tree_is_as_stated() {
     check(&ROOMS);
 }
 
-const ROOMS: [Room; 11] = [
+const ROOMS: [Room; 12] = [
     room("opcode", &[]),
     room("close_code", &[]),
     room("violation", &["close_code"]),
@@ -18,6 +18,7 @@ const ROOMS: [Room; 11] = [
     room("close", &["header"]),
     room("cursor", &["header"]),
     room("extension", &[]),
+    room("receive", &["close", "cursor", "mask"]),
     room("echo", &["cursor", "mask"]),
     room("reply", &["echo"]),
     room("deflate", &["reply", "extension"]),

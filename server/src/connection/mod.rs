@@ -37,7 +37,9 @@ pub(crate) fn start(
     } else {
         tracing::debug!(%peer, "connection opened");
     }
+    let mut dialogue = dialogue;
     match &worker.lane {
+        Some(lane) if dialogue.member().is_some() => enter_room(worker, lane, admission, stream, dialogue, &read_ahead),
         Some(lane) if read_ahead.is_empty() => enter(worker, lane, admission, stream, dialogue),
         _ => drop(tokio::spawn(run(Arc::clone(worker), admission, stream, read_ahead, dialogue))),
     }
@@ -50,6 +52,24 @@ fn enter(worker: &Arc<Worker>, lane: &Lane, admission: Admission, stream: Watche
         Err(error) => return tracing::debug!("connection lost on its way to the lane: {error}"),
     };
     if let Err(departed) = lane.enter(admission, stream, dialogue) {
+        depart(worker, departed);
+    }
+}
+
+/// Hands a member of a room, of which something may have been read, to the lane.
+fn enter_room(
+    worker: &Arc<Worker>,
+    lane: &Lane,
+    admission: Admission,
+    stream: Watched,
+    dialogue: Dialogue,
+    ahead: &[u8],
+) {
+    let stream = match stream.unwatch() {
+        Ok(stream) => stream,
+        Err(error) => return tracing::debug!("connection lost on its way to the lane: {error}"),
+    };
+    if let Err(departed) = lane.enter_room(admission, stream, dialogue, ahead.to_vec()) {
         depart(worker, departed);
     }
 }
@@ -73,6 +93,8 @@ pub(crate) fn depart(worker: &Arc<Worker>, departed: Departed) {
             dialogue.append_last_words(&mut unsent, violation.close_code(), &violation.to_string())
         }
         Parting::Drain => dialogue.append_last_words(&mut unsent, CloseCode::GOING_AWAY, GOING_AWAY),
+        Parting::SlowReader => dialogue.append_last_words(&mut unsent, CloseCode::POLICY_VIOLATION, SLOW_READER),
+        Parting::Farewell => {}
         Parting::Eviction => dialogue.append_last_words(&mut unsent, CloseCode::TRY_AGAIN_LATER, EVICTED),
     }
     // Counted like any other reply that is not taken, but not evicted: it ends soon by itself.
@@ -148,6 +170,9 @@ async fn run(worker: Arc<Worker>, admission: Admission, stream: Watched, read_ah
 
 /// The reason in the Close frame of a server that goes down.
 const GOING_AWAY: &str = "server is shutting down";
+
+/// The reason in the Close frame of a connection for which more waits than may.
+const SLOW_READER: &str = "messages wait for this connection, and more than may";
 
 /// The reason in the Close frame of a connection that is closed so that others can be served.
 const EVICTED: &str = "the server holds too much, and most for this connection; try again later";

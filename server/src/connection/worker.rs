@@ -15,9 +15,10 @@ use crate::limits::admission::Admissions;
 use crate::limits::allocator;
 use crate::limits::budget::{Share, largest};
 use crate::limits::drain::Drain;
+use crate::relay::Relay;
 
-/// One worker. Nothing here is shared between workers but what is read only, the count of all connections, and what is
-/// left of `--max-buffered`; a thread that accepts for all reads their own counts too.
+/// One worker. Nothing here is shared between workers but what is read only, the count of all connections, what is left of
+/// `--max-buffered`, and with `--relay` the rooms and mailboxes; a thread that accepts for all reads their own counts too.
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) config: Arc<Config>,
@@ -26,6 +27,8 @@ pub(crate) struct Worker {
     pub(crate) drain: Drain,
     /// Where connections stand between messages, if there is one.
     pub(crate) lane: Option<Arc<Lane>>,
+    /// What hands messages on, if they are not answered.
+    pub(crate) relay: Option<Arc<Relay>>,
     /// How many connections there are.
     pub(crate) admissions: Arc<Admissions>,
     /// What the connections hold.

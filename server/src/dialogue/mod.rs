@@ -13,14 +13,26 @@ pub(crate) mod templated;
 use wire::deflate::{Agreed, Codec};
 use wire::{CloseCode, Peer};
 
+use crate::relay::Member;
+
 /// What the messages of a connection are and what answers them.
 #[derive(Debug)]
 pub(crate) enum Dialogue {
     /// Each WebSocket message is sent back, from where it lies.
     Echo,
-    /// Replies to WebSocket messages are made apart from them: by the template of the worker's configuration if it has one,
-    /// and by a codec where permessage-deflate was agreed. Boxed, so that an idle connection of the other kind stays small.
-    Apart(Box<Option<Codec>>),
+    /// What is made of WebSocket messages is made apart from them. Boxed, so that an idle connection of the other kind stays
+    /// small.
+    Apart(Box<Apart>),
+}
+
+/// What is made of messages apart from them.
+#[derive(Debug)]
+pub(crate) enum Apart {
+    /// Replies: by the template of the worker's configuration if it has one, and by a codec where permessage-deflate was
+    /// agreed.
+    Reply(Option<Codec>),
+    /// They are handed on to the other members of a room. Boxed, so that it does not make the other kind larger.
+    Relay(Box<Member>),
 }
 
 impl Dialogue {
@@ -28,14 +40,44 @@ impl Dialogue {
     /// or does not.
     pub(crate) fn websocket(agreed: Option<Agreed>, templated: bool) -> Self {
         let codec = agreed.map(|agreed| Codec::new(agreed, Peer::Client));
-        if codec.is_some() || templated { Self::Apart(Box::new(codec)) } else { Self::Echo }
+        if codec.is_some() || templated { Self::Apart(Box::new(Apart::Reply(codec))) } else { Self::Echo }
+    }
+
+    /// What follows a WebSocket handshake with a server that relays.
+    pub(crate) fn relay(member: Member) -> Self {
+        Self::Apart(Box::new(Apart::Relay(Box::new(member))))
+    }
+
+    /// The member of a room that the connection is, if it is one.
+    pub(crate) fn member(&mut self) -> Option<&mut Member> {
+        match self {
+            Self::Apart(apart) => match &mut **apart {
+                Apart::Relay(member) => Some(member),
+                Apart::Reply(_) => None,
+            },
+            Self::Echo => None,
+        }
+    }
+
+    /// Bytes that the dialogue itself holds for messages that are not whole, or not taken.
+    pub(crate) fn held(&self) -> usize {
+        match self {
+            Self::Apart(apart) => match &**apart {
+                Apart::Relay(member) => member.held(),
+                Apart::Reply(_) => 0,
+            },
+            Self::Echo => 0,
+        }
     }
 
     /// What compresses and decompresses, if permessage-deflate was agreed.
     pub(crate) fn codec(&mut self) -> Option<&mut Codec> {
         match self {
             Self::Echo => None,
-            Self::Apart(codec) => codec.as_mut().as_mut(),
+            Self::Apart(apart) => match &mut **apart {
+                Apart::Reply(codec) => codec.as_mut(),
+                Apart::Relay(member) => member.codec.as_mut(),
+            },
         }
     }
 

@@ -55,6 +55,8 @@ pub(crate) enum Refusal {
     MalformedKey,
     #[error("Sec-WebSocket-Protocol must be a list of tokens")]
     MalformedSubprotocol,
+    #[error("this path would be one room more than --relay-rooms allows; try again later")]
+    Rooms,
     #[error("{0}")]
     Extensions(#[from] Malformed),
 }

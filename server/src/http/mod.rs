@@ -28,12 +28,14 @@ use wire::deflate::Agreed;
 
 use self::handshake::{Asked, Refusal};
 use self::response::{Page, Paths};
+use crate::config::Limits;
 use crate::connection::{self, Worker};
 use crate::dialogue::Dialogue;
 use crate::engine::closing::close;
 use crate::limits::admission::Admission;
 use crate::limits::budget::Charge;
 use crate::limits::drain::REQUEST_GRACE;
+use crate::relay::{Member, Place};
 use crate::transport::Watched;
 
 /// Serves HTTP on an accepted connection. An upgrade goes on in a task of its own, since a task keeps the size of its
@@ -46,9 +48,16 @@ pub(crate) async fn serve(worker: Arc<Worker>, admission: Admission, room: Charg
     drop(room);
     let Some(AfterHttp { mut stream, read_ahead, end }) = ended else { return };
     match end {
-        HttpEnd::Upgraded { response, agreed } => match timeout(limit, stream.write_all(&response)).await {
+        HttpEnd::Upgraded { response, agreed, place } => match timeout(limit, stream.write_all(&response)).await {
             Ok(Ok(())) => {
-                let dialogue = Dialogue::websocket(agreed, worker.config.echo.reply.is_some());
+                let dialogue = match place {
+                    Some(place) => {
+                        let Limits { max_message_size, max_fragments, .. } = worker.config.limits;
+                        let limits = wire::Limits { max_message_size, max_fragments };
+                        Dialogue::relay(Member::new(place, agreed, limits))
+                    }
+                    None => Dialogue::websocket(agreed, worker.config.echo.reply.is_some()),
+                };
                 connection::start(&worker, admission, stream, read_ahead, peer, dialogue);
             }
             Ok(Err(error)) => tracing::debug!(%peer, "handshake failed: {error}"),
@@ -69,8 +78,8 @@ struct AfterHttp {
 
 /// How the HTTP phase ends. The response is still to be sent.
 enum HttpEnd {
-    /// With an upgrade, and what was agreed on compression.
-    Upgraded { response: Vec<u8>, agreed: Option<Agreed> },
+    /// With an upgrade, what was agreed on compression, and the room that the connection is a member of, if it is of one.
+    Upgraded { response: Vec<u8>, agreed: Option<Agreed>, place: Option<Place> },
     /// Without one. The response is empty where hyper has written it.
     Closing { response: Vec<u8> },
 }
@@ -190,7 +199,8 @@ fn answer(worker: &Worker, course: &mut Course, mut request: Request<Incoming>) 
     course.requests += 1;
     let end = match handshake::judge(&request) {
         Asked::Page => {
-            let paths = Paths { page: worker.config.page, config_json: &worker.config_json };
+            let paths =
+                Paths { page: worker.config.page, config_json: &worker.config_json, relay: worker.relay.as_deref() };
             let mut page = paths.answer(request.uri().path());
             if !request.body().is_end_stream() || worker.drain.started() {
                 // Nobody wants to read the body, so that no request can follow it; nor is one served after the signal.
@@ -216,8 +226,19 @@ fn accept(worker: &Worker, request: &mut Request<Incoming>) -> Result<HttpEnd, R
     // taken over otherwise than by the future that it gives.
     let (accepted, _) = fastwebsockets::upgrade::upgrade(&mut *request).map_err(|_| Refusal::MalformedKey)?;
     let (agreed, extensions) = granted.unzip();
+    let place = match &worker.relay {
+        Some(relay) => Some(relay.enter(request.uri().path(), takes_compressed(worker, agreed)).ok_or(Refusal::Rooms)?),
+        None => None,
+    };
     let response = response::switch(accepted.headers(), subprotocol.as_deref(), extensions.as_deref());
-    Ok(HttpEnd::Upgraded { response, agreed })
+    Ok(HttpEnd::Upgraded { response, agreed, place })
+}
+
+/// Whether a connection with this agreement can read what is compressed for all. One that asked for a smaller window than the
+/// server compresses with gets its messages as they are, which is always allowed.
+fn takes_compressed(worker: &Worker, agreed: Option<Agreed>) -> bool {
+    let window = worker.config.permessage_deflate.map(|options| options.window_bits);
+    agreed.zip(window).is_some_and(|(agreed, window)| agreed.server.window >= window)
 }
 
 /// tokio's timers tick once in a millisecond.

@@ -9,6 +9,7 @@ use hyper::{Method, Response, StatusCode};
 
 use super::handshake::Refusal;
 use super::page;
+use crate::relay::Relay;
 
 /// A page, which hyper writes.
 pub(crate) type Page = Response<Full<Bytes>>;
@@ -19,6 +20,8 @@ pub(crate) struct Paths<'w> {
     pub(crate) page: bool,
     /// What `/config` serves.
     pub(crate) config_json: &'w Bytes,
+    /// What `/stats` counts, if there is anything to count.
+    pub(crate) relay: Option<&'w Relay>,
 }
 
 impl Paths<'_> {
@@ -27,6 +30,9 @@ impl Paths<'_> {
         match path {
             "/healthz" => with_type(PLAIN_TEXT, "ok\n"),
             "/config" => with_type("application/json", self.config_json.clone()),
+            "/stats" if self.relay.is_some() => {
+                with_type("application/json", self.relay.map(Relay::stats).unwrap_or_default())
+            }
             path => match page::file(path).filter(|_| self.page) {
                 Some(file) => with_headers(file),
                 None => with_type("text/html; charset=utf-8", PAGE),
@@ -58,6 +64,7 @@ pub(crate) fn refuse(refusal: Refusal, method: &Method) -> Vec<u8> {
         Refusal::Upgrade | Refusal::WebSocketVersion => (StatusCode::UPGRADE_REQUIRED, &again),
         Refusal::Connect => (StatusCode::NOT_IMPLEMENTED, &[("Connection", "close")]),
         Refusal::Http2 => (StatusCode::HTTP_VERSION_NOT_SUPPORTED, &[("Connection", "close")]),
+        Refusal::Rooms => (StatusCode::SERVICE_UNAVAILABLE, &[("Connection", "close"), ("Retry-After", "1")]),
         _ => (StatusCode::BAD_REQUEST, &[("Connection", "close")]),
     };
     let body = format!("{refusal}\n");

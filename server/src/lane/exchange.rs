@@ -1,6 +1,8 @@
 //! Bytes in, replies out, whatever buffer they lie in: the one place of the lane that knows what a message is and what
 //! is done with it, for every kind of [`Dialogue`].
 
+mod relayed;
+
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,11 +12,12 @@ use wire::{Echoed, End, Limits, Replied, Templated};
 
 use super::turn::Turn;
 use crate::config::Config;
-use crate::dialogue::Dialogue;
 use crate::dialogue::deflate::Compression;
 use crate::dialogue::inject::{self, Injected};
 use crate::dialogue::templated;
+use crate::dialogue::{Apart, Dialogue};
 use crate::limits::budget::Share;
+use crate::relay::Writing;
 use crate::transport::Stream;
 
 /// How the lines of one worker are answered.
@@ -26,6 +29,10 @@ pub(super) struct Exchange {
     templated: Option<Templated>,
     /// Replies that are made apart from their messages, meanwhile.
     replies: Vec<u8>,
+    /// What is handed on to the members of rooms instead.
+    pub(super) writing: Writing,
+    /// What compresses that.
+    packer: Option<Codec>,
     /// Told what was freed.
     share: Arc<Share>,
     /// About how long this turn has taken so far.
@@ -62,6 +69,8 @@ impl Exchange {
             compression: Compression::new(config),
             templated: templated::of(&config.echo),
             replies: Vec::new(),
+            writing: Writing::new(),
+            packer: config.permessage_deflate.map(|options| relayed::packer(&options)),
             share,
             turn: Turn::default(),
         }
@@ -80,7 +89,10 @@ impl Exchange {
     ) -> io::Result<Exchanged> {
         let exchanged = match dialogue {
             Dialogue::Echo => self.echo(stream, bytes),
-            Dialogue::Apart(codec) => self.answer_apart(stream, codec.as_mut().as_mut(), bytes),
+            Dialogue::Apart(apart) => match &mut **apart {
+                Apart::Reply(codec) => self.answer_apart(stream, codec.as_mut(), bytes),
+                Apart::Relay(member) => Ok(self.receive(member, bytes)),
+            },
         };
         if self.quickack {
             stream.acknowledge();

@@ -13,22 +13,28 @@ use wire::{End, Violation};
 use super::batch::Batch;
 use super::bounds::LaneBounds;
 use super::exchange::{Exchange, Exchanged, Left};
+use super::giving::Run;
 use super::spares::Spares;
 use crate::config::Config;
-use crate::dialogue::Dialogue;
+use crate::dialogue::{Dialogue, close_frame};
 use crate::limits::admission::Admission;
 use crate::limits::budget::{Charge, Share};
+use crate::relay::{Cause, Member};
 use crate::transport::Stream;
 
 /// What the lines of one worker share while they are served: its one buffer, and how what lies in it is echoed.
 pub(super) struct Workspace {
     buffer: Box<[u8]>,
     read_at_most: usize,
-    exchange: Exchange,
+    pub(super) exchange: Exchange,
     spares: Spares,
     bounds: LaneBounds,
     /// The sockets to be served.
     pub(super) batch: Batch,
+    /// Members of rooms of whose last read something is left.
+    pub(super) again: Vec<usize>,
+    /// Room for what a member is given.
+    pub(super) runs: Vec<Run>,
 }
 
 impl Workspace {
@@ -40,11 +46,14 @@ impl Workspace {
             spares: Spares::default(),
             bounds: LaneBounds::new(share),
             batch: Batch::new(),
+            again: Vec::new(),
+            runs: Vec::new(),
         }
     }
 
     /// Gives up the buffers that were not needed lately; true if it is to be called again to see to that.
     pub(super) fn tidy(&mut self) -> bool {
+        self.exchange.writing.tidy();
         self.spares.tidy()
     }
 
@@ -122,6 +131,10 @@ pub(crate) enum Parting {
     Drain,
     /// To be closed because it holds most, and others are to be served.
     Eviction,
+    /// To be closed because more waits for it than may.
+    SlowReader,
+    /// To be closed because its peer has said so; the answer is among what is to be sent.
+    Farewell,
 }
 
 impl Line {
@@ -130,24 +143,55 @@ impl Line {
         Self { stream, admission, dialogue, held: None }
     }
 
+    /// A member of a room, of which these bytes were read ahead: they are served first, as soon as its socket can be written to.
+    pub(super) fn of_member(
+        stream: Stream,
+        admission: Admission,
+        dialogue: Dialogue,
+        share: &Arc<Share>,
+        ahead: Vec<u8>,
+    ) -> Self {
+        let held = Held::Unsent { replies: Vec::new(), sent: 0, behind: ahead };
+        let mut charge = Charge::new(share);
+        charge.set(held.bytes());
+        Self { stream, admission, dialogue, held: Some(Box::new(Kept { held, charge })) }
+    }
+
     pub(super) fn stream(&self) -> &Stream {
         &self.stream
     }
 
+    /// The member of a room that it is, if it is one, and its stream.
+    pub(super) fn member(&mut self) -> Option<(&mut Member, &Stream)> {
+        Some((self.dialogue.member()?, &self.stream))
+    }
+
     /// Bytes of memory that it holds.
     pub(super) fn held(&self) -> usize {
-        self.held.as_ref().map_or(0, |kept| kept.held.bytes())
+        self.held.as_ref().map_or(0, |kept| kept.held.bytes()) + self.dialogue.held()
     }
 
     /// Takes the connection off the lane, with what is still to be sent to its peer.
-    pub(super) fn depart(self, parting: Parting) -> Departed {
-        let unsent = match self.held.map(|kept| kept.held) {
+    pub(super) fn depart(mut self, mut parting: Parting) -> Departed {
+        let mut unsent = match self.held.map(|kept| kept.held) {
             Some(Held::Unsent { mut replies, sent, .. }) => {
                 replies.drain(..sent);
                 replies
             }
             Some(Held::Begun(_)) | None => Vec::new(),
         };
+        if let Some(member) = self.dialogue.member() {
+            unsent = member.outbox.rest();
+            match parting {
+                Parting::Eviction => member.cause = Cause::Evicted,
+                Parting::SlowReader => member.cause = Cause::SlowReaderClosed,
+                _ => {}
+            }
+            if let Some(payload) = member.farewell.take() {
+                close_frame::append_payload(&mut unsent, &payload);
+                parting = Parting::Farewell;
+            }
+        }
         Departed { admission: self.admission, stream: self.stream, dialogue: self.dialogue, unsent, parting }
     }
 

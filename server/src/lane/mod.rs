@@ -12,7 +12,9 @@
 mod batch;
 mod bounds;
 mod exchange;
+mod giving;
 mod line;
+mod relaying;
 mod spares;
 mod turn;
 
@@ -35,6 +37,7 @@ use crate::dialogue::Dialogue;
 use crate::limits::admission::Admission;
 use crate::limits::budget::Share;
 use crate::limits::drain::Drain;
+use crate::relay::Relay;
 use crate::transport::Stream;
 
 /// What a lane needs of its worker, and where the connections go that leave it.
@@ -72,19 +75,24 @@ pub(crate) struct Lane {
     untidy: AtomicBool,
     /// The connections; `None` once the worker drains. Locked by the worker's own thread alone.
     lines: Mutex<Option<Slab<Line>>>,
+    /// What hands messages on to others, if they are not answered.
+    relay: Option<Arc<Relay>>,
 }
 
 impl Lane {
-    /// An empty lane.
+    /// An empty lane, whose connections are members of rooms if there is a `relay`.
     ///
     /// # Errors
     /// When the kernel refuses an epoll set.
-    pub(crate) fn new() -> io::Result<Self> {
+    pub(crate) fn new(relay: Option<Arc<Relay>>) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         // Edge-triggered: every ring is reported once, and nobody has to read what the bell counts.
         epoll::add(&epoll, &bell, EventData::new_u64(BELL), EventFlags::IN | EventFlags::ET)?;
-        Ok(Self { epoll, bell, lines: Mutex::new(Some(Slab::new())), untidy: AtomicBool::new(false) })
+        if let Some(relay) = &relay {
+            epoll::add(&epoll, relay.bell(), EventData::new_u64(MAIL), EventFlags::IN | EventFlags::ET)?;
+        }
+        Ok(Self { epoll, bell, lines: Mutex::new(Some(Slab::new())), untidy: AtomicBool::new(false), relay })
     }
 
     /// Has the lane's task tidy up soon. May be called from any thread.
@@ -166,7 +174,7 @@ impl Lane {
                     () = &mut draining => break,
                     ready = watched.readable() => ready?,
                 };
-                let turn = self.turn(&mut workspace, &host, Some(&NO_WAIT))?;
+                let turn = self.take_turn(&mut workspace, &host, Some(&NO_WAIT))?;
                 host.relieve();
                 if turn == TurnEnd::Idle {
                     ready.clear_ready();
@@ -181,7 +189,7 @@ impl Lane {
                         EventFlags::IN | EventFlags::ONESHOT,
                     )?;
                 }
-                self.turn(&mut workspace, &host, None)?;
+                self.take_turn(&mut workspace, &host, None)?;
                 host.relieve();
             }
             // Accepts, timers and protocol tasks have their turn.
@@ -210,6 +218,19 @@ impl Lane {
     fn remove(&self, line: &Line) {
         if let Err(error) = epoll::delete(&self.epoll, line.stream()) {
             tracing::warn!("the lane cannot let go of a connection: {error}");
+        }
+    }
+
+    /// One turn, of whichever kind the lane is.
+    fn take_turn(
+        &self,
+        workspace: &mut Workspace,
+        host: &impl Host,
+        patience: Option<&Timespec>,
+    ) -> io::Result<TurnEnd> {
+        match &self.relay {
+            None => self.turn(workspace, host, patience),
+            Some(relay) => self.relay_turn(relay, workspace, host, patience),
         }
     }
 
@@ -288,5 +309,8 @@ impl AsRawFd for EpollSet {
 
 /// The key under which the listeners and the bell are in the epoll set; no connection has this number.
 const BELL: u64 = u64::MAX;
+
+/// The key of what other workers ring when they have something for this one's members.
+const MAIL: u64 = u64::MAX - 1;
 
 const NO_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };

@@ -21,6 +21,11 @@ impl Turn {
         self.ns += messages as u64 * (MESSAGE_NS + extra) + bytes as u64 / BYTES_PER_NS * effort;
     }
 
+    /// Adds a write to a socket that was not read.
+    pub(super) fn add_write(&mut self, bytes: usize) {
+        self.ns += WRITE_NS + bytes as u64 / BYTES_PER_NS;
+    }
+
     /// Adds bytes of a large frame that were received into a buffer of its own.
     pub(super) fn add_received(&mut self, bytes: usize) {
         self.ns += bytes as u64 * RECEIVED_NS_PER_BYTE;
@@ -55,6 +60,9 @@ impl Turn {
 
 /// Nanoseconds that the system calls for a readable socket and its reply take, about.
 const CALLS_NS: u64 = 5_000;
+
+/// Nanoseconds that the system call for a write takes, about.
+const WRITE_NS: u64 = 2_500;
 
 /// Nanoseconds that a small message takes, about.
 const MESSAGE_NS: u64 = 40;

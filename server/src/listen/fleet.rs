@@ -23,6 +23,7 @@ use crate::lane::Lane;
 use crate::limits::admission::Admissions;
 use crate::limits::budget::Share;
 use crate::limits::drain::Drain;
+use crate::relay::Relay;
 
 /// Where a worker's connections come from.
 enum Source {
@@ -53,17 +54,21 @@ impl Fleet {
         let count = config.workers.shards();
         let limit = usize::try_from(config.limits.max_buffered).unwrap_or(usize::MAX);
         let shares = Share::split(limit, count, &fleet.untidy);
+        let no_relay = |source| Error::Worker { worker: 0, source };
+        let relays = config.relay.map(|options| Relay::for_workers(&options, &shares)).transpose().map_err(no_relay)?;
         let mut fewest = (listeners.shards.len() < count).then(Fewest::default);
         let mut shards = listeners.shards.into_iter();
         for (index, share) in shares.into_iter().enumerate() {
             let fail = |source| Error::Worker { worker: index, source };
-            let lane = config.echo.lane.then(Lane::new).transpose().map_err(fail)?.map(Arc::new);
+            let relay = relays.as_ref().map(|relays| Arc::clone(&relays[index]));
+            let lane = config.echo.lane.then(|| Lane::new(relay.clone())).transpose().map_err(fail)?.map(Arc::new);
             let admissions = Admissions::new(&open_anywhere, config.limits.max_connections, &share);
             let worker = Arc::new(Worker {
                 config: Arc::clone(&config),
                 config_json: config_json.clone(),
                 drain: Drain::default(),
                 lane,
+                relay,
                 share,
                 admissions,
                 housekeeper: Notify::new(),

@@ -11,6 +11,7 @@ use super::logging::LogFormat;
 use super::machine_memory;
 use super::manual::ManualArgs;
 use super::numbers::{bytes, count, count_in};
+use super::relay_args::RelayArgs;
 use super::values::{
     KeepaliveFlag, LEAST_BUFFERED, MOST_INT, MOST_THREADS, Pin, Switch, context_takeover, jitter, level, max_buffered,
     memory_level, message_bytes, read_buffer, socket_bytes, stall, time, window_bits,
@@ -45,6 +46,8 @@ pub(super) struct Args {
     socket: SocketArgs,
     #[command(flatten)]
     echo: EchoArgs,
+    #[command(flatten)]
+    relay: RelayArgs,
     #[command(flatten)]
     deflate: DeflateArgs,
     #[command(flatten)]
@@ -229,7 +232,15 @@ impl Args {
 
     /// The configuration that these flags mean on this machine.
     pub(super) fn lower(self) -> Result<Config, Error> {
-        let Self { listen, page, workers, socket, echo, deflate, limits, logs, print_config: _, manual: _ } = self;
+        let Self { listen, page, workers, socket, echo, relay, deflate, limits, logs, print_config: _, manual: _ } =
+            self;
+        let against_lane = [
+            ("--runtime work-stealing", workers.runtime == Runtime::WorkStealing),
+            ("--write per-frame or vectored", echo.write != WriteMode::Cork),
+            ("--log-messages", logs.log_messages),
+        ];
+        let against_relay = [("--lane off", echo.lane == Some(Switch::Off)), ("--reply", echo.reply.is_some())];
+        let relay = relay.lower(&[&against_lane[..], &against_relay].concat())?;
         let bytes = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
         Ok(Config {
             version: env!("CARGO_PKG_VERSION"),
@@ -258,14 +269,7 @@ impl Args {
                 keepalive: socket.keepalive.0,
             },
             echo: EchoOptions {
-                lane: lane(
-                    echo.lane,
-                    &[
-                        ("--runtime work-stealing", workers.runtime == Runtime::WorkStealing),
-                        ("--write per-frame or vectored", echo.write != WriteMode::Cork),
-                        ("--log-messages", logs.log_messages),
-                    ],
-                )?,
+                lane: lane(echo.lane, &against_lane)?,
                 write: echo.write,
                 read_buffer: echo.read_buffer.map(bytes),
                 log_messages: logs.log_messages,
@@ -275,6 +279,7 @@ impl Args {
                 inject_jitter: echo.inject_jitter,
                 inject_stall: echo.inject_stall,
             },
+            relay,
             permessage_deflate: deflate.lower()?,
             limits: Limits {
                 max_message_size: limits.max_message_size,

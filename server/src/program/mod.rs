@@ -10,5 +10,6 @@ mod machine_memory;
 mod manual;
 pub mod numbers;
 pub mod printing;
+mod relay_args;
 mod signals;
 mod values;

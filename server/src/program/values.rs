@@ -10,7 +10,9 @@ use wire::deflate::{Level, MemoryLevel, WindowBits};
 
 use super::logging::LogFormat;
 use super::numbers;
-use crate::config::{Balance, ContextTakeover, Keepalive, Runtime, Stall, UncompressedReply, WriteMode};
+use crate::config::{
+    Balance, ContextTakeover, Keepalive, RelayTo, Runtime, SlowReader, Stall, UncompressedReply, WriteMode,
+};
 
 /// On or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -137,6 +139,14 @@ pub(super) fn max_buffered(text: &str) -> Result<u64, String> {
     }
 }
 
+/// A size that `--relay-queue` accepts.
+pub(super) fn relay_queue(text: &str) -> Result<u64, String> {
+    match numbers::bytes(text)? {
+        size if RELAY_QUEUE_RANGE.contains(&size) => Ok(size),
+        _ => Err("must be 1 KiB to 4 GiB".into()),
+    }
+}
+
 /// A level that `--deflate-level` accepts.
 pub(super) fn level(text: &str) -> Result<Level, String> {
     text.parse().ok().and_then(Level::new).ok_or_else(|| "must be 1 to 9".into())
@@ -174,6 +184,8 @@ macro_rules! value_enum {
     };
 }
 
+value_enum!(RelayTo { Others = "others", All = "all" });
+value_enum!(SlowReader { DropNewest = "drop-newest", DropOldest = "drop-oldest", Close = "close" });
 value_enum!(Runtime { Sharded = "sharded", WorkStealing = "work-stealing" });
 value_enum!(Balance { Exact = "exact", Kernel = "kernel" });
 value_enum!(WriteMode { Cork = "cork", PerFrame = "per-frame", Vectored = "vectored" });
@@ -188,6 +200,9 @@ const READ_BUFFER_RANGE: RangeInclusive<u64> = 128..=16 << 20;
 
 /// Bytes: less would refuse connections for want of room for their requests.
 pub(super) const LEAST_BUFFERED: u64 = 1 << 20;
+
+/// Bytes: with less a queue would hold a few messages, and what `--max-buffered` is meant for begins above.
+const RELAY_QUEUE_RANGE: RangeInclusive<u64> = 1 << 10..=4 << 30;
 
 /// Seconds that Linux takes for TCP_KEEPIDLE and TCP_KEEPINTVL (tcp.h, MAX_TCP_KEEPIDLE).
 const KEEPALIVE_SECONDS: RangeInclusive<u64> = 1..=32767;

@@ -54,6 +54,13 @@ impl Stream {
         }
     }
 
+    /// As [`Stream::send`], for bytes that lie in several places.
+    pub(crate) fn send_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => tcp::send_vectored(stream, slices),
+        }
+    }
+
     /// Has what came last acknowledged at once. A hint to the kernel, which forgets it with every reply.
     pub(crate) fn acknowledge(&self) {
         match self {

@@ -1,6 +1,6 @@
 //! Plain TCP: each read, write and hint is one system call on a socket that does not block.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
 
@@ -33,6 +33,11 @@ pub(super) fn read_behind(stream: &TcpStream, buffer: &mut Vec<u8>, most: usize)
 #[inline]
 pub(super) fn send(mut stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     Ok(settle(stream.write(bytes))?.unwrap_or(0))
+}
+
+/// See [`super::Stream::send_vectored`].
+pub(super) fn send_vectored(mut stream: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    Ok(settle(stream.write_vectored(slices))?.unwrap_or(0))
 }
 
 /// See [`super::Stream::acknowledge`].

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "every test binary uses its own part of it")]
 #![allow(unreachable_pub, reason = "a module of test binaries has no public")]
 
+pub mod relay;
+
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};

@@ -5,4 +5,5 @@ mod echo;
 mod header;
 mod mask;
 mod model;
+mod receive;
 mod reply;

@@ -1,0 +1,162 @@
+//! What one member of a room is given: sent as far as its socket takes it, counted, and the rest put into its queue.
+
+use std::io::{self, IoSlice};
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::turn::Turn;
+use crate::limits::budget::Charge;
+use crate::relay::{Batch, Cause, Delivery, Held, MOST_SLICES, Member, Offered, Relay};
+use crate::transport::Stream;
+
+/// What becomes of a member that was written to.
+#[derive(Debug)]
+pub(super) enum Fate {
+    Stays,
+    /// More waits for it than may.
+    Closed,
+    /// Its socket failed.
+    Lost,
+}
+
+/// Messages of one batch that follow each other.
+#[derive(Debug)]
+pub(super) struct Run {
+    /// Which batch of a delivery.
+    batch: usize,
+    messages: Range<usize>,
+}
+
+/// Lists the messages that are for a member: all, or those that it did not send.
+pub(super) fn find_runs(runs: &mut Vec<Run>, batches: &[Arc<Batch>], exclude: Option<u64>) {
+    runs.clear();
+    for (at, batch) in batches.iter().enumerate() {
+        match exclude {
+            None => runs.push(Run { batch: at, messages: 0..batch.len() }),
+            Some(member) => batch.runs_of_others(member, |messages| runs.push(Run { batch: at, messages })),
+        }
+    }
+}
+
+/// Gives a member these messages: what its socket takes now is sent, the rest waits.
+pub(super) fn give(
+    member: &mut Member,
+    stream: &Stream,
+    relay: &Relay,
+    delivery: &mut Delivery,
+    runs: &[Run],
+    turn: &mut Turn,
+) -> Fate {
+    let total: usize = runs.iter().map(|run| run.messages.len()).sum();
+    let (counts, queue) = (relay.counts(), relay.queue());
+    let sent = if member.outbox.is_empty() { send(member, stream, &delivery.batches, runs, turn) } else { Ok((0, 0)) };
+    let Ok((whole, mut sent)) = sent else {
+        counts.delivered(total, 0, 0);
+        counts.dropped(Cause::Left, total);
+        return Fate::Lost;
+    };
+    let mut written: usize = runs[..whole].iter().map(|run| run.messages.len()).sum();
+    let mut all = Offered::default();
+    for Run { batch, messages } in &runs[whole..] {
+        let mut messages = messages.clone();
+        let frames = &delivery.batches[*batch];
+        while sent > 0 {
+            let len = frames.bytes(messages.start..messages.start + 1, member.outbox.encoding()).len();
+            if sent < len {
+                break;
+            }
+            sent -= len;
+            messages.start += 1;
+            written += 1;
+        }
+        let held = delivery.held[*batch].get_or_insert_with(|| {
+            let mut charge = Charge::new(&relay.share);
+            if !charge.set(frames.memory()) {
+                turn.end();
+            }
+            Held::new(frames, charge)
+        });
+        let offered = member.outbox.offer(held, messages, std::mem::take(&mut sent), &queue);
+        all.queued += offered.queued;
+        all.dropped += offered.dropped;
+        all.close = offered.close;
+        if all.close {
+            break;
+        }
+    }
+    counts.delivered(total, all.queued, written);
+    if all.close {
+        counts.dropped(Cause::SlowReaderClosed, total - written - all.queued);
+        counts.slow_reader();
+        return Fate::Closed;
+    }
+    counts.dropped(Cause::of(queue.slow_reader), all.dropped);
+    Fate::Stays
+}
+
+/// Sends what the socket takes of these messages; returns how many runs are sent whole, and bytes of the next.
+fn send(
+    member: &Member,
+    stream: &Stream,
+    batches: &[Arc<Batch>],
+    runs: &[Run],
+    turn: &mut Turn,
+) -> io::Result<(usize, usize)> {
+    let encoding = member.outbox.encoding();
+    let mut whole = 0;
+    while whole < runs.len() {
+        let now = &runs[whole..runs.len().min(whole + MOST_SLICES)];
+        let mut slices = [IoSlice::new(&[]); MOST_SLICES];
+        let mut bytes = 0;
+        for (slot, run) in slices.iter_mut().zip(now) {
+            *slot = IoSlice::new(batches[run.batch].bytes(run.messages.clone(), encoding));
+            bytes += slot.len();
+        }
+        let sent = match now.len() {
+            1 => stream.send(&slices[0])?,
+            count => stream.send_vectored(&slices[..count])?,
+        };
+        turn.add_write(sent);
+        if sent < bytes {
+            return Ok(skip_whole(&slices[..now.len()], whole, sent));
+        }
+        whole += now.len();
+    }
+    Ok((whole, 0))
+}
+
+/// How many runs are sent whole, with those before, and bytes of the next, after a write that took only `sent` of the slices.
+fn skip_whole(slices: &[IoSlice<'_>], before: usize, mut sent: usize) -> (usize, usize) {
+    for (at, slice) in slices.iter().enumerate() {
+        if sent < slice.len() {
+            return (before + at, sent);
+        }
+        sent -= slice.len();
+    }
+    (before + slices.len(), 0)
+}
+
+/// Sends what waits for a member, as far as its socket takes it.
+pub(super) fn flush(member: &mut Member, stream: &Stream, turn: &mut Turn) -> Fate {
+    let (mut written, mut taken) = (0, 0);
+    let fate = loop {
+        let mut slices = [IoSlice::new(&[]); MOST_SLICES];
+        let count = member.outbox.next(&mut slices);
+        if count == 0 || taken >= FLUSHED {
+            break Fate::Stays;
+        }
+        let bytes: usize = slices[..count].iter().map(|slice| slice.len()).sum();
+        let Ok(sent) = stream.send_vectored(&slices[..count]) else { break Fate::Lost };
+        turn.add_write(sent);
+        written += member.outbox.advance(sent);
+        taken += sent;
+        if sent < bytes {
+            break Fate::Stays;
+        }
+    };
+    member.place.relay.counts().delivered(0, 0, written);
+    fate
+}
+
+/// Bytes that are sent to a member before others have their turn: as many as are read from one.
+const FLUSHED: usize = 512 << 10;

@@ -1,0 +1,180 @@
+//! The turns of a lane whose connections are members of rooms. Sockets that are ready are read; then what was said, and what
+//! other workers have sent, is written to every member, one write for each where its socket takes all; then the lane waits.
+//!
+//! Nothing is read while anything is to be delivered: members who say more than can be delivered wait, as a peer of an echo does
+//! that does not read.
+
+use std::io;
+
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, EventData, EventFlags};
+use slab::Slab;
+
+use super::giving::{Fate, find_runs, flush, give};
+use super::line::{Line, Served, Workspace};
+use super::{BELL, Departed, Host, Lane, MAIL, Parting, TurnEnd};
+use crate::dialogue::Dialogue;
+use crate::limits::admission::Admission;
+use crate::relay::Relay;
+use crate::transport::Stream;
+
+impl Lane {
+    /// Takes a connection that is a member of a room from now on, and of which `ahead` has been read.
+    ///
+    /// # Errors
+    /// The connection, once the worker drains.
+    pub(crate) fn enter_room(
+        &self,
+        admission: Admission,
+        stream: Stream,
+        dialogue: Dialogue,
+        ahead: Vec<u8>,
+    ) -> Result<(), Departed> {
+        let Some(relay) = &self.relay else { return self.enter(admission, stream, dialogue) };
+        let mut lines = self.lock();
+        let mut line = Line::of_member(stream, admission, dialogue, &relay.share, ahead);
+        let Some(open) = lines.as_mut() else { return Err(line.depart(Parting::Drain)) };
+        let entry = open.vacant_entry();
+        let key = entry.key();
+        if let Err(error) = epoll::add(&self.epoll, line.stream(), EventData::new_u64(key as u64), BOTH) {
+            tracing::warn!("the lane cannot take a connection: {error}");
+            return Ok(());
+        }
+        if let Some((member, _)) = line.member() {
+            member.watches_room = true;
+            member.place.slot = Some(relay.floor().enter(member.place.room.id, key));
+        }
+        entry.insert(line);
+        Ok(())
+    }
+
+    /// As [`Lane::turn`], for members of rooms.
+    pub(super) fn relay_turn(
+        &self,
+        relay: &Relay,
+        workspace: &mut Workspace,
+        host: &impl Host,
+        patience: Option<&Timespec>,
+    ) -> io::Result<TurnEnd> {
+        let mut lines = self.lock();
+        let Some(lines) = lines.as_mut() else { return Ok(TurnEnd::Idle) };
+        let mut rung = false;
+        loop {
+            if !self.deliver(relay, lines, workspace, host) {
+                workspace.ends_turn();
+                // Of what is still to be delivered no socket tells.
+                self.ring();
+                return Ok(TurnEnd::Over);
+            }
+            for key in std::mem::take(&mut workspace.again) {
+                self.serve_member(lines, key, workspace, host);
+            }
+            let mut full = workspace.exchange.writing.is_full();
+            while !full && let Some(key) = workspace.batch.next() {
+                match key {
+                    BELL => rung = true,
+                    // What lies in the mailbox is taken before the lane waits again.
+                    MAIL => {}
+                    key => self.serve_member(lines, key as usize, workspace, host),
+                }
+                full = workspace.exchange.writing.is_full() || workspace.exchange.turn.is_over();
+            }
+            if workspace.ends_turn() {
+                self.ring();
+                return Ok(TurnEnd::Over);
+            }
+            if full || !workspace.again.is_empty() || !workspace.exchange.writing.is_empty() {
+                continue;
+            }
+            if rung || (patience.is_none() && host.is_elsewhere(lines.len())) {
+                return Ok(TurnEnd::Over);
+            }
+            if !workspace.batch.wait(&self.epoll, patience)? {
+                return Ok(TurnEnd::Idle);
+            }
+        }
+    }
+
+    /// Serves a member: what it says goes into its room's batch; what waits for it is sent as far as its socket takes it.
+    fn serve_member(&self, lines: &mut Slab<Line>, key: usize, workspace: &mut Workspace, host: &impl Host) {
+        let Some(line) = lines.get_mut(key) else { return };
+        match line.serve(workspace) {
+            Served::Waits => {}
+            // It has nothing to send: it stopped because its turn was over.
+            Served::WaitsFor(EventFlags::OUT) => workspace.again.push(key),
+            Served::WaitsFor(_) => {}
+            Served::Leaves(parting) => return self.part(lines, key, parting, host),
+            Served::Ends => return drop(lines.remove(key)),
+        }
+        let Some((member, stream)) = line.member() else { return };
+        let fate = flush(member, stream, &mut workspace.exchange.turn);
+        self.settle(lines, key, fate, workspace, host);
+    }
+
+    /// Writes to every member what is there for it; false if the turn is over before that is done.
+    fn deliver(&self, relay: &Relay, lines: &mut Slab<Line>, workspace: &mut Workspace, host: &impl Host) -> bool {
+        let writing = &mut workspace.exchange.writing;
+        let mut floor = relay.floor();
+        writing.take_mail(relay, &mut floor);
+        writing.hand_out(relay, &mut floor);
+        let posted = writing.post(relay);
+        let mut runs = std::mem::take(&mut workspace.runs);
+        while let Some((delivery, members)) = floor.current() {
+            while let Some(member) = members.get(delivery.next) {
+                delivery.next += 1;
+                let Some(key) = member else { continue };
+                let Some((member, stream)) = lines.get_mut(key).and_then(Line::member) else { continue };
+                let exclude = !relay.to_sender() && workspace.exchange.writing.has_said(member.said);
+                find_runs(&mut runs, &delivery.batches, exclude.then_some(member.place.member));
+                let fate = give(member, stream, relay, delivery, &runs, &mut workspace.exchange.turn);
+                self.settle(lines, key, fate, workspace, host);
+                if workspace.exchange.turn.is_over() {
+                    workspace.runs = runs;
+                    return false;
+                }
+            }
+            floor.done(|batch| workspace.exchange.writing.take_back(batch));
+        }
+        workspace.runs = runs;
+        drop(floor);
+        match posted {
+            Ok(()) => true,
+            Err(worker) => {
+                relay.wait_for_room(worker);
+                false
+            }
+        }
+    }
+
+    /// Does with a member what its fate is, and has its socket watched for what it waits for.
+    fn settle(&self, lines: &mut Slab<Line>, key: usize, fate: Fate, workspace: &mut Workspace, host: &impl Host) {
+        match fate {
+            Fate::Stays => {}
+            Fate::Closed => return self.part(lines, key, Parting::SlowReader, host),
+            Fate::Lost => return drop(lines.remove(key)),
+        }
+        let Some((member, stream)) = lines.get_mut(key).and_then(Line::member) else { return };
+        let waits = !member.outbox.is_empty();
+        if (waits || member.watches_room) && !member.count() {
+            workspace.exchange.turn.end();
+        }
+        if waits == member.watches_room {
+            return;
+        }
+        member.watches_room = waits;
+        let interest = if waits { BOTH } else { EventFlags::IN };
+        if epoll::modify(&self.epoll, stream, EventData::new_u64(key as u64), interest).is_err() {
+            lines.remove(key);
+        }
+    }
+
+    /// Takes a member off the lane.
+    fn part(&self, lines: &mut Slab<Line>, key: usize, parting: Parting, host: &impl Host) {
+        let line = lines.remove(key);
+        self.remove(&line);
+        host.depart(line.depart(parting));
+    }
+}
+
+/// What the socket of a member is watched for while something waits for it.
+const BOTH: EventFlags = EventFlags::IN.union(EventFlags::OUT);
