@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use binary::{EmbeddedServer, PATIENCE, Run, loadgen, wait_until};
-use rustix::process::{Pid, Signal, test_kill_process};
+use rustix::process::{Pid, Signal, getpgid, test_kill_process};
 use sha1::{Digest, Sha1};
 
 const LOADGEN: &str = env!("CARGO_BIN_EXE_loadgen");
@@ -124,6 +124,19 @@ fn a_loadgen_that_is_killed_leaves_no_server_not_even_behind_a_shell() {
         run.signal(Signal::KILL);
         servers.wait_for_their_end();
     }
+}
+
+#[test]
+fn a_loadgen_that_is_killed_leaves_no_server_in_a_process_group_that_it_does_not_know() {
+    let mut servers = Servers::new("regrouped");
+    // timeout(1) makes a process group of its own, as a loadgen that is killed while it starts a server leaves one.
+    servers.command = servers.command.replace(LOADGEN, &format!("timeout 600 {LOADGEN}"));
+    let run = loadgen(&commands(&servers.command)[0]);
+    servers.wait_for(1);
+    let group = || getpgid(servers.pids().first().copied());
+    wait_until("timeout has left its group", || group().is_ok_and(|group| servers.pids().contains(&group)));
+    run.signal(Signal::KILL);
+    servers.wait_for_their_end();
 }
 
 #[test]

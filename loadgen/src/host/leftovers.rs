@@ -1,7 +1,10 @@
 //! What must not outlive this process when it ends at once: the process groups of the servers that it started, and files
 //! that are half written. A second signal disposes of both. A SIGKILL is seen by nobody here: for that a guard, a process of
-//! its own, is told of the groups through a pipe, and ends them when the pipe closes.
+//! its own, is told of the groups through a pipe, and ends them when the pipe closes. A server that was just being started then
+//! was not told of; hence all of them have a mark in their environment, and the guard looks for processes that have it.
 
+use std::env;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, BufRead, Write as _};
 use std::os::unix::process::CommandExt as _;
@@ -11,6 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use procfs::process::{Process, all_processes};
 use rustix::io::Errno;
 use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, getpid, kill_process_group, set_child_subreaper, test_kill_process_group,
@@ -19,7 +23,7 @@ use rustix::process::{
 
 /// Signals are a process's, and so is this.
 static LEFTOVERS: Mutex<Leftovers> =
-    Mutex::new(Leftovers { groups: Vec::new(), files: Vec::new(), program: None, guard: None });
+    Mutex::new(Leftovers { groups: Vec::new(), files: Vec::new(), program: None, guard: None, mark: None });
 
 struct Leftovers {
     groups: Vec<Pid>,
@@ -27,6 +31,8 @@ struct Leftovers {
     /// The program that is a guard when it is given [`GUARD_SUBCOMMAND`].
     program: Option<PathBuf>,
     guard: Option<Child>,
+    /// What [`MARK`] is in the environment of the guard, and of the servers that it guards.
+    mark: Option<OsString>,
 }
 
 /// Names the program to start a guard from, once there is something to guard.
@@ -45,6 +51,9 @@ pub fn spawn(command: &mut Command) -> io::Result<(Child, Pid)> {
     let mut leftovers = leftovers();
     // Held over the start, lest a second signal come between that and the list.
     leftovers.start_guard();
+    if let Some(mark) = &leftovers.mark {
+        command.env(MARK, mark);
+    }
     let child = command.process_group(0).spawn()?;
     let group = Pid::from_child(&child);
     leftovers.groups.push(group);
@@ -94,6 +103,12 @@ pub fn dispose() {
 
 /// The guard's life: it reads which groups there are, and ends those that are left when nobody writes any more.
 pub fn guard(told: impl BufRead) -> ExitCode {
+    end_left(told, env::var_os(MARK).as_deref());
+    ExitCode::SUCCESS
+}
+
+/// Ends the groups that are left of those it is told of, and those of processes that have `mark`.
+fn end_left(told: impl BufRead, mark: Option<&OsStr>) {
     let mut groups: Vec<Pid> = Vec::new();
     for line in told.lines().map_while(Result::ok) {
         let Some(group) = line.get(1..).and_then(|id| id.parse().ok()).and_then(Pid::from_raw) else { continue };
@@ -102,8 +117,36 @@ pub fn guard(told: impl BufRead) -> ExitCode {
             groups.push(group);
         }
     }
-    end_all(&groups, PATIENCE);
-    ExitCode::SUCCESS
+    // A server that was being started holds the pipe open until it is a program of its own, with its own environment: by now
+    // all have the mark.
+    let mut new = marked(mark);
+    loop {
+        new.retain(|group| !groups.contains(group));
+        groups.append(&mut new);
+        end_all(&groups, PATIENCE);
+        // The kernel closes the pipe a moment before it shows the new environment.
+        thread::sleep(POLL);
+        new = marked(mark);
+        if new.iter().all(|group| groups.contains(group)) {
+            return;
+        }
+    }
+}
+
+/// The process groups of this session that have a process with this mark. A server that made itself a daemon, in a session of
+/// its own, is left alone, as it is when a run ends in the usual way.
+fn marked(mark: Option<&OsStr>) -> Vec<Pid> {
+    let (Some(mark), Ok(own), Ok(processes)) = (mark, Process::myself().and_then(|own| own.stat()), all_processes())
+    else {
+        return Vec::new();
+    };
+    let group = |process: Process| {
+        // Another user's cannot be read, and need not be: this one did not start them.
+        let has_mark = process.environ().ok()?.get(OsStr::new(MARK)).is_some_and(|found| found == mark);
+        let stat = process.stat().ok().filter(|stat| has_mark && stat.session == own.session)?;
+        Pid::from_raw(stat.pgrp).filter(|_| stat.pgrp != own.pgrp)
+    };
+    processes.flatten().filter_map(group).collect()
 }
 
 fn leftovers() -> MutexGuard<'static, Leftovers> {
@@ -114,10 +157,13 @@ impl Leftovers {
     /// Starts the guard where there is none. Without one, only SIGKILL leaves servers behind.
     fn start_guard(&mut self) {
         let (None, Some(program)) = (&self.guard, &self.program) else { return };
+        let mark = OsString::from(format!("{:016x}", rand::random::<u64>()));
         let mut command = Command::new(program);
+        command.env(MARK, &mark);
         command.arg(GUARD_SUBCOMMAND).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         // In a group of its own: what is sent to this one must not reach it.
         self.guard = command.process_group(0).spawn().ok();
+        self.mark = Some(mark);
     }
 
     /// Ends the guard, lest it be a zombie where nobody reaps what is orphaned.
@@ -176,6 +222,9 @@ fn is_gone(group: Pid) -> bool {
 /// The hidden subcommand of loadgen that is the guard.
 pub const GUARD_SUBCOMMAND: &str = "guard-of-servers";
 
+/// The environment variable of the guard and of the servers that it guards, and so of all that they start.
+const MARK: &str = "FATHOM_LOADGEN_GUARD";
+
 /// How long what is ended on a second signal may take before it is killed: whoever sends two does not want to wait.
 const HASTE: Duration = Duration::from_secs(1);
 
@@ -193,8 +242,11 @@ mod tests {
 
     /// Starts a shell command whose stdout is read to its end; returns its group and its first line.
     fn started(script: &str) -> (Child, Pid, String) {
-        let mut command = Command::new("sh");
-        let (mut child, group) = spawn(command.args(["-c", script]).stdout(Stdio::piped())).unwrap();
+        started_by(Command::new("sh").args(["-c", script]))
+    }
+
+    fn started_by(command: &mut Command) -> (Child, Pid, String) {
+        let (mut child, group) = spawn(command.stdout(Stdio::piped())).unwrap();
         let mut first = [0];
         let mut line = String::new();
         let stdout = child.stdout.as_mut().unwrap();
@@ -228,6 +280,23 @@ mod tests {
         let ids = [gone, left].map(|group| group.as_raw_nonzero());
         guard(format!("+{}\n+{}\nnonsense\n-{}\n", ids[0], ids[1], ids[1]).as_bytes());
         assert!(is_gone(gone) && !is_gone(left));
+        end(left, PATIENCE);
+    }
+
+    #[test]
+    fn the_guard_ends_what_has_its_mark_though_nobody_told_it() {
+        let marked = |mark: String, script: &str| {
+            let mut command = Command::new("sh");
+            started_by(command.args(["-c", script]).env(MARK, mark))
+        };
+        let mark = format!("of the test {}", rand::random::<u64>());
+        let (_ended, gone, _) = marked(mark.clone(), "echo; exec sleep 600");
+        // The first process of this group has ended.
+        let (mut shell, behind_shell, _) = marked(mark.clone(), "sleep 600 >/dev/null & echo");
+        shell.wait().unwrap();
+        let (_kept, left, _) = marked(format!("{mark}0"), "echo; exec sleep 600");
+        end_left(io::empty(), Some(OsStr::new(&mark)));
+        assert!(is_gone(gone) && is_gone(behind_shell) && !is_gone(left));
         end(left, PATIENCE);
     }
 }

@@ -18,7 +18,7 @@ use crate::measure::metric::Metric;
 use crate::plan::Plan;
 use crate::report::comparison::{Comparison, Ended};
 use crate::report::repetition::{Repetition, forecast};
-use crate::trials::course::{Arm, Course, STARTS_FOR_A_REPLY, Start, TrialError};
+use crate::trials::course::{Arm, Course, Start, TrialError};
 
 /// Why there is no comparison.
 #[derive(Debug, thiserror::Error)]
@@ -92,8 +92,7 @@ pub fn run(
         }
         let over = course.is_over() || starts.len() >= MOST_STARTS;
         if trial.is_none() {
-            // A figure that is missing may be the machine's fault, once or twice.
-            let may_wait = starts.len() - before < STARTS_FOR_A_REPLY && !over && !interrupted;
+            let may_wait = course.may_be_answered(&starts[before..]) && !over && !interrupted;
             trial = match judge(question, plan, &earlier, &starts, may_wait) {
                 Err(CompareError::NoFigures) if may_wait => return Ok(None),
                 judge => Some(judge?),

@@ -12,6 +12,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use super::climbing::Climbs;
 pub use super::failure::TrialError;
 pub use super::start::{Life, Lives, Round, Start};
+use super::tempo::is_early;
 pub use super::tempo::{Restarts, Tempo};
 pub use super::up::Arm;
 use super::up::{self, Up};
@@ -139,6 +140,12 @@ impl<'a> Course<'a> {
             Restarts::Auto(_) | Restarts::Every(_) if self.arms.iter().any(is_started) => Lives::Many,
             _ => Lives::One,
         }
+    }
+
+    /// Whether so little was measured in these `starts` that it may be the machine's fault if a server has not replied.
+    pub fn may_be_answered(&self, starts: &[Start]) -> bool {
+        let rounds: usize = starts.iter().map(|start| start.rounds.len()).sum();
+        is_early(starts.len(), self.lengths.iter().sum::<Duration>() * rounds as u32)
     }
 
     /// The metrics that trials have figures of.
@@ -386,6 +393,3 @@ const WARMUP: Duration = Duration::from_millis(50);
 
 /// A round of trials that were made longer takes at most this part of the time: there are to be many of them.
 const MOST_OF_TIME: u32 = 20;
-
-/// Starts without a reply in any trial of one of the servers, after which there will be none.
-pub(super) const STARTS_FOR_A_REPLY: usize = 3;

@@ -19,7 +19,7 @@ use crate::plan::Plan;
 use crate::report::comparison::Ended;
 use crate::report::estimate::{Estimate, Spread};
 use crate::report::sweep::{ArmReport, Effect, Sweep, SweepRules, SweepSchema, words};
-use crate::trials::course::{Arm, Course, Lives, STARTS_FOR_A_REPLY, Start, Tempo, TrialError};
+use crate::trials::course::{Arm, Course, Lives, Start, Tempo, TrialError};
 use crate::trials::notes;
 
 /// What a sweep is to find out of its design.
@@ -88,8 +88,7 @@ pub fn run(
             return Ok(Some(Ended::Interrupted));
         }
         let over = course.is_over() || starts.len() >= MOST_STARTS;
-        // That a start has no reply may be the machine's fault, once or twice.
-        if over || starts.len() == STARTS_FOR_A_REPLY {
+        if over || !course.may_be_answered(&starts) {
             all_have_figures(design, question, plan, &starts)?;
         }
         Ok::<_, SweepError>(over.then_some(Ended::MaxTime))

@@ -33,3 +33,28 @@ pub enum Restarts {
     /// Never: as many rounds in a row are one observation, of one start.
     Never(u32),
 }
+
+/// Whether so few starts were made, or so little was measured in them, that it may be the machine's fault if a server has not
+/// replied in any of their trials. A busy machine keeps a server from its core for many trials of 10 ms, which are as many
+/// starts where each has one trial.
+pub(super) fn is_early(starts: usize, measured: Duration) -> bool {
+    starts < STARTS_FOR_A_REPLY || measured < TRIALS_FOR_A_REPLY
+}
+
+/// Starts without a reply after which there will be none.
+const STARTS_FOR_A_REPLY: usize = 3;
+
+/// The time of all their trials together: twice as long as the trials of one start are at first.
+const TRIALS_FOR_A_REPLY: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_is_waited_for_in_several_starts_and_in_many_trials() {
+        assert!(is_early(2, Duration::from_secs(60)), "one start may go wrong");
+        assert!(is_early(40, Duration::from_millis(800)), "starts of one short trial");
+        assert!(!is_early(3, Duration::from_secs(1)));
+    }
+}
