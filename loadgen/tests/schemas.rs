@@ -4,6 +4,7 @@ use std::fs;
 
 use loadgen::report::comparison::Comparison;
 use loadgen::report::connections::ConnectionsReport;
+use loadgen::report::fanout::FanoutReport;
 use loadgen::report::sweep::Sweep;
 use loadgen::report::{Report, Runs};
 use schemars::generate::SchemaSettings;
@@ -33,6 +34,11 @@ fn of_a_sweep() {
 #[test]
 fn of_held_connections() {
     assert_generated::<ConnectionsReport>("connections", 1, "the report of held connections");
+}
+
+#[test]
+fn of_a_fan_out() {
+    assert_generated::<FanoutReport>("fanout", 1, "the report of a fan-out");
 }
 
 #[track_caller]

@@ -4,6 +4,7 @@
 mod compare;
 mod connections;
 mod deflate;
+mod fanout;
 mod manual;
 mod output;
 mod plan;
@@ -37,6 +38,7 @@ use crate::report::baseline;
 pub use compare::Comparing;
 pub use connections::Holding;
 use deflate::DeflateArgs;
+pub use fanout::Fanning;
 use output::{FileArgs, OutputArgs};
 use plan::{PlanArgs, Span};
 use replies::ReplyArgs;
@@ -69,6 +71,8 @@ pub enum Invocation {
     Sweep(Sweeping),
     /// Many connections, held.
     Connections(Box<Holding>),
+    /// Messages of a few to many.
+    Fanout(Box<Fanning>),
     /// Saved reports in another format.
     Report(Conversion),
     /// Nothing but to print this: completions, or a manual page.
@@ -102,6 +106,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, threads: NonZeroUsiz
         }
         Some(Command::Sweep(sweep)) => Ok(Invocation::Sweep(sweep.lower(&arguments, threads)?)),
         Some(Command::Connections(held)) => Ok(Invocation::Connections(Box::new(held.lower(threads)?))),
+        Some(Command::Fanout(fanout)) => Ok(Invocation::Fanout(Box::new(fanout.lower(threads)?))),
         Some(Command::Compare(compare)) => Ok(Invocation::Compare(compare.lower(threads)?)),
         Some(Command::Report(report)) => Ok(Invocation::Report(report.lower()?)),
         Some(Command::Completions(completions)) => Ok(Invocation::Print(completions.text(Cli::command()))),
@@ -146,6 +151,8 @@ enum Command {
     Sweep(Box<sweep::SweepArgs>),
     /// Tell what many held connections cost: memory, handshakes, and what churn and storms do
     Connections(Box<connections::ConnectionsArgs>),
+    /// Tell when, and whether, messages that a few send reach many: latency, reach, losses, order
+    Fanout(Box<fanout::FanoutArgs>),
     /// Turn saved reports into another format
     Report(report::ReportArgs),
     /// Print completions of this command line for a shell

@@ -48,7 +48,7 @@ pub(super) fn run(comparing: Comparing, cores: &Cores) -> Result<Outcome, Failur
 fn saved(file: PathBuf) -> Result<Saved, Failure> {
     match read(&file)? {
         Document::Comparison(comparison) => Ok(Saved { file, comparison: *comparison }),
-        Document::Runs(_) | Document::Sweep(_) | Document::Connections(_) => {
+        Document::Runs(_) | Document::Sweep(_) | Document::Connections(_) | Document::Fanout(_) => {
             let why = "it holds no comparison: expected what loadgen compare -o FILE saved".to_owned();
             Err(ResumeError::Over { file, why }.into())
         }

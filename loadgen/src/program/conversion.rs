@@ -67,8 +67,8 @@ pub enum ConversionError {
         /// Its runs.
         now: usize,
     },
-    /// A comparison, a sweep or held connections beside other files.
-    #[error("{}: a comparison, a sweep or held connections cannot be merged; expected it alone", .0.display())]
+    /// A comparison, a sweep, held connections or a fan-out beside other files.
+    #[error("{}: a comparison, a sweep, held connections or a fan-out cannot be merged; expected it alone", .0.display())]
     Alone(PathBuf),
     /// It has no rendering in the format.
     #[error("{}{why}", file.as_ref().map_or_else(String::new, |file| format!("{}: ", file.display())))]

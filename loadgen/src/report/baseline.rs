@@ -69,6 +69,7 @@ impl Request {
             Document::Comparison(_) => Err(not_one("a comparison".to_owned())),
             Document::Sweep(_) => Err(not_one("a sweep".to_owned())),
             Document::Connections(_) => Err(not_one("held connections".to_owned())),
+            Document::Fanout(_) => Err(not_one("a fan-out".to_owned())),
         }
     }
 

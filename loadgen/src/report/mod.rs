@@ -11,6 +11,7 @@ mod costs;
 pub mod differences;
 mod earlier;
 pub mod estimate;
+pub mod fanout;
 mod figures;
 pub mod formats;
 mod interval;

@@ -10,6 +10,7 @@ use thiserror::Error;
 use crate::report::comparison::Comparison;
 use crate::report::connections::ConnectionsReport;
 use crate::report::earlier;
+use crate::report::fanout::FanoutReport;
 use crate::report::run::{Report, Runs};
 use crate::report::sweep::Sweep;
 
@@ -24,6 +25,8 @@ pub enum Document {
     Sweep(Box<Sweep>),
     /// What holding many connections took.
     Connections(Box<ConnectionsReport>),
+    /// What became of messages that a few sent to many.
+    Fanout(Box<FanoutReport>),
 }
 
 /// Why a file is no saved report.
@@ -60,7 +63,7 @@ pub enum SavedError {
         why: String,
     },
     /// It is of another format.
-    #[error("{}: its schema is '{schema}'; expected fathom/run/v1 or v2, runs/v1 or v2, compare/v1, sweep/v1 or connections/v1", path.display())]
+    #[error("{}: its schema is '{schema}'; expected fathom/run/v1 or v2, runs/v1 or v2, compare/v1, sweep/v1, connections/v1 or fanout/v1", path.display())]
     Schema {
         /// The file.
         path: PathBuf,
@@ -105,6 +108,7 @@ fn parse(path: &Path) -> Result<Document, SavedError> {
         "fathom/compare/v1" => Ok(Document::Comparison(serde_json::from_slice(&text).map_err(no_report)?)),
         "fathom/sweep/v1" => Ok(Document::Sweep(serde_json::from_slice(&text).map_err(no_report)?)),
         "fathom/connections/v1" => Ok(Document::Connections(serde_json::from_slice(&text).map_err(no_report)?)),
+        "fathom/fanout/v1" => Ok(Document::Fanout(serde_json::from_slice(&text).map_err(no_report)?)),
         _ => Err(SavedError::Schema { path: path.to_owned(), schema: schema.chars().take(80).collect() }),
     }
 }

@@ -11,6 +11,7 @@ use crate::measure::encoded::DecodeError;
 use crate::measure::metric::{Better, Metric};
 use crate::report::comparison::Comparison;
 use crate::report::connections::ConnectionsReport;
+use crate::report::fanout::FanoutReport;
 use crate::report::run::{Report, unique_names};
 use crate::report::saved::Document;
 use crate::report::sweep::{Sweep, words};
@@ -30,6 +31,7 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Comparison(comparison) => medians(comparison),
         Document::Sweep(sweep) => combinations(sweep),
         Document::Connections(report) => held(report)?,
+        Document::Fanout(report) => fanout(report)?,
     };
     Ok(vec![
         Part { name: "smaller-is-better.json", content: smaller },
@@ -96,6 +98,21 @@ fn held(report: &ConnectionsReport) -> Result<[Vec<u8>; 2], DecodeError> {
             None => format!("{} at {}", report.target, report.environment.git_revision),
         };
         let (name, unit) = (format!("connections: {}", figure.metric), figure.metric.unit().in_words());
+        (figure.metric.better(), Benchmark { name, unit, value: figure.value, extra })
+    })))
+}
+
+/// The figures of a fan-out for github-action-benchmark: smaller is better, bigger is better.
+///
+/// # Errors
+/// When a histogram cannot be read.
+fn fanout(report: &FanoutReport) -> Result<[Vec<u8>; 2], DecodeError> {
+    Ok(lists(report.figures()?.into_iter().map(|figure| {
+        let extra = match figure.interval {
+            Some((low, high)) => format!("bounded: {}", range(figure.metric.unit(), low, high)),
+            None => format!("{} at {}", report.target, report.environment.git_revision),
+        };
+        let (name, unit) = (format!("fanout: {}", figure.metric), figure.metric.unit().in_words());
         (figure.metric.better(), Benchmark { name, unit, value: figure.value, extra })
     })))
 }

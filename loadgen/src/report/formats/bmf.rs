@@ -11,6 +11,7 @@ use crate::measure::metric::Metric;
 use crate::report::comparison::Comparison;
 use crate::report::connections::{ConnectionsReport, Figure};
 use crate::report::estimate::Spread;
+use crate::report::fanout::FanoutReport;
 use crate::report::run::{Report, unique_names};
 use crate::report::saved::Document;
 use crate::report::sweep::{ArmReport, Sweep, words};
@@ -25,6 +26,7 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Comparison(comparison) => one(changes(comparison)),
         Document::Sweep(sweep) => one(combinations(sweep)),
         Document::Connections(report) => one(held(report)?),
+        Document::Fanout(report) => one(fanout(report)?),
     }
 }
 
@@ -92,6 +94,21 @@ fn held(report: &ConnectionsReport) -> Result<Vec<u8>, DecodeError> {
     };
     let measures: BTreeMap<String, Change> = report.figures()?.into_iter().map(measure).collect();
     Ok(json(&BTreeMap::from([("connections", measures)])))
+}
+
+/// The figures of a fan-out, those that are bounded with the ends between which they lie.
+///
+/// # Errors
+/// When a histogram cannot be read.
+fn fanout(report: &FanoutReport) -> Result<Vec<u8>, DecodeError> {
+    let figures = report.figures()?.into_iter();
+    let measures: BTreeMap<String, Change> = figures
+        .map(|figure| {
+            let (lower_value, upper_value) = figure.interval.unzip();
+            (slug(&figure.metric.to_string()), Change { value: figure.value, lower_value, upper_value })
+        })
+        .collect();
+    Ok(json(&BTreeMap::from([("fanout", measures)])))
 }
 
 /// A figure of Bencher Metric Format between its quartiles.

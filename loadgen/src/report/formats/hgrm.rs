@@ -23,6 +23,7 @@ fn one_run(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Runs(runs) if runs.len() == 1 => one(render(&runs[0])?),
         Document::Runs(runs) => refused(format!("there are {}", runs.len())),
         Document::Connections(_) => refused("the report of held connections has several, in its JSON".to_owned()),
+        Document::Fanout(_) => refused("the report of a fan-out has several, in its JSON".to_owned()),
         Document::Comparison(_) | Document::Sweep(_) => {
             refused("a comparison or a sweep holds the trials of several servers, each by its figures".to_owned())
         }

@@ -22,6 +22,7 @@ fn of(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Comparison(comparison) => one(render(comparison)),
         Document::Sweep(sweep) => one(render(sweep)),
         Document::Connections(report) => one(render(report)),
+        Document::Fanout(report) => one(render(report)),
     }
 }
 

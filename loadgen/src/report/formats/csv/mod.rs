@@ -2,6 +2,7 @@
 
 mod comparison;
 mod connections;
+mod fanout;
 mod run;
 mod sweep;
 
@@ -30,6 +31,9 @@ fn over_time(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Connections(_) => Err(FormatError::Refused(
             "--over-time: held connections have a table of their figures alone; expected runs".to_owned(),
         )),
+        Document::Fanout(_) => Err(FormatError::Refused(
+            "--over-time: a fan-out has a table of its figures alone; expected runs".to_owned(),
+        )),
     }
 }
 
@@ -39,5 +43,6 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Comparison(comparison) => one(comparison::render(comparison)),
         Document::Sweep(sweep) => one(sweep::render(sweep)),
         Document::Connections(report) => one(connections::render(report)?),
+        Document::Fanout(report) => one(fanout::render(report)?),
     }
 }

@@ -5,6 +5,7 @@ mod canvas;
 mod charts;
 mod comparison;
 mod connections;
+mod fanout;
 mod series;
 mod sweep;
 mod ticks;
@@ -24,6 +25,7 @@ use crate::measure::metric::Metric;
 use crate::report::Report;
 use crate::report::comparison::Comparison;
 use crate::report::connections::ConnectionsReport;
+use crate::report::fanout::FanoutReport;
 use crate::report::formats::text::comparison as text;
 use crate::report::saved::Document;
 use crate::report::sweep::Sweep;
@@ -45,6 +47,7 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Comparison(comparison) => one(render_comparison(comparison)),
         Document::Sweep(sweep) => one(render_sweep(sweep)),
         Document::Connections(report) => one(render_connections(report)),
+        Document::Fanout(report) => one(render_fanout(report)),
     }
 }
 
@@ -92,6 +95,15 @@ fn render_connections(report: &ConnectionsReport) -> String {
         (machine(&report.environment, report.began_at))
     };
     page(&format!("connections: {}", report.target), &content, Some(&report.environment))
+}
+
+/// A fan-out as one page.
+fn render_fanout(report: &FanoutReport) -> String {
+    let content = html! {
+        (fanout::section(report))
+        (machine(&report.environment, report.began_at))
+    };
+    page(&format!("fan-out: {}", report.target), &content, Some(&report.environment))
 }
 
 fn page(title: &str, content: &Markup, environment: Option<&Environment>) -> String {

@@ -2,6 +2,7 @@
 
 mod comparison;
 mod connections;
+mod fanout;
 mod run;
 mod sweep;
 
@@ -23,5 +24,6 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Comparison(comparison) => one(comparison::render(comparison)),
         Document::Sweep(sweep) => one(sweep::render(sweep)),
         Document::Connections(report) => one(connections::render(report)?),
+        Document::Fanout(report) => one(fanout::render(report)?),
     }
 }

@@ -2,6 +2,7 @@
 
 pub(in crate::report) mod comparison;
 mod connections;
+mod fanout;
 mod run;
 mod sweep;
 pub mod verdict;
@@ -11,6 +12,7 @@ use crate::measure::encoded::DecodeError;
 use crate::report::Report;
 use crate::report::comparison::Comparison;
 use crate::report::connections::ConnectionsReport;
+use crate::report::fanout::FanoutReport;
 use crate::report::saved::Document;
 use crate::report::sweep::Sweep;
 
@@ -63,11 +65,21 @@ pub fn connections(report: &ConnectionsReport) -> String {
     )
 }
 
+/// A fan-out likewise.
+pub fn fanout(report: &FanoutReport) -> String {
+    format!(
+        "{}
+",
+        fanout::render(report)
+    )
+}
+
 fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
     match document {
         Document::Runs(runs) => one(runs.iter().map(run::render).collect::<Result<Vec<_>, _>>()?.join("\n")),
         Document::Comparison(comparison) => one(comparison::render(comparison)),
         Document::Sweep(sweep) => one(sweep::render(sweep)),
         Document::Connections(report) => one(connections::render(report)),
+        Document::Fanout(report) => one(fanout::render(report)),
     }
 }
