@@ -6,6 +6,7 @@ use loadgen::report::capacities::Capacities;
 use loadgen::report::capacity::CapacityReport;
 use loadgen::report::comparison::Comparison;
 use loadgen::report::connections::ConnectionsReport;
+use loadgen::report::fanout::FanoutReport;
 use loadgen::report::sweep::Sweep;
 use loadgen::report::{Report, Runs};
 use schemars::generate::SchemaSettings;
@@ -45,6 +46,10 @@ fn of_a_capacity() {
 #[test]
 fn of_capacities_along_an_axis() {
     assert_generated::<Capacities>("capacities", 1, "the capacities along an axis");
+}
+
+fn of_a_fan_out() {
+    assert_generated::<FanoutReport>("fanout", 1, "the report of a fan-out");
 }
 
 #[track_caller]

@@ -1,25 +1,57 @@
-//! Thresholds on the figures of held connections, as `memory.user_per_connection<400B` and `handshake.p99<50ms`.
+//! Thresholds on the figures of held connections and of fan-outs, as `memory.user_per_connection<400B` and `reach.p99<50ms`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::judge::threshold::{Comparison, Judged, Standing};
+use crate::measure::fanout_metric::FanoutMetric;
 use crate::measure::held_metric::HeldMetric;
 use crate::measure::metric::Unit;
 use crate::units;
 
 /// A limit on a figure of held connections.
+pub type HeldThreshold = Limit<HeldMetric>;
+
+/// A limit on a figure of a fan-out.
+pub type FanoutThreshold = Limit<FanoutMetric>;
+
+/// A figure that a limit may be set on.
+pub trait Limited: Copy + fmt::Display + FromStr<Err = String> {
+    /// A limit on one, for errors.
+    const EXAMPLE: &'static str;
+
+    /// What it counts.
+    fn unit(self) -> Unit;
+}
+
+/// A limit on a figure.
 #[derive(Debug, Clone, PartialEq)]
-pub struct HeldThreshold {
+pub struct Limit<M> {
     text: String,
-    metric: HeldMetric,
+    metric: M,
     comparison: Comparison,
     limit: f64,
 }
 
-impl HeldThreshold {
+impl Limited for HeldMetric {
+    const EXAMPLE: &'static str = "handshake.p99<50ms";
+
+    fn unit(self) -> Unit {
+        self.unit()
+    }
+}
+
+impl Limited for FanoutMetric {
+    const EXAMPLE: &'static str = "reach.p99<50ms";
+
+    fn unit(self) -> Unit {
+        self.unit()
+    }
+}
+
+impl<M: Limited> Limit<M> {
     /// What it limits.
-    pub fn metric(&self) -> HeldMetric {
+    pub fn metric(&self) -> M {
         self.metric
     }
 
@@ -36,25 +68,47 @@ impl HeldThreshold {
             (false, false) if !within => (Standing::Crossed, None),
             _ => (Standing::Unknown, Some(format!("it lies anywhere in its interval, {}", range(unit, low, high)))),
         };
+        self.judged(value.filter(|_| outcome != Standing::Unknown), interval, why_unknown, outcome)
+    }
+
+    /// Judges what never came to be: it is beyond every limit that something is to be below.
+    pub fn judge_never(&self) -> Judged {
+        let holds = self.comparison.holds(f64::INFINITY, self.limit);
+        self.judged(None, None, None, if holds { Standing::Met } else { Standing::Crossed })
+    }
+
+    fn judged(
+        &self,
+        value: Option<f64>,
+        interval: Option<(f64, f64)>,
+        why_unknown: Option<String>,
+        outcome: Standing,
+    ) -> Judged {
         Judged {
             threshold: self.text.clone(),
             metric: self.metric.to_string(),
             comparison: self.comparison,
             limit: self.limit,
-            value: value.filter(|_| outcome != Standing::Unknown),
+            value,
             interval,
             why_unknown,
-            unit: unit.symbol().to_owned(),
+            unit: self.metric.unit().symbol().to_owned(),
             outcome,
         }
     }
 }
 
-/// A judged limit and what was measured, for people.
+/// A judged limit on held connections and what was measured, for people.
 pub fn show(judged: &Judged) -> (String, String) {
-    let Ok(metric) = judged.metric.parse::<HeldMetric>() else { return judged.show() };
+    show_of::<HeldMetric>(judged)
+}
+
+/// The same, on a figure of any kind.
+pub fn show_of<M: Limited>(judged: &Judged) -> (String, String) {
+    let Ok(metric) = judged.metric.parse::<M>() else { return judged.show() };
     let unit = metric.unit();
     let value = match (judged.value, judged.interval) {
+        (None, _) if judged.outcome == Standing::Crossed => "never".to_owned(),
         (None, _) => "no value".to_owned(),
         (Some(_), Some((low, high))) => range(unit, low, high),
         (Some(value), None) => unit.show(value),
@@ -67,24 +121,22 @@ pub fn range(unit: Unit, low: f64, high: f64) -> String {
     if unit.is_time() { units::times(low, high) } else { format!("{} to {}", unit.show(low), unit.show(high)) }
 }
 
-impl FromStr for HeldThreshold {
+impl<M: Limited> FromStr for Limit<M> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, comparison, limit) = Comparison::split(text, EXAMPLE)?;
-        let metric: HeldMetric = name.parse()?;
+        let (name, comparison, limit) = Comparison::split(text, M::EXAMPLE)?;
+        let metric: M = name.parse()?;
         let limit = metric.unit().parse(limit.trim(), false)?;
         Ok(Self { text: text.trim().to_owned(), metric, comparison, limit })
     }
 }
 
-impl fmt::Display for HeldThreshold {
+impl<M> fmt::Display for Limit<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
-
-const EXAMPLE: &str = "handshake.p99<50ms";
 
 #[cfg(test)]
 mod tests {
@@ -102,6 +154,17 @@ mod tests {
         assert_eq!(judge("handshake.p99<50ms", Some(51e6), None), Standing::Crossed);
         assert_eq!(judge("connections.dropped==0", Some(0.0), None), Standing::Met);
         assert_eq!(judge("memory.user_per_connection==5B", Some(5.0), Some((1.0, 9.0))), Standing::Unknown);
+    }
+
+    #[test]
+    fn what_never_came_is_beyond_every_limit() {
+        let judge = |text: &str| text.parse::<FanoutThreshold>().unwrap().judge_never();
+        let never = judge("reach.p99<50ms");
+        assert_eq!((never.outcome, never.value), (Standing::Crossed, None));
+        assert_eq!(show_of::<FanoutMetric>(&never), ("reach.p99 < 50.0 ms".to_owned(), "never".to_owned()));
+        assert_eq!(judge("reach.p99>50ms").outcome, Standing::Met);
+        let error = "reach.p99".parse::<FanoutThreshold>().unwrap_err();
+        assert!(error.contains("as reach.p99<50ms"), "{error}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! respect.
 
 pub mod bounds;
+pub mod fanout;
 mod level;
 #[cfg(test)]
 mod simulation;

@@ -6,6 +6,7 @@ pub mod churning;
 mod connect;
 mod dialogue;
 pub mod error;
+pub mod fanout;
 mod lane;
 mod ledger;
 mod lines;

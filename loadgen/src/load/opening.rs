@@ -23,8 +23,8 @@ use crate::plan::url::Url;
 /// What a worker is to open.
 #[derive(Debug)]
 pub struct Share<'a> {
-    /// Where to.
-    pub url: &'a Url,
+    /// Where to: the URLs in turn, by the connection's number.
+    pub urls: &'a [Url],
     /// The addresses of its host.
     pub addresses: &'a Addresses,
     /// How.
@@ -44,8 +44,10 @@ pub struct Share<'a> {
 /// What came of it.
 #[derive(Debug)]
 pub struct Opened {
-    /// The connections.
+    /// The connections, in the order in which they were opened.
     pub connections: Vec<Connection>,
+    /// The number of each, over all workers.
+    pub numbers: Vec<u32>,
     /// How long each took, ns.
     pub connect: Histogram<u64>,
     /// Of that, how long TCP took.
@@ -70,7 +72,7 @@ pub fn open_all(share: &Share<'_>, steps: Option<Steps>, interrupted: &AtomicBoo
 }
 
 async fn open_share(share: &Share<'_>, mut steps: Option<Steps>, interrupted: &AtomicBool, live: &Live) -> Opened {
-    let url = Rc::new(share.url.clone());
+    let urls: Vec<Rc<Url>> = share.urls.iter().cloned().map(Rc::new).collect();
     let how = Rc::new(share.how.clone());
     let began = Instant::now();
     let mut opened = Opened::nothing();
@@ -104,20 +106,22 @@ async fn open_share(share: &Share<'_>, mut steps: Option<Steps>, interrupted: &A
             (false, None) => share.at_once,
         };
         if more && next < until && ready && attempts.len() < at_once {
-            let number = (share.first + next) as usize;
-            attempts.spawn_local(attempt(url.clone(), share.addresses.clone(), number, how.clone()));
+            let number = share.first + next;
+            let url = urls[number as usize % urls.len()].clone();
+            attempts.spawn_local(attempt(url, share.addresses.clone(), number, how.clone()));
             next += 1;
             continue;
         }
         let wake = due.filter(|_| more && !ready).unwrap_or_else(|| Instant::now() + INTERRUPTION_POLL);
         tokio::select! {
             Some(attempt) = attempts.join_next() => match attempt.expect("an attempt does not panic and is not aborted") {
-                Ok((connection, took)) => {
+                Ok((number, connection, took)) => {
                     opened.connect.saturating_record(nanoseconds(took.tcp + took.upgrade));
                     opened.tcp.saturating_record(nanoseconds(took.tcp));
                     opened.upgrade.saturating_record(nanoseconds(took.upgrade));
                     opened.back.saturating_record(nanoseconds(began.elapsed()));
                     opened.connections.push(connection);
+                    opened.numbers.push(number);
                     live.connected.fetch_add(1, Ordering::Relaxed);
                 }
                 Err(error) => {
@@ -135,16 +139,17 @@ async fn open_share(share: &Share<'_>, mut steps: Option<Steps>, interrupted: &A
 async fn attempt(
     url: Rc<Url>,
     addresses: Addresses,
-    number: usize,
+    number: u32,
     how: Rc<Connect>,
-) -> Result<(Connection, Took), ConnectError> {
-    connect::open(&url, &addresses, number, &how).await
+) -> Result<(u32, Connection, Took), ConnectError> {
+    let (connection, took) = connect::open(&url, &addresses, number as usize, &how).await?;
+    Ok((number, connection, took))
 }
 
 impl Opened {
     fn nothing() -> Self {
         let [connect, tcp, upgrade, back] = [(); 4].map(|()| histogram());
-        Self { connections: Vec::new(), connect, tcp, upgrade, back, failures: Failures::new() }
+        Self { connections: Vec::new(), numbers: Vec::new(), connect, tcp, upgrade, back, failures: Failures::new() }
     }
 }
 
@@ -191,7 +196,7 @@ mod tests {
         let mut how = plan().connect;
         how.timeout = Duration::from_secs(60);
         let share = Share {
-            url: &Url::at(address),
+            urls: &[Url::at(address)],
             addresses: &addresses(&["127.0.0.2", "127.0.0.1"], address.port()),
             how: &how,
             connections: 20,

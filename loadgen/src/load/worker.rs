@@ -201,7 +201,7 @@ pub fn run(
 impl Report {
     /// Of what was opened, and the connections themselves.
     fn of(worker: usize, opened: Opened) -> (Vec<Connection>, Self) {
-        let Opened { connections, connect, tcp, upgrade, back, failures } = opened;
+        let Opened { connections, connect, tcp, upgrade, back, failures, .. } = opened;
         let (mut agreements, mut addresses) = (Agreements::default(), BTreeMap::new());
         for connection in &connections {
             agreements.add(connection.protocol.deflate(), 1);
@@ -246,8 +246,8 @@ fn share_of(worker: usize, common: Common<'_>, all: u32) -> Share<'_> {
     let connections = all / workers + u32::from(worker < all % workers);
     let first = worker * (all / workers) + worker.min(all % workers);
     let rate = plan.connect.rate.map(|rate| rate.get() * f64::from(connections) / f64::from(all));
-    let how = &plan.connect;
-    Share { url, addresses, how, connections, first, rate, jitter: None, at_once: opening::AT_ONCE }
+    let (how, urls) = (&plan.connect, std::slice::from_ref(url));
+    Share { urls, addresses, how, connections, first, rate, jitter: None, at_once: opening::AT_ONCE }
 }
 
 /// An open loop offers its rate whatever became of the connections when they were opened: a worker's share goes by those

@@ -7,6 +7,8 @@ pub(crate) mod collector;
 pub mod counts;
 pub mod encoded;
 pub(crate) mod failures;
+pub mod fanout;
+pub mod fanout_metric;
 pub mod growth;
 pub mod held_metric;
 pub mod histogram;

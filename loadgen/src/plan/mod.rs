@@ -4,6 +4,7 @@
 
 mod deflate;
 mod expect;
+pub mod fanout;
 pub mod messages;
 pub(crate) mod schedule;
 pub mod url;

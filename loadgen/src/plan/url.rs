@@ -37,6 +37,24 @@ impl Url {
         &self.path
     }
 
+    /// The endpoint of room number `room` of several: `{room}` in the path or the query stands for the number, and without
+    /// it `/room-N` is added to the path.
+    #[must_use]
+    pub fn of_room(&self, room: u32) -> Self {
+        let path = if self.has_room() {
+            self.path.replace(ROOM, &room.to_string())
+        } else {
+            let (path, query) = self.path.split_at(self.path.find('?').unwrap_or(self.path.len()));
+            format!("{}/room-{room}{query}", path.trim_end_matches('/'))
+        };
+        Self { path, ..self.clone() }
+    }
+
+    /// Whether it says where the number of a room stands.
+    pub fn has_room(&self) -> bool {
+        self.path.contains(ROOM)
+    }
+
     /// What the Host header says: no port where it is the scheme's own (RFC 9110, 7.2; RFC 6455, 4.1), as some servers
     /// know their own name only without it.
     pub fn authority(&self) -> String {
@@ -150,6 +168,9 @@ impl fmt::Debug for Url {
     }
 }
 
+/// What stands for the number of a room.
+const ROOM: &str = "{room}";
+
 /// What stands in place of a secret.
 const MASK: &str = "***";
 
@@ -179,6 +200,18 @@ mod tests {
             assert_eq!(format!("{url:?}"), written);
         }
         assert_eq!("ws://[::1]:9".parse::<Url>().unwrap().resolve().unwrap()[0].to_string(), "[::1]:9");
+    }
+
+    #[test]
+    fn a_room_is_a_path_of_its_own() {
+        for (text, path) in [
+            ("ws://h/", "/room-7"),
+            ("ws://h/chat/", "/chat/room-7"),
+            ("ws://h/chat?token=1", "/chat/room-7?token=1"),
+            ("ws://h/chat/{room}/x?r={room}", "/chat/7/x?r=7"),
+        ] {
+            assert_eq!(text.parse::<Url>().unwrap().of_room(7).path(), path);
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod capacity;
 mod compare;
 mod connections;
 mod deflate;
+mod fanout;
 mod manual;
 mod output;
 mod over;
@@ -42,6 +43,7 @@ pub use capacity::Planning;
 pub use compare::Comparing;
 pub use connections::Holding;
 use deflate::DeflateArgs;
+pub use fanout::Fanning;
 use output::{FileArgs, OutputArgs};
 pub use over::Along;
 use plan::{PlanArgs, Span};
@@ -77,6 +79,8 @@ pub enum Invocation {
     Connections(Box<Holding>),
     /// How much a server holds.
     Capacity(Box<Planning>),
+    /// Messages of a few to many.
+    Fanout(Box<Fanning>),
     /// Saved reports in another format.
     Report(Conversion),
     /// Nothing but to print this: completions, or a manual page.
@@ -115,6 +119,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, threads: NonZeroUsiz
             Lowered::Compare(comparing) => Invocation::Compare(comparing),
         }),
         Some(Command::Compare(compare)) => Ok(Invocation::Compare(Box::new(compare.lower(threads)?))),
+        Some(Command::Fanout(fanout)) => Ok(Invocation::Fanout(Box::new(fanout.lower(threads)?))),
         Some(Command::Report(report)) => Ok(Invocation::Report(report.lower()?)),
         Some(Command::Completions(completions)) => Ok(Invocation::Print(completions.text(Cli::command()))),
         Some(Command::Man(man)) => Ok(Invocation::Print(man.text(Cli::command())?)),
@@ -160,6 +165,8 @@ enum Command {
     Capacity(Box<capacity::CapacityArgs>),
     /// Tell what many held connections cost: memory, handshakes, and what churn and storms do
     Connections(Box<connections::ConnectionsArgs>),
+    /// Tell when, and whether, messages that a few send reach many: latency, reach, losses, order
+    Fanout(Box<fanout::FanoutArgs>),
     /// Turn saved reports into another format
     Report(report::ReportArgs),
     /// Print completions of this command line for a shell

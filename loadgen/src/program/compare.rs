@@ -51,6 +51,7 @@ fn saved(file: PathBuf) -> Result<Saved, Failure> {
         Document::Runs(_)
         | Document::Sweep(_)
         | Document::Connections(_)
+        | Document::Fanout(_)
         | Document::Capacity(_)
         | Document::Capacities(_) => {
             let why = "it holds no comparison: expected what loadgen compare -o FILE saved".to_owned();

@@ -68,7 +68,7 @@ pub enum ConversionError {
         now: usize,
     },
     /// Another document than runs beside other files.
-    #[error("{}: a comparison, a sweep, held connections or a capacity cannot be merged; expected it alone", .0.display())]
+    #[error("{}: a comparison, a sweep, held connections, a fan-out or a capacity cannot be merged; expected it alone", .0.display())]
     Alone(PathBuf),
     /// It has no rendering in the format.
     #[error("{}{why}", file.as_ref().map_or_else(String::new, |file| format!("{}: ", file.display())))]

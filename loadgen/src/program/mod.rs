@@ -6,6 +6,7 @@ mod compare;
 mod connections;
 pub mod conversion;
 mod failure;
+mod fanout;
 pub mod gate;
 pub mod output;
 pub mod progress;
@@ -50,6 +51,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Invocation::Compare(comparing)) => compare::run(*comparing, &cores),
         Ok(Invocation::Capacity(planning)) => capacity::run(*planning, &cores),
         Ok(Invocation::Connections(holding)) => connections::run(&holding, &cores),
+        Ok(Invocation::Fanout(fanning)) => fanout::run(*fanning, &cores),
         Ok(Invocation::Sweep(sweeping)) => sweep::run(sweeping, &cores),
         Ok(Invocation::Run { plan, server, gate, output }) => run::run(&plan, &server, &gate, &output, &cores),
         Ok(Invocation::Report(conversion)) => conversion.run().map(|()| Outcome::Ok).map_err(Into::into),

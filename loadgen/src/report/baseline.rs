@@ -70,6 +70,7 @@ impl Request {
             Document::Sweep(_) => Err(not_one("a sweep".to_owned())),
             Document::Connections(_) => Err(not_one("held connections".to_owned())),
             Document::Capacity(_) | Document::Capacities(_) => Err(not_one("a capacity".to_owned())),
+            Document::Fanout(_) => Err(not_one("a fan-out".to_owned())),
         }
     }
 

@@ -13,6 +13,7 @@ mod costs;
 pub mod differences;
 mod earlier;
 pub mod estimate;
+pub mod fanout;
 mod figures;
 pub mod formats;
 mod interval;

@@ -12,6 +12,7 @@ use crate::report::capacity::CapacityReport;
 use crate::report::comparison::Comparison;
 use crate::report::connections::ConnectionsReport;
 use crate::report::earlier;
+use crate::report::fanout::FanoutReport;
 use crate::report::run::{Report, Runs};
 use crate::report::sweep::Sweep;
 
@@ -30,6 +31,8 @@ pub enum Document {
     Capacity(Box<CapacityReport>),
     /// The same along an axis.
     Capacities(Box<Capacities>),
+    /// What became of messages that a few sent to many.
+    Fanout(Box<FanoutReport>),
 }
 
 /// Why a file is no saved report.
@@ -66,7 +69,7 @@ pub enum SavedError {
         why: String,
     },
     /// It is of another format.
-    #[error("{}: its schema is '{schema}'; expected fathom/run/v1 or v2, runs/v1 or v2, compare/v1, sweep/v1, connections/v1, capacity/v1 or capacities/v1", path.display())]
+    #[error("{}: its schema is '{schema}'; expected fathom/run/v1 or v2, runs/v1 or v2, compare/v1, sweep/v1, connections/v1, fanout/v1, capacity/v1 or capacities/v1", path.display())]
     Schema {
         /// The file.
         path: PathBuf,
@@ -113,6 +116,7 @@ fn parse(path: &Path) -> Result<Document, SavedError> {
         "fathom/capacities/v1" => Ok(Document::Capacities(serde_json::from_slice(&text).map_err(no_report)?)),
         "fathom/capacity/v1" => Ok(Document::Capacity(Box::new(serde_json::from_slice(&text).map_err(no_report)?))),
         "fathom/connections/v1" => Ok(Document::Connections(serde_json::from_slice(&text).map_err(no_report)?)),
+        "fathom/fanout/v1" => Ok(Document::Fanout(serde_json::from_slice(&text).map_err(no_report)?)),
         _ => Err(SavedError::Schema { path: path.to_owned(), schema: schema.chars().take(80).collect() }),
     }
 }

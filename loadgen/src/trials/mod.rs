@@ -1,5 +1,5 @@
 //! Experiments made of many short runs of several servers in turn: a comparison of two, a sweep over flags. Also the
-//! one of many connections, held by one session.
+//! one of many connections, held by one session, and the one of messages that a few send to many.
 
 pub mod capacity;
 mod climbing;
@@ -10,6 +10,7 @@ pub mod contrast;
 pub mod course;
 pub mod design;
 mod failure;
+pub mod fanout;
 mod notes;
 pub mod probe;
 pub mod question;

@@ -42,26 +42,9 @@ pub fn serve(
     behaviour: Behaviour,
     closed: &mpsc::Sender<Vec<u8>>,
 ) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let mut request = Vec::new();
-    while !request.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte)?;
-        request.push(byte[0]);
+    if shake_hands(&mut stream)?.is_none() {
+        return Ok(());
     }
-    let request = String::from_utf8(request).unwrap();
-    let key = request.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("sec-websocket-key").then(|| value.trim())
-    });
-    let Some(key) = key else {
-        return stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-    };
-    let accept = BASE64.encode(Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11")));
-    write!(
-        stream,
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
-    )?;
     stream.write_all(greeting)?;
     let (mut n, mut held) = (0, Vec::<Vec<u8>>::new());
     loop {
@@ -81,6 +64,32 @@ pub fn serve(
             }
         }
     }
+}
+
+/// Answers a handshake: the path that was asked for; `None` where it is no handshake.
+pub fn shake_hands(stream: &mut TcpStream) -> io::Result<Option<String>> {
+    stream.set_nodelay(true)?;
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte)?;
+        request.push(byte[0]);
+    }
+    let request = String::from_utf8(request).unwrap();
+    let key = request.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("sec-websocket-key").then(|| value.trim())
+    });
+    let Some(key) = key else {
+        stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
+        return Ok(None);
+    };
+    let accept = BASE64.encode(Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11")));
+    write!(
+        stream,
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+    )?;
+    Ok(request.split(' ').nth(1).map(str::to_owned))
 }
 
 /// What the server's Pings carry.

@@ -22,6 +22,7 @@ use crate::units;
 use flight::Flight;
 use observer::Observer;
 pub use per_worker::PerWorker;
+pub use websocket::describe_close;
 use websocket::{Terms, WebSocket};
 
 /// What the opening of a connection has settled.

@@ -12,6 +12,7 @@ use crate::measure::metric::{Better, Metric};
 use crate::report::capacity::{CapacityReport, Figure};
 use crate::report::comparison::Comparison;
 use crate::report::connections::ConnectionsReport;
+use crate::report::fanout::FanoutReport;
 use crate::report::run::{Report, unique_names};
 use crate::report::saved::Document;
 use crate::report::sweep::{Sweep, words};
@@ -35,6 +36,7 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Capacities(report) => {
             lists(report.points.iter().flat_map(|point| capacity(&report.name(point), &point.capacity)))
         }
+        Document::Fanout(report) => fanout(report)?,
     };
     Ok(vec![
         Part { name: "smaller-is-better.json", content: smaller },
@@ -113,6 +115,21 @@ fn capacity(name: &str, report: &CapacityReport) -> Vec<(Better, Benchmark)> {
         (figure.better, Benchmark { name, unit: figure.unit, value: figure.value, extra })
     };
     report.figures().into_iter().map(benchmark).collect()
+}
+
+/// The figures of a fan-out for github-action-benchmark: smaller is better, bigger is better.
+///
+/// # Errors
+/// When a histogram cannot be read.
+fn fanout(report: &FanoutReport) -> Result<[Vec<u8>; 2], DecodeError> {
+    Ok(lists(report.figures()?.into_iter().map(|figure| {
+        let extra = match figure.interval {
+            Some((low, high)) => format!("bounded: {}", range(figure.metric.unit(), low, high)),
+            None => format!("{} at {}", report.target, report.environment.git_revision),
+        };
+        let (name, unit) = (format!("fanout: {}", figure.metric), figure.metric.unit().in_words());
+        (figure.metric.better(), Benchmark { name, unit, value: figure.value, extra })
+    })))
 }
 
 /// The combinations for github-action-benchmark: smaller is better, bigger is better.

@@ -12,6 +12,7 @@ use crate::report::capacity::{self, CapacityReport};
 use crate::report::comparison::Comparison;
 use crate::report::connections::{ConnectionsReport, Figure};
 use crate::report::estimate::Spread;
+use crate::report::fanout::FanoutReport;
 use crate::report::run::{Report, unique_names};
 use crate::report::saved::Document;
 use crate::report::sweep::{ArmReport, Sweep, words};
@@ -31,6 +32,7 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
             let each = report.points.iter().map(|point| (report.name(point), capacity(&point.capacity)));
             one(json(&each.collect::<BTreeMap<_, _>>()))
         }
+        Document::Fanout(report) => one(fanout(report)?),
     }
 }
 
@@ -107,6 +109,21 @@ fn capacity(report: &CapacityReport) -> BTreeMap<String, Change> {
         (slug(figure.name), Change { value: figure.value, lower_value, upper_value })
     };
     report.figures().into_iter().map(measure).collect()
+}
+
+/// The figures of a fan-out, those that are bounded with the ends between which they lie.
+///
+/// # Errors
+/// When a histogram cannot be read.
+fn fanout(report: &FanoutReport) -> Result<Vec<u8>, DecodeError> {
+    let figures = report.figures()?.into_iter();
+    let measures: BTreeMap<String, Change> = figures
+        .map(|figure| {
+            let (lower_value, upper_value) = figure.interval.unzip();
+            (slug(&figure.metric.to_string()), Change { value: figure.value, lower_value, upper_value })
+        })
+        .collect();
+    Ok(json(&BTreeMap::from([("fanout", measures)])))
 }
 
 /// A figure of Bencher Metric Format between its quartiles.

@@ -26,6 +26,7 @@ fn one_run(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Capacity(_) | Document::Capacities(_) => {
             refused("a capacity has many probes, each by its percentiles".to_owned())
         }
+        Document::Fanout(_) => refused("the report of a fan-out has several, in its JSON".to_owned()),
         Document::Comparison(_) | Document::Sweep(_) => {
             refused("a comparison or a sweep holds the trials of several servers, each by its figures".to_owned())
         }

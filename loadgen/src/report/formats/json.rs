@@ -24,6 +24,7 @@ fn of(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Connections(report) => one(render(report)),
         Document::Capacity(report) => one(render(report)),
         Document::Capacities(report) => one(render(report)),
+        Document::Fanout(report) => one(render(report)),
     }
 }
 

@@ -21,6 +21,7 @@ use crate::plan::Deflate;
 use crate::plan::messages::{Corpus, Encoding, Volume};
 use frames::Reader;
 use packing::Packing;
+pub use reader::describe_close;
 
 /// How a connection's messages are compressed, and how its replies are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

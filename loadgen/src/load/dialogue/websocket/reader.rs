@@ -255,7 +255,8 @@ fn push_pong(pongs: &mut Vec<u8>, payload: &[u8]) {
     }
 }
 
-fn describe_close(payload: &[u8]) -> String {
+/// What a Close frame with this payload says, in words.
+pub fn describe_close(payload: &[u8]) -> String {
     match wire::parse_close(payload) {
         Ok(Some((code, ""))) => format!("code {}", code.get()),
         Ok(Some((code, reason))) => format!("code {} ({})", code.get(), reason.escape_debug()),

@@ -3,6 +3,7 @@
 mod capacity;
 mod comparison;
 mod connections;
+mod fanout;
 mod run;
 mod sweep;
 
@@ -34,6 +35,9 @@ fn over_time(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Capacity(_) | Document::Capacities(_) => Err(FormatError::Refused(
             "--over-time: a capacity has a table of its probes alone; expected runs".to_owned(),
         )),
+        Document::Fanout(_) => Err(FormatError::Refused(
+            "--over-time: a fan-out has a table of its figures alone; expected runs".to_owned(),
+        )),
     }
 }
 
@@ -45,5 +49,6 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Connections(report) => one(connections::render(report)?),
         Document::Capacity(report) => one(capacity::render(report)),
         Document::Capacities(report) => one(capacity::all(report)),
+        Document::Fanout(report) => one(fanout::render(report)?),
     }
 }

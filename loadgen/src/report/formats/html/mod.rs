@@ -6,6 +6,7 @@ mod capacity;
 mod charts;
 mod comparison;
 mod connections;
+mod fanout;
 mod series;
 mod sweep;
 mod ticks;
@@ -27,6 +28,7 @@ use crate::report::capacities::Capacities;
 use crate::report::capacity::CapacityReport;
 use crate::report::comparison::Comparison;
 use crate::report::connections::ConnectionsReport;
+use crate::report::fanout::FanoutReport;
 use crate::report::formats::text::comparison as text;
 use crate::report::saved::Document;
 use crate::report::sweep::Sweep;
@@ -50,6 +52,7 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Connections(report) => one(render_connections(report)),
         Document::Capacity(report) => one(render_capacity(report)),
         Document::Capacities(report) => one(render_capacities(report)),
+        Document::Fanout(report) => one(render_fanout(report)),
     }
 }
 
@@ -116,6 +119,15 @@ fn render_capacities(report: &Capacities) -> String {
     };
     let environment = report.points.first().map(|point| &point.capacity.environment);
     page(&format!("capacity over {}", report.axis.name()), &content, environment)
+}
+
+/// A fan-out as one page.
+fn render_fanout(report: &FanoutReport) -> String {
+    let content = html! {
+        (fanout::section(report))
+        (machine(&report.environment, report.began_at))
+    };
+    page(&format!("fan-out: {}", report.target), &content, Some(&report.environment))
 }
 
 fn page(title: &str, content: &Markup, environment: Option<&Environment>) -> String {

@@ -3,6 +3,7 @@
 mod capacity;
 mod comparison;
 mod connections;
+mod fanout;
 mod run;
 mod sweep;
 
@@ -26,5 +27,6 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Connections(report) => one(connections::render(report)),
         Document::Capacity(report) => one(capacity::render(report)),
         Document::Capacities(report) => one(capacity::all(report)),
+        Document::Fanout(report) => one(fanout::render(report)),
     }
 }

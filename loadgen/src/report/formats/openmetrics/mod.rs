@@ -3,6 +3,7 @@
 mod capacity;
 mod comparison;
 mod connections;
+mod fanout;
 mod run;
 mod sweep;
 
@@ -28,5 +29,6 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Capacities(report) => {
             one(capacity::render(report.points.iter().map(|point| (Some(report.name(point)), &point.capacity))))
         }
+        Document::Fanout(report) => one(fanout::render(report)?),
     }
 }

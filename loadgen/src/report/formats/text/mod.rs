@@ -3,6 +3,7 @@
 mod capacity;
 pub(in crate::report) mod comparison;
 mod connections;
+mod fanout;
 mod run;
 mod sweep;
 pub mod verdict;
@@ -14,6 +15,7 @@ use crate::report::capacities::Capacities;
 use crate::report::capacity::CapacityReport;
 use crate::report::comparison::Comparison;
 use crate::report::connections::ConnectionsReport;
+use crate::report::fanout::FanoutReport;
 use crate::report::saved::Document;
 use crate::report::sweep::Sweep;
 
@@ -76,6 +78,15 @@ pub fn capacities(report: &Capacities) -> String {
     format!("{}\n", capacity::all(report))
 }
 
+/// A fan-out likewise.
+pub fn fanout(report: &FanoutReport) -> String {
+    format!(
+        "{}
+",
+        fanout::render(report)
+    )
+}
+
 fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
     match document {
         Document::Runs(runs) => one(runs.iter().map(run::render).collect::<Result<Vec<_>, _>>()?.join("\n")),
@@ -84,5 +95,6 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Connections(report) => one(connections::render(report)),
         Document::Capacity(report) => one(capacity::render(report)),
         Document::Capacities(report) => one(capacity::all(report)),
+        Document::Fanout(report) => one(fanout::render(report)),
     }
 }

@@ -1,0 +1,120 @@
+//! The command line of a fan-out: limits, refusals, formats, and flags that it shares with a run.
+
+use std::ffi::OsString;
+use std::fs;
+use std::num::NonZeroUsize;
+
+use loadgen::plan::{Pacing, Plan, Timestamps};
+use loadgen::program::cli::{Fanning, Invocation, parse};
+
+use super::benchfmt::benchmarks;
+use super::binary::loadgen;
+use super::relay::plain;
+use super::{file, finished, measured};
+
+#[test]
+fn limits_are_kept_crossed_or_not_known() {
+    let url = plain().start();
+    let with = |threshold: &str, codes: &[i32]| measured(&url, &["--rate", "50", "--threshold", threshold], codes);
+    assert_eq!(with("deliveries.lost==0", &[0, 98]).0["thresholds"][0]["outcome"], "met");
+    assert_eq!(with("reach.p99<100s", &[0, 98]).0["thresholds"][0]["outcome"], "met");
+    assert_ne!(with("latency.p99<1ns", &[99, 98]).0["thresholds"][0]["outcome"], "met");
+    // A p99.9 needs 1,000 values.
+    assert_eq!(with("skew.p99.9<1s", &[98]).0["thresholds"][0]["outcome"], "unknown");
+    for (flags, expected) in [
+        (&["--threshold", "stalled.lost==0"][..], "needs --stall"),
+        (&["--threshold", "churn.lost==0"], "needs --churn"),
+        (&["--threshold", "undisturbed.p99<5ms"], "needs --churn or --stall"),
+        (&["--threshold", "throughput>5"], "is no metric"),
+        (&["--mark", "id"], "seq@json:/id"),
+        (&["--stall", "0%"], "expected more than 0%"),
+        (&["--stall", "1000"], "fewer than all --receivers"),
+        (&["--size", "15"], "expected 16 B at least"),
+        (&["--size", "64..128"], "expected one size"),
+        (&["--rooms", "20"], "--senders 10: expected 20 at least"),
+        (&["--senders", "100k", "--receivers", "100k"], "pairs whose order is followed"),
+        (&["--permessage-deflate"], "does not read compressed messages"),
+    ] {
+        let refused = finished(&[&[url.as_str()], flags].concat());
+        assert_eq!(refused.code, Some(2), "{flags:?}: {}", refused.stderr);
+        assert!(refused.stderr.contains(expected), "{flags:?}: {}", refused.stderr);
+    }
+}
+
+#[test]
+fn a_saved_report_is_read_back_in_every_format_but_one() {
+    let saved = file("saved.json");
+    let path = saved.to_str().unwrap();
+    let url = plain().start();
+    let flags =
+        [&url, "--senders", "2", "--receivers", "6", "-d", "500ms", "--warmup", "0s", "--churn", "5", "--stall", "20%"];
+    let text = finished(&[&flags[..], &["--threshold", "deliveries.lost==0", "--output", path]].concat());
+    assert!(matches!(text.code, Some(0 | 98)), "{}{}", text.stdout, text.stderr);
+    assert!(text.stdout.starts_with("fanout: 2 senders to 6 receivers, 100 messages a second"), "{}", text.stdout);
+    assert!(text.stdout.lines().all(|line| line.chars().count() <= 80 || line.contains("ws://")), "{}", text.stdout);
+    let to = |format: &str| loadgen(&["report", path, "--to", format]).wait();
+    assert_eq!(to("text").stdout.trim_end(), text.stdout.trim_end());
+    for (format, words) in [
+        ("json", "fathom/fanout/v1"),
+        ("markdown", "### Fan-out: "),
+        ("html", "<h1>Fan-out</h1>"),
+        ("csv", "deliveries.lost,count,0,,"),
+        ("junit", "every delivery came once, whole and in order"),
+        ("benchfmt", "BenchmarkFanout/senders=2/receivers=6/rooms=1\t250\t"),
+        ("bmf", "\"reach-p99\""),
+        ("openmetrics", "fathom_fanout_figure{metric=\"deliveries.received\",unit=\"count\"} 250"),
+    ] {
+        let made = to(format);
+        assert_eq!(made.code, Some(0), "{format}: {}", made.stderr);
+        assert!(made.stdout.contains(words), "{format}: {}", made.stdout);
+    }
+    let lines = benchmarks(&to("benchfmt").stdout);
+    assert_eq!((lines.results.len(), lines.configuration.is_empty(), lines.units.is_empty()), (1, false, false));
+    let refused = to("hgrm");
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.stderr.contains("hgrm is the distribution of one run"), "{}", refused.stderr);
+    let directory = file("lists");
+    let lists = loadgen(&["report", path, "--to", "github-action-benchmark", "-o", directory.to_str().unwrap()]).wait();
+    assert_eq!(lists.code, Some(0), "{}", lists.stderr);
+    let smaller = fs::read_to_string(directory.join("smaller-is-better.json")).unwrap();
+    assert!(smaller.contains("fanout: latency.max"), "{smaller}");
+    fs::remove_file(&saved).unwrap();
+    fs::remove_dir_all(&directory).unwrap();
+}
+
+#[test]
+fn members_connect_as_a_run_s_connections_do() {
+    let invoke = |arguments: &[&str]| {
+        parse(["loadgen"].iter().chain(arguments).map(OsString::from), NonZeroUsize::new(3).unwrap()).unwrap()
+    };
+    let run = |flags: &[&str]| match invoke(&[&["run"], flags].concat()) {
+        Invocation::Run { plan, .. } => plan,
+        other => panic!("{flags:?} gave {other:?}"),
+    };
+    let fanout = |flags: &[&str]| -> Plan {
+        match invoke(&[&["fanout", "ws://127.0.0.1:1/"], flags].concat()) {
+            Invocation::Fanout(fanning) => {
+                let Fanning { experiment, .. } = *fanning;
+                experiment.plan
+            }
+            other => panic!("{flags:?} gave {other:?}"),
+        }
+    };
+    let plain = run(&[]).connect;
+    let flags: [&[&str]; 6] = [
+        &["--connect-rate", "9"],
+        &["--connect-timeout", "3s"],
+        &["-H", "X-A: b"],
+        &["--subprotocol", "chat"],
+        &["--tcp-nodelay", "off"],
+        &["--source-ip", "127.0.0.2"],
+    ];
+    for flags in flags {
+        assert_ne!(run(flags).connect, plain, "{flags:?} is not ignored");
+        assert_eq!(fanout(flags).connect, run(flags).connect, "{flags:?}");
+    }
+    assert_eq!((fanout(&[]).pacing, fanout(&["--pacing", "spin"]).pacing), (Pacing::Auto, Pacing::Spin));
+    let (auto, off) = (fanout(&[]).timestamps, fanout(&["--timestamps", "off"]).timestamps);
+    assert_eq!((auto, off), (Timestamps::Auto, Timestamps::Off));
+    assert_eq!((fanout(&["--seed", "7"]).seed, fanout(&["--threads", "2"]).threads.get()), (7, 2));
+}
