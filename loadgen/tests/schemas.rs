@@ -48,6 +48,7 @@ fn of_capacities_along_an_axis() {
     assert_generated::<Capacities>("capacities", 1, "the capacities along an axis");
 }
 
+#[test]
 fn of_a_fan_out() {
     assert_generated::<FanoutReport>("fanout", 1, "the report of a fan-out");
 }
