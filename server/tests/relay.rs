@@ -4,7 +4,7 @@ mod support;
 
 use std::thread;
 
-use support::relay::{join, join_with, message, said, settled, start};
+use support::relay::{join, join_with, left, message, said, settled, start};
 use support::{fragment, frame, payload};
 use wire::OpCode::{self, Binary, Close, Continuation, Ping, Pong, Text};
 use wire::Peer;
@@ -82,7 +82,7 @@ fn a_room_is_a_path_and_vanishes_with_its_members() {
     let stats = settled(&server);
     assert_eq!((&stats["rooms"], &stats["connections"], &stats["rooms_refused"]), (&2.into(), &5.into(), &1.into()));
     drop(blue);
-    while settled(&server)["rooms"] == 2 {}
+    assert_eq!(left(&server, 3)["rooms"], 1);
     let mut green = [join(&server, "/green"), join(&server, "/green")];
     green[0].send(&frame(Text, b"to the green"));
     assert_eq!(green[1].frame(), (FIN | Text as u8, b"to the green".to_vec()));
@@ -113,7 +113,7 @@ fn fragments_are_handed_on_as_one_message_and_control_frames_are_answered() {
     assert_eq!(other.frame(), (FIN | Text as u8, b"last".to_vec()));
     sender.expect_close(4000);
     drop(sender);
-    while settled(&server)["connections"] == 2 {}
+    left(&server, 1);
     let mut third = join(&server, "/");
     third.send(&frame(Text, b"after it left"));
     assert_eq!(other.frame(), (FIN | Text as u8, b"after it left".to_vec()));

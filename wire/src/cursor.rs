@@ -127,22 +127,19 @@ impl Cursor {
         matches!(self.phase, Phase::Following) && self.outstanding == 0 && self.partial_len == 0 && self.open.is_none()
     }
 
-    /// The lengths of the header and of the payload of the frame that begins with `bytes`, at a frame's start; `None` while
-    /// the header is not whole. The cursor stays where it is.
+    /// Goes behind the frame that lies whole at the start of `bytes`, at a frame's start, and tells the lengths of its header and
+    /// of its payload; `None` while it is not whole, and the cursor stays where it is.
     ///
     /// # Errors
-    /// What is wrong with the frame.
-    #[inline]
-    pub(crate) fn judge(&self, bytes: &[u8]) -> Result<Option<(usize, u64)>, Violation> {
-        Ok(self.inspect(bytes)?.map(|frame| (frame.header_len, frame.payload_len)))
-    }
-
-    /// Goes behind the frame with this header, which was judged and found lawful.
-    pub(crate) fn pass(&mut self, header: &[u8]) {
-        if let Ok(Some(frame)) = self.inspect(header) {
-            self.enter(frame);
-            self.outstanding = 0;
+    /// What is wrong with the frame, as early as the bytes of its header show it.
+    pub(crate) fn pass_whole(&mut self, bytes: &[u8]) -> Result<Option<(usize, usize)>, Violation> {
+        let Some(frame) = self.inspect(bytes)? else { return Ok(None) };
+        if frame.payload_len > (bytes.len() - frame.header_len) as u64 {
+            return Ok(None);
         }
+        self.enter(frame);
+        self.outstanding = 0;
+        Ok(Some((frame.header_len, frame.payload_len as usize)))
     }
 
     fn follow(&mut self, bytes: &[u8], mut mark: impl FnMut(Mark)) -> Result<(), Stop> {

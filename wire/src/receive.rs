@@ -72,13 +72,9 @@ impl Receiver {
         if self.whole.capacity() > 0 {
             self.whole = Vec::new();
         }
-        let Some((header_len, payload_len)) = self.cursor.judge(buf)? else { return Ok(None) };
-        if payload_len > (buf.len() - header_len) as u64 {
-            return Ok(None);
-        }
-        let len = header_len + payload_len as usize;
+        let Some((header_len, payload_len)) = self.cursor.pass_whole(buf)? else { return Ok(None) };
+        let len = header_len + payload_len;
         let (header, payload) = buf[..len].split_at_mut(header_len);
-        self.cursor.pass(header);
         let (first, key) = (header[0], header.last_chunk::<MASK_LEN>().expect("a client's header ends in its mask"));
         apply_mask(payload, *key);
         Ok(Some((len, self.bring(first, payload)?)))

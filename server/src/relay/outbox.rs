@@ -55,7 +55,7 @@ pub(crate) struct Outbox {
     bytes: usize,
     /// Bytes of the first message that are sent.
     begun: usize,
-    /// Answers to Pings; `answered` bytes of the first are sent, and only it and the last are kept.
+    /// Answers to Pings; `answered` bytes of the first are sent.
     pongs: Vec<u8>,
     answered: usize,
 }
@@ -122,11 +122,12 @@ impl Outbox {
         offered
     }
 
-    /// Has a Ping answered. An answer that is still to be sent is replaced (RFC 6455, 5.5.3).
+    /// Has a Ping answered. Where too many answers are still to be sent, this one replaces them (RFC 6455, 5.5.3).
     pub(crate) fn answer_ping(&mut self, payload: &[u8]) {
-        // The first two bytes of a control frame without a mask are its header.
-        let begun = if self.answered > 0 { 2 + usize::from(self.pongs[1]) } else { 0 };
-        self.pongs.truncate(begun);
+        if self.pongs.len() > MOST_PONGS {
+            let begun = if self.answered > 0 { self.first_pong() } else { 0 };
+            self.pongs.truncate(begun);
+        }
         let mut head = [0; MAX_HEADER_LEN];
         let header = Header { fin: true, rsv: 0, opcode: OpCode::Pong, mask: None, payload_len: payload.len() as u64 };
         let len = header.encode(&mut head);
@@ -167,10 +168,11 @@ impl Outbox {
             let pongs = (self.pongs.len() - self.answered).min(sent);
             sent -= pongs;
             self.answered += pongs;
-            let first = 2 + usize::from(self.pongs[1]);
             if self.answered >= self.pongs.len() {
                 (self.pongs, self.answered) = (Vec::new(), 0);
-            } else if self.answered >= first {
+            }
+            while self.answered > 0 && self.answered >= self.first_pong() {
+                let first = self.first_pong();
                 self.pongs.drain(..first);
                 self.answered -= first;
             }
@@ -187,8 +189,7 @@ impl Outbox {
     /// What is still to be sent before anything else may be: the rest of a frame, or nothing.
     pub(crate) fn rest(&self) -> Vec<u8> {
         if self.answered > 0 {
-            let first = 2 + usize::from(self.pongs[1]);
-            return self.pongs[self.answered..first].to_vec();
+            return self.pongs[self.answered..self.first_pong()].to_vec();
         }
         match self.waiting.front() {
             Some(first) if self.begun > 0 => {
@@ -196,6 +197,11 @@ impl Outbox {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Bytes of the first answer to a Ping, of which there is one: a header of two bytes says how many follow.
+    fn first_pong(&self) -> usize {
+        2 + usize::from(self.pongs[1])
     }
 
     fn cost(&self, batch: &Batch, message: usize) -> usize {
@@ -264,6 +270,9 @@ impl Waiting {
         self.held.batch.bytes(messages, encoding)
     }
 }
+
+/// Bytes of answers to Pings that wait: a peer that wants more of them answered reads.
+const MOST_PONGS: usize = 4 << 10;
 
 /// Slices that are looked at for one write.
 pub(crate) const MOST_SLICES: usize = 16;

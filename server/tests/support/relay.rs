@@ -45,6 +45,18 @@ pub fn stats(server: &Server) -> Value {
     serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap_or_else(|error| panic!("{error}: {answer}"))
 }
 
+/// What `/stats` says once so many connections are left.
+pub fn left(server: &Server, connections: u64) -> Value {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let now = settled(server);
+        if now["connections"] == connections {
+            return now;
+        }
+        assert!(Instant::now() < deadline, "{now}");
+    }
+}
+
 /// What `/stats` says once it says the same twice: what is under way is counted.
 pub fn settled(server: &Server) -> Value {
     let deadline = Instant::now() + PATIENCE;

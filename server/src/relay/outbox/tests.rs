@@ -87,21 +87,31 @@ fn an_empty_queue_takes_any_message_and_no_other_beside_it() {
 }
 
 #[test]
-fn pongs_come_between_two_messages_and_the_last_ping_counts() {
+fn pongs_come_between_two_messages() {
     for step in 1..40 {
         let mut outbox = Outbox::new(Encoding::Plain);
         outbox.offer(&batch(0..2, 8), 0..2, 3, &queue(9, SlowReader::Close));
         outbox.answer_ping(b"first");
+        outbox.answer_ping(b"");
         outbox.answer_ping(b"last");
-        let expected = [&frames([0])[3..], b"\x8a\x04last", &frames([1])].concat();
+        let expected = [&frames([0])[3..], b"\x8a\x05first\x8a\x00\x8a\x04last", &frames([1])].concat();
         assert_eq!(send_all(&mut outbox, step).0, expected, "in steps of {step}");
     }
-    let mut outbox = Outbox::new(Encoding::Plain);
-    outbox.answer_ping(b"begun");
-    let mut sent = Vec::new();
-    send(&mut outbox, 3, &mut sent);
-    outbox.answer_ping(b"replaced");
-    outbox.answer_ping(b"last");
-    assert_eq!(outbox.rest(), b"egun");
-    assert_eq!([sent, send_all(&mut outbox, 2).0].concat(), b"\x8a\x05begun\x8a\x04last");
+}
+
+#[test]
+fn of_too_many_pings_the_last_is_answered() {
+    for begun in [0, 3] {
+        let mut outbox = Outbox::new(Encoding::Plain);
+        let mut sent = Vec::new();
+        outbox.answer_ping(b"begun");
+        send(&mut outbox, begun, &mut sent);
+        (0..100).for_each(|_| outbox.answer_ping(&[b'x'; 125]));
+        outbox.answer_ping(b"last");
+        assert!(outbox.pongs.len() <= MOST_PONGS + 127, "{}", outbox.pongs.len());
+        assert_eq!(outbox.rest(), if begun > 0 { &b"egun"[..] } else { b"" });
+        sent.extend(send_all(&mut outbox, 50).0);
+        assert!(sent.ends_with(b"\x8a\x04last"));
+        assert_eq!(sent.starts_with(b"\x8a\x05begun\x8a"), begun > 0);
+    }
 }
