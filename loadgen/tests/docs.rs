@@ -16,7 +16,8 @@ const TRIALS: &str = "docs/compare.md";
 const REPORT: &str = "docs/reports.md";
 const RECIPES: &str = "docs/recipes.md";
 const CONNECTIONS: &str = "docs/connections.md";
-const SUBCOMMANDS: [&str; 5] = ["run", "compare", "sweep", "connections", "report"];
+const FANOUT: &str = "docs/fanout.md";
+const SUBCOMMANDS: [&str; 6] = ["run", "compare", "sweep", "connections", "fanout", "report"];
 
 fn loadgen(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_loadgen")).args(arguments).output().expect("it starts")
@@ -42,6 +43,7 @@ fn every_flag_stands_in_a_table_with_its_default() {
     wrong.extend(missing("compare", &[TRIALS, RUN]));
     wrong.extend(missing("sweep", &[TRIALS, RUN]));
     wrong.extend(missing("connections", &[CONNECTIONS, RUN]));
+    wrong.extend(missing("fanout", &[FANOUT, RUN]));
     wrong.extend(missing("report", &[REPORT]));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -49,8 +51,13 @@ fn every_flag_stands_in_a_table_with_its_default() {
 #[test]
 fn no_table_has_a_flag_or_a_default_that_help_has_not() {
     let mut wrong = Vec::new();
-    let pages =
-        [(RUN, &["run"][..]), (TRIALS, &["compare", "sweep"]), (CONNECTIONS, &["connections"]), (REPORT, &["report"])];
+    let pages = [
+        (RUN, &["run"][..]),
+        (TRIALS, &["compare", "sweep"]),
+        (CONNECTIONS, &["connections"]),
+        (FANOUT, &["fanout"]),
+        (REPORT, &["report"]),
+    ];
     for (path, subcommands) in pages {
         for (flag, cell) in in_page(&page(path)) {
             let known = subcommands.iter().filter_map(|subcommand| flags_of(subcommand).remove(&flag));
@@ -66,7 +73,7 @@ fn no_table_has_a_flag_or_a_default_that_help_has_not() {
 fn flags_that_pages_name_exist() {
     let all: Vec<_> = SUBCOMMANDS.into_iter().chain(["embedded-server"]).map(flags_of).collect();
     let mut wrong = Vec::new();
-    for path in ["README.md", RUN, TRIALS, CONNECTIONS, REPORT, RECIPES] {
+    for path in ["README.md", RUN, TRIALS, CONNECTIONS, FANOUT, REPORT, RECIPES] {
         let unknown =
             named_in(&page(path)).into_iter().filter(|flag| !all.iter().any(|flags| flags.contains_key(flag)));
         wrong.extend(unknown.map(|flag| format!("{path}: {flag}")));
