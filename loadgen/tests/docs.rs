@@ -17,7 +17,8 @@ const REPORT: &str = "docs/reports.md";
 const RECIPES: &str = "docs/recipes.md";
 const CONNECTIONS: &str = "docs/connections.md";
 const CAPACITY: &str = "docs/capacity.md";
-const SUBCOMMANDS: [&str; 6] = ["run", "compare", "sweep", "capacity", "connections", "report"];
+const FANOUT: &str = "docs/fanout.md";
+const SUBCOMMANDS: [&str; 7] = ["run", "compare", "sweep", "capacity", "connections", "fanout", "report"];
 
 fn loadgen(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_loadgen")).args(arguments).output().expect("it starts")
@@ -44,6 +45,7 @@ fn every_flag_stands_in_a_table_with_its_default() {
     wrong.extend(missing("sweep", &[TRIALS, RUN]));
     wrong.extend(missing("connections", &[CONNECTIONS, RUN]));
     wrong.extend(missing("capacity", &[CAPACITY, RUN]));
+    wrong.extend(missing("fanout", &[FANOUT, RUN]));
     wrong.extend(missing("report", &[REPORT]));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -56,6 +58,7 @@ fn no_table_has_a_flag_or_a_default_that_help_has_not() {
         (TRIALS, &["compare", "sweep"]),
         (CAPACITY, &["capacity"]),
         (CONNECTIONS, &["connections"]),
+        (FANOUT, &["fanout"]),
         (REPORT, &["report"]),
     ];
     for (path, subcommands) in pages {
@@ -73,7 +76,7 @@ fn no_table_has_a_flag_or_a_default_that_help_has_not() {
 fn flags_that_pages_name_exist() {
     let all: Vec<_> = SUBCOMMANDS.into_iter().chain(["embedded-server"]).map(flags_of).collect();
     let mut wrong = Vec::new();
-    for path in ["README.md", RUN, TRIALS, CAPACITY, CONNECTIONS, REPORT, RECIPES] {
+    for path in ["README.md", RUN, TRIALS, CAPACITY, CONNECTIONS, FANOUT, REPORT, RECIPES] {
         let unknown =
             named_in(&page(path)).into_iter().filter(|flag| !all.iter().any(|flags| flags.contains_key(flag)));
         wrong.extend(unknown.map(|flag| format!("{path}: {flag}")));

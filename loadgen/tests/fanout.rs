@@ -273,6 +273,46 @@ fn a_server_that_refuses_or_never_answers_ends_it_with_the_cause() {
 }
 
 #[test]
+fn deliveries_are_waited_for_as_long_as_the_drain_timeout_says() {
+    // Each sender has 5 messages in the warm-up and 25 after it; the last one is long on its way.
+    let slow = Relay {
+        rewrite: |n, payload, _| {
+            if n == 29 {
+                std::thread::sleep(std::time::Duration::from_secs(3));
+            }
+            vec![payload]
+        },
+        ..plain()
+    };
+    let report = measured(&slow.start(), &["--rate", "50", "--drain-timeout", "100ms"], &[1]);
+    assert_eq!(deliveries(&report, "/deliveries")[..3], [300.0, 288.0, 12.0]);
+    let report = measured(&slow.start(), &["--rate", "50", "--drain-timeout", "30s"], &[0, 98]);
+    assert_eq!(deliveries(&report, "/deliveries")[..3], [300.0, 300.0, 0.0]);
+    assert!(report.number("/latency/max") > 2.9e9);
+}
+
+#[test]
+fn a_server_is_started_and_an_embedded_one_is_told_to_relay() {
+    let ended = finished(&["--server", "sh -c 'exit 3' {port}"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("exit status: 3"), "{}", ended.stderr);
+    let embedded = finished(&["--server", "--no-delay-at-all", "--receivers", "6"]);
+    assert_eq!(embedded.code, Some(2), "{}", embedded.stderr);
+    // A server that knows no relay says so, and one that does is one.
+    let flags = ["--senders", "2", "--receivers", "6", "-d", "500ms", "--warmup", "0s", "--format", "json"];
+    let default = finished(&flags);
+    match default.code {
+        Some(2) => assert!(default.stderr.contains("the embedded server does not relay"), "{}", default.stderr),
+        code => {
+            assert!(matches!(code, Some(0 | 98)), "{}", default.stderr);
+            let report = Json(serde_json::from_str(&default.stdout).unwrap());
+            assert!(report.0["target"].as_str().unwrap().contains("--relay others"), "{}", report.0["target"]);
+            assert_eq!(deliveries(&report, "/deliveries")[..3], [300.0, 300.0, 0.0]);
+        }
+    }
+}
+
+#[test]
 fn a_server_that_dies_ends_it_with_what_was_found() {
     let server = EmbeddedServer::start(&[]);
     let before = server.sockets();

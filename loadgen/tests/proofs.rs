@@ -221,6 +221,36 @@ const CONNECTIONS: &[Proof] = &[
     ("--trickle", "connections::a_trickle_is_verified_on_every_connection"),
 ];
 
+const FANOUT: &[Proof] = &[
+    ("--churn", "fanout::members_that_join_and_leave_get_all_while_they_are_there"),
+    ("--connect-rate", "fanout/command::members_connect_as_a_run_s_connections_do"),
+    ("--connect-timeout", "fanout/command::members_connect_as_a_run_s_connections_do"),
+    ("--drain-timeout", "fanout::deliveries_are_waited_for_as_long_as_the_drain_timeout_says"),
+    ("--duration", "fanout::every_message_reaches_every_receiver"),
+    ("--format", "fanout::every_message_reaches_every_receiver"),
+    ("--header", "fanout/command::members_connect_as_a_run_s_connections_do"),
+    ("--mark", "fanout::a_number_is_found_in_rewritten_json"),
+    ("--output", "fanout/command::a_saved_report_is_read_back_in_every_format_but_one"),
+    ("--pacing", "fanout/command::members_connect_as_a_run_s_connections_do"),
+    ("--quiet", "flags::progress_is_drawn_on_a_terminal_unless_it_is_to_be_quiet"),
+    ("--rate", "fanout::every_message_reaches_every_receiver"),
+    ("--receivers", "fanout::every_message_reaches_every_receiver"),
+    ("--rooms", "fanout::rooms_keep_their_messages_to_themselves_and_threads_share_them_out"),
+    ("--seed", "fanout/command::members_connect_as_a_run_s_connections_do"),
+    ("--senders", "fanout::every_message_reaches_every_receiver"),
+    ("--server", "fanout::a_server_is_started_and_an_embedded_one_is_told_to_relay"),
+    ("--size", "fanout::every_message_reaches_every_receiver"),
+    ("--source-ip", "fanout/command::members_connect_as_a_run_s_connections_do"),
+    ("--stall", "fanout::receivers_that_do_not_read_are_told_apart"),
+    ("--subprotocol", "fanout/command::members_connect_as_a_run_s_connections_do"),
+    ("--tcp-nodelay", "fanout/command::members_connect_as_a_run_s_connections_do"),
+    ("--text", "fanout::rooms_keep_their_messages_to_themselves_and_threads_share_them_out"),
+    ("--threads", "fanout/command::members_connect_as_a_run_s_connections_do"),
+    ("--threshold", "fanout/command::limits_are_kept_crossed_or_not_known"),
+    ("--timestamps", "fanout/command::members_connect_as_a_run_s_connections_do"),
+    ("--warmup", "fanout::every_message_reaches_every_receiver"),
+];
+
 const REPORT: &[Proof] = &[
     ("--allow-environment-change", "conversion::files_that_do_not_belong_together_are_refused"),
     ("--github", "conversion::markdown_goes_to_stdout_or_to_the_summary_of_the_job"),
@@ -241,6 +271,7 @@ fn every_flag_has_a_test_that_fails_when_it_is_ignored() {
         wrong("sweep", &help(&["sweep"]), &[SWEEP, &of_load].concat()),
         wrong("capacity", &help(&["capacity"]), CAPACITY),
         wrong("connections", &help(&["connections"]), CONNECTIONS),
+        wrong("fanout", &help(&["fanout"]), FANOUT),
         wrong("report", &help(&["report"]), REPORT),
     ]
     .concat();
