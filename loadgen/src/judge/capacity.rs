@@ -13,3 +13,8 @@ pub use search::{Bracket, Found, Next, Range, Search};
 pub use staircase::Staircase;
 pub use threshold::{CapacityThreshold, show};
 pub use verdict::{Probe, Verdict};
+
+#[cfg(test)]
+mod rivals;
+#[cfg(test)]
+mod simulated;

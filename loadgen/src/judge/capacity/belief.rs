@@ -41,29 +41,31 @@ pub(super) struct Belief {
     lowest: i32,
     /// For each shape, the probability of each step, all together 1.
     shapes: Vec<Vec<f64>>,
-    /// For each shape, the probability that a probe passes, by how many steps it lies below the capacity: from -FAR to FAR.
-    passes: Vec<Vec<f64>>,
+    /// For each shape, the probability that the capacity lies below each step, and last that of the shape.
+    below: Vec<Vec<f64>>,
+    /// For each shape, the probability that a probe passes, by how many steps it lies below the capacity: from -far to far,
+    /// beyond which it is the same. Apart from probes that go astray.
+    tables: Vec<Vec<f64>>,
 }
 
 impl Belief {
     pub fn new(lowest: i32, highest: i32) -> Self {
         let steps = (highest - lowest + 1 + 2 * BEYOND) as usize;
-        let passes = SHAPES.iter().map(|shape| (-FAR..=FAR).map(|above| passes(shape, above)).collect()).collect();
-        Self {
-            lowest: lowest - BEYOND,
-            shapes: SHAPES.iter().map(|shape| vec![shape.prior / steps as f64; steps]).collect(),
-            passes,
-        }
+        let shapes = SHAPES.iter().map(|shape| vec![shape.prior / steps as f64; steps]).collect();
+        let mut belief =
+            Self { lowest: lowest - BEYOND, shapes, below: Vec::new(), tables: SHAPES.iter().map(table).collect() };
+        belief.sum_up();
+        belief
     }
 
     /// Takes in what a probe at `step` showed.
     pub fn add(&mut self, step: i32, passed: bool) {
         let lowest = self.lowest;
         let mut all = 0.0;
-        for ((shape, table), masses) in SHAPES.iter().zip(&self.passes).zip(&mut self.shapes) {
+        for ((shape, table), masses) in SHAPES.iter().zip(&self.tables).zip(&mut self.shapes) {
             drift(masses, shape.moves);
             for (mass, capacity) in masses.iter_mut().zip(lowest..) {
-                let passes = look_up(table, capacity - step);
+                let passes = shape.astray + (1.0 - 2.0 * shape.astray) * look_up(table, capacity - step);
                 *mass *= if passed { passes } else { 1.0 - passes };
                 all += *mass;
             }
@@ -72,38 +74,63 @@ impl Belief {
             let leak = LEAK * shape.prior / masses.len() as f64;
             masses.iter_mut().for_each(|mass| *mass = *mass / all * (1.0 - LEAK) + leak);
         }
+        self.sum_up();
+    }
+
+    fn sum_up(&mut self) {
+        self.below = self
+            .shapes
+            .iter()
+            .map(|masses| {
+                let mut sum = 0.0;
+                std::iter::once(0.0)
+                    .chain(masses.iter().map(|mass| {
+                        sum += mass;
+                        sum
+                    }))
+                    .collect()
+            })
+            .collect();
     }
 
     /// The probability that a probe at `step` passes.
     pub fn passes(&self, step: i32) -> f64 {
-        let each = self.passes.iter().zip(&self.shapes).map(|(table, masses)| {
-            masses.iter().zip(self.lowest..).map(|(mass, capacity)| mass * look_up(table, capacity - step)).sum::<f64>()
+        let each = SHAPES.iter().enumerate().map(|(index, shape)| {
+            let all = self.below[index].last().copied().unwrap_or(0.0);
+            shape.astray * all + (1.0 - 2.0 * shape.astray) * self.clear_of(index, step)
         });
         each.sum()
     }
 
     /// The same without the probes that go astray.
     fn clear(&self, step: i32) -> f64 {
-        let each = SHAPES.iter().zip(&self.passes).zip(&self.shapes).map(|((shape, table), masses)| {
-            let masses = masses.iter().zip(self.lowest..);
-            let (all, passed) = masses.fold((0.0, 0.0), |(all, passed), (mass, capacity)| {
-                (all + mass, passed + mass * look_up(table, capacity - step))
-            });
-            (passed - shape.astray * all) / (1.0 - 2.0 * shape.astray)
-        });
-        each.sum()
+        (0..SHAPES.len()).map(|index| self.clear_of(index, step)).sum()
+    }
+
+    /// The part of one shape in [`Self::clear`].
+    fn clear_of(&self, index: usize, step: i32) -> f64 {
+        let (masses, below, table) = (&self.shapes[index], &self.below[index], &self.tables[index]);
+        let far = (table.len() / 2) as i32;
+        let at = |step: i32| (step - self.lowest).clamp(0, masses.len() as i32) as usize;
+        let (from, to) = (at(step - far), at(step + far + 1));
+        let near = masses[from..to].iter().zip(self.lowest + from as i32..);
+        let near: f64 = near.map(|(mass, capacity)| mass * look_up(table, capacity - step)).sum();
+        near + below[masses.len()] - below[to]
     }
 
     /// The step below which the capacity lies with this probability.
     pub fn quantile(&self, share: f64) -> i32 {
-        let mut below = 0.0;
-        for index in 0..self.shapes[0].len() {
-            below += self.shapes.iter().map(|masses| masses[index]).sum::<f64>();
-            if below >= share {
-                return self.lowest + index as i32;
+        let steps = self.shapes[0].len();
+        let (mut from, mut to) = (1, steps);
+        while from < to {
+            let middle = from + (to - from) / 2;
+            if self.below.iter().map(|below| below[middle]).sum::<f64>() >= share {
+                to = middle;
+            } else {
+                from = middle + 1;
             }
         }
-        self.lowest + self.shapes[0].len() as i32 - 1
+        self.lowest + from as i32 - 1
     }
 
     /// The lowest step from `lowest` to `highest` at which fewer than this share of probes pass; `highest + 1` if there is none.
@@ -118,22 +145,21 @@ impl Belief {
 
     /// Over how many steps the server goes from passing 4 of 5 probes to failing 4 of 5, on average over what is possible.
     pub fn spread(&self) -> f64 {
-        let each =
-            SHAPES.iter().zip(&self.shapes).map(|(shape, masses)| 2.77 * shape.scale * masses.iter().sum::<f64>());
+        let each = SHAPES.iter().zip(&self.below).map(|(shape, below)| 2.77 * shape.scale * below[below.len() - 1]);
         each.sum()
     }
 }
 
-const FAR: i32 = 150;
-
-fn look_up(table: &[f64], above: i32) -> f64 {
-    table[(above.clamp(-FAR, FAR) + FAR) as usize]
+/// A shape's probabilities of passing, by distance from the capacity.
+fn table(shape: &Shape) -> Vec<f64> {
+    // Beyond 10 times its scale a logistic function differs from 0 or 1 by less than 1 in 20,000.
+    let far = (10.0 * shape.scale).ceil() as i32;
+    (-far..=far).map(|above| 1.0 / (1.0 + (-f64::from(above) / shape.scale).exp())).collect()
 }
 
-/// The probability that a probe passes `above` steps below the capacity.
-fn passes(&Shape { scale, astray, .. }: &Shape, above: i32) -> f64 {
-    let share = 1.0 / (1.0 + (-f64::from(above) / scale).exp());
-    astray + (1.0 - 2.0 * astray) * share
+fn look_up(table: &[f64], above: i32) -> f64 {
+    let far = (table.len() / 2) as i32;
+    table[(above.clamp(-far, far) + far) as usize]
 }
 
 fn drift(masses: &mut [f64], (share, by): (f64, usize)) {

@@ -34,15 +34,15 @@ impl Proof {
 
     /// The lowest step asked for at which a probe fails more often than it passes.
     pub fn breaks(&self, error: f64) -> Option<i32> {
-        self.top_down(error, false)
+        self.upper_end(error, false)
     }
 
     /// The same where probes that cannot tell count as failed: the server or the generator is at its end.
     pub fn stops(&self, error: f64) -> Option<i32> {
-        self.top_down(error, true)
+        self.upper_end(error, true)
     }
 
-    fn top_down(&self, error: f64, late: bool) -> Option<i32> {
+    fn upper_end(&self, error: f64, late: bool) -> Option<i32> {
         let mut steps = self.steps();
         steps.sort_unstable_by(|a, b| b.cmp(a));
         steps.into_iter().take_while(|&step| self.won_high(step, late) >= -error.ln()).last()

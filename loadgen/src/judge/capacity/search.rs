@@ -68,7 +68,7 @@ pub struct Bracket {
 /// First the rate doubles until a probe fails. Then the middle of where the capacity may be is asked for, until it is known as
 /// well as the server allows. Then both ends are asked for in random order until both are proven. A server whose probes pass
 /// less and less often over a wide range has no sharp capacity: the search ends once halving the distance of the proven ends
-/// is expected to take more than [`HALVING`] probes.
+/// is expected to take more than 20 probes.
 #[derive(Clone, Debug)]
 pub struct Search {
     error: f64,
