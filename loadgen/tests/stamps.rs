@@ -74,7 +74,11 @@ fn every_reply_is_stamped_whatever_travels() {
         assert_eq!((arrivals.unstamped, measured.ends_at()), (0, EndsAt::Kernel), "{load:?}: {arrivals:?}");
         assert!(arrivals.stamped > 0, "{load:?}");
         assert!(times.latency.max() <= times.seen.max(), "{load:?}");
-        assert!(times.latency.mean() < times.seen.mean(), "{load:?}: reading takes time");
+        // That it takes time shows in what it takes alone: beside a latency of a second it is less than a histogram tells apart.
+        assert!(
+            times.latency.mean() <= times.seen.mean() && times.read_lag.mean() > 0.0,
+            "{load:?}: reading takes time"
+        );
     }
 }
 
