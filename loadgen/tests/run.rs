@@ -190,9 +190,9 @@ fn a_command_is_a_server_even_behind_a_shell_and_ends_with_the_run() {
     let gone =
         || text.split_whitespace().all(|pid| test_kill_process(Pid::from_raw(pid.parse().unwrap()).unwrap()).is_err());
     wait_until("shell and server end", gone);
-    // A shell that waits uses no CPU: what is reported is the server's.
-    let server = report.number("/resources/server/cpu_seconds");
-    assert!(server > 0.02, "{server} s of CPU for {} messages", report.number("/messages/verified"));
+    // A shell that waits uses no CPU: what is reported is the server's, which takes longer than 1 us to read and to write.
+    let (server, messages) = (report.number("/resources/server/cpu_seconds"), report.number("/messages/verified"));
+    assert!(server > messages * 1e-6, "{server} s of CPU for {messages} messages");
     fs::remove_file(pids).unwrap();
 }
 

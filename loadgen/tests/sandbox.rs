@@ -127,10 +127,10 @@ fn a_cpu_quota_that_ran_out_is_told() {
             "-q",
         ],
     ];
-    for call in calls {
-        // Where the machine itself has hardly more to give than the quota, that runs out in fewer periods: then again, a few
-        // times. It is told each time.
-        let mut finished = shell(&inside, call);
+    // Where the machine itself has hardly more to give than the quota, that runs out in fewer periods: then again, a few
+    // times. It is told each time.
+    let is_held_back = |inside: &str, call: &[&str]| {
+        let mut finished = shell(inside, call);
         for _ in 0..4 {
             let said = said(&finished);
             assert!(said.contains("the CPU quota of 0.05 CPUs of control group"), "{call:?}: {said}");
@@ -138,21 +138,19 @@ fn a_cpu_quota_that_ran_out_is_told() {
                 break;
             }
             eprintln!("{call:?}: {said}");
-            finished = shell(&inside, call);
+            finished = shell(inside, call);
         }
         assert_eq!(finished.code, Some(98), "{call:?}: {}\n{}", finished.stdout, finished.stderr);
         let said = said(&finished);
         assert!(said.contains("the CPU quota of 0.05 CPUs of control group"), "{call:?}: {said}");
         assert!(said.contains("the figures are the quota's"), "{call:?}: {said}");
-    }
+    };
+    calls.iter().for_each(|call| is_held_back(&inside, call));
     // The server alone is held back, and its control group is another.
     let command = format!(
         "sh -c \"echo 0 > {}/cgroup.procs && exec {LOADGEN} embedded-server --listen 127.0.0.1:\\$1\" - {{port}}",
         quota.0.display()
     );
-    let finished = shell(
-        "exec \"$@\"",
-        &["run", "--server", &command, "-c", "10", "-d", "2s", "--warmup", "0s", "--format", "json"],
-    );
-    assert!(said(&finished).contains("the figures are the quota's"), "{}", finished.stdout);
+    let alone = ["run", "--server", &command, "-c", "10", "-d", "2s", "--warmup", "0s", "--format", "json"];
+    is_held_back("exec \"$@\"", &alone);
 }

@@ -74,7 +74,11 @@ fn every_reply_is_stamped_whatever_travels() {
         assert_eq!((arrivals.unstamped, measured.ends_at()), (0, EndsAt::Kernel), "{load:?}: {arrivals:?}");
         assert!(arrivals.stamped > 0, "{load:?}");
         assert!(times.latency.max() <= times.seen.max(), "{load:?}");
-        assert!(times.latency.mean() < times.seen.mean(), "{load:?}: reading takes time");
+        // That it takes time shows in what it takes alone: beside a latency of a second it is less than a histogram tells apart.
+        assert!(
+            times.latency.mean() <= times.seen.mean() && times.read_lag.mean() > 0.0,
+            "{load:?}: reading takes time"
+        );
     }
 }
 
@@ -101,10 +105,11 @@ fn without_stamps_latency_ends_with_the_reading() {
 #[test]
 fn a_generator_that_stands_still_adds_nothing_to_latency() {
     const CONNECTIONS: u64 = 100;
-    const STOP: Duration = Duration::from_millis(300);
+    // Much longer than a busy machine keeps the server from its core, which is latency indeed.
+    const STOP: Duration = Duration::from_secs(2);
     let server = EmbeddedServer::start(&[]);
     let latencies = |timestamps: &str| {
-        let arguments = ["run", &server.url, "-c", "100", "--threads", "1", "--warmup", "500ms", "-d", "3s"];
+        let arguments = ["run", &server.url, "-c", "100", "--threads", "1", "--warmup", "500ms", "-d", "6s"];
         let before = server.sockets();
         let run = loadgen(&[&arguments[..], &["--timestamps", timestamps, "--format", "json"]].concat());
         server.wait_for_sockets(before, CONNECTIONS as usize);

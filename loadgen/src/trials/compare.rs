@@ -119,8 +119,9 @@ pub fn run(
         let ended = match () {
             () if interrupted => Some(Ended::Interrupted),
             () if judge.decided() && !question.aa => Some(Ended::Decided),
-            () if over => Some(Ended::MaxTime),
+            // Also where one start has taken all of it.
             () if question.is_too_short(&planned, starts.len() - before) => Some(Ended::TooShort),
+            () if over => Some(Ended::MaxTime),
             () => None,
         };
         Ok::<_, CompareError>(ended.map(|ended| (ended, part)))
