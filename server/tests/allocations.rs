@@ -8,7 +8,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use server::config::{Balance, Config, EchoOptions, Limits, Runtime, SocketOptions, Workers, WriteMode};
+use server::config::{Balance, Config, EchoOptions, Endpoint, Limits, Runtime, SocketOptions, Workers, WriteMode};
 
 struct Counting;
 
@@ -40,7 +40,7 @@ static ALLOCATOR: Counting = Counting;
 fn config(lane: bool, runtime: Runtime, write: WriteMode) -> Config {
     Config {
         version: "test",
-        listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+        listen: vec![Endpoint::ws(SocketAddr::from(([127, 0, 0, 1], 0)))],
         page: false,
         workers: Workers {
             runtime,
@@ -88,7 +88,7 @@ fn config(lane: bool, runtime: Runtime, write: WriteMode) -> Config {
 /// Runs `act` with the address of a server that runs meanwhile.
 fn with_server(config: Config, act: impl FnOnce(SocketAddr)) {
     let listeners = server::bind(&config).unwrap();
-    let address = listeners.addresses[0];
+    let address = listeners.addresses[0].address;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let running = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -10,10 +10,10 @@ use wire::{Echoed, End, Limits, Replied, Templated};
 
 use super::turn::Turn;
 use crate::config::Config;
-use crate::dialogue::Dialogue;
 use crate::dialogue::deflate::Compression;
 use crate::dialogue::inject::{self, Injected};
 use crate::dialogue::templated;
+use crate::dialogue::{Dialogue, Other};
 use crate::limits::budget::Share;
 use crate::transport::Stream;
 
@@ -80,7 +80,10 @@ impl Exchange {
     ) -> io::Result<Exchanged> {
         let exchanged = match dialogue {
             Dialogue::Echo => self.echo(stream, bytes),
-            Dialogue::Apart(codec) => self.answer_apart(stream, codec.as_mut().as_mut(), bytes),
+            Dialogue::Other(other) => match other.as_mut() {
+                Other::Apart(codec) => self.answer_apart(stream, codec.as_deref_mut(), bytes),
+                Other::Bytes => self.send_back(stream, bytes),
+            },
         };
         if self.quickack {
             stream.acknowledge();
@@ -95,6 +98,15 @@ impl Exchange {
         let sent = if written == 0 { 0 } else { stream.send(&bytes[..written])? };
         let left = if sent < written { Left::InPlace(sent..written) } else { Left::Nothing };
         Ok(Exchanged { consumed, left, end })
+    }
+
+    /// Sends back all of `bytes`. What one read brought counts as a message.
+    fn send_back(&mut self, stream: &Stream, bytes: &[u8]) -> io::Result<Exchanged> {
+        let length = bytes.len();
+        self.count(usize::from(length > 0), length, 1);
+        let sent = if length == 0 { 0 } else { stream.send(bytes)? };
+        let left = if sent < length { Left::InPlace(sent..length) } else { Left::Nothing };
+        Ok(Exchanged { consumed: length, left, end: End::Partial })
     }
 
     fn answer_apart(
