@@ -2,15 +2,14 @@
 //! waited for, runs on its own share of the cores, and is stopped again, with all that it started, when it goes out of
 //! scope.
 
+mod embedded;
 mod process;
 
 use std::env;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,13 +17,12 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::param::linux_execfn;
-
 use crate::host::cores::Cores;
 use crate::host::listening;
-use crate::plan::url::{Url, masked};
-use crate::plan::{Expect, Kind, Plan};
+use crate::plan::Plan;
+use crate::plan::url::{Scheme, Url, masked};
 
+pub use embedded::own_program;
 use process::Process;
 pub(in crate::host) use process::no_thread;
 
@@ -67,7 +65,7 @@ pub enum TargetError {
     },
     /// It was never ready.
     #[error(
-        "'{command}' was not ready within {READY_TIMEOUT:?}: no line 'listening on ws://…' on its stdout, no listener on port {port}{}",
+        "'{command}' was not ready within {READY_TIMEOUT:?}: no line 'listening on ws://…' or 'listening on tcp://…' on its stdout, no listener on port {port}{}",
         elsewhere(listens)
     )]
     NotReady {
@@ -93,20 +91,16 @@ impl Spec {
     /// The embedded server as it is where nothing is said of it but these `flags`, which come later: it grants what the
     /// plan's permessage-deflate asks for, and answers by the template that the plan expects.
     pub fn embedded_for(plan: &Plan, flags: &[String]) -> Self {
-        let mut words: Vec<Vec<String>> = Vec::new();
-        if let Some(deflate) = plan.connect.permessage_deflate {
-            let takeover = deflate.context_takeover.name();
-            words.push(vec!["--permessage-deflate".to_owned(), "on".to_owned()]);
-            words.push(vec!["--deflate-context-takeover".to_owned(), takeover.to_owned()]);
+        Self::Embedded(embedded::flags_for(plan, flags))
+    }
+
+    /// What is spoken with it, if that is known before it runs.
+    pub fn scheme(&self) -> Option<Scheme> {
+        match self {
+            Self::Url(url) => Some(url.scheme()),
+            Self::Embedded(flags) => Some(embedded::scheme(flags)),
+            Self::Command(_) => None,
         }
-        if let Expect::Template(template) = &plan.expect {
-            words.push(vec!["--reply".to_owned(), template.to_string()]);
-            if plan.message.kind == Kind::Binary {
-                words.push(vec!["--reply-binary".to_owned()]);
-            }
-        }
-        words.retain(|words| !flags.contains(&words[0]));
-        Self::Embedded(words.concat())
     }
 
     /// The same, if the embedded server takes the flags that it is given.
@@ -127,14 +121,14 @@ impl FromStr for Spec {
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let scheme = text.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
-        if scheme.is_some_and(|scheme| ["ws", "wss", "http", "https"].contains(&scheme.as_str())) {
+        if scheme.is_some_and(|scheme| ["ws", "wss", "tcp", "udp", "http", "https"].contains(&scheme.as_str())) {
             return text.parse().map(Self::Url);
         }
         let words = shell_words::split(text).map_err(|error| format!("'{}': {error}", masked(text)))?;
         match words.first() {
             Some(_) if text.contains("{port}") => Ok(Self::Command(words)),
             Some(first) if !first.starts_with('-') => Err(format!(
-                "'{}' is no server; expected a ws:// URL, flags of echo-server, or a command that holds {{port}}",
+                "'{}' is no server; expected a ws:// or tcp:// URL, flags of echo-server, or a command that holds {{port}}",
                 masked(text)
             )),
             _ => Self::Embedded(words).checked(),
@@ -165,7 +159,7 @@ impl Server {
             Spec::Url(url) => return Ok(Self { url: url.clone(), process: None }),
             Spec::Embedded(flags) => {
                 let mut command = Command::new(own_program());
-                command.arg(EMBEDDED_SUBCOMMAND).args(["--listen", "127.0.0.1:0"]).args(flags);
+                command.arg(EMBEDDED_SUBCOMMAND).args(embedded::listen_flags(flags)).args(flags);
                 if env::var_os("RUST_LOG").is_none() {
                     // Its coming and going is no news to whoever asked for a measurement.
                     command.env("RUST_LOG", "warn");
@@ -279,13 +273,6 @@ fn shell_hint(command: &str, error: &io::Error) -> &'static str {
 /// A command as reports and errors show it: without the secrets of URLs among its words.
 fn shown(words: &[String]) -> String {
     shell_words::join(words.iter().map(|word| masked(word)))
-}
-
-/// The file of this program, to start it once more. The link of /proc leads to it even when a new build has replaced it;
-/// without /proc the kernel tells the path that it was started by.
-pub fn own_program() -> PathBuf {
-    let link = Path::new("/proc/self/exe");
-    if link.exists() { link.to_owned() } else { OsStr::from_bytes(linux_execfn().to_bytes()).into() }
 }
 
 fn free_port() -> io::Result<u16> {
