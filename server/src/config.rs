@@ -2,6 +2,7 @@
 //!
 //! In JSON, sizes are bytes and durations seconds.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
@@ -16,8 +17,8 @@ use wire::deflate::{Direction, Effort, Level, MemoryLevel, Policy, Replies, Unco
 pub struct Config {
     /// The server's version.
     pub version: &'static str,
-    /// Addresses to listen on.
-    pub listen: Vec<SocketAddr>,
+    /// Where to listen; in JSON as `--listen` takes them.
+    pub listen: Vec<Endpoint>,
     /// Whether `GET /` answers the page for browsers.
     pub page: bool,
     /// Threads and where they run.
@@ -32,6 +33,66 @@ pub struct Config {
     pub permessage_deflate: Option<DeflateOptions>,
     /// What a peer may use up.
     pub limits: Limits,
+}
+
+/// An address to listen on, and what is spoken there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Endpoint {
+    /// What is spoken there.
+    pub scheme: Scheme,
+    /// Where.
+    pub address: SocketAddr,
+}
+
+/// What is spoken on the connections to an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// WebSocket over TCP.
+    Ws,
+    /// TCP alone: every byte is sent back.
+    Tcp,
+}
+
+impl Scheme {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Ws, Self::Tcp];
+
+    /// As it stands before `://`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ws => "ws",
+            Self::Tcp => "tcp",
+        }
+    }
+}
+
+impl Endpoint {
+    /// WebSocket at this address.
+    pub fn ws(address: SocketAddr) -> Self {
+        Self { scheme: Scheme::Ws, address }
+    }
+
+    /// The URL that clients connect to.
+    pub fn url(&self) -> String {
+        let path = if self.scheme == Scheme::Ws { "/" } else { "" };
+        format!("{}://{}{path}", self.scheme.name(), self.address)
+    }
+}
+
+/// As `--listen` takes it: without a scheme where it is WebSocket.
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.scheme {
+            Scheme::Ws => self.address.fmt(f),
+            scheme => write!(f, "{}://{}", scheme.name(), self.address),
+        }
+    }
+}
+
+impl Serialize for Endpoint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// Threads and where they run.

@@ -1,7 +1,8 @@
 //! What can stop the server from starting or running. A peer can cause none of these.
 
 use std::io;
-use std::net::SocketAddr;
+
+use crate::config::Endpoint;
 
 /// A failure of the server itself, named by the flag that asked for it.
 #[derive(Debug, thiserror::Error)]
@@ -10,7 +11,7 @@ pub enum Error {
     #[error("--listen {address}: {source}")]
     Listen {
         /// The address as given.
-        address: SocketAddr,
+        address: Endpoint,
         /// The system's reason.
         source: io::Error,
     },
@@ -58,6 +59,12 @@ pub enum Error {
     /// A flag of permessage-deflate was given without permessage-deflate.
     #[error("{flag} needs --permessage-deflate on")]
     NoDeflate {
+        /// The flag.
+        flag: &'static str,
+    },
+    /// A flag that is for WebSocket messages was given where none can come.
+    #[error("{flag} is for WebSocket, and no --listen is for ws://")]
+    NoWebSocket {
         /// The flag.
         flag: &'static str,
     },

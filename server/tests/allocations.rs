@@ -10,7 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use server::config::{
-    Balance, Config, EchoOptions, Limits, RelayOptions, RelayTo, Runtime, SlowReader, SocketOptions, Workers, WriteMode,
+    Balance, Config, EchoOptions, Endpoint, Limits, RelayOptions, RelayTo, Runtime, SlowReader, SocketOptions, Workers,
+    WriteMode,
 };
 
 struct Counting;
@@ -50,7 +51,7 @@ static ALLOCATOR: Counting = Counting;
 fn config(lane: bool, runtime: Runtime, write: WriteMode) -> Config {
     Config {
         version: "test",
-        listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+        listen: vec![Endpoint::ws(SocketAddr::from(([127, 0, 0, 1], 0)))],
         page: false,
         workers: Workers {
             runtime,
@@ -103,7 +104,7 @@ fn with_server(config: Config, act: impl FnOnce(SocketAddr)) {
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let listeners = server::bind(&config).unwrap();
-    let address = listeners.addresses[0];
+    let address = listeners.addresses[0].address;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(server::run(config, listeners, async { act(address) })).unwrap();
 }

@@ -12,7 +12,7 @@ fn the_tree_is_as_stated() {
 
 const ROOMS: [Room; 12] = [
     room("config", &[]),
-    room("error", &[]),
+    room("error", &["config"]),
     room("transport", &[]),
     room("limits", &["config"]),
     room("relay", &["limits"]),

@@ -2,27 +2,24 @@
 //! waited for, runs on its own share of the cores, and is stopped again, with all that it started, when it goes out of
 //! scope.
 
+mod embedded;
 mod process;
 mod spec;
 
 use std::env;
-use std::ffi::OsStr;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::param::linux_execfn;
-
 use crate::host::cores::Cores;
 use crate::host::listening;
 use crate::plan::url::Url;
 
+pub use embedded::own_program;
 use process::Process;
 pub(in crate::host) use process::no_thread;
 pub use spec::Spec;
@@ -56,7 +53,7 @@ pub enum TargetError {
     },
     /// It was never ready.
     #[error(
-        "'{command}' was not ready within {READY_TIMEOUT:?}: no line 'listening on ws://…' on its stdout, no listener on port {port}{}",
+        "'{command}' was not ready within {READY_TIMEOUT:?}: no line 'listening on ws://…' or 'listening on tcp://…' on its stdout, no listener on port {port}{}",
         elsewhere(listens)
     )]
     NotReady {
@@ -89,7 +86,7 @@ impl Server {
             Spec::Url(url) => return Ok(Self { url: url.clone(), process: None }),
             Spec::Embedded(flags) => {
                 let mut command = Command::new(own_program());
-                command.arg(EMBEDDED_SUBCOMMAND).args(["--listen", "127.0.0.1:0"]).args(flags);
+                command.arg(EMBEDDED_SUBCOMMAND).args(embedded::listen_flags(flags)).args(flags);
                 if env::var_os("RUST_LOG").is_none() {
                     // Its coming and going is no news to whoever asked for a measurement.
                     command.env("RUST_LOG", "warn");
@@ -198,13 +195,6 @@ fn shell_hint(command: &str, error: &io::Error) -> &'static str {
     } else {
         ""
     }
-}
-
-/// The file of this program, to start it once more. The link of /proc leads to it even when a new build has replaced it;
-/// without /proc the kernel tells the path that it was started by.
-pub fn own_program() -> PathBuf {
-    let link = Path::new("/proc/self/exe");
-    if link.exists() { link.to_owned() } else { OsStr::from_bytes(linux_execfn().to_bytes()).into() }
 }
 
 fn free_port() -> io::Result<u16> {

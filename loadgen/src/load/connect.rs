@@ -1,4 +1,5 @@
-//! Opening connections: TCP, and on it what the protocol asks for before the first message (`websocket`).
+//! Opening connections: TCP, and on it what the protocol asks for before the first message (`websocket`; nothing where there
+//! is TCP alone).
 
 mod came;
 mod refusal;
@@ -17,7 +18,7 @@ use crate::host::addresses::race::{NoAddress, deadline_after};
 use crate::load::dialogue::Protocol;
 use crate::load::transport::Transport;
 use crate::plan::Connect;
-use crate::plan::url::Url;
+use crate::plan::url::{Scheme, Url};
 
 /// Why a connection could not be opened. What stands behind the first `": "` is a detail (see [`crate::measure::failures`]).
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,9 @@ pub enum ConnectError {
     /// TCP.
     #[error(transparent)]
     Tcp(#[from] NoAddress),
+    /// The socket, once it was there.
+    #[error("the connection cannot be used: {0}")]
+    Socket(std::io::Error),
     /// HTTP.
     #[error("the WebSocket handshake failed: {}", chain(.0))]
     Http(hyper::Error),
@@ -127,7 +131,13 @@ pub async fn open(
     let (deadline, began) = (deadline_after(how.timeout), Instant::now());
     let (stream, address) = addresses.connect(number, how.timeout).await?;
     let tcp = began.elapsed();
-    let connection = websocket::open(stream, address, url, how, deadline).await?;
+    let connection = match url.scheme() {
+        Scheme::Ws => websocket::open(stream, address, url, how, deadline).await?,
+        Scheme::Tcp => {
+            let stream = Transport::Tcp(stream.into_std().map_err(ConnectError::Socket)?);
+            Connection { stream, address, read_ahead: Vec::new(), protocol: Protocol::Bytes, is_fathom: false }
+        }
+    };
     Ok((connection, Took { tcp, upgrade: began.elapsed().saturating_sub(tcp) }))
 }
 

@@ -28,6 +28,9 @@ pub enum RunError {
         /// What the kernel said or did instead.
         why: String,
     },
+    /// The plan is not for what the server speaks.
+    #[error("{0}")]
+    Unfit(String),
     /// The plan wants its workers in a real-time class, and they may not be.
     #[error("--realtime: {why}")]
     Realtime {

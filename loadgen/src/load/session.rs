@@ -32,6 +32,8 @@ use crate::measure::histogram::histogram;
 use crate::measure::measured::{AllLost, Measured};
 use crate::measure::recorder::Interval;
 use crate::measure::so_far::Passed;
+use crate::plan::messages::Corpus;
+use crate::plan::url::{Scheme, Url};
 use crate::plan::{Plan, Stop};
 pub use growing::Manner;
 pub use watching::Span;
@@ -87,7 +89,8 @@ impl<'a, 'scope> Session<'a, 'scope> {
     where
         'env: 'a,
     {
-        let Common { plan, url, interrupted, live, workers, .. } = common;
+        let Common { plan, url, corpus, interrupted, live, workers, .. } = common;
+        check(url, plan, corpus)?;
         let (opened_by, opened) = mpsc::channel();
         let (mut orders, mut threads) = (Vec::new(), Vec::new());
         let stamped = stamping::decide(plan.timestamps)?;
@@ -222,6 +225,16 @@ impl<'a, 'scope> Session<'a, 'scope> {
         }
         Ok(())
     }
+}
+
+/// Whether the plan is for what is spoken with the server.
+fn check(url: &Url, plan: &Plan, corpus: &Corpus) -> Result<(), RunError> {
+    if url.scheme() == Scheme::Ws {
+        return Ok(());
+    }
+    let empty =
+        || (corpus.longest() == 0).then(|| "--payload: the file is empty, and nothing comes back for it".to_owned());
+    plan.unfit_for_bytes().or_else(empty).map_or(Ok(()), |why| Err(RunError::Unfit(why)))
 }
 
 /// Why the connections are not opened in steps.

@@ -1,6 +1,8 @@
 //! The messages of a run, prebuilt: a corpus of masked frames ready to send, compressed ones too, and of the replies they
 //! must bring. Sending a batch is one slice of it, checking a reply is one comparison with it, and neither copies anything.
 
+mod payload;
+
 use std::fs;
 use std::ops::{AddAssign, Sub};
 use std::sync::OnceLock;
@@ -13,6 +15,7 @@ use sha2::{Digest, Sha256};
 use wire::deflate::{Compressor, WindowBits, Workspace};
 use wire::{Header, MAX_HEADER_LEN, OpCode, apply_mask};
 
+use self::payload::payload;
 use crate::plan::{Deflate, Expect, Kind, Message, Payload, Plan};
 
 /// A cycle of distinct messages, numbered `0..len()`; after the last comes the first again.
@@ -24,6 +27,8 @@ pub struct Corpus {
     requests: Frames,
     /// The same messages compressed, by the bits of the window, once they are asked for.
     deflated: [OnceLock<Frames>; WINDOWS],
+    /// The messages alone, end to end, once they are asked for.
+    bytes: OnceLock<Frames>,
     replies: Frames,
     /// The messages as unmasked frames, where these are not the replies.
     plain: Option<Frames>,
@@ -39,6 +44,8 @@ pub enum Encoding {
     Plain,
     /// Compressed, referring back by this window at most and to no other message (RFC 7692, 7.1.1.2).
     Deflated(WindowBits),
+    /// Without a frame: there is TCP alone.
+    Bytes,
 }
 
 /// Messages, and their bytes in one direction.
@@ -99,7 +106,8 @@ impl Corpus {
             Some(replies) => (replies, Some(plain)),
             None => (plain, None),
         };
-        Self { len, requests, deflated: Default::default(), replies, plain, masks, opcode, longest }
+        let (deflated, bytes) = Default::default();
+        Self { len, requests, deflated, bytes, replies, plain, masks, opcode, longest }
     }
 
     /// Bytes that the messages of a plan take, in each direction and compressed.
@@ -142,6 +150,21 @@ impl Corpus {
             twice
         });
         Encoding::Deflated(window)
+    }
+
+    /// Puts the messages end to end without frames, unless somebody has; otherwise as [`Corpus::prepare`].
+    pub fn prepare_bytes(&self) -> Encoding {
+        self.bytes.get_or_init(|| {
+            let mut bytes = Frames::default();
+            for i in (0..self.len).chain(0..self.len) {
+                let message = self.payload(i);
+                bytes.begin();
+                bytes.bytes.extend_from_slice(message);
+                bytes.end(message.len(), message.len());
+            }
+            bytes
+        });
+        Encoding::Bytes
     }
 
     /// Messages in the cycle.
@@ -227,6 +250,7 @@ impl Corpus {
         match encoding {
             Encoding::Plain => &self.requests,
             Encoding::Deflated(window) => self.deflated[slot(window)].get().expect("it comes from prepare()"),
+            Encoding::Bytes => self.bytes.get().expect("it comes from prepare_bytes()"),
         }
     }
 }
@@ -272,15 +296,26 @@ pub(crate) fn push_frame(bytes: &mut Vec<u8>, opcode: OpCode, compressed: bool, 
 impl Frames {
     /// Appends the frame of a message that has `message_bytes` before compression.
     fn push(&mut self, opcode: OpCode, compressed: bool, mask: Option<[u8; 4]>, payload: &[u8], message_bytes: usize) {
+        self.begin();
+        push_frame(&mut self.bytes, opcode, compressed, mask, payload);
+        self.end(payload.len(), message_bytes);
+    }
+
+    /// Something is to be appended to the bytes.
+    fn begin(&mut self) {
         if self.before.is_empty() {
             (self.starts, self.before) = (vec![0], vec![Volume::default()]);
         }
-        push_frame(&mut self.bytes, opcode, compressed, mask, payload);
-        let Volume { messages, message_bytes: before, payload_bytes, .. } = self.before[self.before.len() - 1];
+    }
+
+    /// It has been: a message of `message_bytes` before compression, which has `payload_bytes`.
+    fn end(&mut self, payload_bytes: usize, message_bytes: usize) {
+        let Volume { messages, message_bytes: before, payload_bytes: payloads, .. } =
+            self.before[self.before.len() - 1];
         self.before.push(Volume {
             messages: messages + 1,
             message_bytes: before + message_bytes as u64,
-            payload_bytes: payload_bytes + payload.len() as u64,
+            payload_bytes: payloads + payload_bytes as u64,
             frame_bytes: self.bytes.len() as u64,
         });
         self.starts.push(self.bytes.len());
@@ -321,36 +356,6 @@ fn cycle(plan: &Plan, average: usize) -> usize {
     let remembered = plan.connect.permessage_deflate.is_some_and(|deflate| deflate.remembers());
     let (bytes, most) = if remembered { REMEMBERED } else { (CORPUS_BYTES, MOST) };
     (bytes / average.max(1)).clamp(FEWEST, most)
-}
-
-/// One payload of the plan's kind and size.
-fn payload(message: &Message, rng: &mut SmallRng) -> Vec<u8> {
-    let size = rng.random_range(message.size.min()..=message.size.max());
-    match (&message.payload, message.kind) {
-        (Payload::Json, _) => json(size, rng),
-        (_, Kind::Text) => (0..size).map(|_| rng.random_range(b' '..=b'~')).collect(),
-        (_, Kind::Binary) => {
-            let mut bytes = vec![0; size];
-            rng.fill(&mut bytes[..]);
-            bytes
-        }
-    }
-}
-
-/// Trades as an exchange streams them, cut to `size` bytes: it compresses about as well as such traffic does.
-fn json(size: usize, rng: &mut SmallRng) -> Vec<u8> {
-    let mut text = String::with_capacity(size + 128);
-    while text.len() < size {
-        let side = if rng.random() { "buy" } else { "sell" };
-        let (id, cents, quantity) =
-            (rng.random_range(0..1u32 << 24), rng.random_range(0..99_700), rng.random_range(0..50));
-        let (price, cents) = (60_000 + cents / 100, cents % 100);
-        text += &format!(
-            r#"{{"id":{id},"symbol":"BTC-USD","side":"{side}","price":{price}.{cents:02},"qty":{quantity}}},"#
-        );
-    }
-    text.truncate(size);
-    text.into_bytes()
 }
 
 fn slot(window: WindowBits) -> usize {

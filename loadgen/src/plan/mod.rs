@@ -222,6 +222,26 @@ impl Plan {
         }
     }
 
+    /// Why this is no plan for TCP alone, which has neither a handshake nor messages; `None` if it is one.
+    pub fn unfit_for_bytes(&self) -> Option<String> {
+        let for_websocket = [
+            ("--header", !self.connect.headers.is_empty()),
+            ("--subprotocol", !self.connect.subprotocols.is_empty()),
+            ("--permessage-deflate", self.connect.permessage_deflate.is_some()),
+            ("--expect template or order", self.expect != Expect::Echo),
+            ("--skip-messages", self.skip_messages > 0),
+        ];
+        if let Some((flag, _)) = for_websocket.iter().find(|(_, given)| *given) {
+            return Some(format!("{flag} is for WebSocket, and the server is for TCP alone (tcp://)"));
+        }
+        let sized = !matches!(self.message.payload, Payload::File(_));
+        (sized && self.message.size.min() == 0).then(|| {
+            "--size 0: nothing comes back for a message without bytes where the server is for TCP alone (tcp://); expected 1 byte at \
+             least"
+                .to_owned()
+        })
+    }
+
     /// Worker threads that have a connection at least.
     pub fn workers(&self) -> usize {
         self.threads.get().min(self.connections.get() as usize)

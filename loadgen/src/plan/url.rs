@@ -1,4 +1,5 @@
-//! `ws://` URLs (RFC 6455, 3). What is shown of one is without its query, in which clients send tokens.
+//! URLs of servers: `ws://` (RFC 6455, 3), and `tcp://` for TCP alone. What is shown of one is without its query, in which
+//! clients send tokens.
 
 use std::fmt;
 use std::io;
@@ -8,31 +9,46 @@ use std::str::FromStr;
 use hyper::Uri;
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 
-/// The URL of a WebSocket endpoint over plain TCP.
+/// The URL of a server: what is spoken with it, and where it is.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Url {
+    scheme: Scheme,
     host: String,
     port: u16,
-    /// With the query.
+    /// With the query; empty where it has none.
     path: String,
 }
 
+/// What is spoken with a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// WebSocket over plain TCP.
+    Ws,
+    /// TCP alone.
+    Tcp,
+}
+
 impl Url {
-    /// The endpoint `/` on this address.
+    /// The WebSocket endpoint `/` on this address.
     pub fn at(address: SocketAddr) -> Self {
         let host = match address {
             SocketAddr::V4(v4) => v4.ip().to_string(),
             SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
         };
-        Self { host, port: address.port(), path: "/".into() }
+        Self { scheme: Scheme::Ws, host, port: address.port(), path: "/".into() }
     }
 
-    /// The port, 80 where the URL names none.
+    /// What is spoken.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// The port, 80 where a `ws` URL names none.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The path and the query.
+    /// The path and the query; empty in a `tcp` URL.
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -58,9 +74,9 @@ impl Url {
     /// What the Host header says: no port where it is the scheme's own (RFC 9110, 7.2; RFC 6455, 4.1), as some servers
     /// know their own name only without it.
     pub fn authority(&self) -> String {
-        match self.port {
-            DEFAULT_PORT => self.host.clone(),
-            port => format!("{}:{port}", self.host),
+        match (self.scheme, self.port) {
+            (Scheme::Ws, DEFAULT_PORT) => self.host.clone(),
+            (_, port) => format!("{}:{port}", self.host),
         }
     }
 
@@ -84,13 +100,16 @@ impl FromStr for Url {
     fn from_str(text: &str) -> Result<Self, String> {
         let shown = masked(text);
         let Some((scheme, rest)) = text.split_once("://") else {
-            return Err(format!("'{shown}' is no WebSocket URL; expected ws://HOST:PORT/PATH"));
+            return Err(format!("'{shown}' is no URL; {EXPECTED}"));
         };
+        if scheme.eq_ignore_ascii_case("tcp") {
+            return tcp(rest).ok_or_else(|| format!("'{shown}': expected tcp://HOST:PORT, and nothing behind it"));
+        }
         if scheme.eq_ignore_ascii_case("wss") {
             return Err(format!("'{shown}': TLS is not supported yet; expected ws://HOST:PORT/PATH"));
         }
         if !scheme.eq_ignore_ascii_case("ws") {
-            return Err(format!("'{shown}' is no WebSocket URL; expected ws://HOST:PORT/PATH"));
+            return Err(format!("'{shown}' is no WebSocket URL; {EXPECTED}"));
         }
         if rest.contains('#') {
             return Err(format!("'{shown}': a WebSocket URL has no fragment; expected %23 for a '#' in path or query"));
@@ -116,8 +135,20 @@ impl FromStr for Url {
         }
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        Ok(Self { host, port, path })
+        Ok(Self { scheme: Scheme::Ws, host, port, path })
     }
+}
+
+/// The server at what stands behind `tcp://`, a slash at its end left out.
+fn tcp(authority: &str) -> Option<Url> {
+    let authority = authority.strip_suffix('/').unwrap_or(authority);
+    if authority.contains(['/', '?', '#', '@']) {
+        return None;
+    }
+    // The same hosts and ports as those of WebSocket.
+    let Url { host, port, .. } = format!("ws://{authority}").parse().ok()?;
+    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+    has_port.then_some(Url { scheme: Scheme::Tcp, host, port, path: String::new() })
 }
 
 /// The host of `authority` as DNS knows it (RFC 5891), and its port.
@@ -153,7 +184,11 @@ pub fn masked(text: &str) -> String {
 /// The URL, its query masked.
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ws://{}:{}", self.host, self.port)?;
+        let scheme = match self.scheme {
+            Scheme::Ws => "ws",
+            Scheme::Tcp => "tcp",
+        };
+        write!(f, "{scheme}://{}:{}", self.host, self.port)?;
         match self.path.split_once('?') {
             Some((path, _)) => write!(f, "{path}?{MASK}"),
             None => f.write_str(&self.path),
@@ -170,6 +205,9 @@ impl fmt::Debug for Url {
 
 /// What stands for the number of a room.
 const ROOM: &str = "{room}";
+
+/// What is expected of what is no URL that is known.
+const EXPECTED: &str = "expected ws://HOST:PORT/PATH or tcp://HOST:PORT";
 
 /// What stands in place of a secret.
 const MASK: &str = "***";
@@ -193,6 +231,9 @@ mod tests {
             ("ws://h:1?x=1", "ws://h:1/?***", "/?x=1"),
             ("ws://h:1/a@b:c", "ws://h:1/a@b:c", "/a@b:c"),
             ("ws://b\u{fc}cher.example:9/", "ws://xn--bcher-kva.example:9/", "/"),
+            ("tcp://127.0.0.1:7", "tcp://127.0.0.1:7", ""),
+            ("TCP://[::1]:7/", "tcp://[::1]:7", ""),
+            ("tcp://localhost:80", "tcp://localhost:80", ""),
             ("ws://h/\u{e4}%20b/?\u{e4}", "ws://h:80/%C3%A4%20b/?***", "/%C3%A4%20b/?%C3%A4"),
         ] {
             let url: Url = text.parse().unwrap();
@@ -244,6 +285,12 @@ mod tests {
             "ws://a b/",
             "ws://\u{fc}\u{0}/",
             "ws://\u{fc}:x/",
+            "tcp://",
+            "tcp://h",
+            "tcp://[::1]",
+            "tcp://h:0",
+            "tcp://h:1/path",
+            "udp://h:1",
         ] {
             let error = bad.parse::<Url>().unwrap_err();
             assert!(error.contains(bad), "{bad}: {error}");
@@ -252,6 +299,7 @@ mod tests {
             ("ws://u:SECRET@h/p", "'ws://***@h/p': a WebSocket URL has no user name"),
             ("ws://h/p#SECRET", "'ws://h/p#***': a WebSocket URL has no fragment"),
             ("ws://h/p?a#SECRET", "'ws://h/p?***': a WebSocket URL has no fragment"),
+            ("tcp://h:1/?SECRET", "'tcp://h:1/?***': expected tcp://HOST:PORT"),
             ("ws://h:0/?SECRET", "'ws://h:0/?***': the port"),
             ("ws://h/?SEC RET", "'ws://h/?***' is no URL"),
             ("wss://h/?SECRET", "'wss://h/?***': TLS"),

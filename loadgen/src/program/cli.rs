@@ -32,7 +32,7 @@ use crate::host::leftovers::GUARD_SUBCOMMAND;
 use crate::host::target::{EMBEDDED_SUBCOMMAND, Spec};
 use crate::judge::threshold::Threshold;
 use crate::measure::metric::Metric;
-use crate::plan::url::Url;
+use crate::plan::url::{Scheme, Url};
 use crate::plan::{Arrival, Connect, Kind, Load, Message, Pacing, Payload, Plan, Rate, Sizes, Stop, Timestamps};
 use crate::program::conversion::Conversion;
 use crate::program::gate::Gate;
@@ -110,6 +110,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, threads: NonZeroUsiz
         Some(Command::Run(run)) => {
             let plan = run.plan.lower(run.span.lower(), threads)?;
             let server = run.server.lower(&plan);
+            fit(&server, &plan)?;
             Ok(Invocation::Run { server, gate: run.gate.lower(&plan)?, output: run.report.lower(run.files)?, plan })
         }
         Some(Command::Sweep(sweep)) => Ok(Invocation::Sweep(sweep.lower(&arguments, threads)?)),
@@ -194,7 +195,7 @@ struct RunArgs {
 
 #[derive(Debug, Args)]
 struct ServerArgs {
-    /// The server's URL, ws://HOST:PORT/PATH; its query is shown as ?*** everywhere [default: an embedded server]
+    /// The server's URL, ws://HOST:PORT/PATH, or tcp://HOST:PORT for TCP alone; its query is shown as ?*** everywhere [default: an embedded server]
     #[arg(value_name = "URL", conflicts_with = "server")]
     url: Option<Url>,
     /// A URL, flags of echo-server for an embedded one ('--tcp-nodelay off'), or a command holding {port} to start
@@ -381,6 +382,12 @@ impl GateArgs {
         let baseline = self.baseline.map(|file| baseline::Request { file, environment_may_change });
         Ok(Gate { thresholds: self.thresholds, abort: self.abort_on_fail, baseline })
     }
+}
+
+/// Refuses a plan that is not for what is spoken with the server, as far as that is known before it runs.
+fn fit(server: &Spec, plan: &Plan) -> Result<(), clap::Error> {
+    let unfit = if server.scheme() == Some(Scheme::Tcp) { plan.unfit_for_bytes() } else { None };
+    unfit.map_or(Ok(()), |why| Err(refusal(&why)))
 }
 
 fn refusal(message: &str) -> clap::Error {

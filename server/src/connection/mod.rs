@@ -2,6 +2,7 @@
 //! the end. This is the one place that knows both the lane and the engine.
 
 mod bounds;
+mod tcp;
 mod worker;
 
 use std::net::SocketAddr;
@@ -21,7 +22,7 @@ use crate::lane::{Departed, Lane, Parting};
 use crate::limits::admission::Admission;
 use crate::limits::allocator;
 use crate::limits::budget::Charge;
-use crate::transport::Watched;
+use crate::transport::{Stream, Watched};
 
 /// Starts echoing on an upgraded connection, of which `read_ahead` has been read already.
 pub(crate) fn start(
@@ -32,16 +33,35 @@ pub(crate) fn start(
     peer: SocketAddr,
     dialogue: Dialogue,
 ) {
-    if worker.config.echo.log_messages {
-        tracing::info!(%peer, "connection opened");
-    } else {
-        tracing::debug!(%peer, "connection opened");
-    }
+    log_opening(worker, peer);
     let mut dialogue = dialogue;
     match &worker.lane {
         Some(lane) if dialogue.member().is_some() => enter_room(worker, lane, admission, stream, dialogue, &read_ahead),
         Some(lane) if read_ahead.is_empty() => enter(worker, lane, admission, stream, dialogue),
         _ => drop(tokio::spawn(run(Arc::clone(worker), admission, stream, read_ahead, dialogue))),
+    }
+}
+
+/// Starts to send back every byte of an accepted connection.
+pub(crate) fn start_bytes(worker: &Arc<Worker>, admission: Admission, stream: Stream, peer: SocketAddr) {
+    log_opening(worker, peer);
+    if let Some(lane) = &worker.lane {
+        if let Err(departed) = lane.enter(admission, stream, Dialogue::bytes()) {
+            depart(worker, departed);
+        }
+        return;
+    }
+    match stream.watch() {
+        Ok(stream) => drop(tokio::spawn(tcp::run(Arc::clone(worker), admission, stream))),
+        Err(error) => tracing::warn!(%peer, "a connection cannot be watched and is closed: {error}"),
+    }
+}
+
+fn log_opening(worker: &Worker, peer: SocketAddr) {
+    if worker.config.echo.log_messages {
+        tracing::info!(%peer, "connection opened");
+    } else {
+        tracing::debug!(%peer, "connection opened");
     }
 }
 

@@ -20,19 +20,20 @@ use crate::relay::Member;
 pub(crate) enum Dialogue {
     /// Each WebSocket message is sent back, from where it lies.
     Echo,
-    /// What is made of WebSocket messages is made apart from them. Boxed, so that an idle connection of the other kind stays
-    /// small.
+    /// Anything else. Boxed, so that an idle connection of any kind stays small.
     Apart(Box<Apart>),
 }
 
-/// What is made of messages apart from them.
+/// What the messages of a connection are and what answers them, where it is not each WebSocket message from where it lies.
 #[derive(Debug)]
 pub(crate) enum Apart {
-    /// Replies: by the template of the worker's configuration if it has one, and by a codec where permessage-deflate was
+    /// Replies to WebSocket messages are made apart from them: by the template of the worker's configuration if it has one, and by a codec where permessage-deflate was
     /// agreed.
     Reply(Option<Codec>),
     /// They are handed on to the other members of a room. Boxed, so that it does not make the other kind larger.
     Relay(Box<Member>),
+    /// There are no messages: every byte is sent back.
+    Bytes,
 }
 
 impl Dialogue {
@@ -48,12 +49,22 @@ impl Dialogue {
         Self::Apart(Box::new(Apart::Relay(Box::new(member))))
     }
 
+    /// Every byte is sent back.
+    pub(crate) fn bytes() -> Self {
+        Self::Apart(Box::new(Apart::Bytes))
+    }
+
+    /// Whether every byte is sent back.
+    pub(crate) fn is_bytes(&self) -> bool {
+        matches!(self, Self::Apart(apart) if matches!(**apart, Apart::Bytes))
+    }
+
     /// The member of a room that the connection is, if it is one.
     pub(crate) fn member(&mut self) -> Option<&mut Member> {
         match self {
             Self::Apart(apart) => match &mut **apart {
                 Apart::Relay(member) => Some(member),
-                Apart::Reply(_) => None,
+                Apart::Reply(_) | Apart::Bytes => None,
             },
             Self::Echo => None,
         }
@@ -64,7 +75,7 @@ impl Dialogue {
         match self {
             Self::Apart(apart) => match &**apart {
                 Apart::Relay(member) => member.held(),
-                Apart::Reply(_) => 0,
+                Apart::Reply(_) | Apart::Bytes => 0,
             },
             Self::Echo => 0,
         }
@@ -77,21 +88,20 @@ impl Dialogue {
             Self::Apart(apart) => match &mut **apart {
                 Apart::Reply(codec) => codec.as_mut(),
                 Apart::Relay(member) => member.codec.as_mut(),
+                Apart::Bytes => None,
             },
         }
     }
 
     /// The length in bytes of the message that begins with `bytes`, as it is sent; `None` if they do not tell.
     pub(crate) fn length(&self, bytes: &[u8]) -> Option<u64> {
-        match self {
-            Self::Echo | Self::Apart(_) => wire::frame_len(bytes),
-        }
+        if self.is_bytes() { None } else { wire::frame_len(bytes) }
     }
 
     /// Appends what a peer is told before its connection is closed.
     pub(crate) fn append_last_words(&self, out: &mut Vec<u8>, code: CloseCode, reason: &str) {
-        match self {
-            Self::Echo | Self::Apart(_) => close_frame::append(out, code, reason),
+        if !self.is_bytes() {
+            close_frame::append(out, code, reason);
         }
     }
 }

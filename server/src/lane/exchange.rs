@@ -92,6 +92,7 @@ impl Exchange {
             Dialogue::Apart(apart) => match &mut **apart {
                 Apart::Reply(codec) => self.answer_apart(stream, codec.as_mut(), bytes),
                 Apart::Relay(member) => Ok(self.receive(member, bytes)),
+                Apart::Bytes => self.send_back(stream, bytes),
             },
         };
         if self.quickack {
@@ -107,6 +108,15 @@ impl Exchange {
         let sent = if written == 0 { 0 } else { stream.send(&bytes[..written])? };
         let left = if sent < written { Left::InPlace(sent..written) } else { Left::Nothing };
         Ok(Exchanged { consumed, left, end })
+    }
+
+    /// Sends back all of `bytes`. What one read brought counts as a message.
+    fn send_back(&mut self, stream: &Stream, bytes: &[u8]) -> io::Result<Exchanged> {
+        let length = bytes.len();
+        self.count(usize::from(length > 0), length, 1);
+        let sent = if length == 0 { 0 } else { stream.send(bytes)? };
+        let left = if sent < length { Left::InPlace(sent..length) } else { Left::Nothing };
+        Ok(Exchanged { consumed: length, left, end: End::Partial })
     }
 
     fn answer_apart(

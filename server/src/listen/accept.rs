@@ -1,7 +1,8 @@
 //! Accepting: the loop over one listener, which survives every error of accept.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,20 +14,21 @@ use tokio::io::unix::AsyncFd;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
+use super::listener::Bound;
 use super::placement::Placement;
 use crate::limits::drain::REQUEST_GRACE;
 use crate::transport::Stream;
 
 /// A listening socket that a runtime watches. (tokio's own would have the runtime that accepts watch the connection
 /// too, which may be served by another.)
-pub(crate) type Listener = AsyncFd<TcpListener>;
+pub(crate) type Listener = AsyncFd<Bound>;
 
 /// Has the current runtime watch a listening socket.
 ///
 /// # Errors
 /// When it cannot.
 #[allow(unsafe_code)]
-pub(crate) fn watch(listener: TcpListener) -> io::Result<Arc<Listener>> {
+pub(crate) fn watch(listener: Bound) -> io::Result<Arc<Listener>> {
     // SAFETY: the listener names one descriptor for ever, which it owns and which thus stays open as long as it.
     let watched = unsafe { AsyncFd::register_with_interest(listener, Interest::READABLE) };
     Ok(Arc::new(watched?))
@@ -58,7 +60,7 @@ pub(crate) async fn finish(
         let mut left = u64::from(backlog) + 1;
         while left > 0 {
             match accept(listener.get_ref()) {
-                Ok((stream, peer)) => placement.place(stream, peer),
+                Ok((stream, peer)) => placement.place(stream, peer, listener.get_ref().scheme),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 // A descriptor may be had as soon as a connection has ended.
@@ -89,7 +91,7 @@ async fn accept_loop(placement: Arc<Placement>, listener: Arc<Listener>) {
         match accepted {
             Ok((stream, peer)) => {
                 backoff = Backoff { warned: backoff.warned, ..Backoff::default() };
-                placement.place(stream, peer);
+                placement.place(stream, peer, listener.get_ref().scheme);
             }
             Err(error) => {
                 let pause = backoff.after(&error);
@@ -105,7 +107,7 @@ async fn accept_loop(placement: Arc<Placement>, listener: Arc<Listener>) {
 }
 
 /// The next connection that waits, as a socket that does not block.
-fn accept(listener: &TcpListener) -> io::Result<(Stream, SocketAddr)> {
+fn accept(listener: &impl AsFd) -> io::Result<(Stream, SocketAddr)> {
     let (stream, peer) = acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
     let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
     let peer = peer.ok_or_else(|| io::Error::other("a peer without an IP address"))?;

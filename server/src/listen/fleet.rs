@@ -14,7 +14,7 @@ use tokio::sync::{Notify, oneshot};
 use super::accept::{self, Listener};
 use super::cpus;
 use super::housekeeping::Housekeeping;
-use super::listener::Listeners;
+use super::listener::{Bound, Listeners};
 use super::placement::{Accepted, Fewest, Placement, receive};
 use crate::Error;
 use crate::config::{Config, Effective, Runtime};
@@ -139,11 +139,7 @@ fn start_worker(
 }
 
 /// Starts the thread that accepts for all workers. It is not pinned: with `--pin` it runs where a core is free.
-fn start_acceptor(
-    fewest: Fewest,
-    listeners: Vec<std::net::TcpListener>,
-    backlog: u32,
-) -> io::Result<oneshot::Receiver<()>> {
+fn start_acceptor(fewest: Fewest, listeners: Vec<Bound>, backlog: u32) -> io::Result<oneshot::Receiver<()>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let listeners = watch_all(&runtime, listeners)?;
     let (ended, receiver) = oneshot::channel();
@@ -158,7 +154,7 @@ fn start_acceptor(
     Ok(receiver)
 }
 
-fn watch_all(runtime: &TokioRuntime, listeners: Vec<std::net::TcpListener>) -> io::Result<Vec<Arc<Listener>>> {
+fn watch_all(runtime: &TokioRuntime, listeners: Vec<Bound>) -> io::Result<Vec<Arc<Listener>>> {
     let _runtime = runtime.enter();
     listeners.into_iter().map(accept::watch).collect()
 }

@@ -7,22 +7,42 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 use super::int_option::IntOption;
 use crate::Error;
-use crate::config::{Config, Granted, Keepalive, SocketOptions};
+use crate::config::{Config, Endpoint, Granted, Keepalive, Scheme, SocketOptions};
 
 /// Bound, listening sockets for [`crate::run`].
 #[derive(Debug)]
 pub struct Listeners {
     /// A list for everyone who accepts, with an entry per address.
-    pub(crate) shards: Vec<Vec<TcpListener>>,
+    pub(crate) shards: Vec<Vec<Bound>>,
     /// The addresses bound, with the port that the kernel picked where it was 0.
-    pub addresses: Vec<SocketAddr>,
+    pub addresses: Vec<Endpoint>,
     /// What the kernel granted, the same for all.
     pub granted: Granted,
+}
+
+/// A listening socket, and what is spoken on the connections to it.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    socket: TcpListener,
+    pub(crate) scheme: Scheme,
+}
+
+impl AsFd for Bound {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl AsRawFd for Bound {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
 }
 
 /// Binds every address of the configuration, once for everyone who accepts.
@@ -31,16 +51,17 @@ pub struct Listeners {
 /// An address that cannot be bound, or an option that the kernel refuses for another reason than its size.
 pub fn bind(config: &Config) -> Result<Listeners, Error> {
     let count = config.workers.listeners();
-    let mut shards: Vec<Vec<TcpListener>> = (0..count).map(|_| Vec::new()).collect();
+    let mut shards: Vec<Vec<Bound>> = (0..count).map(|_| Vec::new()).collect();
     let mut addresses = Vec::new();
     let mut granted = Granted::default();
-    for &wanted in &config.listen {
-        let fail = |source| Error::Listen { address: wanted, source };
+    for &endpoint in &config.listen {
+        let Endpoint { scheme, address: wanted } = endpoint;
+        let fail = |source| Error::Listen { address: endpoint, source };
         // The first binds without SO_REUSEPORT, so that a port in use is an error even if its owner shares it: a
         // second server would silently take half of the connections. It shares the port with its siblings after that,
         // and with whoever else asks to, which is why a socket without siblings does not share.
         let takes_ipv4 = takes_ipv4(wanted, &config.listen);
-        let first = open(wanted, takes_ipv4, &config.socket)?;
+        let first = open(endpoint, takes_ipv4, &config.socket)?;
         granted = first.granted;
         first.socket.bind(&wanted.into()).map_err(fail)?;
         if count > 1 {
@@ -49,16 +70,16 @@ pub fn bind(config: &Config) -> Result<Listeners, Error> {
         let address = local_address(&first.socket).map_err(fail)?;
         let mut sockets = vec![first.socket];
         while sockets.len() < count {
-            let sibling = open(address, takes_ipv4, &config.socket)?.socket;
+            let sibling = open(Endpoint { scheme, address }, takes_ipv4, &config.socket)?.socket;
             sibling.set_reuse_port(true).and_then(|()| sibling.bind(&address.into())).map_err(fail)?;
             sockets.push(sibling);
         }
         let backlog = i32::try_from(config.socket.backlog).unwrap_or(i32::MAX);
         for (shard, socket) in shards.iter_mut().zip(sockets) {
             socket.listen(backlog).and_then(|()| socket.set_nonblocking(true)).map_err(fail)?;
-            shard.push(socket.into());
+            shard.push(Bound { socket: socket.into(), scheme });
         }
-        addresses.push(address);
+        addresses.push(Endpoint { scheme, address });
     }
     warn_of_shortfalls(&config.socket, &granted);
     Ok(Listeners { shards, addresses, granted })
@@ -69,16 +90,16 @@ pub fn bind(config: &Config) -> Result<Listeners, Error> {
 /// # Errors
 /// As [`bind`], but for the address.
 pub fn probe(config: &Config) -> Result<Granted, Error> {
-    Ok(open(SocketAddr::from(([127, 0, 0, 1], 0)), true, &config.socket)?.granted)
+    Ok(open(Endpoint::ws(SocketAddr::from(([127, 0, 0, 1], 0))), true, &config.socket)?.granted)
 }
 
 /// Whether the socket of `address`, which is one of `all`, takes connections to IPv4 addresses: `[::]` does, as people
 /// expect of "every address", unless another socket is to take those of the same port, which would then fail to bind.
-fn takes_ipv4(address: SocketAddr, all: &[SocketAddr]) -> bool {
+fn takes_ipv4(address: SocketAddr, all: &[Endpoint]) -> bool {
     let port = address.port();
     address.is_ipv4()
         || (address.ip().is_unspecified()
-            && (port == 0 || !all.iter().any(|other| other.is_ipv4() && other.port() == port)))
+            && (port == 0 || !all.iter().any(|other| other.address.is_ipv4() && other.address.port() == port)))
 }
 
 struct Opened {
@@ -87,7 +108,8 @@ struct Opened {
 }
 
 /// A socket with every option set that is to be set before it listens.
-fn open(address: SocketAddr, takes_ipv4: bool, options: &SocketOptions) -> Result<Opened, Error> {
+fn open(endpoint: Endpoint, takes_ipv4: bool, options: &SocketOptions) -> Result<Opened, Error> {
+    let address = endpoint.address;
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))
         .and_then(|socket| {
             if address.is_ipv6() {
@@ -97,7 +119,7 @@ fn open(address: SocketAddr, takes_ipv4: bool, options: &SocketOptions) -> Resul
             // Connections of a former run in TIME_WAIT do not keep the port.
             socket.set_reuse_address(true).map(|()| socket)
         })
-        .map_err(|source| Error::Listen { address, source })?;
+        .map_err(|source| Error::Listen { address: endpoint, source })?;
     let granted = set_options(&socket, options)?;
     Ok(Opened { socket, granted })
 }
@@ -215,7 +237,7 @@ mod tests {
         let takes = |address: &str, others: &[&str]| {
             let address = address.parse().unwrap();
             let others = others.iter().map(|other| other.parse().unwrap());
-            takes_ipv4(address, &others.chain([address]).collect::<Vec<_>>())
+            takes_ipv4(address, &others.chain([address]).map(Endpoint::ws).collect::<Vec<_>>())
         };
         assert!(takes("[::]:80", &[]));
         assert!(takes("[::]:80", &["127.0.0.1:81", "[::1]:82"]));

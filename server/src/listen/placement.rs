@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::connection::Worker;
+use crate::config::Scheme;
+use crate::connection::{self, Worker};
 use crate::http;
 use crate::limits::admission::Admission;
 use crate::limits::budget::Charge;
@@ -44,15 +45,15 @@ impl Placement {
         }
     }
 
-    /// Starts the handshake of an accepted connection, on its worker. One over `--max-connections` is turned away.
-    pub(crate) fn place(&self, stream: Stream, peer: SocketAddr) {
+    /// Starts what is spoken on an accepted connection, on its worker. One over `--max-connections` is turned away.
+    pub(crate) fn place(&self, stream: Stream, peer: SocketAddr, scheme: Scheme) {
         let worker = match self {
             Self::Own(worker) => worker,
-            Self::Fewest(fewest) => return fewest.hand_over(stream, peer),
+            Self::Fewest(fewest) => return fewest.hand_over(stream, peer, scheme),
         };
         match worker.admissions.admit() {
-            Some(admission) => serve(worker, Accepted { admission, stream, peer }),
-            None => turn_away(&stream),
+            Some(admission) => serve(worker, Accepted { admission, stream, peer, scheme }),
+            None => turn_away(&stream, scheme),
         }
     }
 }
@@ -84,11 +85,11 @@ impl Fewest {
         receiver
     }
 
-    fn hand_over(&self, stream: Stream, peer: SocketAddr) {
+    fn hand_over(&self, stream: Stream, peer: SocketAddr, scheme: Scheme) {
         let seat = &self.seats[self.fewest()];
-        let Some(admission) = seat.worker.admissions.admit() else { return turn_away(&stream) };
+        let Some(admission) = seat.worker.admissions.admit() else { return turn_away(&stream, scheme) };
         // It fails only if the worker has panicked, which ends the server.
-        let _ = seat.queue.send(Accepted { admission, stream, peer });
+        let _ = seat.queue.send(Accepted { admission, stream, peer, scheme });
         // The worker may be waiting in its lane, which does not watch this queue.
         seat.worker.lane.iter().for_each(|lane| lane.ring());
     }
@@ -109,9 +110,10 @@ pub(crate) struct Accepted {
     admission: Admission,
     stream: Stream,
     peer: SocketAddr,
+    scheme: Scheme,
 }
 
-/// Starts the handshakes of the connections handed to a worker, until no more can come: the thread that accepts has
+/// Starts what is spoken on the connections handed to a worker, until no more can come: the thread that accepts has
 /// ended.
 pub(crate) async fn receive(worker: Arc<Worker>, mut queue: UnboundedReceiver<Accepted>) {
     while let Some(accepted) = queue.recv().await {
@@ -120,8 +122,11 @@ pub(crate) async fn receive(worker: Arc<Worker>, mut queue: UnboundedReceiver<Ac
 }
 
 /// On the worker's own thread, which may have to close connections that hold much to make room for the request.
-fn serve(worker: &Arc<Worker>, Accepted { admission, stream, peer }: Accepted) {
-    let Some(room) = room_for_request(worker) else { return turn_away(&stream) };
+fn serve(worker: &Arc<Worker>, Accepted { admission, stream, peer, scheme }: Accepted) {
+    let Some(room) = room_for_request(worker) else { return turn_away(&stream, scheme) };
+    if scheme == Scheme::Tcp {
+        return connection::start_bytes(worker, admission, stream, peer);
+    }
     match stream.watch() {
         Ok(stream) => drop(tokio::spawn(http::serve(Arc::clone(worker), admission, room, stream, peer))),
         Err(error) => tracing::warn!(%peer, "a connection cannot be watched and is closed: {error}"),
@@ -138,9 +143,13 @@ fn room_for_request(worker: &Arc<Worker>) -> Option<Charge> {
 }
 
 /// Tells a client that `--max-connections` or `--max-buffered` is reached, without waiting for its request. If the
-/// request arrives later, the client may see a reset instead of the answer.
-fn turn_away(stream: &Stream) {
-    stream.send_last(BUSY);
+/// request arrives later, the client may see a reset instead of the answer. Where there are only bytes, the connection is
+/// closed without a word.
+fn turn_away(stream: &Stream, scheme: Scheme) {
+    match scheme {
+        Scheme::Ws => stream.send_last(BUSY),
+        Scheme::Tcp => stream.send_last(&[]),
+    }
 }
 
 /// Bytes: a head of the largest size, and hyper's state.

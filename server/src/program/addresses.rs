@@ -5,10 +5,18 @@ use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
 use std::str::FromStr;
 
 use crate::Error;
+use crate::config::{Endpoint, Scheme};
 
 /// One `--listen`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Listen {
+pub(super) struct Listen {
+    scheme: Scheme,
+    place: Place,
+}
+
+/// Where to listen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
     /// An address.
     Address(SocketAddr),
     /// A name, or an address in another form than ours, for the system to look up.
@@ -21,6 +29,23 @@ pub(super) enum Listen {
 }
 
 impl FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return Ok(Self { scheme: Scheme::Ws, place: text.parse()? });
+        };
+        let known = Scheme::ALL.into_iter().find(|known| known.name().eq_ignore_ascii_case(scheme));
+        let scheme = known.ok_or_else(|| {
+            let known: Vec<_> = Scheme::ALL.iter().map(|known| format!("{}://", known.name())).collect();
+            format!("'{scheme}://' is not served; expected {}, or HOST:PORT alone for ws://", known.join(" or "))
+        })?;
+        // As the ready line shows it.
+        Ok(Self { scheme, place: rest.strip_suffix('/').unwrap_or(rest).parse()? })
+    }
+}
+
+impl FromStr for Place {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -42,31 +67,33 @@ impl FromStr for Listen {
     }
 }
 
-/// The addresses that `asked` stand for, each of them once. A port of 0 stands for another one each time.
+/// Where to listen for what `asked` stand for, each address once for a scheme. A port of 0 stands for another one each time.
 ///
 /// # Errors
 /// A name that cannot be looked up.
-pub(super) fn resolve(asked: &[Listen]) -> Result<Vec<SocketAddr>, Error> {
-    let mut addresses: Vec<SocketAddr> = Vec::new();
-    for listen in asked {
-        let (host, port) = match listen {
-            Listen::Address(address) => {
+pub(super) fn resolve(asked: &[Listen]) -> Result<Vec<Endpoint>, Error> {
+    let mut endpoints: Vec<Endpoint> = Vec::new();
+    for Listen { scheme, place } in asked {
+        let scheme = *scheme;
+        let (host, port) = match place {
+            Place::Address(address) => {
                 // Given twice, it is an error of the second bind.
-                addresses.push(*address);
+                endpoints.push(Endpoint { scheme, address: *address });
                 continue;
             }
-            Listen::Name { host, port } => (host, *port),
+            Place::Name { host, port } => (host, *port),
         };
         let fail = |source| Error::Name { host: host.clone(), port, source };
         let found = (host.as_str(), port).to_socket_addrs().map_err(fail)?.collect();
         for address in of_this_machine(host, found) {
-            let there = addresses.contains(&address) || asked.contains(&Listen::Address(address));
+            let there = endpoints.contains(&Endpoint { scheme, address })
+                || asked.contains(&Listen { scheme, place: Place::Address(address) });
             if port == 0 || !there {
-                addresses.push(address);
+                endpoints.push(Endpoint { scheme, address });
             }
         }
     }
-    Ok(addresses)
+    Ok(endpoints)
 }
 
 /// Those of the addresses found for `host` that this machine has, as far as it has any: localhost often stands for ::1
@@ -96,19 +123,35 @@ fn is_here(mut address: SocketAddr) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    fn ws(place: Place) -> Result<Listen, String> {
+        Ok(Listen { scheme: Scheme::Ws, place })
+    }
+
     fn name(host: &str, port: u16) -> Result<Listen, String> {
-        Ok(Listen::Name { host: host.into(), port })
+        ws(Place::Name { host: host.into(), port })
     }
 
     #[test]
     fn addresses_and_names_are_read() {
         for address in ["127.0.0.1:8181", "[::1]:0", "[fe80::1%3]:80"] {
-            assert_eq!(address.parse(), Ok(Listen::Address(address.parse().unwrap())));
+            assert_eq!(address.parse(), ws(Place::Address(address.parse().unwrap())));
         }
         assert_eq!("localhost:8181".parse(), name("localhost", 8181));
         assert_eq!("[fe80::1%eth0]:80".parse(), name("fe80::1%eth0", 80));
         for wrong in ["", "localhost", "8181", ":8181", "[]:1", "localhost:", "localhost:70000", "localhost:http"] {
             assert!(wrong.parse::<Listen>().is_err(), "{wrong:?}");
+        }
+        for (text, scheme) in
+            [("ws://[::1]:80/", Scheme::Ws), ("tcp://[::1]:80", Scheme::Tcp), ("TCP://[::1]:80", Scheme::Tcp)]
+        {
+            let place = Place::Address("[::1]:80".parse().unwrap());
+            assert_eq!(text.parse(), Ok(Listen { scheme, place }), "{text}");
+        }
+        for (wrong, why) in
+            [("wss://a:1", "'wss://' is not served; expected ws:// or tcp://"), ("tcp://a", "expected HOST:PORT")]
+        {
+            let error = wrong.parse::<Listen>().unwrap_err();
+            assert!(error.starts_with(why), "{wrong}: {error}");
         }
         assert!("::1:8181".parse::<Listen>().unwrap_err().contains("brackets"));
     }
@@ -117,12 +160,14 @@ mod tests {
     fn a_name_adds_what_is_not_there_yet() {
         let asked = |texts: &[&str]| {
             let asked: Vec<Listen> = texts.iter().map(|text| text.parse().unwrap()).collect();
-            resolve(&asked).unwrap().iter().map(SocketAddr::to_string).collect::<Vec<_>>()
+            resolve(&asked).unwrap().iter().map(Endpoint::to_string).collect::<Vec<_>>()
         };
         // A form of 127.0.0.1 that the system reads without asking anybody.
         assert_eq!(asked(&["127.1:80"]), ["127.0.0.1:80"]);
         assert_eq!(asked(&["127.1:80", "127.0.0.1:80"]), ["127.0.0.1:80"]);
         assert_eq!(asked(&["127.0.0.1:80", "127.1:80"]), ["127.0.0.1:80"]);
+        let each = ["127.0.0.1:80", "tcp://127.0.0.1:80"];
+        assert_eq!(asked(&["127.1:80", "tcp://127.1:80"]), each, "which is an error of the second bind");
         assert_eq!(asked(&["127.1:0", "127.0.0.1:0"]), ["127.0.0.1:0", "127.0.0.1:0"]);
     }
 

@@ -18,21 +18,22 @@ use super::values::{
 };
 use crate::Error;
 use crate::config::{
-    Balance, Config, ContextTakeover, DeflateOptions, EchoOptions, Limits, Runtime, SocketOptions, Stall, Template,
-    UncompressedReply, Workers, WriteMode,
+    Balance, Config, ContextTakeover, DeflateOptions, EchoOptions, Endpoint, Limits, Runtime, Scheme, SocketOptions,
+    Stall, Template, UncompressedReply, Workers, WriteMode,
 };
 use crate::listen::cpus;
 
-/// A WebSocket echo server.
+/// A WebSocket echo server, and one for TCP alone.
 ///
 /// Listens, answers /healthz, /config and the WebSocket upgrade on any path, and sends every message back. SIGINT or
 /// SIGTERM drains it; a second one ends it at once. RUST_LOG filters its logs (default: info).
 #[derive(Debug, Parser)]
 #[command(version, args_override_self = true, max_term_width = 110)]
 pub(super) struct Args {
-    /// Address to listen on, or name: every address of this machine that it stands for. Repeatable. Port 0 picks a free
-    /// one for each address. [::] takes IPv4 as well, unless an IPv4 address with the same port is given too
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8181")]
+    /// Address to listen on, or name: every address of this machine that it stands for. Before it tcp:// echoes the bytes of
+    /// TCP connections, ws:// or nothing WebSocket messages. Repeatable. Port 0 picks a free one for each address. [::]
+    /// takes IPv4 as well, unless an IPv4 address with the same port is given too
+    #[arg(long, value_name = "[SCHEME://]HOST:PORT", default_value = "127.0.0.1:8181")]
     listen: Vec<Listen>,
     /// Answer GET / with a page that connects, sends messages and shows their round-trip times in a browser
     #[arg(long, value_name = "on|off", value_enum, hide_possible_values = true, default_value_t = Switch::On)]
@@ -242,9 +243,14 @@ impl Args {
         let against_relay = [("--lane off", echo.lane == Some(Switch::Off)), ("--reply", echo.reply.is_some())];
         let relay = relay.lower(&[&against_lane[..], &against_relay].concat())?;
         let bytes = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
+        let listen = resolve(&listen)?;
+        for_websocket(
+            &listen,
+            &[("--reply", echo.reply.is_some()), ("--permessage-deflate on", deflate.permessage_deflate == Switch::On)],
+        )?;
         Ok(Config {
             version: env!("CARGO_PKG_VERSION"),
-            listen: resolve(&listen)?,
+            listen,
             page: page.into(),
             workers: Workers {
                 runtime: workers.runtime,
@@ -323,6 +329,15 @@ impl DeflateArgs {
             window_bits: self.deflate_window_bits.unwrap_or_default(),
             uncompressed: self.deflate_uncompressed.unwrap_or(UncompressedReply::Plain),
         }))
+    }
+}
+
+/// Refuses flags that are for WebSocket, and whether they were given, where nothing else is listened for.
+fn for_websocket(listen: &[Endpoint], flags: &[(&'static str, bool)]) -> Result<(), Error> {
+    let websocket = listen.iter().any(|endpoint| endpoint.scheme == Scheme::Ws);
+    match flags.iter().find(|(_, given)| *given) {
+        Some(&(flag, _)) if !websocket => Err(Error::NoWebSocket { flag }),
+        _ => Ok(()),
     }
 }
 

@@ -101,7 +101,7 @@ fn serve(config: Config) -> Result<ExitCode, Error> {
         let mut signals = ShutdownSignals::install().map_err(Error::Signals)?;
         let listeners = crate::bind(&config)?;
         let ready: String =
-            listeners.addresses.iter().map(|address| format!("listening on ws://{address}/\n")).collect();
+            listeners.addresses.iter().map(|endpoint| format!("listening on {}\n", endpoint.url())).collect();
         // The server serves whoever connects, also if nobody reads this.
         let _ = logging::write_within(io::stdout(), ready.as_bytes(), READER_PATIENCE);
         let (drain, drained) = tokio::sync::oneshot::channel();

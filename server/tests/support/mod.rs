@@ -19,6 +19,8 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Server {
     pub child: Child,
     pub port: u16,
+    /// Of the `tcp://` listener, if the flags ask for one on 127.0.0.1.
+    pub tcp_port: Option<u16>,
     _stdout: BufReader<ChildStdout>,
 }
 
@@ -46,11 +48,18 @@ impl Server {
             .expect("the server starts");
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
-        stdout.read_line(&mut line).unwrap();
-        let port = line
-            .strip_prefix("listening on ws://127.0.0.1:")
-            .and_then(|rest| rest.strip_suffix("/\n"))
-            .and_then(|port| port.parse().ok());
+        let mut tcp_port = None;
+        let port_of = |line: &str, before: &str, behind: &str| {
+            line.strip_prefix(before).and_then(|rest| rest.strip_suffix(behind)).and_then(|port| port.parse().ok())
+        };
+        let port = loop {
+            line.clear();
+            stdout.read_line(&mut line).unwrap();
+            match port_of(&line, "listening on tcp://127.0.0.1:", "\n") {
+                Some(port) => tcp_port = Some(port),
+                None => break port_of(&line, "listening on ws://127.0.0.1:", "/\n"),
+            }
+        };
         let Some(port) = port else {
             let mut stderr = String::new();
             let _ = child.kill();
@@ -59,7 +68,7 @@ impl Server {
             }
             panic!("not a ready line: {line:?}; stderr: {stderr}");
         };
-        Self { child, port, _stdout: stdout }
+        Self { child, port, tcp_port, _stdout: stdout }
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -111,7 +120,16 @@ impl Server {
     }
 
     pub fn tcp(&self) -> TcpStream {
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        Self::stream_to(self.port)
+    }
+
+    /// A connection to the `tcp://` listener.
+    pub fn bytes(&self) -> TcpStream {
+        Self::stream_to(self.tcp_port.expect("the flags ask for tcp://127.0.0.1:0"))
+    }
+
+    fn stream_to(port: u16) -> TcpStream {
+        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();

@@ -4,8 +4,9 @@ use std::ffi::OsString;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::plan::url::{Url, masked};
-use crate::plan::{Expect, Kind, Plan};
+use super::embedded;
+use crate::plan::Plan;
+use crate::plan::url::{Scheme, Url, masked};
 
 /// Which server to measure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,20 +23,16 @@ impl Spec {
     /// The embedded server as it is where nothing is said of it but these `flags`, which come later: it grants what the
     /// plan's permessage-deflate asks for, and answers by the template that the plan expects.
     pub fn embedded_for(plan: &Plan, flags: &[String]) -> Self {
-        let mut words: Vec<Vec<String>> = Vec::new();
-        if let Some(deflate) = plan.connect.permessage_deflate {
-            let takeover = deflate.context_takeover.name();
-            words.push(vec!["--permessage-deflate".to_owned(), "on".to_owned()]);
-            words.push(vec!["--deflate-context-takeover".to_owned(), takeover.to_owned()]);
+        Self::Embedded(embedded::flags_for(plan, flags))
+    }
+
+    /// What is spoken with it, if that is known before it runs.
+    pub fn scheme(&self) -> Option<Scheme> {
+        match self {
+            Self::Url(url) => Some(url.scheme()),
+            Self::Embedded(flags) => Some(embedded::scheme(flags)),
+            Self::Command(_) => None,
         }
-        if let Expect::Template(template) = &plan.expect {
-            words.push(vec!["--reply".to_owned(), template.to_string()]);
-            if plan.message.kind == Kind::Binary {
-                words.push(vec!["--reply-binary".to_owned()]);
-            }
-        }
-        words.retain(|words| !flags.contains(&words[0]));
-        Self::Embedded(words.concat())
     }
 
     /// The same, if the embedded server takes the flags that it is given.
@@ -56,14 +53,14 @@ impl FromStr for Spec {
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let scheme = text.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
-        if scheme.is_some_and(|scheme| ["ws", "wss", "http", "https"].contains(&scheme.as_str())) {
+        if scheme.is_some_and(|scheme| ["ws", "wss", "tcp", "udp", "http", "https"].contains(&scheme.as_str())) {
             return text.parse().map(Self::Url);
         }
         let words = shell_words::split(text).map_err(|error| format!("'{}': {error}", masked(text)))?;
         match words.first() {
             Some(_) if text.contains("{port}") => Ok(Self::Command(words)),
             Some(first) if !first.starts_with('-') => Err(format!(
-                "'{}' is no server; expected a ws:// URL, flags of echo-server, or a command that holds {{port}}",
+                "'{}' is no server; expected a ws:// or tcp:// URL, flags of echo-server, or a command that holds {{port}}",
                 masked(text)
             )),
             _ => Self::Embedded(words).checked(),

@@ -7,6 +7,7 @@
 //! socket and no clock. Another kind is a variant of [`Protocol`] and of [`Dialogue`] here, a file beside `websocket`, and an
 //! arm in `load::connect` that opens it.
 
+mod bytes;
 pub mod flight;
 pub mod observer;
 pub mod pending;
@@ -19,6 +20,7 @@ use wire::deflate::Agreed;
 use crate::plan::messages::{Corpus, Volume};
 use crate::plan::{Expect, Plan};
 use crate::units;
+use bytes::Bytes;
 use flight::Flight;
 use observer::Observer;
 pub use per_worker::PerWorker;
@@ -33,6 +35,8 @@ pub enum Protocol {
         /// What was agreed on permessage-deflate, if it was.
         deflate: Option<Agreed>,
     },
+    /// There is TCP alone.
+    Bytes,
 }
 
 /// What is spoken on one connection, and where its two streams of bytes stand.
@@ -40,6 +44,8 @@ pub enum Protocol {
 pub enum Dialogue {
     /// Each WebSocket message is to be sent back as it is.
     WebSocket(WebSocket),
+    /// Each byte is to be sent back.
+    Bytes(Bytes),
 }
 
 /// Why a connection cannot go on.
@@ -57,6 +63,9 @@ pub enum Gone {
     /// The oldest message's reply does not come, while those to later ones do.
     #[error("a reply is missing, and {MOST_EARLY} later ones have come")]
     Missing,
+    /// Of what the server sent, nobody can tell any more which message it answers.
+    #[error("the server sent more bytes than it was sent")]
+    Surplus,
 }
 
 impl Protocol {
@@ -64,6 +73,7 @@ impl Protocol {
     pub fn deflate(&self) -> Option<Agreed> {
         match self {
             Self::WebSocket { deflate } => *deflate,
+            Self::Bytes => None,
         }
     }
 }
@@ -79,6 +89,7 @@ impl Dialogue {
                 let terms = Terms { deflate, content, in_order, skip: plan.skip_messages };
                 Self::WebSocket(WebSocket::new(corpus, &terms))
             }
+            Protocol::Bytes => Self::Bytes(Bytes::new(corpus, content)),
         }
     }
 
@@ -88,6 +99,7 @@ impl Dialogue {
     pub fn prepare(&mut self, flight: &Flight, corpus: &Corpus, per_worker: &mut PerWorker, count: usize) -> bool {
         match self {
             Self::WebSocket(websocket) => websocket.pack(flight, corpus, per_worker, count),
+            Self::Bytes(_) => false,
         }
     }
 
@@ -96,6 +108,7 @@ impl Dialogue {
     pub fn unsent<'a>(&'a self, flight: &Flight, corpus: &'a Corpus) -> &'a [u8] {
         match self {
             Self::WebSocket(websocket) => websocket.unsent(flight, corpus),
+            Self::Bytes(_) => bytes::unsent(flight, corpus),
         }
     }
 
@@ -104,6 +117,7 @@ impl Dialogue {
     pub fn sent(&mut self, flight: &mut Flight, corpus: &Corpus, bytes: usize, now: u64) -> Volume {
         match self {
             Self::WebSocket(websocket) => websocket.sent(flight, corpus, bytes, now),
+            Self::Bytes(_) => bytes::sent(flight, corpus, bytes, now),
         }
     }
 
@@ -122,6 +136,7 @@ impl Dialogue {
     ) -> Result<(), Gone> {
         match self {
             Self::WebSocket(websocket) => websocket.received(flight, corpus, per_worker, bytes, observer),
+            Self::Bytes(stream) => stream.received(flight, corpus, bytes, observer),
         }
     }
 
@@ -130,6 +145,7 @@ impl Dialogue {
     pub fn mid_reply(&self) -> bool {
         match self {
             Self::WebSocket(websocket) => websocket.mid_reply(),
+            Self::Bytes(stream) => stream.mid_reply(),
         }
     }
 
@@ -138,6 +154,7 @@ impl Dialogue {
     pub fn owes_control(&self) -> bool {
         match self {
             Self::WebSocket(websocket) => websocket.owes_pongs(),
+            Self::Bytes(_) => false,
         }
     }
 
@@ -145,6 +162,7 @@ impl Dialogue {
     pub fn has_ambiguous(&self) -> bool {
         match self {
             Self::WebSocket(websocket) => websocket.has_ambiguous(),
+            Self::Bytes(_) => false,
         }
     }
 
@@ -153,6 +171,7 @@ impl Dialogue {
     pub fn abandon(&mut self, flight: &mut Flight, corpus: &Corpus, observer: &mut impl Observer) {
         match self {
             Self::WebSocket(websocket) => websocket.abandon(flight, corpus, observer),
+            Self::Bytes(_) => flight.abandon(observer),
         }
     }
 
@@ -160,6 +179,7 @@ impl Dialogue {
     pub fn append_last_words(&self, flight: &Flight, out: &mut Vec<u8>, code: CloseCode) {
         match self {
             Self::WebSocket(_) => websocket::append_close(flight, out, code),
+            Self::Bytes(_) => {}
         }
     }
 
@@ -167,6 +187,7 @@ impl Dialogue {
     pub fn end_of_stream(&self) -> &'static str {
         match self {
             Self::WebSocket(_) => "closed by the server without a Close frame",
+            Self::Bytes(_) => "closed by the server",
         }
     }
 }
@@ -175,7 +196,7 @@ impl Gone {
     /// The code to close the connection with; `None` where that is done already, or nothing that the protocol knows of.
     pub fn close_code(&self) -> Option<CloseCode> {
         match self {
-            Gone::Closed(_) | Gone::Missing => None,
+            Gone::Closed(_) | Gone::Missing | Gone::Surplus => None,
             Gone::Violation(violation) => Some(violation.close_code()),
             Gone::TooLong(_) => Some(CloseCode::MESSAGE_TOO_BIG),
         }

@@ -7,7 +7,7 @@ use clap::Args;
 use server::numbers::count_in;
 
 use super::trials::{TrialsArgs, check_connections, check_gate};
-use super::{refusal, values};
+use super::{fit, refusal, values};
 use crate::host::target::Spec;
 use crate::measure::metric::Metric;
 use crate::plan::Plan;
@@ -129,6 +129,7 @@ impl CompareArgs {
         let embedded = Spec::embedded_for(&plan, &[]);
         let a = self.a.unwrap_or(embedded);
         let b = self.b.unwrap_or_else(|| a.clone());
+        [&a, &b].into_iter().try_for_each(|server| fit(server, &plan))?;
         Ok(Comparing { question, plan, servers: [a, b], resume, output: self.trials.output()? })
     }
 }

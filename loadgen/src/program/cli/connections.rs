@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use server::numbers::count_in;
 
-use super::{ConnectArgs, DEFAULT_SIZE, FileArgs, OutputArgs, ServerArgs, refusal, values};
+use super::{ConnectArgs, DEFAULT_SIZE, FileArgs, OutputArgs, ServerArgs, fit, refusal, values};
 use crate::host::target::Spec;
 use crate::judge::held_threshold::HeldThreshold;
 use crate::measure::held_metric::{HeldMetric, Plain, Span};
@@ -125,6 +125,7 @@ impl ConnectionsArgs {
             seed,
         };
         let server = server.lower(&plan);
+        fit(&server, &plan)?;
         let comeback = disturbed.jitter.map_or(Comeback::Together, Comeback::Jittered);
         let experiment = Experiment {
             plan,

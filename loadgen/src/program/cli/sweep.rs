@@ -7,7 +7,7 @@ use clap::Args;
 use server::numbers;
 
 use super::trials::{TrialsArgs, check_connections, check_gate};
-use super::{Cli, Command, refusal, values};
+use super::{Cli, Command, fit, refusal, values};
 use crate::host::target::Spec;
 use crate::measure::metric::Metric;
 use crate::plan::{Load, Plan};
@@ -100,7 +100,9 @@ impl SweepArgs {
                 Some(server) => server.clone(),
                 None => Spec::embedded_for(&plan, &flags),
             };
-            Ok((with(&server, flags).checked().map_err(|why| refusal(&why))?, plan))
+            let server = with(&server, flags).checked().map_err(|why| refusal(&why))?;
+            fit(&server, &plan)?;
+            Ok((server, plan))
         };
         let arms: Vec<(Spec, Plan)> = (0..design.arms()).map(arm).collect::<Result<_, clap::Error>>()?;
         let is_open = |plan: &Plan| plan.offered_rate().is_some();
