@@ -2,8 +2,9 @@
 //!
 //! In JSON, sizes are bytes and durations seconds.
 
-use std::fmt;
-use std::net::SocketAddr;
+mod endpoint;
+mod relay;
+
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
@@ -11,6 +12,9 @@ use serde::{Serialize, Serializer};
 pub use wire::Template;
 pub use wire::deflate::ContextTakeover;
 use wire::deflate::{Direction, Effort, Level, MemoryLevel, Policy, Replies, Uncompressed, WindowBits};
+
+pub use self::endpoint::{Endpoint, Scheme};
+pub use self::relay::{RelayOptions, RelayTo, SlowReader};
 
 /// Everything a server needs to know, resolved: no field means "find out later".
 #[derive(Debug, Clone, Serialize)]
@@ -33,66 +37,6 @@ pub struct Config {
     pub permessage_deflate: Option<DeflateOptions>,
     /// What a peer may use up.
     pub limits: Limits,
-}
-
-/// An address to listen on, and what is spoken there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Endpoint {
-    /// What is spoken there.
-    pub scheme: Scheme,
-    /// Where.
-    pub address: SocketAddr,
-}
-
-/// What is spoken on the connections to an address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scheme {
-    /// WebSocket over TCP.
-    Ws,
-    /// TCP alone: every byte is sent back.
-    Tcp,
-}
-
-impl Scheme {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::Ws, Self::Tcp];
-
-    /// As it stands before `://`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ws => "ws",
-            Self::Tcp => "tcp",
-        }
-    }
-}
-
-impl Endpoint {
-    /// WebSocket at this address.
-    pub fn ws(address: SocketAddr) -> Self {
-        Self { scheme: Scheme::Ws, address }
-    }
-
-    /// The URL that clients connect to.
-    pub fn url(&self) -> String {
-        let path = if self.scheme == Scheme::Ws { "/" } else { "" };
-        format!("{}://{}{path}", self.scheme.name(), self.address)
-    }
-}
-
-/// As `--listen` takes it: without a scheme where it is WebSocket.
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.scheme {
-            Scheme::Ws => self.address.fmt(f),
-            scheme => write!(f, "{}://{}", scheme.name(), self.address),
-        }
-    }
-}
-
-impl Serialize for Endpoint {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
 }
 
 /// Threads and where they run.
@@ -227,41 +171,6 @@ pub struct Stall {
     /// From the beginning of one stall to that of the next.
     #[serde(serialize_with = "seconds")]
     pub every: Duration,
-}
-
-/// How messages are handed on to the connections of the same path, a room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct RelayOptions {
-    /// Who gets a message.
-    pub to: RelayTo,
-    /// Bytes of messages that may wait for a connection.
-    pub queue: usize,
-    /// What happens when more would.
-    pub slow_reader: SlowReader,
-    /// Most rooms at a time.
-    pub rooms: usize,
-}
-
-/// Which connections of a room get a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RelayTo {
-    /// All but the one that sent it.
-    Others,
-    /// All.
-    All,
-}
-
-/// What happens to a connection that reads so slowly that its queue is full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SlowReader {
-    /// New messages are dropped.
-    DropNewest,
-    /// Those that have waited longest are dropped.
-    DropOldest,
-    /// It is closed with 1008.
-    Close,
 }
 
 /// How messages are compressed (RFC 7692).

@@ -13,6 +13,7 @@ mod plan;
 mod replies;
 mod report;
 mod secrets;
+mod server;
 mod sweep;
 mod tips;
 mod trials;
@@ -28,11 +29,12 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
+use self::server::ServerArgs;
 use crate::host::leftovers::GUARD_SUBCOMMAND;
 use crate::host::target::{EMBEDDED_SUBCOMMAND, Spec};
 use crate::judge::threshold::Threshold;
 use crate::measure::metric::Metric;
-use crate::plan::url::{Scheme, Url};
+use crate::plan::url::Scheme;
 use crate::plan::{Arrival, Connect, Kind, Load, Message, Pacing, Payload, Plan, Rate, Sizes, Stop, Timestamps};
 use crate::program::conversion::Conversion;
 use crate::program::gate::Gate;
@@ -193,16 +195,6 @@ struct RunArgs {
     files: FileArgs,
 }
 
-#[derive(Debug, Args)]
-struct ServerArgs {
-    /// The server's URL, ws://HOST:PORT/PATH, or tcp://HOST:PORT for TCP alone; its query is shown as ?*** everywhere [default: an embedded server]
-    #[arg(value_name = "URL", conflicts_with = "server")]
-    url: Option<Url>,
-    /// A URL, flags of echo-server for an embedded one ('--tcp-nodelay off'), or a command holding {port} to start
-    #[arg(long, value_name = "SPEC", allow_hyphen_values = true)]
-    server: Option<Spec>,
-}
-
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Load")]
 struct LoadArgs {
@@ -319,12 +311,6 @@ struct GateArgs {
 enum Switch {
     On,
     Off,
-}
-
-impl ServerArgs {
-    fn lower(self, plan: &Plan) -> Spec {
-        self.url.map(Spec::Url).or(self.server).unwrap_or_else(|| Spec::embedded_for(plan, &[]))
-    }
 }
 
 impl SpanArgs {

@@ -159,15 +159,11 @@ fn relay(server: ServerArgs) -> Result<Spec, clap::Error> {
         (None, Some(spec)) => return Ok(spec),
         (None, None) => Vec::new(),
     };
-    if flags.iter().any(|flag| flag.starts_with("--relay")) {
+    if flags.iter().any(|flag| flag == "--relay" || flag.starts_with("--relay=")) {
         return Ok(Spec::Embedded(flags));
     }
     let relaying = ["--relay", "others"].map(str::to_owned).into_iter().chain(flags).collect();
-    Spec::Embedded(relaying).checked().map_err(|why| {
-        refusal(&format!(
-            "the embedded server does not relay ({why}); expected a URL, or --server with a command that starts a relay"
-        ))
-    })
+    Spec::Embedded(relaying).checked().map_err(|why| refusal(&why))
 }
 
 /// What the numbers of members must be to each other.
