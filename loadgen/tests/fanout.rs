@@ -323,9 +323,10 @@ fn a_server_that_dies_ends_it_with_what_was_found() {
     server.signal(Signal::KILL);
     let report = run.json(&[1]);
     assert_valid(&report.0);
-    for of in ["senders", "receivers"] {
-        assert_eq!(report.number(&format!("/{of}/established")), report.number(&format!("/{of}/dropped")), "{of}");
-    }
+    // It ends as soon as no sender or no receiver is left, whichever is seen first.
+    let all_dropped =
+        |of: &str| report.number(&format!("/{of}/established")) == report.number(&format!("/{of}/dropped"));
+    assert!(all_dropped("senders") || all_dropped("receivers"), "{}", report.0);
     assert!(!report.0["failures"].as_object().unwrap().is_empty());
     // What was due from then on was sent by nobody.
     assert_eq!(report.number("/messages/due"), 60_000.0);

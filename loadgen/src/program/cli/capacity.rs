@@ -9,7 +9,7 @@ use server::numbers::count_in;
 use super::compare::Comparing;
 use super::over::{Along, Over};
 use super::warmup::WarmupArgs;
-use super::{ConnectArgs, FileArgs, MessageArgs, OutputArgs, ServerArgs, refusal, values};
+use super::{ConnectArgs, FileArgs, MessageArgs, OutputArgs, ServerArgs, fit, refusal, values};
 use crate::host::target::Spec;
 use crate::judge::capacity::CapacityThreshold;
 use crate::judge::sizing::Need;
@@ -214,6 +214,10 @@ impl CapacityArgs {
         }
         let arrival = load.arrival;
         let plan = load.plan(message, connect, probe, search.seed, threads)?;
+        let spec = server.lower(&plan);
+        for spec in two.a.iter().chain(&two.b).chain([&spec]) {
+            fit(spec, &plan)?;
+        }
         let (slos, precision) = (search.slos, search.precision);
         let limits = Limits { slos, arrival, min_rate, max_rate, precision };
         let output = report.lower(FileArgs::default())?;
@@ -233,10 +237,9 @@ impl CapacityArgs {
             return Ok(Lowered::Compare(Box::new(Comparing { question, plan, servers, resume: None, output })));
         }
         let experiment = Experiment { limits, confidence, probe, holdout: search.holdout, warmup, max_time };
-        let server = server.lower(&plan);
         let SearchArgs { thresholds, need, over, plan_only, .. } = search;
-        let over = over.map(|over| over.along(&plan, &server)).transpose().map_err(|why| refusal(&why))?;
-        let planning = Planning { experiment, plan, server, thresholds, need, over, plan_only, output };
+        let over = over.map(|over| over.along(&plan, &spec)).transpose().map_err(|why| refusal(&why))?;
+        let planning = Planning { experiment, plan, server: spec, thresholds, need, over, plan_only, output };
         Ok(Lowered::Search(Box::new(planning)))
     }
 }

@@ -11,6 +11,7 @@ use crate::judge::held_threshold::FanoutThreshold;
 use crate::load::fanout::{FIRST_RUN, LAST_RUN, Message};
 use crate::measure::fanout_metric::{FanoutMetric, Plain, Span};
 use crate::plan::fanout::{Fanout, Mark, Stall};
+use crate::plan::url::Scheme;
 use crate::plan::{
     Arrival, Connect, Expect, Kind, Load, Message as Wanted, Pacing, Payload, Plan, Rate, Sizes, Stop, Timestamps,
     Verify,
@@ -154,6 +155,9 @@ impl FanoutArgs {
 /// The server; an embedded one is told to relay.
 fn relay(server: ServerArgs) -> Result<Spec, clap::Error> {
     let flags = match (server.url, server.server) {
+        (Some(url), _) if url.scheme() == Scheme::Tcp => {
+            return Err(refusal("tcp:// has no messages that a server could hand on; expected ws://HOST:PORT/PATH"));
+        }
         (Some(url), _) => return Ok(Spec::Url(url)),
         (None, Some(Spec::Embedded(flags))) => flags,
         (None, Some(spec)) => return Ok(spec),
