@@ -7,8 +7,8 @@ use super::failure::{TrialError, failure};
 use super::up::Up;
 use crate::host::environment::Environment;
 use crate::judge::capacity::Probe;
-use crate::judge::threshold::{Judged, Standing, Threshold};
-use crate::judge::trust::Level;
+use crate::judge::threshold::{Found, Judged, Standing, Threshold};
+use crate::judge::trust::{Level, bounds};
 use crate::load::live::Phase;
 use crate::load::run::note_end_of;
 use crate::load::session::{Manner, Span};
@@ -146,7 +146,14 @@ impl Up<'_, '_> {
         // Each limit is held against the interval that the generator's lateness leaves, whatever the probe is worth on the
         // whole: a rate that the server does not keep up with is what is looked for.
         let trust = std::mem::replace(&mut report.trust.level, Level::Bounded);
-        let report = report.judged_by(slos).map_err(|error| self.failed(error.to_string()))?;
+        let mut report = report.judged_by(slos).map_err(|error| self.failed(error.to_string()))?;
+        for (slo, judged) in slos.iter().zip(&mut report.thresholds) {
+            if judged.outcome == Standing::Unknown
+                && let Some(broken) = broken_by_arrival(slo, &measured)
+            {
+                *judged = broken;
+            }
+        }
         let lost = if measured.aborted || limits_errors { 0 } else { messages.lost + measured.counts.over_backlog };
         let (outcome, why) = verdict(slos, &report, lost, measured.counts.connections.dropped);
         Ok(Shown { outcome, why, report, trust, measured })
@@ -176,6 +183,18 @@ impl Up<'_, '_> {
     pub(super) fn failed(&self, why: String) -> TrialError {
         TrialError::Failed { server: self.arm.spec.to_string(), why }
     }
+}
+
+/// A limit on the latency that is broken by when replies arrived at the least. Those that share the kernel's stamp with a later
+/// one, as where a server that falls behind answers several messages at once, may have arrived before it; but a reply waits
+/// in the socket for one turn of the generator's loop at the most, since the loop reads whatever is there.
+fn broken_by_arrival(slo: &Threshold, measured: &Measured) -> Option<Judged> {
+    let Metric::Time(Distribution::Latency, statistic) = slo.metric() else { return None };
+    let times = &measured.times;
+    let (low, high) = bounds::interval(&times.latency, Some(&times.least), statistic)?;
+    let low = (low - times.longest_turn as f64).max(0.0);
+    let judged = slo.judge(Found { value: Some(high), interval: Some((low, high)), ..Found::default() });
+    (judged.outcome == Standing::Crossed).then_some(judged)
 }
 
 /// What the judged limits say together. One that is broken for certain decides; one that cannot be told lets the probe tell

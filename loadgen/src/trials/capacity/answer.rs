@@ -26,16 +26,19 @@ pub(super) fn of(prober: &Prober<'_>, found: Option<Found>, search: &Search, hel
         Ending::NotKept => None,
         _ => held.rate.or(so_far.sustains),
     };
-    let late = prober.probes.iter().filter(|probe| probe.outcome == Probe::CannotTell);
-    let late = late.map(|probe| probe.offered_rate).min_by(f64::total_cmp);
+    let late_at = match found {
+        Some(Found::GeneratorLimited { late_at, .. }) => Some(late_at),
+        Some(Found::GeneratorLimitedFromStart) => Some(prober.experiment.limits.min_rate),
+        _ => None,
+    };
     let unfinished = found.is_none();
     Answer {
         verdict,
         sustains: sustains.map(end),
         breaks: so_far.breaks.map(end),
-        why: why(prober, verdict, held, so_far.breaks),
+        why: why(prober, verdict, held, (so_far.breaks, late_at)),
         narrowed: unfinished.then(|| Prober::narrowed(search)),
-        generator_late_at: late.filter(|_| verdict == Verdict::GeneratorLimited),
+        generator_late_at: late_at,
         stepped_down: held.stepped_down,
         needs_seconds: unfinished.then(|| more_seconds(prober, search)),
     }
@@ -68,7 +71,12 @@ pub(super) fn notes(prober: &Prober<'_>, search: &Search, held: &Held) -> Vec<St
 }
 
 /// Which limit was broken, or why there is no answer.
-fn why(prober: &Prober<'_>, verdict: Verdict, held: &Held, breaks: Option<f64>) -> Option<String> {
+fn why(
+    prober: &Prober<'_>,
+    verdict: Verdict,
+    held: &Held,
+    (breaks, late_at): (Option<f64>, Option<f64>),
+) -> Option<String> {
     if held.ending == Ending::NotKept {
         return Some(format!(
             "fresh starts of the server did not keep {} either: they differ by more than --precision",
@@ -83,7 +91,9 @@ fn why(prober: &Prober<'_>, verdict: Verdict, held: &Held, breaks: Option<f64>) 
         Verdict::Found | Verdict::BelowRange | Verdict::Inconclusive => {
             last(&|probe| probe.outcome == Probe::Failed && breaks.is_none_or(|rate| probe.offered_rate == rate))
         }
-        Verdict::GeneratorLimited => last(&|probe| probe.outcome == Probe::CannotTell),
+        Verdict::GeneratorLimited => {
+            last(&|probe| probe.outcome == Probe::CannotTell && late_at.is_none_or(|rate| probe.offered_rate == rate))
+        }
         Verdict::AboveRange => None,
     }
 }
