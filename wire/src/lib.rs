@@ -7,7 +7,7 @@
 //! - [`cursor`] follows a byte stream and finds the first frame that breaks the protocol or a limit.
 //! - [`extension`] reads `Sec-WebSocket-Extensions`; [`deflate`] is the one extension there is, permessage-deflate.
 //! - [`receive`] reads a client's messages and control frames one after the other.
-//! - [`echo`] turns a buffer of client frames into the server's replies, in place; [`reply`] into replies by template.
+//! - [`echo`] turns a buffer of client frames into the server's replies, in place; [`reply()`] into replies by template.
 
 #![forbid(unsafe_code)]
 
