@@ -13,7 +13,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use benchfmt::benchmarks;
-use binary::{EmbeddedServer, Finished, Json, loadgen};
+use binary::{EmbeddedServer, Finished, Json, assert_formats, converted, loadgen};
 use loadgen::plan::{Pacing, Plan};
 use loadgen::program::cli::{Holding, Invocation, parse};
 use rustix::process::Signal;
@@ -161,9 +161,8 @@ fn a_saved_report_is_read_back_in_every_format_but_one() {
     assert!(matches!(text.code, Some(0 | 98)), "{}", text.stderr);
     assert!(text.stdout.starts_with("connections: 20 connections asked for, opened in 8 steps"), "{}", text.stdout);
     assert!(text.stdout.lines().all(|line| line.chars().count() <= 80 || line.contains("ws://")), "{}", text.stdout);
-    let to = |format: &str| loadgen(&["report", path, "--to", format]).wait();
-    assert_eq!(to("text").stdout.trim_end(), text.stdout.trim_end());
-    for (format, words) in [
+    assert_eq!(converted(path, "text").stdout.trim_end(), text.stdout.trim_end());
+    let formats = [
         ("json", "fathom/connections/v1"),
         ("markdown", "### Connections: "),
         ("html", "<h1>Connections</h1>"),
@@ -172,23 +171,11 @@ fn a_saved_report_is_read_back_in_every_format_but_one() {
         ("benchfmt", "BenchmarkConnections/connections=20\t20\t"),
         ("bmf", "\"storm-time\""),
         ("openmetrics", "fathom_connections_figure{metric=\"connections.established\",unit=\"count\"} 20"),
-    ] {
-        let made = to(format);
-        assert_eq!(made.code, Some(0), "{format}: {}", made.stderr);
-        assert!(made.stdout.contains(words), "{format}: {}", made.stdout);
-    }
-    let lines = benchmarks(&to("benchfmt").stdout);
+    ];
+    assert_formats(path, &formats, ("smaller-is-better.json", "connections: handshake.max"));
+    let lines = benchmarks(&converted(path, "benchfmt").stdout);
     assert_eq!((lines.results.len(), lines.configuration.is_empty(), lines.units.is_empty()), (1, false, false));
-    let refused = to("hgrm");
-    assert_eq!(refused.code, Some(2));
-    assert!(refused.stderr.contains("hgrm is the distribution of one run"), "{}", refused.stderr);
-    let directory = file("lists");
-    let lists = loadgen(&["report", path, "--to", "github-action-benchmark", "-o", directory.to_str().unwrap()]).wait();
-    assert_eq!(lists.code, Some(0), "{}", lists.stderr);
-    let smaller = fs::read_to_string(directory.join("smaller-is-better.json")).unwrap();
-    assert!(smaller.contains("connections: handshake.max"), "{smaller}");
     fs::remove_file(&saved).unwrap();
-    fs::remove_dir_all(&directory).unwrap();
 }
 
 #[test]

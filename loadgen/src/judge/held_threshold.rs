@@ -3,10 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::judge::outcome::Outcome;
 use crate::judge::threshold::{Comparison, Judged, Standing};
+use crate::judge::trust::Trust;
 use crate::measure::fanout_metric::FanoutMetric;
 use crate::measure::held_metric::HeldMetric;
-use crate::measure::metric::Unit;
+use crate::measure::metric::{Better, Unit};
 use crate::units;
 
 /// A limit on a figure of held connections.
@@ -22,6 +24,30 @@ pub trait Limited: Copy + fmt::Display + FromStr<Err = String> {
 
     /// What it counts.
     fn unit(self) -> Unit;
+
+    /// Which way it improves.
+    fn better(self) -> Better;
+
+    /// Whether it counts what went wrong, so that a limit on it stands in place of the rule that nothing may.
+    fn is_of_errors(self) -> bool;
+}
+
+/// How an experiment ended that was not interrupted and found something: with so many errors, which limits on errors may allow.
+pub fn outcome<M: Limited>(thresholds: &[Judged], trust: &Trust, errors: u64) -> Outcome {
+    let of_errors = |judged: &&Judged| judged.metric.parse().is_ok_and(M::is_of_errors);
+    let any = |standing: Standing| thresholds.iter().any(|judged| judged.outcome == standing);
+    let limits: Vec<_> = thresholds.iter().filter(of_errors).collect();
+    if limits.iter().any(|judged| judged.outcome == Standing::Crossed) {
+        Outcome::Crossed
+    } else if limits.is_empty() && errors > 0 {
+        Outcome::Failed
+    } else if !trust.is_valid() && !trust.is_bounded() || any(Standing::Unknown) {
+        Outcome::Untrusted
+    } else if any(Standing::Crossed) {
+        Outcome::Crossed
+    } else {
+        Outcome::Ok
+    }
 }
 
 /// A limit on a figure.
@@ -39,6 +65,14 @@ impl Limited for HeldMetric {
     fn unit(self) -> Unit {
         self.unit()
     }
+
+    fn better(self) -> Better {
+        self.better()
+    }
+
+    fn is_of_errors(self) -> bool {
+        self.is_of_errors()
+    }
 }
 
 impl Limited for FanoutMetric {
@@ -46,6 +80,14 @@ impl Limited for FanoutMetric {
 
     fn unit(self) -> Unit {
         self.unit()
+    }
+
+    fn better(self) -> Better {
+        self.better()
+    }
+
+    fn is_of_errors(self) -> bool {
+        self.is_of_errors()
     }
 }
 
@@ -98,13 +140,8 @@ impl<M: Limited> Limit<M> {
     }
 }
 
-/// A judged limit on held connections and what was measured, for people.
-pub fn show(judged: &Judged) -> (String, String) {
-    show_of::<HeldMetric>(judged)
-}
-
-/// The same, on a figure of any kind.
-pub fn show_of<M: Limited>(judged: &Judged) -> (String, String) {
+/// A judged limit and what was measured, for people.
+pub fn show<M: Limited>(judged: &Judged) -> (String, String) {
     let Ok(metric) = judged.metric.parse::<M>() else { return judged.show() };
     let unit = metric.unit();
     let value = match (judged.value, judged.interval) {
@@ -161,7 +198,7 @@ mod tests {
         let judge = |text: &str| text.parse::<FanoutThreshold>().unwrap().judge_never();
         let never = judge("reach.p99<50ms");
         assert_eq!((never.outcome, never.value), (Standing::Crossed, None));
-        assert_eq!(show_of::<FanoutMetric>(&never), ("reach.p99 < 50.0 ms".to_owned(), "never".to_owned()));
+        assert_eq!(show::<FanoutMetric>(&never), ("reach.p99 < 50.0 ms".to_owned(), "never".to_owned()));
         assert_eq!(judge("reach.p99>50ms").outcome, Standing::Met);
         let error = "reach.p99".parse::<FanoutThreshold>().unwrap_err();
         assert!(error.contains("as reach.p99<50ms"), "{error}");

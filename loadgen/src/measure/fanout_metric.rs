@@ -1,19 +1,10 @@
 //! The figures of a fan-out: their names, what they count, and which way they improve.
 
-use std::fmt;
-use std::str::FromStr;
-
-use crate::measure::metric::{Better, Statistic, Unit};
-use crate::measure::percentile::RANKS;
+use crate::measure::metric::{Better, Unit};
+use crate::measure::named::{Named, Names};
 
 /// One figure of `loadgen fanout`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FanoutMetric {
-    /// A number that has a name of its own.
-    Plain(Plain),
-    /// A statistic of a distribution of times, `latency.p99`.
-    Time(Span, Statistic),
-}
+pub type FanoutMetric = Named<Plain, Span>;
 
 /// A figure that is no time's statistic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,13 +79,6 @@ pub enum Span {
 }
 
 impl FanoutMetric {
-    /// The figures that formats for programs list.
-    pub fn catalogue() -> impl Iterator<Item = Self> {
-        let statistics = RANKS.map(Statistic::percentile).into_iter().chain([Statistic::Max, Statistic::Mean]);
-        let times = SPANS.iter().flat_map(move |(_, span)| statistics.clone().map(|of| Self::Time(*span, of)));
-        PLAIN.iter().map(|(_, plain)| Self::Plain(*plain)).chain(times)
-    }
-
     /// What it counts.
     pub fn unit(self) -> Unit {
         match self {
@@ -158,74 +142,46 @@ impl FanoutMetric {
     }
 }
 
-impl fmt::Display for FanoutMetric {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Plain(plain) => f.pad(name_of(&PLAIN, plain)),
-            Self::Time(span, statistic) => f.pad(&format!("{}.{statistic}", name_of(&SPANS, span))),
-        }
-    }
+impl Names for Plain {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("connections.failed", Plain::Failed),
+        ("connections.dropped", Plain::Dropped),
+        ("messages.sent", Plain::Sent),
+        ("messages.unsent", Plain::Unsent),
+        ("deliveries.expected", Plain::Expected),
+        ("deliveries.received", Plain::Received),
+        ("deliveries.lost", Plain::Lost),
+        ("deliveries.duplicated", Plain::Duplicated),
+        ("deliveries.out_of_order", Plain::OutOfOrder),
+        ("deliveries.altered", Plain::Altered),
+        ("deliveries.unexpected", Plain::Unexpected),
+        ("deliveries.rate", Plain::Rate),
+        ("reach.share", Plain::ReachShare),
+        ("reach.p50", Plain::ReachHalf),
+        ("reach.p99", Plain::ReachMost),
+        ("reach.last", Plain::ReachLast),
+        ("reach.everyone", Plain::ReachEveryone),
+        ("server.cpu_per_delivery", Plain::ServerCpu),
+        ("stalled.lost", Plain::StalledLost),
+        ("stalled.dropped", Plain::StalledDropped),
+        ("churn.failed", Plain::ChurnFailed),
+        ("churn.dropped", Plain::ChurnDropped),
+        ("churn.lost", Plain::ChurnLost),
+    ];
 }
 
-impl FromStr for FanoutMetric {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if let Some((_, plain)) = PLAIN.iter().find(|(name, _)| *name == text) {
-            return Ok(Self::Plain(*plain));
-        }
-        let of_span = |&(name, span): &(&str, Span)| Some((span, text.strip_prefix(name)?.strip_prefix('.')?));
-        match SPANS.iter().find_map(of_span) {
-            Some((span, statistic)) => statistic.parse().map(|statistic| Self::Time(span, statistic)),
-            None => {
-                let plain = PLAIN.map(|(name, _)| name).join(", ");
-                let spans = SPANS.map(|(name, _)| name).join(", ");
-                Err(format!("'{text}' is no metric; expected {plain}, or a statistic (p99, max, mean) of {spans}"))
-            }
-        }
-    }
+impl Names for Span {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("latency", Span::Latency),
+        ("send_lag", Span::SendLag),
+        ("read_lag", Span::ReadLag),
+        ("everyone", Span::Everyone),
+        ("skew", Span::Skew),
+        ("undisturbed", Span::Undisturbed),
+        ("stalled", Span::Stalled),
+        ("churn.handshake", Span::ChurnHandshake),
+    ];
 }
-
-fn name_of<T: PartialEq>(names: &[(&'static str, T)], value: &T) -> &'static str {
-    names.iter().find(|(_, named)| named == value).expect("every one is listed").0
-}
-
-const PLAIN: [(&str, Plain); 23] = [
-    ("connections.failed", Plain::Failed),
-    ("connections.dropped", Plain::Dropped),
-    ("messages.sent", Plain::Sent),
-    ("messages.unsent", Plain::Unsent),
-    ("deliveries.expected", Plain::Expected),
-    ("deliveries.received", Plain::Received),
-    ("deliveries.lost", Plain::Lost),
-    ("deliveries.duplicated", Plain::Duplicated),
-    ("deliveries.out_of_order", Plain::OutOfOrder),
-    ("deliveries.altered", Plain::Altered),
-    ("deliveries.unexpected", Plain::Unexpected),
-    ("deliveries.rate", Plain::Rate),
-    ("reach.share", Plain::ReachShare),
-    ("reach.p50", Plain::ReachHalf),
-    ("reach.p99", Plain::ReachMost),
-    ("reach.last", Plain::ReachLast),
-    ("reach.everyone", Plain::ReachEveryone),
-    ("server.cpu_per_delivery", Plain::ServerCpu),
-    ("stalled.lost", Plain::StalledLost),
-    ("stalled.dropped", Plain::StalledDropped),
-    ("churn.failed", Plain::ChurnFailed),
-    ("churn.dropped", Plain::ChurnDropped),
-    ("churn.lost", Plain::ChurnLost),
-];
-
-const SPANS: [(&str, Span); 8] = [
-    ("latency", Span::Latency),
-    ("send_lag", Span::SendLag),
-    ("read_lag", Span::ReadLag),
-    ("everyone", Span::Everyone),
-    ("skew", Span::Skew),
-    ("undisturbed", Span::Undisturbed),
-    ("stalled", Span::Stalled),
-    ("churn.handshake", Span::ChurnHandshake),
-];
 
 #[cfg(test)]
 mod tests {

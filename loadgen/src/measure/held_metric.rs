@@ -1,19 +1,10 @@
 //! The figures of many held connections: their names, what they count, and which way they improve.
 
-use std::fmt;
-use std::str::FromStr;
-
-use crate::measure::metric::{Better, Statistic, Unit};
-use crate::measure::percentile::RANKS;
+use crate::measure::metric::{Better, Unit};
+use crate::measure::named::{Named, Names};
 
 /// One figure of `loadgen connections`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HeldMetric {
-    /// A number or a size that has a name of its own.
-    Plain(Plain),
-    /// A statistic of a distribution of times, `handshake.p99`.
-    Time(Span, Statistic),
-}
+pub type HeldMetric = Named<Plain, Span>;
 
 /// A figure that is no time's statistic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,13 +55,6 @@ pub enum Span {
 }
 
 impl HeldMetric {
-    /// The figures that formats for programs list.
-    pub fn catalogue() -> impl Iterator<Item = Self> {
-        let statistics = RANKS.map(Statistic::percentile).into_iter().chain([Statistic::Max, Statistic::Mean]);
-        let times = SPANS.iter().flat_map(move |(_, span)| statistics.clone().map(|of| Self::Time(*span, of)));
-        PLAIN.iter().map(|(_, plain)| Self::Plain(*plain)).chain(times)
-    }
-
     /// What it counts.
     pub fn unit(self) -> Unit {
         match self {
@@ -96,62 +80,34 @@ impl HeldMetric {
     }
 }
 
-impl fmt::Display for HeldMetric {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Plain(plain) => f.pad(name_of(&PLAIN, plain)),
-            Self::Time(span, statistic) => f.pad(&format!("{}.{statistic}", name_of(&SPANS, span))),
-        }
-    }
+impl Names for Plain {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("connections.established", Plain::Established),
+        ("connections.failed", Plain::Failed),
+        ("connections.dropped", Plain::Dropped),
+        ("errors", Plain::Errors),
+        ("memory.user_per_connection", Plain::UserMemory),
+        ("memory.kernel_per_connection", Plain::KernelMemory),
+        ("memory.user_returned", Plain::UserReturned),
+        ("memory.kernel_returned", Plain::KernelReturned),
+        ("churn.failed", Plain::ChurnFailed),
+        ("storm.failed", Plain::StormFailed),
+        ("storm.time", Plain::StormTime),
+    ];
 }
 
-impl FromStr for HeldMetric {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if let Some((_, plain)) = PLAIN.iter().find(|(name, _)| *name == text) {
-            return Ok(Self::Plain(*plain));
-        }
-        let of_span = |&(name, span): &(&str, Span)| Some((span, text.strip_prefix(name)?.strip_prefix('.')?));
-        match SPANS.iter().find_map(of_span) {
-            Some((span, statistic)) => statistic.parse().map(|statistic| Self::Time(span, statistic)),
-            None => {
-                let plain = PLAIN.map(|(name, _)| name).join(", ");
-                let spans = SPANS.map(|(name, _)| name).join(", ");
-                Err(format!("'{text}' is no metric; expected {plain}, or a statistic (p99, max, mean) of {spans}"))
-            }
-        }
-    }
+impl Names for Span {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("handshake", Span::Handshake),
+        ("tcp", Span::Tcp),
+        ("upgrade", Span::Upgrade),
+        ("latency", Span::Latency),
+        ("churn.without", Span::ChurnWithout),
+        ("churn.with", Span::ChurnWith),
+        ("churn.handshake", Span::ChurnHandshake),
+        ("storm.wait", Span::StormWait),
+    ];
 }
-
-fn name_of<T: PartialEq>(names: &[(&'static str, T)], value: &T) -> &'static str {
-    names.iter().find(|(_, named)| named == value).expect("every one is listed").0
-}
-
-const PLAIN: [(&str, Plain); 11] = [
-    ("connections.established", Plain::Established),
-    ("connections.failed", Plain::Failed),
-    ("connections.dropped", Plain::Dropped),
-    ("errors", Plain::Errors),
-    ("memory.user_per_connection", Plain::UserMemory),
-    ("memory.kernel_per_connection", Plain::KernelMemory),
-    ("memory.user_returned", Plain::UserReturned),
-    ("memory.kernel_returned", Plain::KernelReturned),
-    ("churn.failed", Plain::ChurnFailed),
-    ("storm.failed", Plain::StormFailed),
-    ("storm.time", Plain::StormTime),
-];
-
-const SPANS: [(&str, Span); 8] = [
-    ("handshake", Span::Handshake),
-    ("tcp", Span::Tcp),
-    ("upgrade", Span::Upgrade),
-    ("latency", Span::Latency),
-    ("churn.without", Span::ChurnWithout),
-    ("churn.with", Span::ChurnWith),
-    ("churn.handshake", Span::ChurnHandshake),
-    ("storm.wait", Span::StormWait),
-];
 
 #[cfg(test)]
 mod tests {

@@ -16,6 +16,7 @@ pub mod lateness;
 pub mod measured;
 pub mod metric;
 pub mod mismatch;
+pub mod named;
 pub mod paced;
 pub mod percentile;
 pub mod recorder;

@@ -32,8 +32,8 @@ use cli::Invocation;
 
 /// Runs the program with these arguments, its name first.
 ///
-/// Exit codes: 0 measured; 1 the run failed; 2 usage; 98 measured but not to be trusted; 99 a threshold was crossed; 130
-/// interrupted.
+/// Exit codes: 0 measured; 1 the run failed; 2 usage; 95 to 97 a capacity lies where it could not be looked for; 98 measured but
+/// not to be trusted; 99 a threshold was crossed; 130 interrupted.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     // A file that passes `ulimit -f` is to be an error as a full disk is, and not the end of the process.
     let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());

@@ -10,15 +10,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::host::environment::Environment;
-use crate::judge::held_threshold::HeldThreshold;
+use crate::judge::held_threshold::{self, HeldThreshold};
 use crate::judge::outcome::Outcome;
-use crate::judge::threshold::{Judged, Standing};
+use crate::judge::threshold::Judged;
 use crate::judge::trust::Trust;
 use crate::measure::counts::Connections;
 use crate::measure::encoded::DecodeError;
 use crate::measure::failures::Failures;
 use crate::measure::held_metric::{HeldMetric, Plain, Span};
 use crate::report::Stats;
+use crate::report::figure::Figure;
 use crate::serde_time::Rfc3339;
 use parts::{Churn, Closing, Hold, Memory, Opening, Storm};
 
@@ -77,37 +78,15 @@ pub enum ConnectionsSchema {
     V1,
 }
 
-/// One figure of the report.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Figure {
-    /// What it is.
-    pub metric: HeldMetric,
-    /// Its value, in the metric's unit.
-    pub value: f64,
-    /// Its 95% interval, where it is an estimate.
-    pub interval: Option<(f64, f64)>,
-}
-
 impl ConnectionsReport {
     /// How it ended.
     pub fn outcome(&self) -> Outcome {
-        let of_errors = |judged: &&Judged| judged.metric.parse().is_ok_and(HeldMetric::is_of_errors);
-        let any = |standing: Standing| self.thresholds.iter().any(|judged| judged.outcome == standing);
-        let limits: Vec<_> = self.thresholds.iter().filter(of_errors).collect();
         if self.interrupted {
             Outcome::Interrupted
         } else if self.all_lost() {
             Outcome::Failed
-        } else if limits.iter().any(|judged| judged.outcome == Standing::Crossed) {
-            Outcome::Crossed
-        } else if limits.is_empty() && self.errors() > 0 {
-            Outcome::Failed
-        } else if !self.trust.is_valid() && !self.trust.is_bounded() || any(Standing::Unknown) {
-            Outcome::Untrusted
-        } else if any(Standing::Crossed) {
-            Outcome::Crossed
         } else {
-            Outcome::Ok
+            held_threshold::outcome::<HeldMetric>(&self.thresholds, &self.trust, self.errors())
         }
     }
 
@@ -145,7 +124,7 @@ impl ConnectionsReport {
                 }
             }
         };
-        Ok(Some(Figure { metric, value, interval }))
+        Ok(Some(Figure::of(metric, value, interval)))
     }
 
     /// All figures that there are, in the order of the catalogue.
@@ -195,7 +174,8 @@ impl ConnectionsReport {
     pub fn judged_by(mut self, thresholds: &[HeldThreshold]) -> Result<Self, DecodeError> {
         let judge = |threshold: &HeldThreshold| {
             let figure = self.figure(threshold.metric())?;
-            Ok(threshold.judge(figure.map(|figure| figure.value), figure.and_then(|figure| figure.interval)))
+            let (value, interval) = figure.map(|figure| (figure.value, figure.interval)).unzip();
+            Ok(threshold.judge(value, interval.flatten()))
         };
         self.thresholds = thresholds.iter().map(judge).collect::<Result<_, DecodeError>>()?;
         Ok(self)

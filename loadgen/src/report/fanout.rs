@@ -10,9 +10,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::host::environment::Environment;
-use crate::judge::held_threshold::FanoutThreshold;
+use crate::judge::held_threshold::{self, FanoutThreshold};
 use crate::judge::outcome::Outcome;
-use crate::judge::threshold::{Judged, Standing};
+use crate::judge::threshold::Judged;
 use crate::judge::trust::Trust;
 use crate::measure::arrivals::{Arrivals, EndsAt};
 use crate::measure::counts::Connections;
@@ -22,6 +22,7 @@ use crate::measure::fanout::{Deliveries, Measured, Sent};
 use crate::measure::fanout_metric::{FanoutMetric, Plain, Span};
 use crate::plan::fanout::Fanout;
 use crate::report::Stats;
+use crate::report::figure::Figure;
 use crate::serde_time::Rfc3339;
 use parts::{Churn, Cost, Reach, Stalled, Undisturbed};
 
@@ -123,17 +124,6 @@ pub struct Frame<'a> {
     pub environment: Environment,
 }
 
-/// One figure of the report.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Figure {
-    /// What it is.
-    pub metric: FanoutMetric,
-    /// Its value, in the metric's unit.
-    pub value: f64,
-    /// The least and the most that it can be, where the generator was late itself.
-    pub interval: Option<(f64, f64)>,
-}
-
 impl FanoutReport {
     /// Of what was measured.
     pub fn new(frame: Frame<'_>, measured: &Measured) -> Self {
@@ -186,23 +176,12 @@ impl FanoutReport {
 
     /// How it ended.
     pub fn outcome(&self) -> Outcome {
-        let of_errors = |judged: &&Judged| judged.metric.parse().is_ok_and(FanoutMetric::is_of_errors);
-        let any = |standing: Standing| self.thresholds.iter().any(|judged| judged.outcome == standing);
-        let limits: Vec<_> = self.thresholds.iter().filter(of_errors).collect();
         if self.interrupted {
             Outcome::Interrupted
         } else if self.deliveries.received == 0 {
             Outcome::Failed
-        } else if limits.iter().any(|judged| judged.outcome == Standing::Crossed) {
-            Outcome::Crossed
-        } else if limits.is_empty() && self.errors() > 0 {
-            Outcome::Failed
-        } else if !self.trust.is_valid() && !self.trust.is_bounded() || any(Standing::Unknown) {
-            Outcome::Untrusted
-        } else if any(Standing::Crossed) {
-            Outcome::Crossed
         } else {
-            Outcome::Ok
+            held_threshold::outcome::<FanoutMetric>(&self.thresholds, &self.trust, self.errors())
         }
     }
 
@@ -230,7 +209,7 @@ impl FanoutReport {
         // Had all been sent on time, it would have come earlier by the largest lag at the most.
         let lag = self.send_lag.max.filter(|_| self.trust.is_bounded() && metric.holds_lateness());
         let interval = |value: f64| lag.map(|lag| ((value - lag as f64).max(0.0), value));
-        Ok(value.map(|value| Figure { metric, value, interval: interval(value) }))
+        Ok(value.map(|value| Figure::of(metric, value, interval(value))))
     }
 
     /// All figures that there are, in the order of the catalogue.
@@ -296,7 +275,8 @@ impl FanoutReport {
             if figure.is_none() && threshold.metric().reach().is_some() && self.deliveries.expected > 0 {
                 return Ok(threshold.judge_never());
             }
-            Ok(threshold.judge(figure.map(|figure| figure.value), figure.and_then(|figure| figure.interval)))
+            let (value, interval) = figure.map(|figure| (figure.value, figure.interval)).unzip();
+            Ok(threshold.judge(value, interval.flatten()))
         };
         self.thresholds = thresholds.iter().map(judge).collect::<Result<_, DecodeError>>()?;
         Ok(self)

@@ -14,6 +14,7 @@ pub mod differences;
 mod earlier;
 pub mod estimate;
 pub mod fanout;
+pub mod figure;
 mod figures;
 pub mod formats;
 mod interval;

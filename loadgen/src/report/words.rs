@@ -1,6 +1,7 @@
 //! What a report says in words, for every format that people read.
 
 mod compression;
+pub(crate) mod experiments;
 
 use super::comparison::Comparison;
 use super::{Mode, PerConnection, ProcessCost, Report, Resources, Stats};

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::course::Arm;
+use super::course::{Arm, WARMUP};
 use super::failure::TrialError;
 pub use super::probe::{Limits, lowest_rate};
 use super::up::{self, Up};
@@ -221,7 +221,7 @@ impl<'a> Prober<'a> {
             self.memory.get_or_insert_with(|| cost_of(&session, user, kernel));
             let mut up = [Up::new(arm, &server, session)];
             let seed = self.rng.random();
-            up[0].settle(FIRST_LOAD, seed, &mut |_| self.look())?;
+            up[0].settle(WARMUP, seed, &mut |_| self.look())?;
             self.warm(&mut up)?;
             self.start_took = started.elapsed();
             let [mut up] = up;
@@ -241,7 +241,7 @@ impl<'a> Prober<'a> {
     fn warm(&mut self, up: &mut [Up<'_, '_>; 1]) -> Result<(), TrialError> {
         let mut warming = std::mem::replace(&mut self.warming, Warming::new(self.experiment.warmup, 1));
         let mut rng = SmallRng::seed_from_u64(self.rng.random());
-        let warmed = warming.warm(up, &[0], &[SLICE], &mut rng, &mut || {
+        let warmed = warming.warm(up, &[0], &[Duration::ZERO], &mut rng, &mut || {
             self.look();
             self.is_interrupted()
         });
@@ -332,9 +332,3 @@ const START_BELOW: f64 = 8.0;
 
 /// How often what fresh starts did not keep is searched for anew below it.
 const MOST_STEPS: u32 = 5;
-
-/// How long every server is under load after it was started: it has touched its buffers and filled the caches by then.
-const FIRST_LOAD: Duration = Duration::from_millis(50);
-
-/// A slice of a warm-up.
-const SLICE: Duration = Duration::from_millis(100);

@@ -389,7 +389,7 @@ type Take<'f, C, T, E> = &'f mut dyn FnMut(&mut C, Start) -> Result<Option<T>, E
 type IsEnough<'f, C> = &'f mut dyn FnMut(&mut C, Start) -> bool;
 
 /// How long every server is under load after it was started: it has touched its buffers and filled the caches by then.
-const WARMUP: Duration = Duration::from_millis(50);
+pub(super) const WARMUP: Duration = Duration::from_millis(50);
 
 /// A round of trials that were made longer takes at most this part of the time: there are to be many of them.
 const MOST_OF_TIME: u32 = 20;

@@ -87,22 +87,14 @@ pub(super) struct Shown {
     pub measured: Measured,
 }
 
-impl Up<'_, '_> {
+impl<'a> Up<'a, '_> {
     /// Makes a probe; `None` where it was interrupted. Connections on which a message was lost are opened anew after it.
     pub fn probe(&mut self, offer: Offer<'_>, show: &mut dyn FnMut(Phase)) -> Result<Option<Shown>, TrialError> {
         let rate = Rate::try_from(offer.rate).map_err(|why| self.failed(why))?;
         let load = Load::Open { rate, arrival: offer.arrival };
         let (stop, warmup) = (Stop::After(offer.length), offer.length / LEAD);
         let plan = Plan { load, stop, warmup, ..self.arm.plan.clone() };
-        let span = Span {
-            warmup,
-            stop,
-            seed: offer.seed,
-            load: Some(load),
-            delay: START_DELAY,
-            server_pids: self.server.pids(),
-            meter: None,
-        };
+        let span = Span { warmup, ..self.span(load, stop, offer.seed) };
         let mut collector = Collector::new();
         let opened = Opened { connect: self.session.connect().clone(), failed: 0 };
         let mut broken = false;
@@ -130,6 +122,19 @@ impl Up<'_, '_> {
         let shown = self.judged(offer, plan, measured)?;
         self.reconnect_after(&shown.measured, show)?;
         Ok(Some(shown))
+    }
+
+    /// A phase of this load, for which the server's use of the machine is looked at.
+    pub(super) fn span(&self, load: Load, stop: Stop, seed: u64) -> Span<'a> {
+        Span {
+            warmup: Duration::ZERO,
+            stop,
+            seed,
+            load: Some(load),
+            delay: START_DELAY,
+            server_pids: self.server.pids(),
+            meter: None,
+        }
     }
 
     /// A server that answers wrongly, or leaves, ends the experiment.

@@ -50,6 +50,30 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// What `loadgen report` makes of a saved report in a format.
+pub fn converted(path: &str, format: &str) -> Finished {
+    loadgen(&["report", path, "--to", format]).wait()
+}
+
+/// Asserts that a saved report is read back in these formats, each with these words in it, and refused in hgrm; and that its
+/// list for github-action-benchmark in this file has these words.
+pub fn assert_formats(path: &str, formats: &[(&str, &str)], (list, listed): (&str, &str)) {
+    for (format, words) in formats {
+        let made = converted(path, format);
+        assert_eq!(made.code, Some(0), "{format}: {}", made.stderr);
+        assert!(made.stdout.contains(words), "{format}: {}", made.stdout);
+    }
+    let refused = converted(path, "hgrm");
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.stderr.contains("hgrm is the distribution of one run"), "{}", refused.stderr);
+    let directory = format!("{path}.lists");
+    let lists = loadgen(&["report", path, "--to", "github-action-benchmark", "-o", &directory]).wait();
+    assert_eq!(lists.code, Some(0), "{}", lists.stderr);
+    let content = std::fs::read_to_string(format!("{directory}/{list}")).unwrap();
+    assert!(content.contains(listed), "{content}");
+    std::fs::remove_dir_all(&directory).unwrap();
+}
+
 impl Run {
     /// Its process.
     pub fn pid(&self) -> Pid {

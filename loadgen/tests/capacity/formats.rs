@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::binary::loadgen;
+use crate::binary::{assert_formats, converted, loadgen};
 use crate::{file, quick};
 
 #[test]
@@ -14,9 +14,8 @@ fn a_saved_report_is_read_back_in_every_format_but_one() {
     assert_eq!(text.code, Some(0), "{}", text.stderr);
     assert!(text.stdout.starts_with("capacity: above the range\n"), "{}", text.stdout);
     assert!(text.stdout.lines().all(|line| line.chars().count() <= 80), "{}", text.stdout);
-    let to = |format: &str| loadgen(&["report", path, "--to", format]).wait();
-    assert_eq!(to("text").stdout.trim_end(), text.stdout.trim_end());
-    for (format, words) in [
+    assert_eq!(converted(path, "text").stdout.trim_end(), text.stdout.trim_end());
+    let formats = [
         ("json", "fathom/capacity/v1"),
         ("markdown", "### Capacity: above the range"),
         ("html", "<h1>Capacity</h1>"),
@@ -25,21 +24,9 @@ fn a_saved_report_is_read_back_in_every_format_but_one() {
         ("benchfmt", "BenchmarkCapacity/connections=5/size=64/server=embedded_server\t"),
         ("bmf", "\"capacity\""),
         ("openmetrics", "fathom_capacity_figure{metric=\"capacity\",unit=\"messages per second\"} 50"),
-    ] {
-        let made = to(format);
-        assert_eq!(made.code, Some(0), "{format}: {}", made.stderr);
-        assert!(made.stdout.contains(words), "{format}: {}", made.stdout);
-    }
-    let refused = to("hgrm");
-    assert_eq!(refused.code, Some(2));
-    assert!(refused.stderr.contains("hgrm is the distribution of one run"), "{}", refused.stderr);
-    let directory = file("lists");
-    let lists = loadgen(&["report", path, "--to", "github-action-benchmark", "-o", directory.to_str().unwrap()]).wait();
-    assert_eq!(lists.code, Some(0), "{}", lists.stderr);
-    let bigger = fs::read_to_string(directory.join("bigger-is-better.json")).unwrap();
-    assert!(bigger.contains("capacity: capacity"), "{bigger}");
+    ];
+    assert_formats(path, &formats, ("bigger-is-better.json", "capacity: capacity"));
     fs::remove_file(&saved).unwrap();
-    fs::remove_dir_all(&directory).unwrap();
 }
 
 #[test]
@@ -59,8 +46,7 @@ fn capacities_along_an_axis_are_one_report() {
         assert_eq!(point["capacity"]["environment"]["plan"]["connections"], connections);
         assert_eq!(point["capacity"]["answer"]["verdict"], "above-range");
     }
-    let to = |format: &str| loadgen(&["report", path, "--to", format]).wait();
-    for (format, words) in [
+    let formats = [
         ("text", "capacity over connections"),
         ("json", "fathom/capacities/v1"),
         ("markdown", "### Capacity over connections"),
@@ -70,10 +56,7 @@ fn capacities_along_an_axis_are_one_report() {
         ("benchfmt", "BenchmarkCapacity/connections=6/"),
         ("bmf", "\"connections=3\""),
         ("openmetrics", "over=\"connections=6\"} 50"),
-    ] {
-        let made = to(format);
-        assert_eq!(made.code, Some(0), "{format}: {}", made.stderr);
-        assert!(made.stdout.contains(words), "{format}: {}", made.stdout);
-    }
+    ];
+    assert_formats(path, &formats, ("bigger-is-better.json", "connections=3: capacity"));
     fs::remove_file(&saved).unwrap();
 }

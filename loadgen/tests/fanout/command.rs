@@ -8,7 +8,7 @@ use loadgen::plan::{Pacing, Plan, Timestamps};
 use loadgen::program::cli::{Fanning, Invocation, parse};
 
 use super::benchfmt::benchmarks;
-use super::binary::loadgen;
+use super::binary::{assert_formats, converted};
 use super::relay::plain;
 use super::{file, finished, measured};
 
@@ -52,9 +52,8 @@ fn a_saved_report_is_read_back_in_every_format_but_one() {
     assert!(matches!(text.code, Some(0 | 98)), "{}{}", text.stdout, text.stderr);
     assert!(text.stdout.starts_with("fanout: 2 senders to 6 receivers, 100 messages a second"), "{}", text.stdout);
     assert!(text.stdout.lines().all(|line| line.chars().count() <= 80 || line.contains("ws://")), "{}", text.stdout);
-    let to = |format: &str| loadgen(&["report", path, "--to", format]).wait();
-    assert_eq!(to("text").stdout.trim_end(), text.stdout.trim_end());
-    for (format, words) in [
+    assert_eq!(converted(path, "text").stdout.trim_end(), text.stdout.trim_end());
+    let formats = [
         ("json", "fathom/fanout/v1"),
         ("markdown", "### Fan-out: "),
         ("html", "<h1>Fan-out</h1>"),
@@ -63,23 +62,11 @@ fn a_saved_report_is_read_back_in_every_format_but_one() {
         ("benchfmt", "BenchmarkFanout/senders=2/receivers=6/rooms=1\t250\t"),
         ("bmf", "\"reach-p99\""),
         ("openmetrics", "fathom_fanout_figure{metric=\"deliveries.received\",unit=\"count\"} 250"),
-    ] {
-        let made = to(format);
-        assert_eq!(made.code, Some(0), "{format}: {}", made.stderr);
-        assert!(made.stdout.contains(words), "{format}: {}", made.stdout);
-    }
-    let lines = benchmarks(&to("benchfmt").stdout);
+    ];
+    assert_formats(path, &formats, ("smaller-is-better.json", "fanout: latency.max"));
+    let lines = benchmarks(&converted(path, "benchfmt").stdout);
     assert_eq!((lines.results.len(), lines.configuration.is_empty(), lines.units.is_empty()), (1, false, false));
-    let refused = to("hgrm");
-    assert_eq!(refused.code, Some(2));
-    assert!(refused.stderr.contains("hgrm is the distribution of one run"), "{}", refused.stderr);
-    let directory = file("lists");
-    let lists = loadgen(&["report", path, "--to", "github-action-benchmark", "-o", directory.to_str().unwrap()]).wait();
-    assert_eq!(lists.code, Some(0), "{}", lists.stderr);
-    let smaller = fs::read_to_string(directory.join("smaller-is-better.json")).unwrap();
-    assert!(smaller.contains("fanout: latency.max"), "{smaller}");
     fs::remove_file(&saved).unwrap();
-    fs::remove_dir_all(&directory).unwrap();
 }
 
 #[test]

@@ -10,6 +10,7 @@ use super::{ConnectArgs, DEFAULT_SIZE, FileArgs, OutputArgs, ServerArgs, fit, re
 use crate::host::target::Spec;
 use crate::judge::held_threshold::HeldThreshold;
 use crate::measure::held_metric::{HeldMetric, Plain, Span};
+use crate::measure::named::Named;
 use crate::plan::{Arrival, Expect, Kind, Load, Message, Pacing, Payload, Plan, Rate, Stop, Timestamps, Verify};
 use crate::program::output::Output;
 use crate::trials::connections::{Comeback, Experiment};
@@ -142,7 +143,7 @@ impl ConnectionsArgs {
 
 /// The flag without which there is no such figure.
 fn missing(metric: HeldMetric, held: &HeldArgs, disturbed: &DisturbedArgs) -> Option<&'static str> {
-    use HeldMetric::{Plain as One, Time};
+    use Named::{Plain as One, Time};
     match metric {
         Time(Span::Latency, _) | One(Plain::Errors) if held.trickle.is_none() => Some("--trickle"),
         Time(Span::ChurnWithout | Span::ChurnWith | Span::ChurnHandshake, _) | One(Plain::ChurnFailed)

@@ -10,6 +10,7 @@ use crate::host::target::Spec;
 use crate::judge::held_threshold::FanoutThreshold;
 use crate::load::fanout::{FIRST_RUN, LAST_RUN, Message};
 use crate::measure::fanout_metric::{FanoutMetric, Plain, Span};
+use crate::measure::named::Named;
 use crate::plan::fanout::{Fanout, Mark, Stall};
 use crate::plan::url::Scheme;
 use crate::plan::{
@@ -240,7 +241,7 @@ fn plan(
 
 /// The flag without which there is no such figure.
 fn missing(metric: FanoutMetric, load: &LoadArgs, disturbed: &DisturbedArgs) -> Option<&'static str> {
-    use FanoutMetric::{Plain as One, Time};
+    use Named::{Plain as One, Time};
     let (churn, stall) = (disturbed.churn.is_some(), disturbed.stall.is_some());
     match metric {
         One(Plain::StalledLost | Plain::StalledDropped) | Time(Span::Stalled, _) if !stall => Some("--stall"),

@@ -3,12 +3,11 @@
 use super::ConnectionsReport;
 use super::parts::{Churn, Hold, MemoryPoint, PerConnection, Storm};
 use crate::judge::held_threshold::range;
-use crate::judge::outcome::Outcome;
 use crate::measure::failures::Failures;
 use crate::measure::held_metric::Span;
 use crate::measure::metric::Unit;
 use crate::report::Stats;
-use crate::report::words::what;
+use crate::report::words::{experiments, what};
 use crate::units;
 
 /// How many connections were opened, and how they were held: a line each.
@@ -35,14 +34,7 @@ pub(crate) fn messages(report: &ConnectionsReport) -> Option<String> {
 
 /// How it ended, in a word or two.
 pub(crate) fn verdict(report: &ConnectionsReport) -> &'static str {
-    match report.outcome() {
-        Outcome::Ok if report.trust.is_bounded() => "bounded",
-        Outcome::Ok => "valid",
-        Outcome::Crossed => "threshold crossed",
-        Outcome::Untrusted | Outcome::OutOfSight(_) => "not to be trusted",
-        Outcome::Failed | Outcome::Usage => "failed",
-        Outcome::Interrupted => "interrupted",
-    }
+    experiments::verdict(report.outcome(), &report.trust)
 }
 
 /// The distributions of times that there are, each under its name.
@@ -59,15 +51,6 @@ pub(crate) fn distributions(report: &ConnectionsReport) -> Vec<(&'static str, &S
     ];
     let some = all.into_iter().filter_map(|(name, span)| Some((name, report.times(span)?)));
     some.filter(|(_, stats)| stats.count > 0).collect()
-}
-
-/// What stands above [`cells`].
-pub(crate) const HEADS: [&str; 4] = ["p50", "p99", "p99.9", "max"];
-
-/// The figures of a distribution.
-pub(crate) fn cells(stats: &Stats) -> [String; 4] {
-    let time = |ns: Option<u64>| ns.map_or_else(|| "-".to_owned(), |ns| units::time(ns as f64));
-    [stats.p50, stats.p99, stats.p99_9, stats.max].map(time)
 }
 
 /// Counts, memory and the machine, each under its name.

@@ -2,14 +2,14 @@
 
 use super::FanoutReport;
 use super::parts::{Churn, Cost, Stalled};
-use crate::judge::outcome::Outcome;
 use crate::measure::arrivals::EndsAt;
 use crate::measure::counts::Connections;
 use crate::measure::failures::Failures;
 use crate::measure::fanout::Deliveries;
 use crate::measure::fanout_metric::Span;
 use crate::report::Stats;
-use crate::report::words::what;
+use crate::report::words::experiments::time;
+use crate::report::words::{experiments, what};
 use crate::units;
 
 /// Who sent to whom, how fast, for how long, and what disturbed it: a line each.
@@ -37,14 +37,7 @@ pub(crate) fn course(report: &FanoutReport) -> Vec<String> {
 
 /// How it ended, in a word or two.
 pub(crate) fn verdict(report: &FanoutReport) -> &'static str {
-    match report.outcome() {
-        Outcome::Ok if report.trust.is_bounded() => "bounded",
-        Outcome::Ok => "valid",
-        Outcome::Crossed => "threshold crossed",
-        Outcome::Untrusted | Outcome::OutOfSight(_) => "not to be trusted",
-        Outcome::Failed | Outcome::Usage => "failed",
-        Outcome::Interrupted => "interrupted",
-    }
+    experiments::verdict(report.outcome(), &report.trust)
 }
 
 /// The distributions of times that there are, each under its name.
@@ -61,18 +54,6 @@ pub(crate) fn distributions(report: &FanoutReport) -> Vec<(&'static str, &Stats)
     ];
     let some = all.into_iter().filter_map(|(name, span)| Some((name, report.times(span)?)));
     some.filter(|(_, stats)| stats.count > 0).collect()
-}
-
-/// What stands above [`cells`].
-pub(crate) const HEADS: [&str; 4] = ["p50", "p99", "p99.9", "max"];
-
-/// The figures of a distribution.
-pub(crate) fn cells(stats: &Stats) -> [String; 4] {
-    [stats.p50, stats.p99, stats.p99_9, stats.max].map(time)
-}
-
-fn time(ns: Option<u64>) -> String {
-    ns.map_or_else(|| "-".to_owned(), |ns| units::time(ns as f64))
 }
 
 /// Counts, reach, disturbances, costs and the machine, each under its name.

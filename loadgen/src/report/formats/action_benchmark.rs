@@ -6,13 +6,13 @@ use serde::Serialize;
 use super::json::render as json;
 use super::text::comparison::{cells, change_cells};
 use super::{Format, FormatError, Part};
+use crate::host::environment::Environment;
 use crate::judge::held_threshold::range;
 use crate::measure::encoded::DecodeError;
 use crate::measure::metric::{Better, Metric};
 use crate::report::capacity::{CapacityReport, Figure};
 use crate::report::comparison::Comparison;
-use crate::report::connections::ConnectionsReport;
-use crate::report::fanout::FanoutReport;
+use crate::report::figure;
 use crate::report::run::{Report, unique_names};
 use crate::report::saved::Document;
 use crate::report::sweep::{Sweep, words};
@@ -31,12 +31,19 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Runs(reports) => runs(reports)?,
         Document::Comparison(comparison) => medians(comparison),
         Document::Sweep(sweep) => combinations(sweep),
-        Document::Connections(report) => held(report)?,
+        Document::Connections(report) => experiment(
+            "connections",
+            "95% interval",
+            report.figures()?,
+            &measured_at(&report.target, &report.environment),
+        ),
         Document::Capacity(report) => lists(capacity("capacity", report)),
         Document::Capacities(report) => {
             lists(report.points.iter().flat_map(|point| capacity(&report.name(point), &point.capacity)))
         }
-        Document::Fanout(report) => fanout(report)?,
+        Document::Fanout(report) => {
+            experiment("fanout", "bounded:", report.figures()?, &measured_at(&report.target, &report.environment))
+        }
     };
     Ok(vec![
         Part { name: "smaller-is-better.json", content: smaller },
@@ -63,7 +70,7 @@ fn runs(runs: &[Report]) -> Result<[Vec<u8>; 2], DecodeError> {
     for (name, run) in unique_names(runs).into_iter().zip(runs) {
         for metric in Metric::catalogue() {
             let Some(value) = run.figure(metric)? else { continue };
-            let extra = format!("{} at {}", run.target, run.environment.git_revision);
+            let extra = measured_at(&run.target, &run.environment);
             let benchmark = Benchmark { name: format!("{name}: {metric}"), unit: metric.unit().symbol(), value, extra };
             benchmarks.push((metric.better(), benchmark));
         }
@@ -92,44 +99,32 @@ fn medians(comparison: &Comparison) -> [Vec<u8>; 2] {
     }))
 }
 
-/// The figures of held connections for github-action-benchmark: smaller is better, bigger is better.
-///
-/// # Errors
-/// When a histogram cannot be read.
-fn held(report: &ConnectionsReport) -> Result<[Vec<u8>; 2], DecodeError> {
-    Ok(lists(report.figures()?.into_iter().map(|figure| {
+/// The figures of an experiment for github-action-benchmark, beneath each its interval after these words: smaller is better,
+/// bigger is better.
+fn experiment(name: &str, words: &str, figures: Vec<figure::Figure>, of: &str) -> [Vec<u8>; 2] {
+    lists(figures.into_iter().map(|figure| {
         let extra = match figure.interval {
-            Some((low, high)) => format!("95% interval {}", range(figure.metric.unit(), low, high)),
-            None => format!("{} at {}", report.target, report.environment.git_revision),
+            Some((low, high)) => format!("{words} {}", range(figure.unit, low, high)),
+            None => of.to_owned(),
         };
-        let (name, unit) = (format!("connections: {}", figure.metric), figure.metric.unit().in_words());
-        (figure.metric.better(), Benchmark { name, unit, value: figure.value, extra })
-    })))
+        let (name, unit) = (format!("{name}: {}", figure.name), figure.unit.in_words());
+        (figure.better, Benchmark { name, unit, value: figure.value, extra })
+    }))
+}
+
+/// Which server, at which revision.
+fn measured_at(target: &str, environment: &Environment) -> String {
+    format!("{target} at {}", environment.git_revision)
 }
 
 /// The figures of a capacity for github-action-benchmark: smaller is better, bigger is better.
 fn capacity(name: &str, report: &CapacityReport) -> Vec<(Better, Benchmark)> {
     let benchmark = |figure: Figure| {
-        let extra = format!("{}; {} at {}", report.slos.join(", "), report.target, report.environment.git_revision);
+        let extra = format!("{}; {}", report.slos.join(", "), measured_at(&report.target, &report.environment));
         let name = format!("{name}: {}", figure.name);
         (figure.better, Benchmark { name, unit: figure.unit, value: figure.value, extra })
     };
     report.figures().into_iter().map(benchmark).collect()
-}
-
-/// The figures of a fan-out for github-action-benchmark: smaller is better, bigger is better.
-///
-/// # Errors
-/// When a histogram cannot be read.
-fn fanout(report: &FanoutReport) -> Result<[Vec<u8>; 2], DecodeError> {
-    Ok(lists(report.figures()?.into_iter().map(|figure| {
-        let extra = match figure.interval {
-            Some((low, high)) => format!("bounded: {}", range(figure.metric.unit(), low, high)),
-            None => format!("{} at {}", report.target, report.environment.git_revision),
-        };
-        let (name, unit) = (format!("fanout: {}", figure.metric), figure.metric.unit().in_words());
-        (figure.metric.better(), Benchmark { name, unit, value: figure.value, extra })
-    })))
 }
 
 /// The combinations for github-action-benchmark: smaller is better, bigger is better.

@@ -10,9 +10,8 @@ use crate::measure::encoded::DecodeError;
 use crate::measure::metric::Metric;
 use crate::report::capacity::{self, CapacityReport};
 use crate::report::comparison::Comparison;
-use crate::report::connections::{ConnectionsReport, Figure};
 use crate::report::estimate::Spread;
-use crate::report::fanout::FanoutReport;
+use crate::report::figure::Figure;
 use crate::report::run::{Report, unique_names};
 use crate::report::saved::Document;
 use crate::report::sweep::{ArmReport, Sweep, words};
@@ -26,13 +25,13 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Runs(reports) => one(runs(reports)?),
         Document::Comparison(comparison) => one(changes(comparison)),
         Document::Sweep(sweep) => one(combinations(sweep)),
-        Document::Connections(report) => one(held(report)?),
+        Document::Connections(report) => one(experiment("connections", report.figures()?)),
         Document::Capacity(report) => one(json(&BTreeMap::from([("capacity", capacity(report))]))),
         Document::Capacities(report) => {
             let each = report.points.iter().map(|point| (report.name(point), capacity(&point.capacity)));
             one(json(&each.collect::<BTreeMap<_, _>>()))
         }
-        Document::Fanout(report) => one(fanout(report)?),
+        Document::Fanout(report) => one(experiment("fanout", report.figures()?)),
     }
 }
 
@@ -89,17 +88,14 @@ fn changes(comparison: &Comparison) -> Vec<u8> {
     json(&BTreeMap::from([("compare", measures)]))
 }
 
-/// The figures of held connections, those that are estimates with their intervals.
-///
-/// # Errors
-/// When a histogram cannot be read.
-fn held(report: &ConnectionsReport) -> Result<Vec<u8>, DecodeError> {
+/// The figures of an experiment, those that have an interval with its ends.
+fn experiment(name: &str, figures: Vec<Figure>) -> Vec<u8> {
     let measure = |figure: Figure| {
         let (lower_value, upper_value) = figure.interval.unzip();
-        (slug(&figure.metric.to_string()), Change { value: figure.value, lower_value, upper_value })
+        (slug(&figure.name), Change { value: figure.value, lower_value, upper_value })
     };
-    let measures: BTreeMap<String, Change> = report.figures()?.into_iter().map(measure).collect();
-    Ok(json(&BTreeMap::from([("connections", measures)])))
+    let measures: BTreeMap<String, Change> = figures.into_iter().map(measure).collect();
+    json(&BTreeMap::from([(name, measures)]))
 }
 
 /// The figures of a capacity.
@@ -109,21 +105,6 @@ fn capacity(report: &CapacityReport) -> BTreeMap<String, Change> {
         (slug(figure.name), Change { value: figure.value, lower_value, upper_value })
     };
     report.figures().into_iter().map(measure).collect()
-}
-
-/// The figures of a fan-out, those that are bounded with the ends between which they lie.
-///
-/// # Errors
-/// When a histogram cannot be read.
-fn fanout(report: &FanoutReport) -> Result<Vec<u8>, DecodeError> {
-    let figures = report.figures()?.into_iter();
-    let measures: BTreeMap<String, Change> = figures
-        .map(|figure| {
-            let (lower_value, upper_value) = figure.interval.unzip();
-            (slug(&figure.metric.to_string()), Change { value: figure.value, lower_value, upper_value })
-        })
-        .collect();
-    Ok(json(&BTreeMap::from([("fanout", measures)])))
 }
 
 /// A figure of Bencher Metric Format between its quartiles.

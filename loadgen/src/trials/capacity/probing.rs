@@ -7,7 +7,6 @@ use rand::RngExt as _;
 use super::Prober;
 use crate::load::error::RunError;
 use crate::load::run::note_end_of;
-use crate::load::session::Span;
 use crate::plan::Stop;
 use crate::plan::messages::Volume;
 use crate::report::Stats;
@@ -19,15 +18,7 @@ use crate::trials::up::Up;
 impl Prober<'_> {
     /// What the generator can do here by itself, told by a closed loop against this server.
     pub(super) fn generator(&mut self, up: &mut Up<'_, '_>) -> Result<Generator, TrialError> {
-        let span = Span {
-            warmup: Duration::ZERO,
-            stop: Stop::After(CLOSED_LOOP),
-            seed: self.rng.random(),
-            load: Some(self.plan().load),
-            delay: START_DELAY,
-            server_pids: up.server.pids(),
-            meter: None,
-        };
+        let span = up.span(self.plan().load, Stop::After(CLOSED_LOOP), self.rng.random());
         let mut measured = up.session.phase(span, &mut |_, _| (), &mut |_| self.look())?;
         note_end_of(up.server, &mut measured);
         if self.is_interrupted() {
@@ -113,6 +104,3 @@ fn percentiles(stats: &Stats) -> Percentiles {
 
 /// How long the closed loop runs that tells what generator and server do together.
 const CLOSED_LOOP: Duration = Duration::from_secs(1);
-
-/// How long after its order a phase starts: time for every worker to reach its lane.
-const START_DELAY: Duration = Duration::from_millis(5);

@@ -2,8 +2,7 @@
 
 mod capacity;
 mod comparison;
-mod connections;
-mod fanout;
+mod figures;
 mod run;
 mod sweep;
 
@@ -25,10 +24,10 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Runs(runs) => one(run::render(runs)?),
         Document::Comparison(comparison) => one(comparison::render(comparison)),
         Document::Sweep(sweep) => one(sweep::render(sweep)),
-        Document::Connections(report) => one(connections::render(report)?),
+        Document::Connections(report) => one(figures::connections(report)?),
         Document::Capacity(report) => one(capacity::render([&**report])),
         Document::Capacities(report) => one(capacity::render(report.points.iter().map(|point| &point.capacity))),
-        Document::Fanout(report) => one(fanout::render(report)?),
+        Document::Fanout(report) => one(figures::fanout(report)?),
     }
 }
 

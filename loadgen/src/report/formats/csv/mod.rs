@@ -2,8 +2,7 @@
 
 mod capacity;
 mod comparison;
-mod connections;
-mod fanout;
+mod figures;
 mod run;
 mod sweep;
 
@@ -46,9 +45,9 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Runs(runs) => one(run::render(runs)),
         Document::Comparison(comparison) => one(comparison::render(comparison)),
         Document::Sweep(sweep) => one(sweep::render(sweep)),
-        Document::Connections(report) => one(connections::render(report)?),
+        Document::Connections(report) => one(figures::render(&report.figures()?)),
         Document::Capacity(report) => one(capacity::render(report)),
         Document::Capacities(report) => one(capacity::all(report)),
-        Document::Fanout(report) => one(fanout::render(report)?),
+        Document::Fanout(report) => one(figures::render(&report.figures()?)),
     }
 }

@@ -3,9 +3,10 @@
 use maud::{Markup, html};
 
 use super::canvas::{Axis, Canvas, Role, Shape};
-use super::{charts, reasons, thresholds, ticks};
+use super::{charts, reasons, thresholds, ticks, times};
 use crate::judge::held_threshold::show;
 use crate::judge::outcome::Outcome;
+use crate::measure::held_metric::HeldMetric;
 use crate::report::connections::parts::MemoryPoint;
 use crate::report::connections::{ConnectionsReport, words};
 
@@ -21,10 +22,10 @@ pub(super) fn section(report: &ConnectionsReport) -> Markup {
             div.title { h1 { "Connections" } span.badge.(class) { (words::verdict(report)) } }
             p.lead { (words::course(report).join(", ")) br; (report.target) }
             (reasons(&report.trust))
-            (thresholds(&report.thresholds, show))
+            (thresholds(&report.thresholds, show::<HeldMetric>))
             (chart(report, "User memory of the server", |point| point.user_bytes))
             (chart(report, "Kernel memory of the machine", |point| point.kernel_bytes))
-            (times(report))
+            (times(&words::distributions(report)))
             (memory(report))
             div.panel {
                 h3 { "Counts, memory, machine" }
@@ -64,24 +65,6 @@ fn chart(report: &ConnectionsReport, title: &str, bytes: fn(&MemoryPoint) -> Opt
     };
     let keys = [(Role::First, "MiB added since before the first connection")];
     charts::figure(title, "After each step of opening, by the number of connections.", &keys, axes, draw)
-}
-
-fn times(report: &ConnectionsReport) -> Markup {
-    html! {
-        div.panel {
-            h3 { "Times" }
-            div.scroll {
-                table {
-                    thead { tr { td {} @for name in words::HEADS { th.number scope="col" { (name) } } } }
-                    tbody {
-                        @for (name, stats) in words::distributions(report) {
-                            tr { th scope="row" { (name) } @for cell in words::cells(stats) { td.number { (cell) } } }
-                        }
-                    }
-                }
-            }
-        }
-    }
 }
 
 fn memory(report: &ConnectionsReport) -> Markup {

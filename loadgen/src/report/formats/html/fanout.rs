@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::{reasons, thresholds};
-use crate::judge::held_threshold::show_of;
+use super::{reasons, thresholds, times};
+use crate::judge::held_threshold::show;
 use crate::judge::outcome::Outcome;
 use crate::measure::fanout_metric::FanoutMetric;
 use crate::report::fanout::{FanoutReport, words};
@@ -22,8 +22,8 @@ pub(super) fn section(report: &FanoutReport) -> Markup {
             p.lead { (words::course(report).join(", ")) br; (report.target) }
             (reasons(&report.trust))
             (tiles(report))
-            (thresholds(&report.thresholds, show_of::<FanoutMetric>))
-            (times(report))
+            (thresholds(&report.thresholds, show::<FanoutMetric>))
+            (times(&words::distributions(report)))
             div.panel {
                 h3 { "Reach, counts, machine" }
                 dl.facts {
@@ -45,22 +45,4 @@ fn tiles(report: &FanoutReport) -> Markup {
         ("the last had come by", by(report.reach.last)),
     ];
     html! { dl.tiles { @for (name, value) in tiles { div { dt { (name) } dd { (value) } } } } }
-}
-
-fn times(report: &FanoutReport) -> Markup {
-    html! {
-        div.panel {
-            h3 { "Times" }
-            div.scroll {
-                table {
-                    thead { tr { td {} @for name in words::HEADS { th.number scope="col" { (name) } } } }
-                    tbody {
-                        @for (name, stats) in words::distributions(report) {
-                            tr { th scope="row" { (name) } @for cell in words::cells(stats) { td.number { (cell) } } }
-                        }
-                    }
-                }
-            }
-        }
-    }
 }

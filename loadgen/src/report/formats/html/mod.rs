@@ -23,7 +23,6 @@ use crate::judge::threshold::{Judged, Standing};
 use crate::judge::trust::Trust;
 use crate::measure::encoded::DecodeError;
 use crate::measure::metric::Metric;
-use crate::report::Report;
 use crate::report::capacities::Capacities;
 use crate::report::capacity::CapacityReport;
 use crate::report::comparison::Comparison;
@@ -32,7 +31,9 @@ use crate::report::fanout::FanoutReport;
 use crate::report::formats::text::comparison as text;
 use crate::report::saved::Document;
 use crate::report::sweep::Sweep;
+use crate::report::words::experiments::{HEADS, cells};
 use crate::report::words::{self, Headline};
+use crate::report::{Report, Stats};
 use crate::units;
 
 /// The format.
@@ -128,6 +129,25 @@ fn render_fanout(report: &FanoutReport) -> String {
         (machine(&report.environment, report.began_at))
     };
     page(&format!("fan-out: {}", report.target), &content, Some(&report.environment))
+}
+
+/// Distributions of times, a row each.
+fn times(distributions: &[(&str, &Stats)]) -> Markup {
+    html! {
+        div.panel {
+            h3 { "Times" }
+            div.scroll {
+                table {
+                    thead { tr { td {} @for name in HEADS { th.number scope="col" { (name) } } } }
+                    tbody {
+                        @for (name, stats) in distributions {
+                            tr { th scope="row" { (name) } @for cell in cells(stats) { td.number { (cell) } } }
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 fn page(title: &str, content: &Markup, environment: Option<&Environment>) -> String {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report as Suites, TestCase, TestCaseStatus, TestSuite};
 
 use crate::judge::held_threshold::show;
+use crate::measure::held_metric::HeldMetric;
 use crate::report::connections::ConnectionsReport;
 use crate::report::formats::junit::run::{limit, serialize, trust, unsuccessful, verification};
 
@@ -27,7 +28,7 @@ pub fn render(report: &ConnectionsReport) -> Vec<u8> {
     }
     case("figures to be trusted", trust(&report.trust));
     for judged in &report.thresholds {
-        case(&judged.threshold, limit(judged, show(judged)));
+        case(&judged.threshold, limit(judged, show::<HeldMetric>(judged)));
     }
     let mut suites = Suites::new("loadgen");
     suites.set_time(lasted).add_test_suite(suite);

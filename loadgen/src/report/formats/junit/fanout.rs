@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report as Suites, TestCase, TestCaseStatus, TestSuite};
 
-use crate::judge::held_threshold::show_of;
+use crate::judge::held_threshold::show;
 use crate::measure::fanout_metric::FanoutMetric;
 use crate::report::fanout::{FanoutReport, words};
 use crate::report::formats::junit::run::{limit, serialize, trust, unsuccessful};
@@ -26,7 +26,7 @@ pub fn render(report: &FanoutReport) -> Vec<u8> {
     case("every delivery came once, whole and in order", deliveries(report));
     case("figures to be trusted", trust(&report.trust));
     for judged in &report.thresholds {
-        case(&judged.threshold, limit(judged, show_of::<FanoutMetric>(judged)));
+        case(&judged.threshold, limit(judged, show::<FanoutMetric>(judged)));
     }
     let mut suites = Suites::new("loadgen");
     suites.set_time(lasted).add_test_suite(suite);

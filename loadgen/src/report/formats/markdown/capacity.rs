@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::parts;
 use crate::judge::capacity::show;
-use crate::judge::threshold::Standing;
 use crate::report::capacities::Capacities;
 use crate::report::capacity::{CapacityReport, words};
 use crate::report::formats::markdown::run::escaped;
@@ -42,25 +42,11 @@ pub fn render(report: &CapacityReport) -> String {
             line(format!("| {} | {of} |", words::cells(&row).join(" | ")));
         }
     }
-    line(String::new());
-    for (name, fact) in words::facts(report) {
-        let name = if name.is_empty() { String::new() } else { format!("{name}: ") };
-        line(format!("- {name}{}", escaped(&fact)));
-    }
-    for judged in &report.thresholds {
-        let (limit, value) = show(judged);
-        let outcome = match judged.outcome {
-            Standing::Met => "met",
-            Standing::Crossed => "**crossed**",
-            Standing::Unknown => "**unknown**",
-        };
-        line(format!("- {outcome}: {} ({})", escaped(&limit), escaped(&value)));
-    }
+    out.push('\n');
+    out += &parts::facts(&words::facts(report));
+    out += &parts::thresholds(&report.thresholds, show);
     for step in words::sizing(report) {
-        line(format!("- need: {}", escaped(&step)));
+        out += &format!("- need: {}\n", escaped(&step));
     }
-    for note in &report.notes {
-        line(format!("- note: {}", escaped(note)));
-    }
-    out
+    out + &parts::notes(&report.notes)
 }

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::parts;
 use crate::judge::held_threshold::show;
-use crate::judge::threshold::Standing;
+use crate::measure::held_metric::HeldMetric;
 use crate::report::connections::{ConnectionsReport, words};
 use crate::report::formats::markdown::run::escaped;
 
@@ -14,34 +15,13 @@ pub fn render(report: &ConnectionsReport) -> String {
     line(format!("### Connections: {}\n", words::verdict(report)));
     line(format!("- {}", escaped(&words::course(report).join(", "))));
     line(format!("- {}\n", escaped(&report.target)));
-    line(format!("| | {} |\n|---|---:|---:|---:|---:|", words::HEADS.join(" | ")));
-    for (name, stats) in words::distributions(report) {
-        line(format!("| {name} | {} |", words::cells(stats).join(" | ")));
-    }
-    line(format!("\n| {} |\n|---|---:|---:|---:|", words::MEMORY_HEADS.join(" | ")));
+    out += &parts::times(&words::distributions(report));
+    out += &format!("\n| {} |\n|---|---:|---:|---:|\n", words::MEMORY_HEADS.join(" | "));
     for cells in words::memory_rows(report) {
-        line(format!("| {} |", cells.join(" | ")));
+        out += &format!("| {} |\n", cells.join(" | "));
     }
-    line(String::new());
-    for (name, fact) in words::facts(report) {
-        let name = if name.is_empty() { String::new() } else { format!("{name}: ") };
-        line(format!("- {name}{}", escaped(&fact)));
-    }
-    for judged in &report.thresholds {
-        let (limit, value) = show(judged);
-        let outcome = match judged.outcome {
-            Standing::Met => "met",
-            Standing::Crossed => "**crossed**",
-            Standing::Unknown => "**unknown**",
-        };
-        line(format!("- {outcome}: {} ({})", escaped(&limit), escaped(&value)));
-    }
-    for reason in &report.trust.reasons {
-        let level = if report.trust.is_bounded() { "bounded" } else { "not valid" };
-        line(format!("- {level}: {}", escaped(reason)));
-    }
-    for note in &report.trust.notes {
-        line(format!("- note: {}", escaped(note)));
-    }
-    out
+    out.push('\n');
+    out += &parts::facts(&words::facts(report));
+    out += &parts::thresholds(&report.thresholds, show::<HeldMetric>);
+    out + &parts::trust(&report.trust)
 }

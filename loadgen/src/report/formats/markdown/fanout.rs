@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::judge::held_threshold::show_of;
-use crate::judge::threshold::Standing;
+use super::parts;
+use crate::judge::held_threshold::show;
 use crate::measure::fanout_metric::FanoutMetric;
 use crate::report::fanout::{FanoutReport, words};
 use crate::report::formats::markdown::run::escaped;
@@ -15,30 +15,9 @@ pub fn render(report: &FanoutReport) -> String {
     line(format!("### Fan-out: {}\n", words::verdict(report)));
     line(format!("- {}", escaped(&words::course(report).join(", "))));
     line(format!("- {}\n", escaped(&report.target)));
-    line(format!("| | {} |\n|---|---:|---:|---:|---:|", words::HEADS.join(" | ")));
-    for (name, stats) in words::distributions(report) {
-        line(format!("| {name} | {} |", words::cells(stats).join(" | ")));
-    }
-    line(String::new());
-    for (name, fact) in words::facts(report) {
-        let name = if name.is_empty() { String::new() } else { format!("{name}: ") };
-        line(format!("- {name}{}", escaped(&fact)));
-    }
-    for judged in &report.thresholds {
-        let (limit, value) = show_of::<FanoutMetric>(judged);
-        let outcome = match judged.outcome {
-            Standing::Met => "met",
-            Standing::Crossed => "**crossed**",
-            Standing::Unknown => "**unknown**",
-        };
-        line(format!("- {outcome}: {} ({})", escaped(&limit), escaped(&value)));
-    }
-    for reason in &report.trust.reasons {
-        let level = if report.trust.is_bounded() { "bounded" } else { "not valid" };
-        line(format!("- {level}: {}", escaped(reason)));
-    }
-    for note in &report.trust.notes {
-        line(format!("- note: {}", escaped(note)));
-    }
-    out
+    out += &parts::times(&words::distributions(report));
+    out.push('\n');
+    out += &parts::facts(&words::facts(report));
+    out += &parts::thresholds(&report.thresholds, show::<FanoutMetric>);
+    out + &parts::trust(&report.trust)
 }

@@ -4,6 +4,7 @@ mod capacity;
 mod comparison;
 mod connections;
 mod fanout;
+mod parts;
 mod run;
 mod sweep;
 

@@ -2,8 +2,7 @@
 
 mod capacity;
 mod comparison;
-mod connections;
-mod fanout;
+mod figures;
 mod run;
 mod sweep;
 
@@ -24,11 +23,19 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Runs(runs) => one(run::render(runs)?),
         Document::Comparison(comparison) => one(comparison::render(comparison)),
         Document::Sweep(sweep) => one(sweep::render(sweep)),
-        Document::Connections(report) => one(connections::render(report)?),
+        Document::Connections(report) => {
+            one(figures::render("fathom_connections", report.figures()?, ESTIMATE, report.trust.is_valid()))
+        }
         Document::Capacity(report) => one(capacity::render([(None, &**report)])),
         Document::Capacities(report) => {
             one(capacity::render(report.points.iter().map(|point| (Some(report.name(point)), &point.capacity))))
         }
-        Document::Fanout(report) => one(fanout::render(report)?),
+        Document::Fanout(report) => {
+            one(figures::render("fathom_fanout", report.figures()?, LATE, report.trust.is_valid()))
+        }
     }
 }
+
+/// What the ends of an interval are, of held connections and of a fan-out.
+const ESTIMATE: &str = "The ends of a figure's 95% interval";
+const LATE: &str = "The least and the most that a figure can be";

@@ -2,12 +2,12 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use super::parts;
 use crate::judge::capacity::show;
-use crate::judge::threshold::Standing;
 use crate::report::capacities::Capacities;
 use crate::report::capacity::CapacityReport;
 use crate::report::capacity::words::{self, Row};
-use crate::report::formats::text::run::{INDENT, item};
+use crate::report::formats::text::parts::{INDENT, item};
 
 /// Renders the report as lines of text.
 pub fn render(report: &CapacityReport) -> String {
@@ -67,7 +67,7 @@ impl Display for Rendered<'_> {
         for (name, fact) in words::facts(report) {
             item(f, name, &fact)?;
         }
-        thresholds(report, f)?;
+        parts::thresholds(f, &report.thresholds, show, [30, 22])?;
         for (i, line) in words::sizing(report).iter().enumerate() {
             if i == 0 {
                 writeln!(f)?;
@@ -90,23 +90,6 @@ fn table(f: &mut Formatter<'_>, title: &str, rows: &[Row]) -> fmt::Result {
         writeln!(f, "{INDENT}{title}")?;
     }
     rows.iter().try_for_each(|cells| row(f, &words::cells(cells).each_ref().map(String::as_str)))
-}
-
-fn thresholds(report: &CapacityReport, f: &mut Formatter<'_>) -> fmt::Result {
-    for (i, judged) in report.thresholds.iter().enumerate() {
-        let (limit, value) = show(judged);
-        let outcome = match judged.outcome {
-            Standing::Met => "met",
-            Standing::Crossed => "CROSSED",
-            Standing::Unknown => "UNKNOWN",
-        };
-        let (label, blank) = if i == 0 { ("thresholds", "\n") } else { ("", "") };
-        writeln!(f, "{blank}{INDENT}{label:<12}{outcome:<8} {limit:<30} {value:>22}")?;
-        if judged.outcome == Standing::Unknown {
-            item(f, "", judged.why_unknown())?;
-        }
-    }
-    Ok(())
 }
 
 /// Widths of the columns, 78 in all.

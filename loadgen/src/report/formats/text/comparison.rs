@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use crate::report::comparison::{Comparison, MetricReport};
 use crate::report::estimate::{Estimate, Shown};
-use crate::report::formats::text::run::{INDENT, item};
+use crate::report::formats::text::parts::{INDENT, item};
 pub(crate) use crate::report::formats::text::verdict::{
     about_intervals, attempts, interval, reason, reasons, verdict, what_would_tell,
 };

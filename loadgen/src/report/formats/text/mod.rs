@@ -4,6 +4,7 @@ mod capacity;
 pub(in crate::report) mod comparison;
 mod connections;
 mod fanout;
+mod parts;
 mod run;
 mod sweep;
 pub mod verdict;

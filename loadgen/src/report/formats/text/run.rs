@@ -4,8 +4,8 @@ use std::fmt::{self, Display, Formatter, Write as _};
 
 use hdrhistogram::Histogram;
 
-use crate::judge::threshold::Standing;
-use crate::judge::trust::Level;
+use super::parts::{self, INDENT, item};
+use crate::judge::threshold::Judged;
 use crate::measure::encoded::DecodeError;
 use crate::report::Report;
 use crate::report::formats::sketch;
@@ -49,9 +49,9 @@ impl Display for Rendered<'_> {
                 writeln!(f, "{INDENT}{name:<12}{fact}")
             }?;
         }
-        thresholds(report, f)?;
+        parts::thresholds(f, &report.thresholds, Judged::show, [34, 14])?;
         baseline(report, f)?;
-        trust(report, f)
+        parts::trust(f, &report.trust, &words::notes(report))
     }
 }
 
@@ -66,24 +66,6 @@ fn percentiles(report: &Report, rows: &[(&str, Vec<String>)], f: &mut Formatter<
             writeln!(f)
         },
     )
-}
-
-fn thresholds(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
-    for (i, judged) in report.thresholds.iter().enumerate() {
-        let (limit, value) = judged.show();
-        let outcome = match judged.outcome {
-            Standing::Met => "met",
-            Standing::Crossed => "CROSSED",
-            Standing::Unknown => "UNKNOWN",
-        };
-        let label = if i == 0 { "thresholds" } else { "" };
-        let blank = if i == 0 { "\n" } else { "" };
-        writeln!(f, "{blank}{INDENT}{label:<12}{outcome:<8} {limit:<34} {value:>14}")?;
-        if judged.outcome == Standing::Unknown {
-            item(f, "", judged.why_unknown())?;
-        }
-    }
-    Ok(())
 }
 
 fn baseline(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
@@ -105,48 +87,5 @@ fn baseline(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
     item(f, "note", &format!("weaker than a paired comparison: {}", baseline.caveat))
 }
 
-fn trust(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
-    let trust = &report.trust;
-    let verdict = match trust.level {
-        Level::Valid => "valid",
-        Level::Bounded => "BOUNDED, because",
-        Level::NotValid => "NOT VALID, because",
-    };
-    writeln!(f, "\n{INDENT}trust       {verdict}")?;
-    trust.reasons.iter().try_for_each(|reason| item(f, "          -", reason))?;
-    words::notes(report).iter().try_for_each(|note| item(f, "note", note))
-}
-
-/// A labelled text of as many lines as it takes.
-pub(crate) fn item(f: &mut Formatter<'_>, label: &str, text: &str) -> fmt::Result {
-    let labels = std::iter::once(label).chain(std::iter::repeat(""));
-    labels.zip(wrap(text, WIDTH - MARGIN)).try_for_each(|(label, line)| writeln!(f, "{INDENT}{label:<12}{line}"))
-}
-
-/// Breaks text at spaces into lines of at most `width` characters; a longer word stays whole.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let line = lines.last_mut().expect("it begins with one line and only grows");
-        if line.is_empty() {
-            line.push_str(word);
-        } else if line.chars().count() + 1 + word.chars().count() <= width {
-            line.push(' ');
-            line.push_str(word);
-        } else {
-            lines.push(word.to_owned());
-        }
-    }
-    lines
-}
-
-pub(crate) const INDENT: &str = "  ";
-
-/// Columns of the narrowest terminal in use.
-const WIDTH: usize = 80;
-
 /// Columns of a figure.
 const COLUMN: usize = 13;
-
-/// Columns before the text of an item.
-const MARGIN: usize = 14;

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use crate::measure::metric::Metric;
-use crate::report::formats::text::run::{INDENT, item};
+use crate::report::formats::text::parts::{INDENT, item};
 use crate::report::sweep::{Sweep, words};
 use crate::report::words::{load, what};
 
