@@ -45,6 +45,10 @@ pub struct Unsteady {
     pub kind: UnsteadyKind,
     /// By how much, as a share: 0.04 is 4% more.
     pub change: f64,
+    /// Of `noise`: when it had come to the level of the last half of its slices, as far as the noise tells, in seconds; null
+    /// otherwise, and in documents of earlier versions.
+    #[serde(default)]
+    pub level_after_seconds: Option<f64>,
 }
 
 /// Why it cannot be said that a server has settled.
@@ -70,7 +74,7 @@ pub(crate) fn sentences(warmup: &Warmup, name: impl Fn(usize) -> String) -> Vec<
         ));
     }
     let unsteady = warmup.studies.iter().filter_map(|study| Some((study, study.unsteady?)));
-    for (study, Unsteady { kind, change }) in unsteady {
+    for (study, Unsteady { kind, change, .. }) in unsteady {
         let name = name(study.server);
         let time = units::seconds(study.slice_seconds * study.cost.len() as f64);
         let percent = units::percent(change.abs());
@@ -109,8 +113,8 @@ mod tests {
 
     #[test]
     fn a_server_that_has_not_settled_is_said_so() {
-        let falls = Unsteady { kind: UnsteadyKind::Trends, change: -0.041 };
-        let jumps = Unsteady { kind: UnsteadyKind::Jumps, change: 0.3 };
+        let falls = Unsteady { kind: UnsteadyKind::Trends, change: -0.041, level_after_seconds: None };
+        let jumps = Unsteady { kind: UnsteadyKind::Jumps, change: 0.3, level_after_seconds: None };
         let studies = vec![study(0, None), study(1, Some(falls)), study(0, Some(jumps))];
         let warmup = Warmup { seconds: 1.2, max_seconds: Some(5.0), studies };
         let said = sentences(&warmup, |server| ["A", "B"][server].to_owned());

@@ -9,7 +9,7 @@ use rand::rngs::SmallRng;
 use super::failure::TrialError;
 use super::up::Up;
 use crate::host::target::Spec;
-use crate::judge::statistics::{FIRST_LOOK, Settling, Slices, Why};
+use crate::judge::statistics::{FIRST_LOOK, Settling, Slices, TIMES_AT_NOISE, UNSEEN, Why};
 use crate::load::error::RunError;
 use crate::report::warmup::{self, Study, Unsteady, UnsteadyKind};
 
@@ -87,20 +87,18 @@ impl Warming {
         Ok(())
     }
 
-    /// How long each server runs from now on: as long as the one that took longest to settle, since what is compared is to
+    /// How long each server runs from now on: as long as the one that takes longest to settle, since what is compared is to
     /// have had the same.
     pub fn length(&self) -> Duration {
         match self.warmup {
             Warmup::For(length) => length,
-            Warmup::Auto { at_most } => {
-                let needed = |study: &Study| match study {
-                    Study { settled_after_seconds: Some(seconds), .. } => Duration::from_secs_f64(*seconds),
-                    // Nothing speaks for its being slower or faster before.
-                    Study { unsteady: Some(Unsteady { kind: UnsteadyKind::Noise, .. }), .. } => at_most / 2,
-                    Study { .. } => at_most,
-                };
-                self.studies.iter().map(needed).max().unwrap_or_default()
-            }
+            Warmup::Auto { at_most } => (0..self.studied.len())
+                .filter_map(|server| {
+                    needed(self.studies.iter().filter(|study| study.server == server), at_most.as_secs_f64())
+                })
+                .map(Duration::from_secs_f64)
+                .max()
+                .unwrap_or_default(),
         }
     }
 
@@ -124,6 +122,30 @@ impl Warming {
             studies: self.studies.clone(),
         }
     }
+}
+
+/// How long a server runs that was studied in these starts, in seconds; `None` of none.
+///
+/// A jump is the server's own, and what comes after it is not known. A trend may be the machine's, which changes its speed for
+/// seconds at a time: where another start has settled, which takes evidence, that one tells. Where noise hides whether it has
+/// settled, it runs for several times as long as it took to come to its last level within the noise.
+fn needed<'s>(studies: impl Iterator<Item = &'s Study> + Clone, at_most: f64) -> Option<f64> {
+    let longest = |times: f64, after: fn(&Study) -> Option<f64>| {
+        let needed = |study: &Study| Some(times * after(study)? + study.slice_seconds * UNSEEN as f64);
+        studies.clone().filter_map(needed).reduce(f64::max)
+    };
+    let is =
+        |kind: UnsteadyKind| studies.clone().any(|study| study.unsteady.is_some_and(|unsteady| unsteady.kind == kind));
+    let settled = longest(1.0, |study| study.settled_after_seconds);
+    let in_noise = longest(TIMES_AT_NOISE as f64, |study| study.unsteady?.level_after_seconds);
+    let needed = match (settled, in_noise) {
+        _ if is(UnsteadyKind::Jumps) => at_most,
+        (Some(settled), None) => settled,
+        (Some(settled), Some(_)) => longest(1.0, |study| study.unsteady?.level_after_seconds)?.max(settled),
+        (None, Some(in_noise)) if !is(UnsteadyKind::Trends) => in_noise.min(at_most / 2.0),
+        _ => at_most,
+    };
+    studies.clone().next().map(|_| needed.min(at_most))
 }
 
 /// Looks at one server until it has settled, or the time is up.
@@ -153,19 +175,19 @@ fn study(
     let slice_seconds = slice.as_secs_f64();
     let (settled, unsteady) = match settling {
         Settling::Settled { from } => (Some(from as f64 * slice_seconds), None),
-        Settling::NotSteady(why) => (None, Some(unsteady(why))),
+        Settling::NotSteady(why) => (None, Some(unsteady(why, slices.level_from() as f64 * slice_seconds))),
         Settling::NotYet => (None, None),
     };
     Ok(Study { server, slice_seconds, settled_after_seconds: settled, unsteady, cost: costs, rate: rates })
 }
 
-fn unsteady(why: Why) -> Unsteady {
-    let (kind, log_ratio) = match why {
-        Why::Trends(log_ratio) => (UnsteadyKind::Trends, log_ratio),
-        Why::Jumps(log_ratio) => (UnsteadyKind::Jumps, log_ratio),
-        Why::Noise(log_ratio) => (UnsteadyKind::Noise, log_ratio),
+fn unsteady(why: Why, level_after: f64) -> Unsteady {
+    let (kind, log_ratio, level_after_seconds) = match why {
+        Why::Trends(log_ratio) => (UnsteadyKind::Trends, log_ratio, None),
+        Why::Jumps(log_ratio) => (UnsteadyKind::Jumps, log_ratio, None),
+        Why::Noise(log_ratio) => (UnsteadyKind::Noise, log_ratio, Some(level_after)),
     };
-    Unsteady { kind, change: log_ratio.exp_m1() }
+    Unsteady { kind, change: log_ratio.exp_m1(), level_after_seconds }
 }
 
 /// Starts in which each server is looked at: two, so that one that was disturbed does not tell alone.
@@ -176,3 +198,47 @@ const MOST_OF_TIME: u32 = 10;
 
 /// The length of a slice of a warm-up: dozens of them in the seconds that a compiler at run time takes.
 const SLICE: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn study(settled: Option<f64>, unsteady: Option<(UnsteadyKind, Option<f64>)>) -> Study {
+        let unsteady = unsteady.map(|(kind, level_after_seconds)| Unsteady { kind, change: 0.1, level_after_seconds });
+        let [cost, rate] = [Vec::new(), Vec::new()];
+        Study { server: 0, slice_seconds: 0.1, settled_after_seconds: settled, unsteady, cost, rate }
+    }
+
+    #[test]
+    fn a_start_that_has_settled_tells_more_than_one_in_which_the_machine_trends() {
+        let settled = |seconds| study(Some(seconds), None);
+        let noise = |level_after| study(None, Some((UnsteadyKind::Noise, Some(level_after))));
+        let [trends, jumps] = [UnsteadyKind::Trends, UnsteadyKind::Jumps].map(|kind| study(None, Some((kind, None))));
+        // What an earlier version saved has no such figure.
+        let unknown = study(None, Some((UnsteadyKind::Noise, None)));
+        let needed = |studies: &[&Study]| needed(studies.iter().copied(), 10.0).map(|seconds| (seconds * 10.0).round());
+        assert_eq!(needed(&[]), None);
+        for (studies, tenths) in [
+            (vec![settled(0.0), settled(1.2)], 17.0),
+            (vec![settled(1.2), trends.clone()], 17.0),
+            (vec![settled(0.4), noise(0.8)], 13.0),
+            (vec![noise(0.2), noise(0.8)], 37.0),
+            (vec![noise(3.0), noise(0.0)], 50.0),
+            (vec![noise(0.2), trends.clone()], 100.0),
+            (vec![trends.clone(), trends], 100.0),
+            (vec![settled(0.0), jumps], 100.0),
+            (vec![settled(9.8)], 100.0),
+            (vec![unknown], 100.0),
+        ] {
+            assert_eq!(needed(&studies.iter().collect::<Vec<_>>()), Some(tenths), "{studies:?}");
+        }
+    }
+
+    #[test]
+    fn all_servers_run_as_long_as_the_slowest_to_settle() {
+        let mut warming = Warming::new(Warmup::Auto { at_most: Duration::from_secs(10) }, 2);
+        assert_eq!(warming.length(), Duration::ZERO);
+        warming.studies = vec![study(Some(0.0), None), Study { server: 1, ..study(Some(2.0), None) }];
+        assert_eq!(warming.length(), Duration::from_millis(2500));
+    }
+}

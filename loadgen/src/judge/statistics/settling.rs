@@ -93,6 +93,12 @@ impl Slices {
         self.state
     }
 
+    /// The first slice from which on every figure lies at the level of its last half, as far as the noise tells. Slices are
+    /// seen [`UNSEEN`] together: of the first ones from there, some may still be off it.
+    pub fn level_from(&self) -> usize {
+        self.series.iter().map(|series| level_from(series)).max().unwrap_or(0)
+    }
+
     /// The logs of one figure, a value for each slice: the picture of a server that is not steady.
     pub fn series(&self, figure: usize) -> &[f64] {
         &self.series[figure]
@@ -100,7 +106,7 @@ impl Slices {
 
     fn look(&self) -> Settling {
         let looks: Vec<Look> = self.series.iter().map(|series| Look::at(series)).collect();
-        let from = self.series.iter().map(|series| level_from(series)).max().unwrap_or(0);
+        let from = self.level_from();
         let within = looks.iter().all(|look| look.bound(EACH) <= MARGIN);
         let as_far_as_noise_tells = self.len() >= AT_NOISE.max(from * TIMES_AT_NOISE)
             && looks.iter().zip(&self.series).all(|(look, series)| !look.differs() && !jumps(series));
@@ -177,7 +183,7 @@ fn level_from(series: &[f64]) -> usize {
         // The median of five has 0.54 of a value's deviation; three of those are beyond chance.
         median(slices.to_vec()).is_some_and(|median| (median - level).abs() <= MARGIN / 2.0 + 1.6 * noise)
     };
-    let off = series.windows(5).rposition(|slices| !near(slices));
+    let off = series.windows(UNSEEN).rposition(|slices| !near(slices));
     // The median of five is off its level until three of them are at it.
     off.map_or(0, |off| off + 3)
 }
@@ -189,7 +195,10 @@ pub const MARGIN: f64 = 0.03;
 /// The fewest slices after which a server has settled as far as the noise of its slices tells; and how many times longer than
 /// until it came to its level it must have been seen: what falls exponentially never is, until less is left than the noise.
 const AT_NOISE: usize = 30;
-const TIMES_AT_NOISE: usize = 4;
+pub const TIMES_AT_NOISE: usize = 4;
+
+/// The slices whose median is held against the level: a server that was off it for fewer is not seen to have been.
+pub const UNSEEN: usize = 5;
 
 /// The error of calling the quarters different while there are slices to come.
 const CALLED_A_DIFFERENCE: f64 = 0.05;
