@@ -174,8 +174,20 @@ fn a_comparison_takes_the_same_flags() {
 
 #[test]
 fn a_sweep_varies_compression() {
-    let sweep =
-        ["sweep", "--max-time", "2s", "--restart-every", "1", "-c", "4", "--format", "json", "--payload", "json"];
+    let sweep = [
+        "sweep",
+        "--force",
+        "--max-time",
+        "2s",
+        "--restart-every",
+        "1",
+        "-c",
+        "4",
+        "--format",
+        "json",
+        "--payload",
+        "json",
+    ];
     let vary = ["--vary-load", "permessage-deflate=off,on", "--size", "500"];
     let report = loadgen(&[&sweep[..], &vary].concat()).json(&[0, 98]);
     for (arm, target) in [(0, "embedded server"), (1, "embedded server --permessage-deflate on")] {

@@ -252,7 +252,7 @@ fn the_window_is_offered() {
 fn progress_is_drawn_on_a_terminal_unless_it_is_to_be_quiet() {
     let run = ["run", "-c", "2", "-d", "1s", "--warmup", "0s"];
     let compare = ["compare", "--aa", "-c", "2", "--max-time", "1s"];
-    let sweep = ["sweep", "--vary-load", "in-flight=1,2", "-c", "2", "--max-time", "1s"];
+    let sweep = ["sweep", "--vary-load", "in-flight=1,2", "-c", "2", "--max-time", "1s", "--force"];
     let held = ["connections", "-n", "2", "--hold", "1s"];
     let capacity = ["capacity", "--slo", "latency.p99<5ms", "-c", "2", "--max-time", "2s"];
     for (arguments, what) in [

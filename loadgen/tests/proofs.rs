@@ -123,6 +123,7 @@ const SWEEP: &[Proof] = &[
     ("--alpha", "sweep::a_saved_sweep_has_its_own_formats"),
     ("--gate", "sweep::effects_are_judged_on_the_metrics_that_were_asked_for"),
     ("--binary", "report/trials::a_load_that_contradicts_itself_is_refused_whichever_command_has_it"),
+    ("--force", "sweep::a_time_in_which_no_effect_can_be_told_ends_it_at_once_unless_it_is_forced"),
     ("--format", "sweep::effects_have_the_right_sign_and_come_in_order"),
     ("--max-warmup", "report/trials::warm_up_and_restarts_are_as_asked_for"),
     ("--warmup", "report/trials::warm_up_and_restarts_are_as_asked_for"),

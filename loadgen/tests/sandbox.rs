@@ -114,6 +114,7 @@ fn a_cpu_quota_that_ran_out_is_told() {
         &["compare", "--aa", "-c", "10", "--trial", "1s", "--max-time", "12s", "--format", "json", "-q"],
         &[
             "sweep",
+            "--force",
             "--vary-load",
             "in-flight=1,2",
             "-c",

@@ -11,12 +11,13 @@ use benchfmt::{Benchmarks, benchmarks};
 use binary::{Finished, loadgen};
 use loadgen::judge::statistics::Change;
 use loadgen::measure::metric::Metric;
+use loadgen::report::comparison::Ended;
 use loadgen::report::sweep::Effect;
 use loadgen::report::sweep::Sweep;
 use serde_json::{Value, json};
 
 fn sweep(flags: &[&str]) -> Finished {
-    loadgen(&[&["sweep", "-c", "4", "--restart-every", "1", "--alpha", "20%", "-q"], flags].concat()).wait()
+    loadgen(&[&["sweep", "-c", "4", "--restart-every", "1", "--alpha", "20%", "--force", "-q"], flags].concat()).wait()
 }
 
 fn report(finished: &Finished) -> Sweep {
@@ -133,6 +134,30 @@ fn refusals_name_the_flag_and_what_was_expected() {
         let said = &finished.stderr;
         assert!(words.iter().all(|word| said.contains(word)), "{flags:?} misses one of {words:?} in:\n{said}");
     }
+}
+
+#[test]
+fn a_time_in_which_no_effect_can_be_told_ends_it_at_once_unless_it_is_forced() {
+    // Nine starts at the least, none of which takes less than 400 ms.
+    let flags = ["sweep", "-c", "4", "--vary-load", "in-flight=1,2", "--trial", "200ms", "--max-time", "2s"];
+    let finished = loadgen(&flags).wait();
+    assert_eq!(finished.code, Some(98), "{}", finished.stderr);
+    let said = finished.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in ["2.00 s are too short to tell any effect, which takes 9 starts of", "expected --max-time", "--force"]
+    {
+        assert!(said.contains(words), "{words} is missing in\n{}", finished.stdout);
+    }
+    assert!(finished.stderr.contains("to tell an effect takes 9 starts at least"), "{}", finished.stderr);
+    let json = ["-q", "--format", "json"];
+    let finished = loadgen(&[&flags[..], &json].concat()).wait();
+    assert_eq!((finished.code, finished.stderr.as_str()), (Some(98), ""));
+    let ended: Sweep = serde_json::from_str(&finished.stdout).unwrap();
+    assert_valid(&json!(ended));
+    assert!(ended.ended == Ended::TooShort && ended.starts <= 3, "{:?} after {} starts", ended.ended, ended.starts);
+    let needs = ended.needs.unwrap();
+    assert!(needs.starts == 9 && needs.seconds > 2.0 && needs.start_seconds >= 0.4, "{needs:?}");
+    let forced = report(&loadgen(&[&flags[..], &json, &["--force"]].concat()).wait());
+    assert_eq!(forced.ended, Ended::MaxTime);
 }
 
 #[test]

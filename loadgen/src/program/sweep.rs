@@ -1,5 +1,6 @@
 //! `loadgen sweep`: from the arguments to the report and its exit code.
 
+use std::cell::RefCell;
 use std::io;
 
 use super::failure::{Failure, failed};
@@ -18,7 +19,7 @@ use crate::trials::course::Arm;
 use crate::trials::sweep;
 
 pub(super) fn run(sweeping: Sweeping, cores: &Cores) -> Result<Outcome, Failure> {
-    let Sweeping { design, tempo, gate, alpha, arms, output } = sweeping;
+    let Sweeping { design, question, arms, output } = sweeping;
     let mut sinks = Sinks::open(&output, io::stdout())?;
     let servers = arms.len() as u32;
     let arms: Vec<Arm> = arms
@@ -30,17 +31,17 @@ pub(super) fn run(sweeping: Sweeping, cores: &Cores) -> Result<Outcome, Failure>
         })
         .collect::<Result<_, Failure>>()?;
     let interrupt = interrupt()?;
-    let mut progress = CourseProgress::new("sweeping", tempo.max_time, output.quiet);
-    let mut show = |elapsed, starts| progress.show(elapsed, starts);
-    let question = sweep::Question { tempo, gate, alpha };
-    let swept = sweep::run(&design, &question, &arms, cores, &interrupt, &mut show);
-    progress.clear();
+    let progress = RefCell::new(CourseProgress::new("sweeping", question.tempo.max_time, output.quiet));
+    let mut show = |elapsed, starts| progress.borrow_mut().show(elapsed, starts);
+    let mut say = |what: &str| progress.borrow().say(what);
+    let swept = sweep::run(&design, &question, &arms, cores, &interrupt, (&mut show, &mut say));
+    progress.into_inner().clear();
     let mut sweep = swept?;
     sweep.trust.notes.extend(environment::refusals());
     sinks.document(&text::sweep(&sweep), &sweep)?;
     Ok(match () {
         () if sweep.ended == Ended::Interrupted => Outcome::Interrupted,
-        () if !sweep.trust.is_valid() => Outcome::Untrusted,
+        () if sweep.ended == Ended::TooShort || !sweep.trust.is_valid() => Outcome::Untrusted,
         () => Outcome::Ok,
     })
 }

@@ -29,7 +29,7 @@ pub struct Sweep {
     #[serde(with = "Rfc3339")]
     pub began_at: SystemTime,
     /// What ended it.
-    #[schemars(extend("enum" = ["max-time", "interrupted"]))]
+    #[schemars(extend("enum" = ["max-time", "too-short", "interrupted"]))]
     pub ended: Ended,
     /// What the figures are worth.
     pub trust: Trust,
@@ -38,6 +38,9 @@ pub struct Sweep {
     pub ends_at: Option<EndsAt>,
     /// What was asked for.
     pub rules: SweepRules,
+    /// What it takes until an effect can be told; null in documents of earlier versions.
+    #[serde(default)]
+    pub needs: Option<Needs>,
     /// How the servers were warmed up; null in documents of earlier versions.
     #[serde(default)]
     pub warmup: Option<Warmup>,
@@ -87,6 +90,22 @@ pub struct SweepRules {
     pub seed: u64,
     /// Whether only combinations that differ from the reference in one flag were measured.
     pub one_at_a_time: bool,
+}
+
+/// What it takes until an effect can be told, as the last start has shown it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Needs {
+    /// The fewest starts with which an effect can be told at this alpha, which all effects share.
+    pub starts: u64,
+    /// The time that those take from the beginning, in seconds.
+    #[schemars(range(min = 0))]
+    pub seconds: f64,
+    /// What a start with one round takes, its warm-up included, in seconds.
+    #[schemars(range(min = 0))]
+    pub start_seconds: f64,
+    /// The smallest effect, as a share, that is found in the maximal time in 4 of 5 cases, of all effects on all judged metrics;
+    /// null where it is not known.
+    pub resolves: Option<f64>,
 }
 
 /// A flag and the values that it takes in turn; the first is the reference's.

@@ -3,12 +3,11 @@
 
 use std::mem;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use super::climbing::Climbs;
 use super::compared::{Compared, asked, document};
 use super::contrast::{Contrast, log_ratios};
-use super::question::Question;
+use super::question::{Question, Watchers};
 use super::repetition;
 use super::resumed::{Earlier, ResumeError, Saved};
 use crate::host::cores::Cores;
@@ -130,9 +129,6 @@ pub fn run(
     Ok(document(question, plan, &course, Compared { earlier, before, ended, part, gated, judge, starts, repetition }))
 }
 
-/// Who is told of the time that has passed and of the starts so far, and what is said on the way.
-type Watchers<'f> = (&'f mut dyn FnMut(Duration, usize), &'f mut dyn FnMut(&str));
-
 /// The metrics that are judged, as in attempts before where there were any, and who judges them.
 fn judge(
     question: &Question,
@@ -179,6 +175,8 @@ const MOST_STARTS: usize = 4_000;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::measure::counts::Messages;
     use crate::measure::trial::{Figures, Trial};

@@ -1,5 +1,7 @@
 //! What a comparison is to find out, and in what time.
 
+use std::time::Duration;
+
 use crate::judge::statistics::{Aim, Asked, Band};
 use crate::measure::metric::Metric;
 use crate::report::repetition::Repetition;
@@ -54,5 +56,8 @@ impl Question {
     }
 }
 
+/// Who is told of the time that has passed and of the starts so far, and what is said on the way.
+pub type Watchers<'f> = (&'f mut dyn FnMut(Duration, usize), &'f mut dyn FnMut(&str));
+
 /// Starts whose prices tell what others will cost: later ones were worth their while.
-const STARTS_THAT_TELL: usize = 3;
+pub(super) const STARTS_THAT_TELL: usize = 3;

@@ -2,6 +2,8 @@
 //! itself and together with another. The trials are `trials`'s; an effect is a contrast of log figures, one for each
 //! start, and is judged like the log ratios of a comparison.
 
+mod needs;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
@@ -18,9 +20,10 @@ use crate::measure::metric::{Better, Metric};
 use crate::plan::Plan;
 use crate::report::comparison::Ended;
 use crate::report::estimate::{Estimate, Spread};
-use crate::report::sweep::{ArmReport, Effect, Sweep, SweepRules, SweepSchema, words};
+use crate::report::sweep::{ArmReport, Effect, Needs, Sweep, SweepRules, SweepSchema, words};
 use crate::trials::course::{Arm, Course, Lives, Start, Tempo, TrialError};
 use crate::trials::notes;
+use crate::trials::question::{STARTS_THAT_TELL, Watchers};
 
 /// What a sweep is to find out of its design.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,11 +34,18 @@ pub struct Question {
     pub gate: Option<Vec<Metric>>,
     /// The chance of a wrong effect.
     pub alpha: f64,
+    /// Whether it goes on where its time is too short for any effect to be told.
+    pub force: bool,
 }
 
 impl Question {
     fn judged(&self, plan: &Plan) -> &[Metric] {
         self.gate.as_deref().unwrap_or(Metric::gated_by_default(&plan.load))
+    }
+
+    /// Whether it is known after so many starts that the time cannot hold as many as any effect takes.
+    fn is_too_short(&self, needs: &Needs, starts: usize) -> bool {
+        needs.seconds > self.tempo.max_time.as_secs_f64() && starts <= STARTS_THAT_TELL && !self.force
     }
 }
 
@@ -62,7 +72,8 @@ pub enum SweepError {
     Interrupted,
 }
 
-/// Measures the arms of a design, its reference first, until the time is up.
+/// Measures the arms of a design, its reference first, until the time is up. `show` is told of the time that has passed and of
+/// the starts so far, `say` what it takes to tell an effect, once that is known.
 ///
 /// # Errors
 /// When trials cannot be made, or those of a combination have no figures.
@@ -72,7 +83,7 @@ pub fn run(
     arms: &[Arm],
     cores: &Cores,
     interrupt: &Interrupt,
-    show: &mut dyn FnMut(Duration, usize),
+    (show, say): Watchers<'_>,
 ) -> Result<Sweep, SweepError> {
     let began_at = SystemTime::now();
     let Question { tempo, alpha, .. } = *question;
@@ -80,6 +91,7 @@ pub fn run(
     let judged = question.judged(plan);
     let mut course = Course::new(arms, judged, tempo, cores, interrupt);
     let mut starts: Vec<Start> = Vec::new();
+    let mut needs: Option<Needs> = None;
     let ended = course.run(show, &mut |course, start| {
         if !start.rounds.is_empty() {
             starts.push(start);
@@ -88,6 +100,13 @@ pub fn run(
             return Ok(Some(Ended::Interrupted));
         }
         let over = course.is_over() || starts.len() >= MOST_STARTS;
+        if !starts.is_empty() {
+            let now = needs::of(design, question, judged, &starts, course);
+            tell(&now, needs.replace(now), tempo.max_time, say);
+            if !over && question.is_too_short(&now, starts.len()) {
+                return Ok(Some(Ended::TooShort));
+            }
+        }
         if over || !course.may_be_answered(&starts) {
             all_have_figures(design, question, plan, &starts)?;
         }
@@ -110,17 +129,10 @@ pub fn run(
         began_at,
         ended,
         trust,
+        needs,
         warmup: Some(course.warmup()),
         ends_at: Some(course.ends_at()),
-        rules: SweepRules {
-            alpha,
-            trial_seconds: tempo.trial.as_secs_f64(),
-            settle_seconds: tempo.settle.as_secs_f64(),
-            restart_every: course.rounds(),
-            max_time_seconds: tempo.max_time.as_secs_f64(),
-            seed: tempo.seed,
-            one_at_a_time: design.is_one_at_a_time(),
-        },
+        rules: rules(design, question, &course),
         elapsed_seconds: course.elapsed().as_secs_f64(),
         rounds: starts.iter().map(|start| start.rounds.len() as u64).sum(),
         starts: starts.len() as u64,
@@ -129,6 +141,26 @@ pub fn run(
         effects,
         environment: Environment::collect(plan, None, None),
     })
+}
+
+fn rules(design: &Design, question: &Question, course: &Course<'_>) -> SweepRules {
+    let Question { tempo, alpha, .. } = *question;
+    SweepRules {
+        alpha,
+        trial_seconds: tempo.trial.as_secs_f64(),
+        settle_seconds: tempo.settle.as_secs_f64(),
+        restart_every: course.rounds(),
+        max_time_seconds: tempo.max_time.as_secs_f64(),
+        seed: tempo.seed,
+        one_at_a_time: design.is_one_at_a_time(),
+    }
+}
+
+/// Says what it takes to tell an effect, twice: once it is known what starts cost, and once it is known how much they vary.
+fn tell(now: &Needs, before: Option<Needs>, time: Duration, say: &mut dyn FnMut(&str)) {
+    if before.is_none_or(|before| before.resolves.is_some() != now.resolves.is_some()) {
+        say(&words::forecast(now, time.as_secs_f64()));
+    }
 }
 
 impl SweepError {

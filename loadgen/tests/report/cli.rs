@@ -305,7 +305,7 @@ fn compare_and_sweep_read_numbers_alike() {
     let Ok(Invocation::Sweep(sweeping)) = invoke(&["sweep", "--vary-load", "connections=1k,2_000"]) else { panic!() };
     let trial = |arguments: &[&str]| match invoke(arguments) {
         Ok(Invocation::Compare(comparing)) => comparing.question.tempo.trial.as_millis(),
-        Ok(Invocation::Sweep(sweeping)) => sweeping.tempo.trial.as_millis(),
+        Ok(Invocation::Sweep(sweeping)) => sweeping.question.tempo.trial.as_millis(),
         other => panic!("{arguments:?} gave {other:?}"),
     };
     assert_eq!([trial(&["compare", "--aa"]), trial(&["compare", "--aa", "--rate", "20k"])], [10, 100]);

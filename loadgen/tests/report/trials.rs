@@ -99,7 +99,7 @@ fn trials_follow_each_other_as_they_are_told_to() {
         seed: 8,
     };
     let (compare, sweep) = (comparing(&flags), sweeping(&flags));
-    assert_eq!((compare.question.tempo, sweep.tempo), (tempo, tempo));
+    assert_eq!((compare.question.tempo, sweep.question.tempo), (tempo, tempo));
     for plan in sweep.arms.iter().map(|(_, plan)| plan).chain([&compare.plan]) {
         assert_eq!((plan.stop, plan.warmup, plan.seed), (Stop::After(tempo.trial), tempo.settle, tempo.seed));
     }
@@ -107,7 +107,7 @@ fn trials_follow_each_other_as_they_are_told_to() {
 
 #[test]
 fn without_flags_trials_are_short_and_servers_are_started_often() {
-    let (compare, sweep) = (comparing(&[]).question.tempo, sweeping(&["--vary-load", "in-flight=1,2"]).tempo);
+    let (compare, sweep) = (comparing(&[]).question.tempo, sweeping(&["--vary-load", "in-flight=1,2"]).question.tempo);
     let times = |tempo: Tempo| [tempo.trial, tempo.settle, tempo.max_time].map(|time| time.as_millis());
     assert_eq!([times(compare), times(sweep)], [[10, 2, 60_000]; 2]);
     // About 600 ms: rounds of two servers, or of four, with 12 ms for each.
@@ -124,7 +124,7 @@ fn warm_up_and_restarts_are_as_asked_for() {
     assert_eq!(tempo(&["--warmup", "3s"]).warmup, Warmup::For(Duration::from_secs(3)));
     let auto = ["--warmup", "auto", "--max-warmup", "20s"];
     assert_eq!(tempo(&auto).warmup, Warmup::Auto { at_most: Duration::from_secs(20) });
-    let swept = |flags: &[&str]| sweeping(&[&["--vary-load", "in-flight=1,2"], flags].concat()).tempo;
+    let swept = |flags: &[&str]| sweeping(&[&["--vary-load", "in-flight=1,2"], flags].concat()).question.tempo;
     assert_eq!(swept(&auto).warmup, Warmup::Auto { at_most: Duration::from_secs(20) });
     assert_eq!(swept(&["--warmup", "3s"]).warmup, Warmup::For(Duration::from_secs(3)));
     assert_eq!(tempo(&["--restart-every", "never"]).restarts, Restarts::Never(25));
@@ -178,6 +178,6 @@ fn judgement_is_by_the_rules_that_are_given() {
     let question = comparing(&["--fail-on-regression", "--tolerance", "4%", "--allow-inconclusive"]).question;
     assert_eq!((question.tolerance, question.fail_on_regression, question.allow_inconclusive), (0.04, true, true));
     assert_eq!(comparing(&["--fail-on-regression"]).question.tolerance, 0.02);
-    assert_eq!((comparing(&[]).question.tolerance, sweeping(&[]).alpha), (0.02, 0.01));
-    assert_eq!(sweeping(&["--alpha", "3%"]).alpha, 0.03);
+    assert_eq!((comparing(&[]).question.tolerance, sweeping(&[]).question.alpha), (0.02, 0.01));
+    assert_eq!(sweeping(&["--alpha", "3%"]).question.alpha, 0.03);
 }

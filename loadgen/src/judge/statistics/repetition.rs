@@ -54,6 +54,11 @@ impl Asked {
         fewest(self.share(1.0))
     }
 
+    /// The level for one metric of a judge who looks once, when the time is up.
+    pub fn level(self) -> f64 {
+        self.share(1.0)
+    }
+
     /// The level of the last look for one metric, which is what a verdict is planned with.
     pub fn last_level(self) -> f64 {
         self.share(1.0) - self.share(LOOKS[LOOKS.len() - 2])

@@ -192,9 +192,11 @@ fn level_from(series: &[f64]) -> usize {
 /// warm-up are left, so that an estimate that is off by chance does not pass.
 pub const MARGIN: f64 = 0.03;
 
-/// The fewest slices after which a server has settled as far as the noise of its slices tells; and how many times longer than
-/// until it came to its level it must have been seen: what falls exponentially never is, until less is left than the noise.
+/// The fewest slices after which a server has settled as far as the noise of its slices tells.
 const AT_NOISE: usize = 30;
+
+/// How many times longer than until it came to its level it must have been seen then: what falls exponentially never is, until
+/// less is left than the noise.
 pub const TIMES_AT_NOISE: usize = 4;
 
 /// The slices whose median is held against the level: a server that was off it for fewer is not seen to have been.

@@ -14,20 +14,16 @@ use crate::plan::{Load, Plan};
 use crate::program::output::Output;
 use crate::report::sweep::Factor;
 use crate::report::sweep::Of;
-use crate::trials::course::Tempo;
 use crate::trials::design::Design;
+use crate::trials::sweep::Question;
 
 /// What to sweep, and how.
 #[derive(Debug)]
 pub struct Sweeping {
     /// The combinations.
     pub design: Design,
-    /// How trials follow each other.
-    pub tempo: Tempo,
-    /// The metrics that effects are judged on; `None` for those that the load is usually judged by.
-    pub gate: Option<Vec<Metric>>,
-    /// The chance of a wrong effect.
-    pub alpha: f64,
+    /// What is to be found out of them.
+    pub question: Question,
     /// Server and load of each combination, the reference first.
     pub arms: Vec<(Spec, Plan)>,
     /// Where the report goes.
@@ -57,6 +53,10 @@ pub(super) struct SweepArgs {
     /// The chance of any wrong effect among all of them
     #[arg(long, value_name = "PCT", default_value = "1%", value_parser = values::positive_percent)]
     alpha: f64,
+    /// Go on where the first starts show that --max-time is too short for any effect to be told; otherwise it ends then, says
+    /// which time would do, and exits with 98
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     trials: TrialsArgs,
 }
@@ -78,7 +78,7 @@ impl SweepArgs {
         if matches!(server, Some(Spec::Url(_))) && !self.vary.is_empty() {
             return Err(refusal("--vary needs a --server that is started here, not a URL"));
         }
-        let (one_at_a_time, alpha, gate) = (self.one_at_a_time, self.alpha, self.gate);
+        let (one_at_a_time, alpha, force, gate) = (self.one_at_a_time, self.alpha, self.force, self.gate);
         let design = Design::new(factors, one_at_a_time).map_err(|why| refusal(&why))?;
         let loads: Vec<TrialsArgs> =
             (0..design.arms()).map(|arm| load(arguments, &design, arm)).collect::<Result<_, _>>()?;
@@ -113,7 +113,7 @@ impl SweepArgs {
         }
         let output = self.trials.output()?;
         let gate = (!gate.is_empty()).then_some(gate);
-        Ok(Sweeping { design, tempo, gate, alpha, arms, output })
+        Ok(Sweeping { design, question: Question { tempo, gate, alpha, force }, arms, output })
     }
 }
 
@@ -208,7 +208,7 @@ const LOAD_FLAGS: [&str; 16] = [
 ];
 
 const EXIT_CODES: &str = "Exit codes: 0 measured; 1 a server failed, lost or corrupted messages, or had no reply in any trial; 2 usage; 98 an open \
-    loop's generator was late itself; 130 interrupted.";
+    loop's generator was late itself, or --max-time is too short to tell any effect (without --force); 130 interrupted.";
 
 #[cfg(test)]
 mod tests {

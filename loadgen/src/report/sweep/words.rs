@@ -1,6 +1,6 @@
 //! What a sweep says in words, for every format that people read.
 
-use super::{ArmReport, Effect, Step, Sweep};
+use super::{ArmReport, Effect, Needs, Step, Sweep};
 use crate::judge::statistics::{Change, fewest};
 use crate::measure::metric::Metric;
 use crate::report::comparison::Ended;
@@ -121,7 +121,9 @@ pub(crate) fn notes(sweep: &Sweep) -> Vec<String> {
     if sweep.ended == Ended::Interrupted {
         notes.push(format!("interrupted after {}", units::seconds(sweep.elapsed_seconds)));
     }
-    if sweep.starts < needed as u64 && !sweep.effects.is_empty() {
+    if let (Ended::TooShort, Some(needs)) = (sweep.ended, &sweep.needs) {
+        notes.push(too_short(needs, sweep.rules.max_time_seconds));
+    } else if sweep.starts < needed as u64 && !sweep.effects.is_empty() {
         notes.push(format!(
             "{} for a verdict, {needed} are needed: more --max-time",
             units::too_few(sweep.starts, "start")
@@ -138,6 +140,32 @@ pub(crate) fn notes(sweep: &Sweep) -> Vec<String> {
     }
     notes.extend(sweep.trust.notes.iter().cloned());
     notes
+}
+
+/// What it takes to tell an effect, in a sentence.
+pub(crate) fn forecast(needs: &Needs, max_seconds: f64) -> String {
+    let least = format!(
+        "to tell an effect takes {} at least, which end after {}",
+        units::counted(needs.starts, "start"),
+        units::seconds(needs.seconds)
+    );
+    let resolves = needs.resolves.map(|share| {
+        format!("; {} resolve effects of {} in 4 of 5 cases", units::seconds(max_seconds), units::percent(share))
+    });
+    least + &resolves.unwrap_or_default()
+}
+
+/// What to do where the time holds no verdict on any effect.
+fn too_short(needs: &Needs, max_seconds: f64) -> String {
+    let time = units::seconds(max_seconds);
+    // Starts do not all take the same time.
+    let enough = (needs.seconds * 1.1).ceil();
+    format!(
+        "{time} are too short to tell any effect, which takes {} of {} at least: expected --max-time {enough}s, fewer \
+         combinations (--one-at-a-time), fewer metrics (--gate), or --force to measure for {time} nonetheless",
+        units::counted(needs.starts, "start"),
+        units::seconds(needs.start_seconds)
+    )
 }
 
 /// What stands where a change cannot be told from none.
@@ -157,6 +185,17 @@ mod tests {
             change,
             log_ratios: Vec::new(),
         })
+    }
+
+    #[test]
+    fn what_it_takes_is_said_with_what_the_time_resolves() {
+        let needs = Needs { starts: 12, seconds: 75.2, start_seconds: 5.5, resolves: None };
+        assert_eq!(forecast(&needs, 60.0), "to tell an effect takes 12 starts at least, which end after 75.2 s");
+        let said = forecast(&Needs { seconds: 30.0, resolves: Some(0.031), ..needs }, 60.0);
+        assert!(said.ends_with("after 30.0 s; 60.0 s resolve effects of 3.1% in 4 of 5 cases"), "{said}");
+        let said = too_short(&needs, 60.0);
+        assert!(said.starts_with("60.0 s are too short to tell any effect, which takes 12 starts of 5.50 s"), "{said}");
+        assert!(said.contains("--max-time 83s"), "{said}");
     }
 
     #[test]
