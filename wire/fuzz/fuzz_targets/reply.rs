@@ -20,7 +20,8 @@ fuzz_target!(|input: &[u8]| {
         assert_eq!(template.to_string(), text);
     }
     let escaped = |text: &str| text.replace('{', "{{").replace('}', "}}");
-    let template: Template = format!("{}{{}}{}", escaped(&before), escaped(&behind)).parse().expect("no brace stands alone");
+    let template: Template =
+        format!("{}{{}}{}", escaped(&before), escaped(&behind)).parse().expect("no brace stands alone");
     let templated = Templated { template, binary: options & 1 == 1 };
     let model = model::reply(stream, &LIMITS, [&before, &behind], templated.binary);
 
