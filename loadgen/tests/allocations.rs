@@ -61,9 +61,9 @@ static ALLOCATOR: Counting = Counting;
 /// lies within one interval, at whose end histograms change hands.
 const WINDOW: Duration = Duration::from_millis(700);
 
-/// Allocations of the workers and replies that came, within [`WINDOW`].
-fn allocations(server: &[&str], load: &[&str]) -> (u64, u64) {
-    let server = EmbeddedServer::start(server);
+/// Allocations of the workers and replies that came, within [`WINDOW`], of a server that listens there.
+fn allocations(listen: &str, server: &[&str], load: &[&str]) -> (u64, u64) {
+    let server = EmbeddedServer::start_at(listen, server);
     let arguments = ["loadgen", "run", &server.url, "-c", "8", "--warmup", "500ms", "-d", "1s"];
     let arguments = arguments.iter().chain(load).map(OsString::from);
     let Ok(Invocation::Run { plan, server: Spec::Url(url), .. }) = parse(arguments, NonZeroUsize::MIN) else {
@@ -116,9 +116,16 @@ fn measuring_allocates_nothing_per_message() {
         let takeover = load.last().filter(|_| load.contains(&"--permessage-deflate"));
         let server = takeover
             .map_or(vec![], |takeover| vec!["--permessage-deflate", "on", "--deflate-context-takeover", takeover]);
-        let (allocations, replies) = allocations(&server, load);
-        assert!(replies > 1_000, "{load:?}: {replies} replies are too few to tell");
-        // A stall of the machine may grow a connection's queue a few times; a message would show a hundredfold.
-        assert!(allocations * 100 < replies, "{load:?}: {allocations} allocations for {replies} replies");
+        expect_none_per_message("127.0.0.1:0", &server, load);
     }
+    for load in [&[][..], &["--in-flight", "16"], &["--rate", "10000"]] {
+        expect_none_per_message("tcp://127.0.0.1:0", &[], load);
+    }
+}
+
+fn expect_none_per_message(listen: &str, server: &[&str], load: &[&str]) {
+    let (allocations, replies) = allocations(listen, server, load);
+    assert!(replies > 1_000, "{listen} {load:?}: {replies} replies are too few to tell");
+    // A stall of the machine may grow a connection's queue a few times; a message would show a hundredfold.
+    assert!(allocations * 100 < replies, "{listen} {load:?}: {allocations} allocations for {replies} replies");
 }

@@ -72,6 +72,15 @@ fn every_message_reaches_every_receiver() {
 }
 
 #[test]
+fn messages_of_a_burst_are_due_at_once() {
+    // Every 0.8 s: of the two bursts one lies in the warm-up, and one in the second after it, in which 50 single messages would.
+    let report = measured(&plain().start(), &["--rate", "50", "--burst", "40"], &[0, 98]);
+    assert_valid(&report.0);
+    assert_eq!(deliveries(&report, "/deliveries"), [240.0, 240.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    assert_eq!((report.number("/asked/burst"), report.number("/messages/due")), (40.0, 40.0));
+}
+
+#[test]
 fn rooms_keep_their_messages_to_themselves_and_threads_share_them_out() {
     let flags = ["--rooms", "2", "--rate", "40", "--threads", "2", "--text"];
     let report = measured(&plain().start(), &flags, &[0, 98]);

@@ -223,6 +223,7 @@ const CONNECTIONS: &[Proof] = &[
 ];
 
 const FANOUT: &[Proof] = &[
+    ("--burst", "fanout::messages_of_a_burst_are_due_at_once"),
     ("--churn", "fanout::members_that_join_and_leave_get_all_while_they_are_there"),
     ("--connect-rate", "fanout/command::members_connect_as_a_run_s_connections_do"),
     ("--connect-timeout", "fanout/command::members_connect_as_a_run_s_connections_do"),

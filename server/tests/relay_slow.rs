@@ -227,6 +227,12 @@ fn read_in_order(client: &mut Client) -> u64 {
     count
 }
 
+/// How long members come and go under each policy: seconds, FATHOM_TEST_CHURN of them if that is set.
+fn churn() -> Duration {
+    let seconds = std::env::var("FATHOM_TEST_CHURN").map_or(3, |seconds| seconds.parse().expect("seconds"));
+    Duration::from_secs(seconds)
+}
+
 #[test]
 fn every_loss_is_accounted_for_while_members_come_and_go() {
     for policy in ["drop-newest", "drop-oldest", "close"] {
@@ -235,7 +241,7 @@ fn every_loss_is_accounted_for_while_members_come_and_go() {
         let stop = Arc::new(AtomicBool::new(false));
         let received = Arc::new(Mutex::new(0_u64));
         let names = Arc::new(AtomicU32::new(0));
-        let deadline = Instant::now() + Duration::from_secs(3);
+        let deadline = Instant::now() + churn();
         let joining: Vec<_> = (0..8)
             .map(|at| {
                 let (server, stop, received, names) =

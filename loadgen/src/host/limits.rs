@@ -108,26 +108,27 @@ pub enum LimitError {
 }
 
 /// Raises the soft limit of file descriptors to the hard one, and checks that the plan's connections to as many
-/// `servers` at once fit, and that there is memory for their messages.
+/// `servers` at once fit, and that there is memory for their messages, which take more where some may be sent as `bytes` without
+/// frames.
 ///
 /// # Errors
 /// Names the limit that is too low, and how to raise it.
-pub fn make_room(plan: &Plan, servers: u32) -> Result<(), LimitError> {
+pub fn make_room(plan: &Plan, servers: u32, bytes: bool) -> Result<(), LimitError> {
     let limit = getrlimit(Resource::Nofile);
     // It fails only where there is nothing to raise; the check below says so.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     check(plan, servers, descriptors, port_range())?;
-    check_memory(plan, servers, memory::available())
+    check_memory(plan, servers, bytes, memory::available())
 }
 
 /// Most of the memory is that for when each message in flight was due and sent, taken before the load begins, so that
 /// nothing is allocated while it runs. What is in flight itself lies in the kernel's buffers, which it bounds.
-fn check_memory(plan: &Plan, servers: u32, available: u64) -> Result<(), LimitError> {
+fn check_memory(plan: &Plan, servers: u32, bytes: bool, available: u64) -> Result<(), LimitError> {
     let connections = plan.connections.get();
     let in_flight = plan.load.capacity() as u64;
     let stamps = u64::from(connections).saturating_mul(in_flight).saturating_mul(IN_FLIGHT_BYTES);
-    let messages = Corpus::memory(plan);
+    let messages = Corpus::memory(plan, bytes);
     let needed = stamps.saturating_add(messages).saturating_mul(servers.into());
     if needed <= available {
         return Ok(());
@@ -200,7 +201,7 @@ mod tests {
     fn memory_that_there_is_not_is_refused_with_the_arithmetic() {
         let mut plan = plan();
         (plan.connections, plan.load) = (100.try_into().unwrap(), Load::Closed { in_flight: NonZeroU32::MAX });
-        let error = check_memory(&plan, 1, 8 << 30).unwrap_err().to_string();
+        let error = check_memory(&plan, 1, false, 8 << 30).unwrap_err().to_string();
         for words in [
             "needs 9600 GiB",
             "may have 8.00 GiB",
@@ -210,10 +211,11 @@ mod tests {
             assert!(error.contains(words), "{words} is not in: {error}");
         }
         plan.load = Load::Closed { in_flight: 1_000.try_into().unwrap() };
-        assert_eq!(check_memory(&plan, 1, 8 << 30), Ok(()));
+        assert_eq!(check_memory(&plan, 1, false, 8 << 30), Ok(()));
         // 2 MiB for each server; it is the servers that are too many.
-        assert!(check_memory(&plan, 3, 4 << 20).is_err() && check_memory(&plan, 1, 4 << 20).is_ok());
+        assert!(check_memory(&plan, 3, false, 4 << 20).is_err() && check_memory(&plan, 1, false, 4 << 20).is_ok());
         plan.message.size = Sizes::exactly(MAX_MESSAGE_BYTES);
-        assert!(check_memory(&plan, 1, 640 << 20).is_err() && check_memory(&plan, 1, 700 << 20).is_ok());
+        assert!(check_memory(&plan, 1, false, 640 << 20).is_err() && check_memory(&plan, 1, false, 700 << 20).is_ok());
+        assert!(check_memory(&plan, 1, true, 896 << 20).is_err() && check_memory(&plan, 1, true, 900 << 20).is_ok());
     }
 }

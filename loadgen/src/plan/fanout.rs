@@ -20,6 +20,9 @@ pub struct Fanout {
     pub receivers: NonZeroU32,
     /// Rooms, among which both are spread evenly; a message reaches the receivers of its sender's room.
     pub rooms: NonZeroU32,
+    /// Messages that are due at once, of as many senders where there are as many; the plan's rate is the mean.
+    #[serde(default = "one")]
+    pub burst: NonZeroU32,
     /// Further members that join and leave, per second, while it is measured; null for none.
     pub churn: Option<Rate>,
     /// Receivers that stop reading while it is measured; null for none.
@@ -129,6 +132,11 @@ impl From<Mark> for String {
     fn from(mark: Mark) -> Self {
         mark.to_string()
     }
+}
+
+/// Messages due at once where a saved report does not say.
+fn one() -> NonZeroU32 {
+    NonZeroU32::MIN
 }
 
 /// The furthest byte at which a number is looked for: what a server puts before a message is short.

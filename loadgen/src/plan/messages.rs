@@ -110,14 +110,15 @@ impl Corpus {
         Self { len, requests, deflated, bytes, replies, plain, masks, opcode, longest }
     }
 
-    /// Bytes that the messages of a plan take, in each direction and compressed.
-    pub fn memory(plan: &Plan) -> u64 {
-        let copies = if plan.connect.permessage_deflate.is_some() { 7 } else { 5 };
+    /// Bytes that the messages of a plan take, in each direction and compressed; with `bytes` also as they are sent without frames.
+    pub fn memory(plan: &Plan, bytes: bool) -> u64 {
+        let compressed = if plan.connect.permessage_deflate.is_some() { 2 } else { 0 };
+        let copies = 5 + compressed + if bytes { 2 } else { 0 };
         let (copies, more) = match &plan.expect {
             Expect::Template(template) => (copies + 2, 2 * template.reply_len(0)),
             Expect::Echo | Expect::Order => (copies, 0),
         };
-        // The payloads, the requests and the replies twice, and requests compressed for one window.
+        // The payloads; twice each the requests, the replies, requests compressed for one window, and payloads end to end.
         let size = match &plan.message.payload {
             // One that cannot be read is told of when it is to be sent.
             Payload::File(path) => fs::metadata(path).map_or(0, |file| file.len() as usize),

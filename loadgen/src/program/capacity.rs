@@ -79,7 +79,7 @@ fn look(
     interrupt: &Interrupt,
     quiet: bool,
 ) -> Result<CapacityReport, Failure> {
-    limits::make_room(&plan, 1)?;
+    limits::make_room(&plan, 1, server.may_take_bytes())?;
     let corpus = Corpus::new(&plan, file_content(&plan).map_err(failed)?.as_deref());
     let shares = Shares::between([&server], cores);
     let arm = Arm { spec: server, plan, corpus };

@@ -9,6 +9,7 @@ use super::run::{file_content, interrupt};
 use crate::host::cores::Cores;
 use crate::host::environment;
 use crate::host::limits;
+use crate::host::target::Spec;
 use crate::judge::outcome::Outcome;
 use crate::judge::statistics::Change;
 use crate::plan::messages::Corpus;
@@ -26,7 +27,7 @@ pub(super) fn run(comparing: Comparing, cores: &Cores) -> Result<Outcome, Failur
     let Comparing { question, plan, servers, resume, output } = comparing;
     let saved = resume.map(saved).transpose()?;
     let mut sinks = Sinks::open(&output, io::stdout())?;
-    limits::make_room(&plan, servers.len() as u32)?;
+    limits::make_room(&plan, servers.len() as u32, servers.iter().any(Spec::may_take_bytes))?;
     let content = file_content(&plan).map_err(failed)?;
     let interrupt = interrupt()?;
     let arms = servers.map(|spec| {

@@ -23,7 +23,7 @@ pub(super) fn run(holding: &Holding, cores: &Cores) -> Result<Outcome, Failure> 
     let mut sinks = Sinks::open(output, io::stdout())?;
     let coming_and_going = if experiment.churn.is_some() { MOST_AT_ONCE as u32 } else { 0 };
     let most = plan.connections.saturating_add(coming_and_going);
-    limits::make_room(&Plan { connections: most, ..plan.clone() }, 1)?;
+    limits::make_room(&Plan { connections: most, ..plan.clone() }, 1, server.may_take_bytes())?;
     let bench = Bench::set_up(plan, server, cores)?;
     let local = bench.server.addresses().in_use().iter().all(|address| address.ip().is_loopback());
     held::make_room(most.get(), bench.server.pids(), local)?;

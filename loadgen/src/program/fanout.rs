@@ -24,7 +24,7 @@ pub(super) fn run(fanning: Fanning, cores: &Cores) -> Result<Outcome, Failure> {
     let mut sinks = Sinks::open(&output, io::stdout())?;
     let visitors = if fanout.churn.is_some() { MOST_AT_ONCE as u32 } else { 0 };
     let most = plan.connections.saturating_add(visitors);
-    limits::make_room(&Plan { connections: most, ..plan.clone() }, 1)?;
+    limits::make_room(&Plan { connections: most, ..plan.clone() }, 1, false)?;
     let bench = Bench::set_up(plan, &server, cores)?;
     let local = is_local(&bench.server.addresses().in_use());
     held::make_room(most.get(), bench.server.pids(), local)?;

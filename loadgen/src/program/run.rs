@@ -51,7 +51,7 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn set_up(plan: &Plan, spec: &Spec, cores: &Cores) -> Result<Self, Failure> {
-        limits::make_room(plan, 1)?;
+        limits::make_room(plan, 1, spec.may_take_bytes())?;
         let content = file_content(plan).map_err(failed)?;
         let corpus = Corpus::new(plan, content.as_deref());
         let interrupt = interrupt()?;

@@ -25,7 +25,7 @@ pub(super) fn run(sweeping: Sweeping, cores: &Cores) -> Result<Outcome, Failure>
     let arms: Vec<Arm> = arms
         .into_iter()
         .map(|(spec, plan)| {
-            limits::make_room(&plan, servers)?;
+            limits::make_room(&plan, servers, spec.may_take_bytes())?;
             let corpus = Corpus::new(&plan, file_content(&plan).map_err(failed)?.as_deref());
             Ok(Arm { spec, plan, corpus })
         })

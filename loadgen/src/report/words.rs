@@ -181,6 +181,7 @@ pub(super) fn facts(report: &Report) -> Vec<(&'static str, String)> {
     let mut facts = vec![("connections", opened)];
     facts.extend(addresses(report));
     facts.push(("messages", format!("{sent} sent, {verified} verified replies")));
+    facts.extend(wrong_replies_count(report).map(|words| ("", words.to_owned())));
     facts.extend(compression::facts(report));
     facts.push(("errors", errors(report)));
     facts.extend(report.mismatches.sentences().map(|mismatch| ("", mismatch)));
@@ -201,6 +202,16 @@ pub(super) fn facts(report: &Report) -> Vec<(&'static str, String)> {
     let machine = format!("{cpu}, {} cores, Linux {}", environment.cores.allowed, environment.kernel);
     facts.push(("machine", machine));
     facts
+}
+
+/// What to know of the throughput where some of the replies that it counts were wrong.
+fn wrong_replies_count(report: &Report) -> Option<&'static str> {
+    let messages = &report.messages;
+    match messages.corrupted + messages.reordered {
+        0 => None,
+        _ if messages.verified == 0 => Some("none of the replies that the throughput counts was right"),
+        _ => Some("the throughput counts wrong replies too"),
+    }
 }
 
 /// How the workers of an open loop waited for what was due.

@@ -31,6 +31,7 @@ fn limits_are_kept_crossed_or_not_known() {
         (&["--stall", "1000"], "fewer than all --receivers"),
         (&["--size", "15"], "expected 16 B at least"),
         (&["--size", "64..128"], "expected one size"),
+        (&["--rate", "10", "-d", "1s", "--burst", "11"], "--burst 11: at --rate 10 one is due less often"),
         (&["--rooms", "20"], "--senders 10: expected 20 at least"),
         (&["--senders", "100k", "--receivers", "100k"], "pairs whose order is followed"),
         (&["--permessage-deflate"], "does not read compressed messages"),

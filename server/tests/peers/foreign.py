@@ -1,4 +1,4 @@
-"""The echo servers of four runtimes in servers/, as scripts/setup puts them in place: the command of each, without its port."""
+"""The servers of other runtimes in servers/, as scripts/setup puts them in place: the command of each, without its port."""
 
 import pathlib
 
@@ -6,7 +6,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 
 def commands(target):
-    """The commands by name, of those that are there; each takes `PORT [--burn N]`."""
+    """The commands of the echo servers by name, of those that are there; each takes `PORT [--burn N]`."""
     python = target / "peers/python/bin/python"
     node = target / "peers/node"
     every = {
@@ -17,6 +17,13 @@ def commands(target):
     }
     missing = missing_by_name(target)
     return {name: [str(word) for word in command] for name, command in every.items() if name not in missing}
+
+
+def relays(target):
+    """The commands of those that hand messages on, by name; each takes `PORT [--burn N]`."""
+    node = target / "peers/node"
+    every = {"ws": ["node", node / "node_relay.mjs"], "bun": [bun(node), node / "bun_relay.mjs"]}
+    return {name: [str(word) for word in command] for name, command in every.items()}
 
 
 def missing_by_name(target):

@@ -63,6 +63,7 @@ def main(loadgen, xsd, promtool):
                 for file in sorted((ROOT / ".github/workflows").glob("*.yml"))
             ],
             ("the action's step that fetches loadgen", fetched, scratch / "fetched"),
+            ("the action's steps that build loadgen once", built, scratch / "built"),
             ("the action's step, nothing slower", step, loadgen, scratch / "same", NONE, (0,), ""),
             ("the action's step, a regression", step, loadgen, scratch / "slower", SLOWER, (99,), "::error"),
             ("the action's step, too short to tell", step, loadgen, scratch / "short", NONE, (98,), "::error", "300ms"),
@@ -223,6 +224,42 @@ def fetched(directory):
         call([ROOT / "scripts/github-loadgen", "fetch"], (code,), env=environment)
         expected = "" if code else f"loadgen={directory}/out/{package}/loadgen\n"
         expect_equal(output.read_text(), expected, f"what is fetched of {tag}")
+
+
+def built(directory):
+    """The steps that build loadgen: another key for other sources and flags, the same for the same; and a program that runs."""
+    sources, output = directory / "sources", directory / "output"
+    files = {
+        "Cargo.toml": '[workspace]\nmembers = ["loadgen"]\nresolver = "2"\n',
+        "Cargo.lock": 'version = 4\n\n[[package]]\nname = "loadgen"\nversion = "0.1.0"\n',
+        "loadgen/Cargo.toml": '[package]\nname = "loadgen"\nversion = "0.1.0"\nedition = "2021"\n',
+        "loadgen/src/main.rs": 'fn main() { println!("built") }\n', "loadgen/tests/some.rs": "", "docs/some.md": "",
+        "server/src/page.html": "<p>", "wire/src/lib.rs": "",
+    }  # fmt: skip
+    for name, text in files.items():
+        (sources / name).parent.mkdir(parents=True, exist_ok=True)
+        (sources / name).write_text(text)
+
+    def run(what, flags=""):
+        output.write_text("")
+        environment = {
+            **os.environ, "ACTION_PATH": str(sources), "DIRECTORY": str(directory / "built"), "GITHUB_OUTPUT": str(output),
+            "CARGO_TARGET_DIR": str(directory / "target"), "RUSTFLAGS": flags,
+        }  # fmt: skip
+        call([ROOT / "scripts/github-build", what], (0,), env=environment)
+        return dict(line.split("=", 1) for line in output.read_text().splitlines())
+
+    first = run("key")
+    (sources / "docs/some.md").write_text("changed")
+    (sources / "loadgen/tests/some.rs").write_text("// changed")
+    expect_equal(run("key"), first, "the outputs where nothing changed that it is built of")
+    keys = {first["key"], run("key", "--cfg other")["key"]}
+    for name in ("Cargo.lock", "loadgen/src/main.rs", "server/src/page.html"):
+        (sources / name).write_text(files[name] + "\n")
+        keys.add(run("key")["key"])
+    expect_equal(len(keys), 5, "different keys")
+    run("build")
+    expect_equal(call([first["loadgen"], "--version"], (0,)).stdout, "built\n", "what the program says")
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ pub fn verdict(stream: &[u8], peer: Peer, limits: &Limits) -> Verdict {
     Verdict::Lawful { boundary: open.is_none() }
 }
 
-/// What [`wire::echo_in_place`] must do with `stream`.
+/// What [`wire::echo_in_place`] and [`wire::reply`] must do with `stream`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Echo {
     /// The replies' bytes.
@@ -66,6 +66,24 @@ pub struct Echo {
 
 /// Echoes frame by frame into a new buffer.
 pub fn echo(stream: &[u8], limits: &Limits) -> Echo {
+    answer(stream, limits, |_, payload| Ok(payload.to_vec()))
+}
+
+/// Answers frame by frame with a text before and one behind the message, binary ones only if `binary` is set; the others
+/// as they are.
+pub fn reply(stream: &[u8], limits: &Limits, [before, behind]: [&str; 2], binary: bool) -> Echo {
+    answer(stream, limits, |opcode, payload| {
+        if opcode == OpCode::Binary && !binary {
+            return Ok(payload.to_vec());
+        }
+        let reply = [before.as_bytes(), payload, behind.as_bytes()].concat();
+        let limit = limits.max_message_size;
+        if reply.len() as u64 > limit { Err(Violation::ReplyTooBig { limit }) } else { Ok(reply) }
+    })
+}
+
+/// Answers every frame with what `reply` makes of its payload.
+fn answer(stream: &[u8], limits: &Limits, reply: impl Fn(OpCode, &[u8]) -> Result<Vec<u8>, Violation>) -> Echo {
     let mut echo = Echo { replies: Vec::new(), consumed: 0, messages: 0, end: Some(End::Partial) };
     while echo.consumed < stream.len() {
         let rest = &stream[echo.consumed..];
@@ -86,10 +104,16 @@ pub fn echo(stream: &[u8], limits: &Limits) -> Echo {
         let payload = &rest[header_len..header_len + header.payload_len as usize];
         let payload = unmasked(payload, key);
         echo.consumed += header_len + payload.len();
-        if header.opcode == OpCode::Text && str::from_utf8(&payload).is_err() {
-            return Echo { end: Some(End::Violation(Violation::InvalidUtf8)), ..echo };
-        }
-        echo.replies.extend(frame(&Header { mask: None, ..header }, &payload));
+        let reply = match reply(header.opcode, &payload) {
+            Ok(_) if header.opcode == OpCode::Text && str::from_utf8(&payload).is_err() => Err(Violation::InvalidUtf8),
+            reply => reply,
+        };
+        let reply = match reply {
+            Ok(reply) => reply,
+            Err(violation) => return Echo { end: Some(End::Violation(violation)), ..echo },
+        };
+        let header = Header { mask: None, payload_len: reply.len() as u64, ..header };
+        echo.replies.extend(frame(&header, &reply));
         echo.messages += 1;
     }
     echo

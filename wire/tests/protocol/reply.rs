@@ -1,5 +1,8 @@
 //! Replies by template: which texts are templates, and what a stream of frames becomes.
 
+use proptest::prelude::*;
+
+use crate::model;
 use wire::{
     End, Header, Limits, MAX_HEADER_LEN, NoTemplate, OpCode, Replied, Template, Templated, Violation, apply_mask,
 };
@@ -84,5 +87,30 @@ fn what_cannot_be_answered_ends_it_after_what_can() {
         assert_eq!((messages, ended), (1, Some(end)));
         assert_eq!(out, reply);
         assert_eq!(consumed, good.len() + if matches!(end, End::Detour) { 0 } else { bad.len() });
+    }
+}
+
+proptest! {
+    #[test]
+    fn random_streams_are_answered_as_the_model_says(
+        texts in ["[{}a漢]{0,9}", "[{}a漢]{0,9}"],
+        messages in prop::collection::vec((any::<bool>(), prop_oneof!["\\PC{0,30}".prop_map(String::into_bytes), any::<[u8; 9]>().prop_map(Vec::from)]), 0..6),
+        binary: bool,
+        missing in 0_usize..20,
+    ) {
+        let escaped = |text: &str| text.replace('{', "{{").replace('}', "}}");
+        let template: Template = format!("{}{{}}{}", escaped(&texts[0]), escaped(&texts[1])).parse().unwrap();
+        let opcode = |text| if text { OpCode::Text } else { OpCode::Binary };
+        let stream: Vec<u8> = messages.iter().flat_map(|(text, payload)| sent(opcode(*text), payload)).collect();
+        let stream = &stream[..stream.len().saturating_sub(missing)];
+        let model = model::reply(stream, &LIMITS, [&texts[0], &texts[1]], binary);
+        let mut out = Vec::new();
+        let replied = wire::reply(stream, &LIMITS, &Templated { template, binary }, &mut out);
+        prop_assert_eq!((replied.consumed, replied.messages), (model.consumed, model.messages));
+        prop_assert_eq!(out, model.replies);
+        match model.end {
+            Some(end) => prop_assert_eq!(replied.end, Some(end)),
+            None => prop_assert!(matches!(replied.end, Some(End::Partial | End::Detour))),
+        }
     }
 }

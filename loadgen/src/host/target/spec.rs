@@ -35,6 +35,11 @@ impl Spec {
         }
     }
 
+    /// Whether messages may be sent to it as bytes without frames. What a command starts says only later what it speaks.
+    pub fn may_take_bytes(&self) -> bool {
+        matches!(self.scheme(), None | Some(Scheme::Tcp))
+    }
+
     /// The same, if the embedded server takes the flags that it is given.
     ///
     /// # Errors

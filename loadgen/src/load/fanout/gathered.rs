@@ -102,6 +102,7 @@ impl Members {
         let measured_from = undisturbed_from + if disturbed { nanoseconds(duration) } else { 0 };
         Timetable {
             gap_ns: 1e9 / rate,
+            burst: world.fanout.burst.get().into(),
             undisturbed_from,
             measured_from,
             end: measured_from + nanoseconds(duration),

@@ -78,7 +78,7 @@ impl<'a> Ledger<'a> {
             read_lag: histogram(),
             arrivals: Arrivals::default(),
             own,
-            awaited: Awaited::new((seconds / timetable.gap_ns) as u64),
+            awaited: Awaited::new((seconds / timetable.gap_ns) as u64 + timetable.burst),
             reached: Vec::with_capacity(AT_ONCE),
             reached_to,
         }
@@ -188,6 +188,7 @@ mod tests {
     fn deliveries_are_counted_by_what_became_of_them() {
         let timetable = Timetable {
             gap_ns: 10.0,
+            burst: 1,
             undisturbed_from: 100,
             measured_from: 200,
             end: 1_000,
@@ -232,6 +233,7 @@ mod tests {
     fn what_comes_to_senders_is_their_own_or_others() {
         let timetable = Timetable {
             gap_ns: 10.0,
+            burst: 1,
             undisturbed_from: 0,
             measured_from: 0,
             end: 1_000,

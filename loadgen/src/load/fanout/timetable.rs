@@ -15,8 +15,10 @@ pub enum Part {
 /// The run in figures, the same for all threads.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Timetable {
-    /// Between two messages, ns.
+    /// Between two messages, ns; in the mean where several are due at once.
     pub gap_ns: f64,
+    /// Messages that are due at once, 1 at least.
+    pub burst: u64,
     /// When the undisturbed part begins, ns.
     pub undisturbed_from: u64,
     /// When the measured part begins, ns; at the same time where nothing disturbs it.
@@ -49,7 +51,7 @@ impl Timetable {
     #[inline]
     pub fn due(&self, id: u64) -> u64 {
         // From the number, not from the message before: rounding never adds up.
-        (id as f64 * self.gap_ns) as u64
+        ((id - id % self.burst) as f64 * self.gap_ns) as u64
     }
 
     /// The part of the run in which a message is due.
@@ -115,6 +117,7 @@ mod tests {
         let (place_of, senders_in) = Timetable::places(2, &room_of);
         Timetable {
             gap_ns: 1e9 / 3.0,
+            burst: 1,
             undisturbed_from: 1_000_000_000,
             measured_from: 2_000_000_000,
             end: 4_000_000_000,
@@ -136,6 +139,12 @@ mod tests {
             [2, 3, 6].map(|id| timetable.part(timetable.due(id))),
             [Part::WarmUp, Part::Undisturbed, Part::Measured]
         );
+    }
+
+    #[test]
+    fn messages_of_a_burst_are_due_at_once() {
+        let timetable = Timetable { burst: 3, ..timetable() };
+        assert_eq!([0, 2, 3, 5, 6].map(|id| timetable.due(id)), [0, 0, 1_000_000_000, 1_000_000_000, 2_000_000_000]);
     }
 
     #[test]

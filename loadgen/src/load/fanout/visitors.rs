@@ -248,6 +248,7 @@ mod tests {
         let message = Message::new(&wanted, None, 1_000, 1).unwrap();
         let timetable = Timetable {
             gap_ns: 1.0,
+            burst: 1,
             undisturbed_from: 0,
             measured_from: 0,
             end: 1_000,

@@ -39,7 +39,7 @@ pub(super) struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     pub(super) fn new(world: World<'a>, timetable: &'a Timetable, clock: Clock, over: &'a AtomicBool) -> Self {
-        let awaited = Awaited::new((timetable.drain as f64 / timetable.gap_ns) as u64 * 2);
+        let awaited = Awaited::new((timetable.drain as f64 / timetable.gap_ns) as u64 * 2 + timetable.burst);
         Self { world, timetable, clock, over, awaited, found: (0, histogram(), histogram()) }
     }
 

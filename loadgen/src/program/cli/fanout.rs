@@ -80,6 +80,9 @@ struct LoadArgs {
     /// Messages per second over all senders, who take turns, due whatever becomes of those before
     #[arg(long, value_name = "R", default_value = "100")]
     rate: Rate,
+    /// So many messages are due at once, and then none until --rate allows for as many
+    #[arg(long, value_name = "N", default_value = "1", value_parser = values::count::<NonZeroU32>)]
+    burst: NonZeroU32,
     /// How long to measure
     #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = values::positive_duration)]
     duration: Duration,
@@ -129,6 +132,7 @@ impl FanoutArgs {
             }
         }
         check(&members, disturbed.stall)?;
+        check_burst(&load)?;
         let connect = connect.lower()?;
         if connect.permessage_deflate.is_some() {
             return Err(refusal(
@@ -144,6 +148,7 @@ impl FanoutArgs {
             senders: members.senders,
             receivers: members.receivers,
             rooms: members.rooms,
+            burst: load.burst,
             churn: disturbed.churn,
             stall: disturbed.stall,
             mark: load.mark,
@@ -190,6 +195,19 @@ fn check(members: &MembersArgs, stall: Option<Stall>) -> Result<(), clap::Error>
         return Err(refusal(&format!(
             "--senders {senders} and --receivers {receivers} in {rooms} room(s) are {pairs} pairs whose order is followed, of 16 B \
              each; expected {MOST_PAIRS} at most: fewer of either, or more --rooms"
+        )));
+    }
+    Ok(())
+}
+
+/// Something must be due while it is measured.
+fn check_burst(load: &LoadArgs) -> Result<(), clap::Error> {
+    let (burst, every) = (load.burst, Duration::try_from_secs_f64(f64::from(load.burst.get()) / load.rate.get()));
+    if burst.get() > 1 && every.as_ref().map_or(true, |every| *every > load.duration) {
+        return Err(refusal(&format!(
+            "--burst {burst}: at --rate {} one is due less often than once in --duration; expected {} at most",
+            load.rate.get(),
+            (load.rate.get() * load.duration.as_secs_f64()) as u64
         )));
     }
     Ok(())

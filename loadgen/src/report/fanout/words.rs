@@ -20,9 +20,13 @@ pub(crate) fn course(report: &FanoutReport) -> Vec<String> {
         1 => String::new(),
         rooms => format!(" in {}", units::counted(rooms.into(), "room")),
     };
+    let at_once = match asked.burst.get() {
+        1 => String::new(),
+        burst => format!(", {} at once", units::count(burst.into())),
+    };
     let mut lines = vec![
         format!(
-            "{} to {}{rooms}, {} a second",
+            "{} to {}{rooms}, {} a second{at_once}",
             units::counted(asked.senders.get().into(), "sender"),
             units::counted(asked.receivers.get().into(), "receiver"),
             if rate == 1.0 { "1 message".to_owned() } else { format!("{} messages", units::number(rate)) }
