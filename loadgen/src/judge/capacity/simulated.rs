@@ -36,6 +36,8 @@ pub(super) enum Knee {
     /// Sharp, but the generator is late, so that the limit is broken, in this share of the probes at the capacity, and in a share
     /// that grows with the square of the rate elsewhere.
     LateMore(f64),
+    /// As soft as `Soft(0.2)`, and late in this share of the probes that would pass, but in none that would fail.
+    LateWherePassing(f64),
 }
 
 /// A server, after some probes.
@@ -79,18 +81,23 @@ impl Server {
         *self.asked.entry(rate as u64).or_default() += 1;
         let sharp = if rate < capacity { 1.0 } else { 0.0 };
         let passes = match self.knee {
+            Knee::LateWherePassing(_) => (0.5 + (1.0 - rate / capacity) / 0.2).clamp(0.0, 1.0),
             Knee::Soft(width) => (0.5 + (1.0 - rate / capacity) / width).clamp(0.0, 1.0),
             Knee::Stalls if self.probes % 10 == (10.0 * self.phase) as u32 => 0.0,
             Knee::Astray(share) => share + (1.0 - 2.0 * share) * sharp,
             _ => sharp,
         };
-        match self.knee {
-            Knee::LateMore(share) if self.chance.random::<f64>() < share * (rate / capacity).powi(2) => {
-                Probe::CannotTell
-            }
-            _ if self.chance.random::<f64>() < passes => Probe::Passed,
-            Knee::Late(above) if rate > above * self.capacity => Probe::CannotTell,
-            _ => Probe::Failed,
+        let passed = self.chance.random::<f64>() < passes;
+        let late = match self.knee {
+            Knee::LateMore(share) => self.chance.random::<f64>() < share * (rate / capacity).powi(2),
+            Knee::LateWherePassing(share) => passed && self.chance.random::<f64>() < share,
+            Knee::Late(above) => !passed && rate > above * self.capacity,
+            _ => false,
+        };
+        match passed {
+            _ if late => Probe::CannotTell,
+            true => Probe::Passed,
+            false => Probe::Failed,
         }
     }
 
@@ -266,6 +273,12 @@ fn a_generator_that_is_late_more_often_the_higher_the_rate_widens_the_bracket() 
         // No rate takes all of the time, though it could be proven neither way.
         assert!(quantile(&counted.most_at_one, 0.9) <= 48.0, "{}", quantile(&counted.most_at_one, 0.9));
     }
+}
+
+/// What fails is told more often than what passes then, so that a rate at which as many would pass as fail looks as if it broke.
+#[test]
+fn a_generator_that_is_late_only_where_the_server_passes_does_not_make_the_upper_end_wrong() {
+    count(Knee::LateWherePassing(0.3), 12).keeps_its_promise();
 }
 
 /// Probes whose results are coins fall for any rate: whatever is claimed is wrong, since every rate is the capacity or none is.
