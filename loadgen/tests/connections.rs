@@ -2,6 +2,8 @@
 
 mod benchfmt;
 mod binary;
+#[path = "connections/disturbed.rs"]
+mod disturbed;
 #[path = "faults/servers.rs"]
 #[allow(dead_code, reason = "the tests of faults use the rest")]
 mod servers;
@@ -144,6 +146,9 @@ fn limits_are_kept_crossed_or_not_known() {
         (&["--threshold", "churn.with.p99<5ms"], "needs --churn"),
         (&["--threshold", "throughput>5"], "is no metric"),
         (&["--churn", "5"], "--trickle"),
+        (&["--threshold", "pings.unanswered<5"], "needs --ping"),
+        (&["--retry-time", "5s"], "--storm"),
+        (&["--retry-delay", "5s"], "--storm"),
         (&["--jitter", "5s"], "--storm"),
     ] {
         let refused = finished(flags);

@@ -1,6 +1,7 @@
 //! How much a server holds: what probes of offered rates say together, where to ask next, and limits on the answer. Without
 //! sockets and clocks.
 
+mod aims;
 mod belief;
 mod grid;
 mod proof;
@@ -9,10 +10,10 @@ mod staircase;
 mod threshold;
 mod verdict;
 
-pub use search::{Bracket, Found, Next, Range, Search};
+pub use search::{Next, Range, Search};
 pub use staircase::Staircase;
 pub use threshold::{CapacityThreshold, show};
-pub use verdict::{Probe, Verdict};
+pub use verdict::{Bracket, Found, Probe, Verdict};
 
 #[cfg(test)]
 mod rivals;

@@ -1,6 +1,9 @@
 //! One phase of one worker: a loop over one epoll set that sends what is due, takes what has come, and records the
 //! difference. Frames are prebuilt, replies are compared where they lie, and once warm it allocates nothing.
 
+mod ending;
+mod pinging;
+
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,7 +11,6 @@ use std::thread;
 use std::time::Instant;
 
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
-use wire::CloseCode;
 
 use crate::load::dialogue::observer::Observer as _;
 use crate::load::dialogue::pending::Pending;
@@ -31,6 +33,8 @@ pub struct Orders<'a> {
     pub pace: Pace,
     /// How it waits for what is due and for replies.
     pub pacer: &'a mut Pacer,
+    /// When Pings are due, and on which connection.
+    pub pings: Option<Schedule>,
     /// When to warm up, measure and stop.
     pub phases: Phases,
     /// The run's clock.
@@ -70,6 +74,9 @@ struct Lane<'a> {
     connected: Arc<AtomicUsize>,
     /// Replies since the progress display was last told.
     untold: u64,
+    pings: Option<Schedule>,
+    /// When the next Ping is due; `u64::MAX` where none is.
+    ping_at: u64,
 }
 
 /// Runs the load of `orders` over `lines`, until the phase's end, an interruption, or the loss of the last connection of
@@ -79,7 +86,7 @@ struct Lane<'a> {
 /// # Errors
 /// When the kernel refuses to wait.
 pub fn run(orders: Orders<'_>, lines: &mut Lines) -> io::Result<Outcome> {
-    let Orders { corpus, pace, pacer, phases, clock, interrupted, live, exchange, connected } = orders;
+    let Orders { corpus, pace, pacer, pings, phases, clock, interrupted, live, exchange, connected } = orders;
     let read_ahead = std::mem::take(&mut lines.read_ahead);
     pacer.start(phases.begin);
     let mut lane = Lane {
@@ -95,6 +102,8 @@ pub fn run(orders: Orders<'_>, lines: &mut Lines) -> io::Result<Outcome> {
         ledger: Ledger::new(phases, exchange),
         connected,
         untold: 0,
+        ping_at: pings.as_ref().map_or(u64::MAX, Schedule::next_at),
+        pings,
     };
     for (index, bytes) in read_ahead {
         lane.take(index, &bytes);
@@ -120,8 +129,13 @@ impl Lane<'_> {
                 break;
             }
             self.send_due(&mut now);
-            let sent_and_answered =
-                !self.ledger.sending() && self.outstanding == 0 && !self.keep_waiting_for_true_replies();
+            if now >= self.ping_at {
+                self.send_pings(&mut now);
+            }
+            let sent_and_answered = !self.ledger.sending()
+                && self.outstanding == 0
+                && !self.ledger.awaits_pongs()
+                && !self.keep_waiting_for_true_replies();
             // Every message in flight of a closed loop may be lost; then nothing would ever be sent again.
             let stuck = matches!(self.pace, Pace::Closed(_)) && self.ledger.silent();
             if sent_and_answered || stuck {
@@ -324,6 +338,7 @@ impl Lane<'_> {
         let Some(mut line) = self.lines.all[index].take() else { return };
         self.outstanding -= line.flight.len();
         line.dialogue.abandon(&mut line.flight, self.corpus, &mut self.ledger);
+        self.ledger.gave_up_pings(line.dialogue.give_up_pings(), "the connection was lost before a Pong came");
         self.lines.alive -= 1;
         self.ledger.dropped(why);
     }
@@ -331,7 +346,7 @@ impl Lane<'_> {
     /// How to wait for what is due or comes next.
     #[inline]
     fn wait(&mut self, now: u64) -> Wait {
-        let longest = self.ledger.next_mark().min(now + LONGEST_SLEEP_NS);
+        let longest = self.ledger.next_mark().min(now + LONGEST_SLEEP_NS).min(self.ping_at);
         let due = match &self.pace {
             Pace::Open(schedule) => Some(schedule.next_at()),
             Pace::Closed(_) => None,
@@ -342,42 +357,6 @@ impl Lane<'_> {
             () if self.lines.alive == 0 => Wait::Sleep(due.map_or(longest, |due| due.min(longest))),
             () => self.pacer.decide(now, due, longest),
         }
-    }
-
-    /// Notes that this worker has no connection left. Returns whether no other has one either; else what is due is lost as
-    /// it becomes due, since the others may yet be interrupted.
-    #[cold]
-    fn note_that_none_is_left(&mut self, now: u64) -> bool {
-        if self.ledger.all_lost(now) {
-            self.connected.fetch_sub(1, Ordering::AcqRel);
-            if let Pace::Closed(_) = self.pace {
-                self.ledger.lose_quota();
-            }
-        }
-        self.connected.load(Ordering::Acquire) == 0
-    }
-
-    /// Ends the phase before its time, since nothing can come any more.
-    fn finish_ahead(mut self, now: u64) -> Outcome {
-        if let Pace::Open(schedule) = &self.pace {
-            self.ledger.lose_the_rest(schedule);
-        }
-        self.ledger.close_ahead(now)
-    }
-
-    fn finish(mut self, now: u64) -> Outcome {
-        // A server that closes what has nothing left to do loses nothing.
-        if self.lines.alive == 0 && self.ledger.has_lost() {
-            self.ledger.all_lost(now);
-        }
-        for slot in &mut self.lines.all {
-            let Some(line) = slot.as_mut().filter(|line| !line.flight.is_empty()) else { continue };
-            goodbye(line, CloseCode::NORMAL);
-            line.dialogue.abandon(&mut line.flight, self.corpus, &mut self.ledger);
-            *slot = None;
-            self.lines.alive -= 1;
-        }
-        self.ledger.close(now)
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::host::resources::thread_cpu;
+use crate::load::pings::Pings;
 use crate::measure::arrivals::{Arrived, Reading};
 use crate::measure::clock::nanoseconds;
 use crate::measure::counts::Counts;
@@ -88,6 +89,8 @@ pub struct Ledger {
     last_in_window: u64,
     cpu_at_begin: Option<Duration>,
     cpu_at_end: Option<Duration>,
+    /// What became of Pings, once one was sent.
+    pings: Option<Box<Pings>>,
 }
 
 /// What a worker reports of a phase once all is sent and answered, or given up: the closed books.
@@ -107,6 +110,8 @@ pub struct Outcome {
     pub busy: f64,
     /// How it waited in it; the lane's to say.
     pub paced: Paced,
+    /// What became of the Pings; `None` where none was sent.
+    pub pings: Option<Box<Pings>>,
 }
 
 impl Ledger {
@@ -147,6 +152,7 @@ impl Ledger {
             last_in_window: phases.begin,
             cpu_at_begin: None,
             cpu_at_end: None,
+            pings: None,
         }
     }
 
@@ -318,8 +324,8 @@ impl Ledger {
         };
         let window = ended.saturating_sub(self.begin);
         let busy = if window == 0 { 0.0 } else { nanoseconds(cpu) as f64 / window as f64 };
-        let Self { counts, failures, all_lost_at, last_in_window, .. } = self;
-        Outcome { counts, failures, all_lost_at, ended, last_in_window, busy, paced: Paced::default() }
+        let Self { counts, failures, all_lost_at, last_in_window, pings, .. } = self;
+        Outcome { counts, failures, all_lost_at, ended, last_in_window, busy, paced: Paced::default(), pings }
     }
 
     #[cold]

@@ -13,6 +13,7 @@ use tokio::task::{JoinSet, LocalSet};
 use crate::host::addresses::Addresses;
 use crate::load::connect::{self, ConnectError, Connection, Took};
 use crate::load::live::Live;
+use crate::load::retrying::{Retries, Retry, Try};
 use crate::load::steps::Steps;
 use crate::measure::clock::nanoseconds;
 use crate::measure::failures::{self, Failures};
@@ -37,6 +38,8 @@ pub struct Share<'a> {
     pub rate: Option<f64>,
     /// Each begins at a random moment within this time, drawn by the seed, if they are not paced.
     pub jitter: Option<(Duration, u64)>,
+    /// How those are tried again that fail; without, each is tried once.
+    pub retry: Option<Retry>,
     /// Handshakes under way at once at the most.
     pub at_once: usize,
 }
@@ -56,12 +59,16 @@ pub struct Opened {
     pub upgrade: Histogram<u64>,
     /// When each was open, ns from the beginning of all.
     pub back: Histogram<u64>,
-    /// Why others were not opened, and how often.
+    /// Why tries failed, and how often.
     pub failures: Failures,
+    /// Tries of all connections.
+    pub tries: u64,
+    /// The most tries that one of them took.
+    pub most_tries: u32,
 }
 
-/// Opens a worker's share, in `steps` until a connection fails. Gives up early when it is interrupted, or when [`HOPELESS`] attempts have failed and none has
-/// succeeded.
+/// Opens a worker's share, in `steps` until a connection fails. Gives up early when it is interrupted, or when [`HOPELESS`]
+/// connections have failed that are not tried again, and none has succeeded.
 ///
 /// # Errors
 /// When the kernel refuses a runtime (an epoll set).
@@ -79,6 +86,7 @@ async fn open_share(share: &Share<'_>, mut steps: Option<Steps>, interrupted: &A
     let moments = share.jitter.map(|(within, seed)| moments(share.connections, within, seed));
     let mut failed = 0;
     let mut attempts = JoinSet::new();
+    let mut retries = Retries::new(share.retry);
     let mut next = 0;
     loop {
         // How much memory a connection that failed took is not known.
@@ -89,9 +97,10 @@ async fn open_share(share: &Share<'_>, mut steps: Option<Steps>, interrupted: &A
             steps.reached(next);
             continue;
         }
-        let hopeless = opened.connections.is_empty() && failed >= HOPELESS;
+        let hopeless = share.retry.is_none() && opened.connections.is_empty() && failed >= HOPELESS;
         let more = next < share.connections && !hopeless && !interrupted.load(Ordering::Relaxed);
-        if !more && (attempts.is_empty() || interrupted.load(Ordering::Relaxed)) {
+        let none_left = attempts.is_empty() && retries.next_at().is_none();
+        if !more && (none_left || interrupted.load(Ordering::Relaxed)) {
             return opened;
         }
         let paced = share.rate.map(|rate| Duration::from_secs_f64((f64::from(next) / rate).min(NEVER_S)));
@@ -105,32 +114,32 @@ async fn open_share(share: &Share<'_>, mut steps: Option<Steps>, interrupted: &A
             (false, Some(_)) => AT_ONCE_IN_STEPS,
             (false, None) => share.at_once,
         };
-        if more && next < until && ready && attempts.len() < at_once {
-            let number = share.first + next;
-            let url = urls[number as usize % urls.len()].clone();
-            attempts.spawn_local(attempt(url, share.addresses.clone(), number, how.clone()));
-            next += 1;
+        let room = attempts.len() < at_once;
+        let first = (more && next < until && ready && room).then(|| Try { number: share.first + next, tries: 1 });
+        if let Some(tried) = first.or_else(|| room.then(|| retries.pop(began.elapsed())).flatten()) {
+            let url = urls[tried.number as usize % urls.len()].clone();
+            attempts.spawn_local(attempt(url, share.addresses.clone(), tried, how.clone()));
+            next += u32::from(first.is_some());
             continue;
         }
-        let wake = due.filter(|_| more && !ready).unwrap_or_else(|| Instant::now() + INTERRUPTION_POLL);
+        let again = retries.next_at().filter(|_| room).map(|after| began + after);
+        let wake = due.filter(|_| more && !ready).into_iter().chain(again).min();
+        let poll = Instant::now() + INTERRUPTION_POLL;
         tokio::select! {
-            Some(attempt) = attempts.join_next() => match attempt.expect("an attempt does not panic and is not aborted") {
-                Ok((number, connection, took)) => {
-                    opened.connect.saturating_record(nanoseconds(took.tcp + took.upgrade));
-                    opened.tcp.saturating_record(nanoseconds(took.tcp));
-                    opened.upgrade.saturating_record(nanoseconds(took.upgrade));
-                    opened.back.saturating_record(nanoseconds(began.elapsed()));
-                    opened.connections.push(connection);
-                    opened.numbers.push(number);
+            Some(attempt) = attempts.join_next() => {
+                let (tried, result) = attempt.expect("an attempt does not panic and is not aborted");
+                let after = began.elapsed();
+                if let Err(error) = opened.enter(tried, result, after) {
+                    failures::add(&mut opened.failures, &error.to_string(), 1);
+                    if !retries.failed(tried, after) {
+                        failed += 1;
+                        live.failed.fetch_add(1, Ordering::Relaxed);
+                    }
+                } else {
                     live.connected.fetch_add(1, Ordering::Relaxed);
                 }
-                Err(error) => {
-                    failed += 1;
-                    failures::add(&mut opened.failures, &error.to_string(), 1);
-                    live.failed.fetch_add(1, Ordering::Relaxed);
-                }
             },
-            () = tokio::time::sleep_until(wake.min(Instant::now() + INTERRUPTION_POLL).into()) => {}
+            () = tokio::time::sleep_until(wake.unwrap_or(poll).min(poll).into()) => {}
         }
     }
 }
@@ -139,17 +148,37 @@ async fn open_share(share: &Share<'_>, mut steps: Option<Steps>, interrupted: &A
 async fn attempt(
     url: Rc<Url>,
     addresses: Addresses,
-    number: u32,
+    tried: Try,
     how: Rc<Connect>,
-) -> Result<(u32, Connection, Took), ConnectError> {
-    let (connection, took) = connect::open(&url, &addresses, number as usize, &how).await?;
-    Ok((number, connection, took))
+) -> (Try, Result<(Connection, Took), ConnectError>) {
+    (tried, connect::open(&url, &addresses, tried.number as usize, &how).await)
 }
 
 impl Opened {
     fn nothing() -> Self {
         let [connect, tcp, upgrade, back] = [(); 4].map(|()| histogram());
-        Self { connections: Vec::new(), numbers: Vec::new(), connect, tcp, upgrade, back, failures: Failures::new() }
+        let (failures, tries, most_tries) = (Failures::new(), 0, 0);
+        let (connections, numbers) = (Vec::new(), Vec::new());
+        Self { connections, numbers, connect, tcp, upgrade, back, failures, tries, most_tries }
+    }
+
+    /// Enters what came of a try, so long after the beginning; gives back why it failed.
+    fn enter(
+        &mut self,
+        Try { number, tries }: Try,
+        result: Result<(Connection, Took), ConnectError>,
+        after: Duration,
+    ) -> Result<(), ConnectError> {
+        self.tries += 1;
+        self.most_tries = self.most_tries.max(tries);
+        let (connection, took) = result?;
+        self.connect.saturating_record(nanoseconds(took.tcp + took.upgrade));
+        self.tcp.saturating_record(nanoseconds(took.tcp));
+        self.upgrade.saturating_record(nanoseconds(took.upgrade));
+        self.back.saturating_record(nanoseconds(after));
+        self.connections.push(connection);
+        self.numbers.push(number);
+        Ok(())
     }
 }
 
@@ -203,6 +232,7 @@ mod tests {
             first: 0,
             rate: None,
             jitter: None,
+            retry: None,
             at_once: AT_ONCE,
         };
         let opened = open_all(&share, None, &AtomicBool::new(false), &Live::default()).unwrap();

@@ -65,7 +65,8 @@ pub fn measure(plan: &Plan, world: World<'_>) -> Result<Measured, RunError> {
         let meter = Meter::of(server_pids);
         let meter = Some(&meter);
         let (warmup, stop, seed) = (plan.warmup, plan.stop, plan.seed);
-        let span = Span { warmup, stop, seed, load: Some(plan.load), delay: START_DELAY, server_pids, meter };
+        let span =
+            Span { warmup, stop, seed, load: Some(plan.load), ping: None, delay: START_DELAY, server_pids, meter };
         let mut collector = Collector::new();
         let mut crossed = false;
         let opened = Opened { connect: session.connect().clone(), failed: session.connections().failed };

@@ -18,6 +18,7 @@ use crate::host::footprint;
 use crate::load::error::RunError;
 use crate::load::ledger::{End, Exchange, Outcome, Phases};
 use crate::load::live::{Live, Phase, SHOW_EVERY};
+use crate::load::pings::Pings;
 use crate::load::realtime;
 use crate::load::stamping;
 use crate::load::steps;
@@ -46,6 +47,7 @@ pub struct Session<'a, 'scope> {
     interrupted: &'a AtomicBool,
     live: &'a Live,
     opened: Opened,
+    pings: Pings,
     growth: Growth,
     orders: Vec<mpsc::Sender<Order>>,
     threads: Vec<ScopedJoinHandle<'scope, std::io::Result<()>>>,
@@ -69,8 +71,12 @@ pub struct Opened {
     pub upgrade: Histogram<u64>,
     /// When each was open, ns from the beginning of all.
     pub back: Histogram<u64>,
-    /// Why others were not opened, and how often.
+    /// Why tries failed, and how often.
     pub failures: Failures,
+    /// Tries of all connections.
+    pub tries: u64,
+    /// The most tries that one of them took.
+    pub most_tries: u32,
     is_fathom: bool,
     addresses: BTreeMap<SocketAddr, u64>,
 }
@@ -114,7 +120,8 @@ impl<'a, 'scope> Session<'a, 'scope> {
         let memory = || footprint::of_user(common.server_pids);
         let growth = watcher.map_or_else(|why| why, |watcher| watcher.watch(&memory, &mut || show(Phase::Connecting)));
         let opened = gather(&opened, Opened::nothing(workers, plan.connections.get().into()), show);
-        let session = Self { plan, interrupted, live, opened, growth, orders, threads, intervals: Vec::new() };
+        let (pings, intervals) = (Pings::new(), Vec::new());
+        let session = Self { plan, interrupted, live, opened, pings, growth, orders, threads, intervals };
         if interrupted.load(Ordering::Relaxed) {
             return Err(RunError::Interrupted);
         }
@@ -163,8 +170,8 @@ impl<'a, 'scope> Session<'a, 'scope> {
             spares.push(spare);
             let exchange = Exchange { full: full.clone(), spare: spare_of };
             let (seed, outcomes, connected) = (span.seed, outcomes_to.clone(), connected.clone());
-            let load = span.load;
-            let start = Start { clock, phases, seed, load, all_established, exchange, connected, outcomes };
+            let (load, ping) = (span.load, span.ping);
+            let start = Start { clock, phases, seed, load, ping, all_established, exchange, connected, outcomes };
             // One that has failed says so when it is joined.
             let _ = order.send(Order::Phase(start));
         }
@@ -190,9 +197,15 @@ impl<'a, 'scope> Session<'a, 'scope> {
             measured.counts += outcome.counts;
             measured.worker_busy.push(outcome.busy);
             measured.paced.push(outcome.paced);
+            outcome.pings.into_iter().for_each(|pings| self.pings.add(*pings));
             failures::merge(&mut measured.failures, outcome.failures);
         }
         Ok(measured)
+    }
+
+    /// Takes what became of the Pings of the phases since this was asked last.
+    pub fn take_pings(&mut self) -> Pings {
+        std::mem::take(&mut self.pings)
     }
 
     /// How the server's memory grew while they were opened.
@@ -257,6 +270,8 @@ fn gather(opened: &mpsc::Receiver<worker::Report>, mut all: Opened, show: &mut d
                 add(&mut all.upgrade, &report.upgrade);
                 add(&mut all.back, &report.back);
                 all.is_fathom |= report.is_fathom;
+                all.tries += report.tries;
+                all.most_tries = all.most_tries.max(report.most_tries);
                 for (address, connections) in report.addresses {
                     *all.addresses.entry(address).or_default() += connections;
                 }
@@ -281,6 +296,8 @@ impl Opened {
             upgrade,
             back,
             failures: Failures::new(),
+            tries: 0,
+            most_tries: 0,
             addresses: BTreeMap::new(),
             is_fathom: false,
         }

@@ -22,6 +22,7 @@ use crate::load::live::Live;
 use crate::load::opening::{self, Opened, Share};
 use crate::load::pacing::{Pacer, Room};
 use crate::load::realtime;
+use crate::load::retrying::Retry;
 use crate::load::steps::Steps;
 use crate::measure::agreements::Agreements;
 use crate::measure::clock::Clock;
@@ -29,7 +30,7 @@ use crate::measure::failures::Failures;
 use crate::plan::messages::Corpus;
 use crate::plan::schedule::Schedule;
 use crate::plan::url::Url;
-use crate::plan::{Load, Plan, Rate};
+use crate::plan::{Arrival, Load, Plan, Rate};
 
 /// What all workers of a run share, read only but for the relaxed counters.
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +82,8 @@ pub struct Reopen {
     pub before: u32,
     /// As those of a [`Share`].
     pub jitter: Option<(Duration, u64)>,
+    /// The same.
+    pub retry: Option<Retry>,
     /// Whether they keep to the plan's rate.
     pub paced: bool,
     /// Handshakes of this worker under way at once at the most.
@@ -108,8 +111,12 @@ pub struct Report {
     pub upgrade: Histogram<u64>,
     /// When each was open, ns from the beginning of all.
     pub back: Histogram<u64>,
-    /// Why others were not opened, and how often.
+    /// Why tries failed, and how often.
     pub failures: Failures,
+    /// Tries of all connections.
+    pub tries: u64,
+    /// The most tries that one of them took.
+    pub most_tries: u32,
     /// Whether the server has named itself as Fathom on one of them.
     pub is_fathom: bool,
 }
@@ -125,6 +132,8 @@ pub struct Start {
     pub seed: u64,
     /// What keeps messages coming in it; `None` where none is sent.
     pub load: Option<Load>,
+    /// How often each connection is pinged; not at all without.
+    pub ping: Option<Duration>,
     /// Connections that all workers together have opened.
     pub all_established: u64,
     /// Where full intervals go.
@@ -182,13 +191,14 @@ pub fn run(
                 continue;
             }
         };
-        let Start { clock, phases, seed, load, all_established, exchange, connected, outcomes } = start;
+        let Start { clock, phases, seed, load, ping, all_established, exchange, connected, outcomes } = start;
         let pace = match load {
             None => Pace::Closed(0),
             Some(load) => pace(load, worker, common, lines.all.len(), all_established, seed),
         };
         let pacer = &mut pacer;
-        let orders = Orders { corpus, pace, pacer, phases, clock, interrupted, live, exchange, connected };
+        let pings = ping.map(|every| pings(every, worker, common.workers, lines.all.len()));
+        let orders = Orders { corpus, pace, pacer, pings, phases, clock, interrupted, live, exchange, connected };
         let mut outcome = lane::run(orders, &mut lines)?;
         outcome.paced = pacer.paced(outcome.ended.saturating_sub(phases.begin));
         // Nobody listens only when the run is being given up.
@@ -201,7 +211,7 @@ pub fn run(
 impl Report {
     /// Of what was opened, and the connections themselves.
     fn of(worker: usize, opened: Opened) -> (Vec<Connection>, Self) {
-        let Opened { connections, connect, tcp, upgrade, back, failures, .. } = opened;
+        let Opened { connections, connect, tcp, upgrade, back, failures, tries, most_tries, .. } = opened;
         let (mut agreements, mut addresses) = (Agreements::default(), BTreeMap::new());
         for connection in &connections {
             agreements.add(connection.protocol.deflate(), 1);
@@ -209,8 +219,20 @@ impl Report {
         }
         let is_fathom = connections.iter().any(|connection| connection.is_fathom);
         let established = connections.len() as u64;
-        let report =
-            Self { worker, established, agreements, addresses, connect, tcp, upgrade, back, failures, is_fathom };
+        let report = Self {
+            worker,
+            established,
+            agreements,
+            addresses,
+            connect,
+            tcp,
+            upgrade,
+            back,
+            failures,
+            tries,
+            most_tries,
+            is_fathom,
+        };
         (connections, report)
     }
 }
@@ -237,7 +259,10 @@ fn more<'a>(worker: usize, common: Common<'a>, reopen: &Reopen) -> Share<'a> {
     let jitter = reopen.jitter.map(|(within, seed)| (within, seed.wrapping_add(worker as u64)));
     // What is to come back at its own moments keeps to no rate.
     let rate = share.rate.filter(|_| reopen.paced);
-    Share { first: reopen.before.wrapping_add(share.first), rate, jitter, at_once: reopen.at_once, ..share }
+    let own = |seed: u64| seed.wrapping_add(worker as u64);
+    let retry = reopen.retry.map(|retry| Retry { jitter: retry.jitter.map(own), ..retry });
+    let first = reopen.before.wrapping_add(share.first);
+    Share { first, rate, jitter, retry, at_once: reopen.at_once, ..share }
 }
 
 fn share_of(worker: usize, common: Common<'_>, all: u32) -> Share<'_> {
@@ -247,7 +272,7 @@ fn share_of(worker: usize, common: Common<'_>, all: u32) -> Share<'_> {
     let first = worker * (all / workers) + worker.min(all % workers);
     let rate = plan.connect.rate.map(|rate| rate.get() * f64::from(connections) / f64::from(all));
     let (how, urls) = (&plan.connect, std::slice::from_ref(url));
-    Share { urls, addresses, how, connections, first, rate, jitter: None, at_once: opening::AT_ONCE }
+    Share { urls, addresses, how, connections, first, rate, jitter: None, retry: None, at_once: opening::AT_ONCE }
 }
 
 /// An open loop offers its rate whatever became of the connections when they were opened: a worker's share goes by those
@@ -263,6 +288,13 @@ fn pace(load: Load, worker: usize, common: Common<'_>, established: usize, all: 
             Pace::Open(Schedule::new(rate, arrival, established, phase, seed))
         }
     }
+}
+
+/// When a worker pings its connections, each this often.
+fn pings(every: Duration, worker: usize, workers: usize, connections: usize) -> Schedule {
+    let rate =
+        Rate::try_from(connections as f64 / every.as_secs_f64()).expect("times are bounded, so that this is a rate");
+    Schedule::new(rate, Arrival::Uniform, connections, worker as f64 / workers as f64, 0)
 }
 
 #[cfg(test)]

@@ -88,6 +88,14 @@ impl Reading {
         Self { arrived, counted: false }
     }
 
+    /// When it reached the socket, as far as that is known; `read` is when it was read.
+    pub fn at(&self, read: u64) -> u64 {
+        match self.arrived {
+            Arrived::Stamped(at) => at.min(read),
+            Arrived::Unstamped | Arrived::Dropped => read,
+        }
+    }
+
     /// Counts `count` replies that this read brought, to messages sent at `sent`; returns when they arrived. `read` is when
     /// they were read.
     #[inline]

@@ -17,6 +17,8 @@ pub enum Plain {
     Dropped,
     /// Messages of the trickle that were lost or answered wrongly.
     Errors,
+    /// Pings that were not answered.
+    PingsUnanswered,
     /// User memory of the server for each connection.
     UserMemory,
     /// The kernel's memory for each connection.
@@ -44,7 +46,9 @@ pub enum Span {
     Upgrade,
     /// Of the trickle's messages, from due to arrived.
     Latency,
-    /// The same while no connections came and went.
+    /// From a Ping to its Pong.
+    Ping,
+    /// Of the trickle's messages while no connections came and went.
     ChurnWithout,
     /// The same while they did.
     ChurnWith,
@@ -75,8 +79,11 @@ impl HeldMetric {
 
     /// Whether it counts what went wrong.
     pub fn is_of_errors(self) -> bool {
-        use Plain::{ChurnFailed, Dropped, Errors, Established, Failed, StormFailed};
-        matches!(self, Self::Plain(Established | Failed | Dropped | Errors | ChurnFailed | StormFailed))
+        use Plain::{ChurnFailed, Dropped, Errors, Established, Failed, PingsUnanswered, StormFailed};
+        matches!(
+            self,
+            Self::Plain(Established | Failed | Dropped | Errors | PingsUnanswered | ChurnFailed | StormFailed)
+        )
     }
 }
 
@@ -86,6 +93,7 @@ impl Names for Plain {
         ("connections.failed", Plain::Failed),
         ("connections.dropped", Plain::Dropped),
         ("errors", Plain::Errors),
+        ("pings.unanswered", Plain::PingsUnanswered),
         ("memory.user_per_connection", Plain::UserMemory),
         ("memory.kernel_per_connection", Plain::KernelMemory),
         ("memory.user_returned", Plain::UserReturned),
@@ -102,6 +110,7 @@ impl Names for Span {
         ("tcp", Span::Tcp),
         ("upgrade", Span::Upgrade),
         ("latency", Span::Latency),
+        ("ping", Span::Ping),
         ("churn.without", Span::ChurnWithout),
         ("churn.with", Span::ChurnWith),
         ("churn.handshake", Span::ChurnHandshake),

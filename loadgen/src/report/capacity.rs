@@ -14,7 +14,7 @@ use crate::judge::capacity::{CapacityThreshold, Verdict};
 use crate::judge::outcome::{OutOfSight, Outcome};
 use crate::judge::sizing::{self, Machine, Need, Sizing};
 use crate::judge::threshold::{Judged, Standing};
-use crate::measure::metric::Better;
+use crate::measure::metric::{Better, Unit};
 use crate::report::warmup::Warmup;
 use crate::serde_time::Rfc3339;
 use parts::{Answer, ConnectionCost, End, Generator, ProbeReport};
@@ -149,8 +149,8 @@ impl CapacityReport {
 pub struct Figure {
     /// What it is.
     pub name: &'static str,
-    /// Its unit, in words.
-    pub unit: &'static str,
+    /// What it counts.
+    pub unit: Unit,
     /// Its value.
     pub value: f64,
     /// The two rates that the capacity lies between, where both are proven.
@@ -168,7 +168,7 @@ impl CapacityReport {
         let rate = |name, end: Option<&End>, interval| {
             end.map(|end| Figure {
                 name,
-                unit: "messages per second",
+                unit: Unit::MessagesPerSecond,
                 value: end.rate,
                 interval,
                 better: Better::Higher,
@@ -181,10 +181,10 @@ impl CapacityReport {
         let figures = [
             rate("capacity", sustains, interval),
             rate("breaks", breaks, None),
-            of("latency.p50", "ns", |end| end.latency.p50),
-            of("latency.p99", "ns", |end| end.latency.p99),
-            of("latency.p99.9", "ns", |end| end.latency.p99_9),
-            of("server.cpu", "ns per message", |end| end.server_cpu),
+            of("latency.p50", Unit::Nanoseconds, |end| end.latency.p50),
+            of("latency.p99", Unit::Nanoseconds, |end| end.latency.p99),
+            of("latency.p99.9", Unit::Nanoseconds, |end| end.latency.p99_9),
+            of("server.cpu", Unit::NanosecondsPerMessage, |end| end.server_cpu),
         ];
         figures.into_iter().flatten().collect()
     }

@@ -21,7 +21,7 @@ use crate::measure::held_metric::{HeldMetric, Plain, Span};
 use crate::report::Stats;
 use crate::report::figure::Figure;
 use crate::serde_time::Rfc3339;
-use parts::{Churn, Closing, Hold, Memory, Opening, Storm};
+use parts::{Churn, Closing, Hold, Memory, Opening, Pinged, Storm};
 
 /// What holding many connections took.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -99,7 +99,13 @@ impl ConnectionsReport {
     pub fn errors(&self) -> u64 {
         let churn = self.churn.as_ref().map_or(0, |churn| churn.failed + churn.wrong_messages);
         let storm = self.storm.as_ref().map_or(0, |storm| storm.failed);
-        self.connections.failed + self.connections.dropped + self.wrong_messages() + churn + storm
+        let pings = self.pings().map_or(0, |pings| pings.unanswered);
+        self.connections.failed + self.connections.dropped + self.wrong_messages() + pings + churn + storm
+    }
+
+    /// What became of the Pings, where some were sent.
+    pub fn pings(&self) -> Option<&Pinged> {
+        self.hold.as_ref()?.pings.as_ref()
     }
 
     fn wrong_messages(&self) -> u64 {
@@ -143,6 +149,7 @@ impl ConnectionsReport {
             Plain::Failed => count(self.connections.failed),
             Plain::Dropped => count(self.connections.dropped),
             Plain::Errors => self.hold.as_ref()?.trickle.as_ref().and_then(|_| count(self.wrong_messages())),
+            Plain::PingsUnanswered => count(self.pings()?.unanswered),
             Plain::UserMemory => estimate(self.memory.user_bytes_per_connection),
             Plain::KernelMemory => estimate(self.memory.kernel_bytes_per_connection),
             Plain::UserReturned => self.memory.user_returned.map(|share| (share, None)),
@@ -160,6 +167,7 @@ impl ConnectionsReport {
             Span::Tcp => Some(&self.tcp),
             Span::Upgrade => Some(&self.upgrade),
             Span::Latency => self.hold.as_ref()?.trickle.as_ref().map(|trickle| &trickle.latency),
+            Span::Ping => self.pings().map(|pings| &pings.round_trip),
             Span::ChurnWithout => self.churn.as_ref().map(|churn| &churn.without),
             Span::ChurnWith => self.churn.as_ref().map(|churn| &churn.with),
             Span::ChurnHandshake => self.churn.as_ref().map(|churn| &churn.handshake),

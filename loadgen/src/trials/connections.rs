@@ -3,6 +3,7 @@
 
 mod churn;
 mod memory;
+mod storm;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -18,6 +19,7 @@ use crate::judge::trust::Trust;
 use crate::load::error::RunError;
 use crate::load::live::{Live, Phase};
 use crate::load::opening::AT_ONCE;
+use crate::load::pings::Pings;
 use crate::load::session::{Manner, Opened, Session, Span};
 use crate::load::worker::Common;
 use crate::measure::collector::Collector;
@@ -26,10 +28,12 @@ use crate::measure::failures::{self, Failures};
 use crate::measure::histogram::{add, histogram};
 use crate::measure::measured::Measured;
 use crate::plan::messages::Corpus;
+use crate::plan::url::Scheme;
 use crate::plan::{Plan, Rate, Stop};
-use crate::report::connections::parts::{Churn, Closing, Hold, Memory, MemoryPoint, Opening, Storm, Trickle};
+use crate::report::connections::parts::{Churn, Closing, Hold, Memory, MemoryPoint, Opening, Pinged, Storm, Trickle};
 use crate::report::connections::{ConnectionsReport, ConnectionsSchema};
 use crate::report::{Report, Stats};
+pub use storm::Comeback;
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,21 +46,14 @@ pub struct Experiment {
     pub hold: Duration,
     /// Time between two messages of a connection that is held; `None` where nothing is sent.
     pub trickle: Option<Duration>,
+    /// Time between two Pings of a connection that is held; `None` where none is sent.
+    pub ping: Option<Duration>,
     /// Connections that come and go in a second beside those that are held.
     pub churn: Option<Rate>,
     /// How connections come back after all are dropped at once.
     pub storm: Option<Comeback>,
     /// Connections closed per second in the end; `None` closes all at once.
     pub close_rate: Option<Rate>,
-}
-
-/// When connections come back after a storm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Comeback {
-    /// All at the same time.
-    Together,
-    /// Each at a random moment within this time.
-    Jittered(Duration),
 }
 
 /// Where it is done.
@@ -89,6 +86,9 @@ pub fn run(experiment: &Experiment, site: Site<'_>) -> Result<ConnectionsReport,
     let first = sizes[0].try_into().expect("no step is empty");
     let plan = Plan { connections: first, ..experiment.plan.clone() };
     let (url, addresses) = (server.url(), server.addresses());
+    if experiment.ping.is_some() && url.scheme() != Scheme::Ws {
+        return Err(RunError::Unfit("--ping: there are no Pings on plain TCP".to_owned()));
+    }
     let workers = plan.workers();
     let common = Common { plan: &plan, url, addresses, corpus, cores, interrupted, live, workers, server_pids: &[] };
     let before = memory::look(server.pids(), 0);
@@ -150,7 +150,7 @@ pub fn run(experiment: &Experiment, site: Site<'_>) -> Result<ConnectionsReport,
 /// How many connections are opened at the same time at the most.
 pub fn most_at_once(experiment: &Experiment) -> u64 {
     match experiment.storm {
-        Some(Comeback::Together) => experiment.plan.connections.get().into(),
+        Some(Comeback { jitter: None, .. }) => experiment.plan.connections.get().into(),
         _ => (AT_ONCE * experiment.plan.workers()) as u64,
     }
 }
@@ -250,7 +250,7 @@ impl Held<'_, '_> {
                 // Whatever stands in the way stands there still.
                 self.found.connections.failed += rest - u64::from(size);
                 // What is in the way may have ended the others too.
-                return self.quiet(SETTLE).map(drop);
+                return self.quiet(SETTLE, None).map(drop);
             }
             self.settle()?;
         }
@@ -259,14 +259,15 @@ impl Held<'_, '_> {
 
     /// Lets the server do what an opened connection leaves to do, and looks at the memory.
     fn settle(&mut self) -> Result<(), RunError> {
-        self.quiet(SETTLE)?;
+        self.quiet(SETTLE, None)?;
         let point = memory::look(self.server.pids(), self.found.alive());
         self.found.steps.push(point);
         Ok(())
     }
 
-    fn quiet(&mut self, length: Duration) -> Result<Measured, RunError> {
-        let measured = self.session.phase(self.span(length, true), &mut |_, _| {}, self.show)?;
+    fn quiet(&mut self, length: Duration, ping: Option<Duration>) -> Result<Measured, RunError> {
+        let span = Span { ping, ..self.span(length, true) };
+        let measured = self.session.phase(span, &mut |_, _| {}, self.show)?;
         self.found.lost(&measured);
         Ok(measured)
     }
@@ -274,13 +275,13 @@ impl Held<'_, '_> {
     fn span(&self, length: Duration, quiet: bool) -> Span<'static> {
         let plan = &self.experiment.plan;
         let (stop, seed, load) = (Stop::After(length), plan.seed, (!quiet).then_some(plan.load));
-        Span { warmup: Duration::ZERO, stop, seed, load, delay: START_DELAY, server_pids: &[], meter: None }
+        Span { warmup: Duration::ZERO, stop, seed, load, ping: None, delay: START_DELAY, server_pids: &[], meter: None }
     }
 
     /// One phase of the trickle, with what its workers saw.
-    fn trickle(&mut self, length: Duration) -> Result<Measured, RunError> {
+    fn trickle(&mut self, length: Duration, ping: Option<Duration>) -> Result<Measured, RunError> {
         let mut collector = Collector::new();
-        let span = self.span(length, false);
+        let span = Span { ping, ..self.span(length, false) };
         let mut measured = self.session.phase(span, &mut |interval, _| collector.take(interval), self.show)?;
         collector.finish(&mut measured);
         self.found.lost(&measured);
@@ -289,17 +290,19 @@ impl Held<'_, '_> {
 
     fn hold(&mut self) -> Result<(), RunError> {
         let began = Instant::now();
-        let trickle = match self.experiment.trickle {
-            None => self.quiet(self.experiment.hold).map(|_| None)?,
+        let Experiment { hold, trickle, ping, .. } = *self.experiment;
+        let trickle = match trickle {
+            None => self.quiet(hold, ping).map(|_| None)?,
             Some(every) => Some(self.trickling(every)?),
         };
-        self.found.hold = Some(Hold { seconds: began.elapsed().as_secs_f64(), trickle });
+        let pings = ping.map(|every| pinged(every, self.session.take_pings()));
+        self.found.hold = Some(Hold { seconds: began.elapsed().as_secs_f64(), trickle, pings });
         self.found.held = Some(memory::look(self.server.pids(), self.found.alive()));
         Ok(())
     }
 
     fn trickling(&mut self, every: Duration) -> Result<Trickle, RunError> {
-        let measured = self.trickle(self.experiment.hold)?;
+        let measured = self.trickle(self.experiment.hold, self.experiment.ping)?;
         // The rules of a run say what its latency is worth.
         let report = Report::new("hold", "", &measured, Environment::collect(&self.experiment.plan, None, None));
         self.found.trust = report.trust;
@@ -309,30 +312,6 @@ impl Held<'_, '_> {
             latency: report.latency,
             send_lag: report.send_lag,
         })
-    }
-
-    fn storm(&mut self, comeback: Comeback) {
-        let dropped = self.found.alive();
-        let began = Instant::now();
-        self.session.close_all(None, false);
-        let dropping = began.elapsed();
-        let (manner, jitter) = match comeback {
-            Comeback::Together => (Manner::Together, None),
-            Comeback::Jittered(within) => (Manner::Jittered(within), Some(within.as_secs_f64())),
-        };
-        let back = self.session.open_more(u32::try_from(dropped).unwrap_or(u32::MAX), manner, self.show);
-        let Connections { established, failed, .. } = back.connections();
-        self.found.storm = Some(Storm {
-            dropped,
-            dropping_seconds: dropping.as_secs_f64(),
-            jitter_seconds: jitter,
-            back: established,
-            failed,
-            failures: back.failures.clone(),
-            all_back_seconds: (failed == 0).then(|| Duration::from_nanos(back.back.max()).as_secs_f64()),
-            wait: Stats::from(&back.back),
-            handshake: Stats::from(&back.connect),
-        });
     }
 
     /// Closes the connections and looks whether the memory returns.
@@ -348,6 +327,20 @@ impl Held<'_, '_> {
         let looked_seconds = looked.elapsed().as_secs_f64();
         self.found.closing = Some(Closing { per_second, seconds, looked_seconds });
         Ok(self.found)
+    }
+}
+
+/// What became of the Pings, each connection having been sent one this often.
+fn pinged(every: Duration, pings: Pings) -> Pinged {
+    Pinged {
+        every_seconds: every.as_secs_f64(),
+        sent: pings.sent,
+        answered: pings.answered,
+        passed_over: pings.passed_over,
+        unanswered: pings.unanswered,
+        unsolicited: pings.unsolicited,
+        round_trip: Stats::from(&pings.round_trip),
+        failures: pings.failures,
     }
 }
 

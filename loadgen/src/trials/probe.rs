@@ -131,6 +131,7 @@ impl<'a> Up<'a, '_> {
             stop,
             seed,
             load: Some(load),
+            ping: None,
             delay: START_DELAY,
             server_pids: self.server.pids(),
             meter: None,

@@ -151,7 +151,8 @@ impl<'a, 'scope> Up<'a, 'scope> {
         // the server is looked at while it rests.
         let stop = Stop::After(length);
         let load = Some(self.arm.plan.load);
-        let span = Span { warmup: Duration::ZERO, stop, seed, load, delay: DELAY, server_pids: &[], meter: None };
+        let span =
+            Span { warmup: Duration::ZERO, stop, seed, load, ping: None, delay: DELAY, server_pids: &[], meter: None };
         let mut measured = self.session.phase(span, take, show)?;
         note_end_of(self.server, &mut measured);
         self.messages += measured.counts.messages;

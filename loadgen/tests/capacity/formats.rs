@@ -23,7 +23,7 @@ fn a_saved_report_is_read_back_in_every_format_but_one() {
         ("junit", "capacity for latency.p50&lt;4s"),
         ("benchfmt", "BenchmarkCapacity/connections=5/size=64/server=embedded_server\t"),
         ("bmf", "\"capacity\""),
-        ("openmetrics", "fathom_capacity_figure{metric=\"capacity\",unit=\"messages per second\"} 50"),
+        ("openmetrics", "fathom_capacity_figure{metric=\"capacity\",unit=\"messages/s\"} 50"),
     ];
     assert_formats(path, &formats, ("bigger-is-better.json", "capacity: capacity"));
     fs::remove_file(&saved).unwrap();

@@ -7,27 +7,38 @@ struct Shape {
     prior: f64,
     /// The scale of the logistic function by which the failing spreads around the capacity, in steps.
     scale: f64,
-    /// The share of probes that go the wrong way far away from the capacity, a stall below it, say.
-    astray: f64,
+    /// The share of probes that go the wrong way far below the capacity, because of a stall or a late generator, say, and far
+    /// above it.
+    astray: (f64, f64),
     /// The share of the possibilities that moves with each probe, half up and half down, and by how many steps.
     moves: (f64, usize),
 }
 
-const fn shape(prior: f64, scale: f64, astray: f64, moves: (f64, usize)) -> Shape {
+const fn shape(prior: f64, scale: f64, astray: (f64, f64), moves: (f64, usize)) -> Shape {
     Shape { prior, scale, astray, moves }
 }
 
-const SHAPES: [Shape; 9] = [
-    shape(0.30, 0.4, 0.01, (0.05, 1)),
-    shape(0.15, 1.5, 0.01, (0.05, 1)),
-    shape(0.08, 5.0, 0.01, (0.05, 1)),
-    shape(0.05, 14.0, 0.01, (0.05, 1)),
-    shape(0.15, 0.4, 0.1, (0.05, 1)),
-    shape(0.10, 1.5, 0.1, (0.05, 1)),
-    shape(0.05, 5.0, 0.1, (0.05, 1)),
-    shape(0.03, 14.0, 0.1, (0.05, 1)),
-    shape(0.09, 1.0, 0.03, (0.6, 4)),
+const SHAPES: [Shape; 11] = [
+    shape(0.27, 0.4, (0.01, 0.01), (0.05, 1)),
+    shape(0.13, 1.5, (0.01, 0.01), (0.05, 1)),
+    shape(0.07, 5.0, (0.01, 0.01), (0.05, 1)),
+    shape(0.05, 14.0, (0.01, 0.01), (0.05, 1)),
+    shape(0.14, 0.4, (0.1, 0.1), (0.05, 1)),
+    shape(0.09, 1.5, (0.1, 0.1), (0.05, 1)),
+    shape(0.05, 5.0, (0.1, 0.1), (0.05, 1)),
+    shape(0.03, 14.0, (0.1, 0.1), (0.05, 1)),
+    shape(0.05, 0.4, (0.3, 0.01), (0.05, 1)),
+    shape(0.04, 5.0, (0.3, 0.01), (0.05, 1)),
+    shape(0.08, 1.0, (0.03, 0.03), (0.6, 4)),
 ];
+
+impl Shape {
+    /// The probability of passing where it is `clear` without the probes that go astray.
+    fn passes(&self, clear: f64) -> f64 {
+        let (below, above) = self.astray;
+        above + (1.0 - below - above) * clear
+    }
+}
 
 /// What a probe adds to every possibility, as a share of all: the capacity may have moved anywhere meanwhile, so that no
 /// possibility is ever ruled out for good.
@@ -65,7 +76,7 @@ impl Belief {
         for ((shape, table), masses) in SHAPES.iter().zip(&self.tables).zip(&mut self.shapes) {
             drift(masses, shape.moves);
             for (mass, capacity) in masses.iter_mut().zip(lowest..) {
-                let passes = shape.astray + (1.0 - 2.0 * shape.astray) * look_up(table, capacity - step);
+                let passes = shape.passes(look_up(table, capacity - step));
                 *mass *= if passed { passes } else { 1.0 - passes };
                 all += *mass;
             }
@@ -97,7 +108,7 @@ impl Belief {
     pub fn passes(&self, step: i32) -> f64 {
         let each = SHAPES.iter().enumerate().map(|(index, shape)| {
             let all = self.below[index].last().copied().unwrap_or(0.0);
-            shape.astray * all + (1.0 - 2.0 * shape.astray) * self.clear_of(index, step)
+            shape.astray.1 * all + (1.0 - shape.astray.0 - shape.astray.1) * self.clear_of(index, step)
         });
         each.sum()
     }

@@ -1,9 +1,10 @@
 //! Which rate to probe next, and when the capacity is found.
 
+use super::aims::Aim;
 use super::belief::Belief;
 use super::grid::{Grid, STEPS};
 use super::proof::Proof;
-use super::verdict::Probe;
+use super::verdict::{Bracket, Found, Probe};
 
 /// Where to search, and how well. Rates are offered rates, in messages per second.
 #[derive(Clone, Copy, Debug)]
@@ -29,46 +30,12 @@ pub enum Next {
     Done(Found),
 }
 
-/// How a search ended.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Found {
-    /// Both ends are proven: a probe at `sustains` passes more often than it fails, one at `breaks` fails more often.
-    Bracket {
-        /// The lower end, a rate that was asked for.
-        sustains: f64,
-        /// The upper end, a rate that was asked for.
-        breaks: f64,
-    },
-    /// At `late_at` the generator was too late to tell whether the server keeps its thresholds.
-    GeneratorLimited {
-        /// Proven, as in a bracket.
-        sustains: f64,
-        /// Proven to be too much for the server or the generator.
-        late_at: f64,
-    },
-    /// No rate is sustained: the lowest one breaks, or was proven and failed on fresh starts.
-    BelowRange,
-    /// The highest rate is sustained. After [`Search::step_down`] from there: a rate just below it is, and none was seen to break.
-    AboveRange,
-    /// Even at the lowest rate the generator was too late to tell.
-    GeneratorLimitedFromStart,
-}
-
-/// What is proven so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Bracket {
-    /// The highest rate proven to be sustained.
-    pub sustains: Option<f64>,
-    /// The lowest rate proven to break the thresholds.
-    pub breaks: Option<f64>,
-}
-
 /// A search for the rate at which a probe fails as often as it passes. The same results give the same search.
 ///
 /// First the rate doubles until a probe fails. Then the middle of where the capacity may be is asked for, until it is known as
 /// well as the server allows. Then both ends are asked for in random order until both are proven. A server whose probes pass
 /// less and less often over a wide range has no sharp capacity: the search ends once halving the distance of the proven ends
-/// is expected to take more than 20 probes.
+/// is expected to take more than 20 probes. A rate whose probes bring a proof too little is given up for one further out.
 #[derive(Clone, Debug)]
 pub struct Search {
     error: f64,
@@ -77,7 +44,8 @@ pub struct Search {
     proof: Proof,
     stage: Stage,
     /// Where the ends are to be proven.
-    aims: Aims,
+    low: Aim,
+    high: Aim,
     /// The highest step that passed.
     passed: i32,
     /// Steps from here on failed on fresh starts.
@@ -96,9 +64,9 @@ enum Stage {
     Ends,
 }
 
-/// The steps at which the ends are to be proven.
+/// The steps at which the ends are best proven.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Aims {
+struct Wanted {
     low: i32,
     high: i32,
 }
@@ -124,7 +92,8 @@ impl Search {
             belief: Belief::new(grid.lowest(), grid.highest()),
             proof: Proof::default(),
             stage: Stage::Ramp(0),
-            aims: Aims { low: grid.lowest(), high: grid.highest() },
+            low: Aim::low(grid.lowest()),
+            high: Aim::high(grid.highest()),
             passed: grid.lowest(),
             failed_fresh: None,
             above: false,
@@ -148,6 +117,8 @@ impl Search {
         };
         self.proof.add(step, probe, bet.max(0.0), (-bet).max(0.0));
         self.belief.add(step, passed);
+        self.low.probed(step);
+        self.high.probed(step);
         if passed {
             self.passed = self.passed.max(step);
         }
@@ -190,11 +161,9 @@ impl Search {
             Stage::Ends => 0,
         };
         let Ends { low, breaks, .. } = self.ends();
-        let effort = |won: f64, share: f64| ((-self.error.ln() - won) / growth(share.max(WORTH))).ceil() as i32;
-        let below = low
-            .is_none()
-            .then(|| effort(self.proof.won_low(self.aims.low).max(0.0), self.belief.passes(self.aims.low)));
-        let high = self.aims.high;
+        let effort = |won: f64, share: f64| ((self.needed() - won) / growth(share.max(WORTH))).ceil() as i32;
+        let (aim, high) = (self.low.step(), self.high.step());
+        let below = low.is_none().then(|| effort(self.proof.won_low(aim).max(0.0), self.belief.passes(aim)));
         let above =
             breaks.is_none().then(|| effort(self.proof.won_high(high, true).max(0.0), 1.0 - self.belief.passes(high)));
         (before + below.unwrap_or(0).max(0) + above.unwrap_or(0).max(0)).max(1) as u32
@@ -280,7 +249,7 @@ impl Search {
     }
 
     /// Where the ends can be proven with reasonable effort, as far as is known now.
-    fn wanted(&self, ends: Ends) -> Aims {
+    fn wanted(&self, ends: Ends) -> Wanted {
         let (lowest, highest) = (self.grid.lowest(), self.grid.highest());
         let mut low = self.belief.first_below(WORTH, (lowest, highest)) - 1;
         let mut high = self.belief.first_below(1.0 - WORTH, (lowest, highest));
@@ -294,11 +263,12 @@ impl Search {
             high = low + STEPS;
         }
         let low = self.failed_fresh.map_or(low, |step| low.min(step - STEPS));
-        Aims { low: low.clamp(lowest, highest), high: high.clamp(lowest, highest) }
+        let (low, high) = (self.low.allowed(low), self.high.allowed(high));
+        Wanted { low: low.clamp(lowest, highest), high: high.clamp(lowest, highest) }
     }
 
     /// The answer, if both ends are proven and a smaller bracket is not worth the effort.
-    fn found(&self, ends: Ends, wanted: Aims) -> Option<Found> {
+    fn found(&self, ends: Ends, wanted: Wanted) -> Option<Found> {
         let (bottom, top) = (ends.low?.min(ends.stops?), ends.low?.max(ends.stops?));
         let (low, high) = (wanted.low.max(bottom), wanted.high.min(top));
         let effort = if low > bottom { self.effort_low(low) } else { 0.0 }
@@ -309,29 +279,52 @@ impl Search {
         }
         let (sustains, top_rate) = (self.grid.rate(bottom), self.grid.rate(top));
         if ends.breaks == ends.stops {
-            Some(Found::Bracket { sustains, breaks: top_rate })
-        } else {
-            self.late(top).then_some(Found::GeneratorLimited { sustains, late_at: top_rate })
+            return Some(Found::Bracket { sustains, breaks: top_rate });
         }
+        let limited = self.high.is_hopeless() || self.late(top) && self.effort_breaks(top) > HALVING;
+        limited.then_some(Found::GeneratorLimited { sustains, late_at: top_rate })
     }
 
     /// Aims stay where they are while they can still be proven, and either are well on the way or hardly worse than another.
-    fn ask_for_an_end(&mut self, ends: Ends, wanted: Aims) -> Next {
-        let half = -self.error.ln() / 2.0;
-        let Aims { low, high } = self.aims;
+    fn ask_for_an_end(&mut self, ends: Ends, wanted: Wanted) -> Next {
+        let half = self.needed() / 2.0;
+        if self.low.give_up_if_stuck(self.proof.won_low(self.low.step()), self.needed()) {
+            self.low.begins_with(self.proof.won_low(self.low.step()));
+        }
+        if self.high.give_up_if_stuck(self.won_high(self.high.step()), self.needed()) {
+            self.high.begins_with(self.won_high(self.high.step()));
+        }
+        let (low, high) = (self.low.step(), self.high.step());
         let keep_low = self.failed_fresh.is_none_or(|step| low < step)
             && ends.low.is_none_or(|proven| proven < low)
-            && self.belief.passes(low) > GIVE_UP
-            && (wanted.low <= low + STEPS || self.proof.won_low(low) >= half);
+            && (self.low.is_chosen()
+                || self.belief.passes(low) > GIVE_UP && (wanted.low <= low + STEPS || self.proof.won_low(low) >= half));
         let keep_high = ends.breaks.is_none_or(|proven| proven > high)
-            && self.belief.passes(high) < 1.0 - GIVE_UP
-            && (wanted.high >= high - STEPS || self.proof.won_high(high, true) >= half);
-        self.aims =
-            Aims { low: if keep_low { low } else { wanted.low }, high: if keep_high { high } else { wanted.high } };
-        let need_low = ends.low.is_none_or(|proven| proven < self.aims.low);
-        let need_high = ends.breaks.is_none_or(|proven| proven > self.aims.high);
+            && (self.high.is_chosen()
+                || self.belief.passes(high) < 1.0 - GIVE_UP
+                    && (wanted.high >= high - STEPS || self.proof.won_high(high, true) >= half));
+        if !keep_low {
+            self.low.set(wanted.low, self.proof.won_low(wanted.low));
+        }
+        if !keep_high {
+            self.high.set(wanted.high, self.won_high(wanted.high));
+        }
+        let (low, high) = (self.low.step(), self.high.step());
+        let need_low = ends.low.is_none_or(|proven| proven < low);
+        let need_high = ends.breaks.is_none_or(|proven| proven > high);
         let ask_low = if need_low == need_high { self.coin() } else { need_low };
-        self.ask(if ask_low { self.aims.low } else { self.aims.high })
+        self.ask(if ask_low { low } else { high })
+    }
+
+    /// The logarithm that the bets have to come to.
+    fn needed(&self) -> f64 {
+        -self.error.ln()
+    }
+
+    /// What was won at a step for the upper end: that it is too much for server or generator counts until that is proven,
+    /// and that it is too much for the server.
+    fn won_high(&self, step: i32) -> f64 {
+        self.proof.won_high(step, true).min(self.needed()) + self.proof.won_high(step, false)
     }
 
     /// Heads or tails, the same in every search. Strict alternation would meet every tenth second's stall at one end only.
@@ -347,11 +340,18 @@ impl Search {
 
     /// How many probes are expected to prove an end.
     fn effort_low(&self, step: i32) -> f64 {
-        (-self.error.ln() - self.proof.won_low(step)) / growth(self.belief.passes(step))
+        (self.needed() - self.proof.won_low(step)) / growth(self.belief.passes(step))
     }
 
     fn effort_high(&self, step: i32) -> f64 {
-        (-self.error.ln() - self.proof.won_high(step, true)) / growth(1.0 - self.belief.passes(step))
+        (self.needed() - self.proof.won_high(step, true)) / growth(1.0 - self.belief.passes(step))
+    }
+
+    /// How many it takes where the generator goes on being late as often as it was, to prove that it is the server that fails.
+    fn effort_breaks(&self, step: i32) -> f64 {
+        let (failed, late) = self.proof.failed_and_late(step);
+        let share = failed as f64 / (failed + late).max(1) as f64;
+        (self.needed() - self.proof.won_high(step, false)) / (share * MOST_BET.ln_1p())
     }
 }
 

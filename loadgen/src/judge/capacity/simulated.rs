@@ -3,11 +3,13 @@
 //! `FATHOM_REPETITIONS=20 cargo test --release -p loadgen --lib capacity::simulated -- --nocapture` makes each
 //! test repeat 20 times as often and prints what it counted.
 
+use std::collections::BTreeMap;
+
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-use super::search::{Bracket, Found, Next, Range, Search};
-use super::verdict::Probe;
+use super::search::{Next, Range, Search};
+use super::verdict::{Bracket, Found, Probe};
 
 const START: f64 = 1_000.0;
 pub(super) const RANGE: Range =
@@ -31,6 +33,11 @@ pub(super) enum Knee {
     Drifting(f64),
     /// Sharp, but above this share of the capacity the generator is late.
     Late(f64),
+    /// Sharp, but the generator is late, so that the limit is broken, in this share of the probes at the capacity, and in a share
+    /// that grows with the square of the rate elsewhere.
+    LateMore(f64),
+    /// As soft as `Soft(0.2)`, and late in this share of the probes that would pass, but in none that would fail.
+    LateWherePassing(f64),
 }
 
 /// A server, after some probes.
@@ -40,6 +47,8 @@ pub(super) struct Server {
     pub capacity: f64,
     phase: f64,
     probes: u32,
+    /// Those at each rate.
+    asked: BTreeMap<u64, u32>,
     chance: SmallRng,
     /// The lowest and the highest capacity there was at any probe, and their sum.
     lowest: f64,
@@ -53,7 +62,8 @@ impl Server {
         let mut chance = SmallRng::seed_from_u64(seed);
         let capacity = START * 10f64.powf(1.0 + chance.random::<f64>());
         let phase = chance.random();
-        Self { knee, capacity, phase, probes: 0, chance, lowest: f64::INFINITY, highest: 0.0, sum: 0.0 }
+        let asked = BTreeMap::new();
+        Self { knee, capacity, phase, probes: 0, asked, chance, lowest: f64::INFINITY, highest: 0.0, sum: 0.0 }
     }
 
     pub fn probe(&mut self, rate: f64) -> Probe {
@@ -68,17 +78,26 @@ impl Server {
         self.highest = self.highest.max(capacity);
         self.sum += capacity;
         self.probes += 1;
+        *self.asked.entry(rate as u64).or_default() += 1;
         let sharp = if rate < capacity { 1.0 } else { 0.0 };
         let passes = match self.knee {
+            Knee::LateWherePassing(_) => (0.5 + (1.0 - rate / capacity) / 0.2).clamp(0.0, 1.0),
             Knee::Soft(width) => (0.5 + (1.0 - rate / capacity) / width).clamp(0.0, 1.0),
             Knee::Stalls if self.probes % 10 == (10.0 * self.phase) as u32 => 0.0,
             Knee::Astray(share) => share + (1.0 - 2.0 * share) * sharp,
             _ => sharp,
         };
-        match self.knee {
-            _ if self.chance.random::<f64>() < passes => Probe::Passed,
-            Knee::Late(above) if rate > above * self.capacity => Probe::CannotTell,
-            _ => Probe::Failed,
+        let passed = self.chance.random::<f64>() < passes;
+        let late = match self.knee {
+            Knee::LateMore(share) => self.chance.random::<f64>() < share * (rate / capacity).powi(2),
+            Knee::LateWherePassing(share) => passed && self.chance.random::<f64>() < share,
+            Knee::Late(above) => !passed && rate > above * self.capacity,
+            _ => false,
+        };
+        match passed {
+            _ if late => Probe::CannotTell,
+            true => Probe::Passed,
+            false => Probe::Failed,
         }
     }
 
@@ -100,6 +119,8 @@ pub(super) struct Counted {
     /// The bracket holds the capacity's average over the search.
     holds_mean: usize,
     probes: Vec<f64>,
+    /// The most at one rate.
+    most_at_one: Vec<f64>,
     /// (upper - lower end) / lower end.
     widths: Vec<f64>,
 }
@@ -109,6 +130,7 @@ impl Counted {
     pub fn add(&mut self, server: &Server, found: Option<Found>) {
         self.searches += 1;
         self.probes.push(f64::from(server.probes));
+        self.most_at_one.push(f64::from(server.asked.values().copied().max().unwrap_or(0)));
         match found {
             Some(Found::Bracket { sustains, breaks }) => {
                 self.widths.push(breaks / sustains - 1.0);
@@ -134,9 +156,11 @@ impl Counted {
         let of = |count: usize| 100.0 * count as f64 / self.searches as f64;
         let (probes, widths) = (&self.probes, &self.widths);
         eprintln!(
-            "| {knee:?} | {way} | {:.0} ({:.0}) | {:.1}% ({:.1}%) | {:.1}% | {:.1}% | {:.1}% | {:.1}% | {:.1}% |",
+            "| {knee:?} | {way} | {:.0} ({:.0}) | {:.0} ({:.0}) | {:.1}% ({:.1}%) | {:.1}% | {:.1}% | {:.1}% | {:.1}% | {:.1}% |",
             quantile(probes, 0.5),
             quantile(probes, 0.9),
+            quantile(&self.most_at_one, 0.5),
+            quantile(&self.most_at_one, 1.0),
             100.0 * quantile(widths, 0.5),
             100.0 * quantile(widths, 0.9),
             of(self.low_wrong),
@@ -235,6 +259,26 @@ fn a_late_generator_is_told_from_the_servers_capacity() {
     let counted = count(Knee::Late(1.3), 30);
     counted.keeps_its_promise();
     assert_eq!(counted.limited, 0);
+}
+
+#[test]
+fn a_generator_that_is_late_more_often_the_higher_the_rate_widens_the_bracket() {
+    for (share, widest) in [(0.15, 0.12), (0.3, 0.3), (0.45, 0.9)] {
+        let counted = count(Knee::LateMore(share), 20);
+        counted.keeps_its_promise();
+        // Where as many probes are late as can pass, it may be the generator that ends it.
+        assert!(share > 0.4 || counted.limited as f64 <= 0.2 * counted.searches as f64, "{}", counted.limited);
+        assert!(counted.unfinished as f64 <= 0.1 * counted.searches as f64, "{}", counted.unfinished);
+        assert!(quantile(&counted.widths, 0.5) <= widest, "{}", quantile(&counted.widths, 0.5));
+        // No rate takes all of the time, though it could be proven neither way.
+        assert!(quantile(&counted.most_at_one, 0.9) <= 48.0, "{}", quantile(&counted.most_at_one, 0.9));
+    }
+}
+
+/// What fails is told more often than what passes then, so that a rate at which as many would pass as fail looks as if it broke.
+#[test]
+fn a_generator_that_is_late_only_where_the_server_passes_does_not_make_the_upper_end_wrong() {
+    count(Knee::LateWherePassing(0.3), 12).keeps_its_promise();
 }
 
 /// Probes whose results are coins fall for any rate: whatever is claimed is wrong, since every rate is the capacity or none is.

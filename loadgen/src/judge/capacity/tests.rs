@@ -40,6 +40,40 @@ fn a_sharp_capacity_is_found_within_the_precision_and_a_few_dozen_probes() {
 }
 
 #[test]
+fn a_capacity_that_moves_is_told_from_one_that_stays() {
+    let proven = |sustained: i32, broken: i32| {
+        let mut search = Search::new(RANGE);
+        for _ in 0..8 {
+            search.proof.add(broken, Probe::Failed, 0.0, 0.5);
+            search.proof.add(sustained, Probe::Passed, 0.5, 0.0);
+        }
+        search
+    };
+    let stays = proven(40, 60);
+    assert!(!stays.moved() && !proven(40, 41).moved());
+    // What broke is below what was sustained.
+    let moved = proven(60, 40);
+    assert!(moved.moved() && proven(40, 40).moved());
+    assert_eq!(moved.so_far(), stays.so_far(), "the lower one first, whichever it is");
+}
+
+#[test]
+fn a_rate_that_can_be_proven_neither_way_is_given_up() {
+    // From 10,000 to 20,000 every other probe passes.
+    let flips = std::cell::Cell::new(false);
+    let (_, found, asked) = search(RANGE, |rate| match rate {
+        rate if rate < 10_000.0 => Probe::Passed,
+        rate if rate > 20_000.0 => Probe::Failed,
+        _ if flips.replace(!flips.get()) => Probe::Passed,
+        _ => Probe::Failed,
+    });
+    let Found::Bracket { sustains, breaks } = found else { panic!("{found:?}") };
+    assert!(sustains < 10_500.0 && 19_500.0 < breaks, "{sustains} to {breaks}");
+    let most = asked.iter().map(|rate| asked.iter().filter(|other| *other == rate).count()).max();
+    assert!(most <= Some(40), "{most:?} at one rate of {}", asked.len());
+}
+
+#[test]
 fn the_ramp_doubles_until_the_first_failure() {
     let (_, _, asked) = search(RANGE, sharp(9_000.0));
     assert_eq!(asked[..5], [1_000.0, 2_000.0, 4_000.0, 8_000.0, 16_000.0]);
@@ -74,7 +108,7 @@ fn where_the_generator_is_late_the_capacity_is_not_said_to_be_the_servers() {
     let late = |above: f64| move |rate| if rate < above { Probe::Passed } else { Probe::CannotTell };
     let (late_search, found, _) = search(RANGE, late(20_000.0));
     let Found::GeneratorLimited { sustains, late_at } = found else { panic!("{found:?}") };
-    assert!(sustains < 20_000.0 && 20_000.0 <= late_at && late_at <= sustains * 1.031, "{sustains} to {late_at}");
+    assert!(sustains < 20_000.0 && 20_000.0 <= late_at && late_at <= sustains * 1.039, "{sustains} to {late_at}");
     assert_eq!(late_search.so_far().breaks, None);
     assert_eq!(search(RANGE, late(100.0)).1, Found::GeneratorLimitedFromStart);
 }

@@ -1,4 +1,4 @@
-//! What one probe says, and which kind of answer a search for a capacity has come to.
+//! What one probe says, what a search for a capacity has come to, and which kind of answer that is.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,40 @@ pub enum Probe {
     Failed,
     /// A threshold was broken, but the generator was late: this says nothing about the server.
     CannotTell,
+}
+
+/// How a search ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Found {
+    /// Both ends are proven: a probe at `sustains` passes more often than it fails, one at `breaks` fails more often.
+    Bracket {
+        /// The lower end, a rate that was asked for.
+        sustains: f64,
+        /// The upper end, a rate that was asked for.
+        breaks: f64,
+    },
+    /// At `late_at` the generator was too late to tell whether the server keeps its thresholds.
+    GeneratorLimited {
+        /// Proven, as in a bracket.
+        sustains: f64,
+        /// Proven to be too much for the server or the generator.
+        late_at: f64,
+    },
+    /// No rate is sustained: the lowest one breaks, or was proven and failed on fresh starts.
+    BelowRange,
+    /// The highest rate is sustained. After [`Search::step_down`](super::Search::step_down) from there: a rate just below it is, and none was seen to break.
+    AboveRange,
+    /// Even at the lowest rate the generator was too late to tell.
+    GeneratorLimitedFromStart,
+}
+
+/// What is proven so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Bracket {
+    /// The highest rate proven to be sustained.
+    pub sustains: Option<f64>,
+    /// The lowest rate proven to break the thresholds.
+    pub breaks: Option<f64>,
 }
 
 /// The kinds of answers.

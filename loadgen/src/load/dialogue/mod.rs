@@ -158,6 +158,22 @@ impl Dialogue {
         }
     }
 
+    /// Makes a Ping to be sent next, at `now`, where there is such a thing and room for it. Returns whether it did.
+    pub fn ping(&mut self, now: u64) -> bool {
+        match self {
+            Self::WebSocket(websocket) => websocket.ping(now),
+            Self::Bytes(_) => false,
+        }
+    }
+
+    /// Gives up the Pings that wait for their Pongs; how many there were.
+    pub fn give_up_pings(&mut self) -> u64 {
+        match self {
+            Self::WebSocket(websocket) => websocket.give_up_pings(),
+            Self::Bytes(_) => 0,
+        }
+    }
+
     /// Whether wrong messages have come that may turn out to be no replies.
     pub fn has_ambiguous(&self) -> bool {
         match self {

@@ -1,6 +1,7 @@
 //! Who is told what became of the messages of a connection.
 
 use super::pending::Pending;
+use crate::load::pings::Pong;
 use crate::measure::mismatch::{Mismatch, MismatchKind};
 use crate::plan::messages::Volume;
 
@@ -25,6 +26,8 @@ pub trait Observer {
     fn received(&mut self, volume: Volume);
     /// The reply to this message was checked in another way than by comparing all of it as it came.
     fn checked(&mut self, pending: Pending, how: Checked);
+    /// A Pong came on a connection on which Pings were sent.
+    fn pong(&mut self, _pong: Pong) {}
 }
 
 /// How a reply was checked, where it was not compared with the message as it came.

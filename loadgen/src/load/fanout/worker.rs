@@ -175,6 +175,7 @@ fn join(worker: usize, world: World<'_>) -> io::Result<([Vec<(u32, Connection)>;
             first: before + first,
             rate: rate.map(|rate| rate.get() * f64::from(connections) / f64::from(all)),
             jitter: None,
+            retry: None,
             at_once: opening::AT_ONCE,
         };
         let opened = opening::open_all(&share, None, world.interrupted, world.live)?;

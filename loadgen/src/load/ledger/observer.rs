@@ -3,10 +3,32 @@
 use super::Ledger;
 use crate::load::dialogue::observer::{Checked, Observer};
 use crate::load::dialogue::pending::{Pending, UNSENT};
+use crate::load::pings::Pong;
 use crate::measure::mismatch::{Mismatch, MismatchKind};
 use crate::measure::recorder::{INTERVAL_NS, SLICES};
 use crate::measure::times::Moments;
 use crate::plan::messages::Volume;
+
+/// Pings of the generator, which no connection sends but those that are held.
+impl Ledger {
+    /// A Ping is sent.
+    pub fn pinged(&mut self) {
+        self.pings.get_or_insert_default().sent += 1;
+    }
+
+    /// Whether Pongs are awaited.
+    #[inline]
+    pub fn awaits_pongs(&self) -> bool {
+        self.pings.as_ref().is_some_and(|pings| pings.waiting() > 0)
+    }
+
+    /// So many Pings are not answered.
+    pub fn gave_up_pings(&mut self, count: u64, why: &str) {
+        if let Some(pings) = &mut self.pings {
+            pings.gave_up(count, why);
+        }
+    }
+}
 
 impl Observer for Ledger {
     #[inline]
@@ -67,6 +89,13 @@ impl Observer for Ledger {
     fn received(&mut self, volume: Volume) {
         if self.now >= self.begin && self.now < self.end {
             self.counts.traffic.received += volume;
+        }
+    }
+
+    fn pong(&mut self, pong: Pong) {
+        let arrived = self.reading.at(self.now);
+        if let Some(pings) = &mut self.pings {
+            pings.came(pong, arrived);
         }
     }
 

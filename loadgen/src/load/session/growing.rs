@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Opened, Session, gather};
 use crate::load::live::Phase;
 use crate::load::opening::AT_ONCE;
+use crate::load::retrying::Retry;
 use crate::load::worker::{Order, Reopen};
 use crate::measure::histogram::add;
 
@@ -14,27 +15,31 @@ use crate::measure::histogram::add;
 pub enum Manner {
     /// At the plan's rate, with a bounded number of handshakes at once.
     Paced,
-    /// All at the same time.
-    Together,
-    /// Each at a random moment within this time, drawn by the plan's seed.
-    Jittered(Duration),
+    /// All at the same time, or each at a random moment within `jitter`, drawn by the plan's seed; what fails is tried again.
+    Back {
+        /// The time for the random moments.
+        jitter: Option<Duration>,
+        /// How it is tried again.
+        retry: Retry,
+    },
 }
 
 impl Session<'_, '_> {
     /// Opens more connections beside those that there are, and waits for them.
     pub fn open_more(&mut self, connections: u32, manner: Manner, show: &mut dyn FnMut(Phase)) -> Opened {
         let (opened_by, opened) = mpsc::channel();
-        let (at_once, jitter) = match manner {
-            Manner::Paced => (AT_ONCE * self.orders.len(), None),
-            Manner::Together => (connections as usize, None),
-            Manner::Jittered(within) => (connections as usize, Some((within, self.plan.seed))),
+        let (at_once, jitter, retry) = match manner {
+            Manner::Paced => (AT_ONCE * self.orders.len(), None, None),
+            Manner::Back { jitter, retry } => (connections as usize, jitter, Some(retry)),
         };
+        let jitter = jitter.map(|within| (within, self.plan.seed));
         for order in &self.orders {
             let before = u32::try_from(self.opened.requested).unwrap_or(u32::MAX);
             let reopen = Reopen {
                 all: connections,
                 before,
                 jitter,
+                retry,
                 paced: manner == Manner::Paced,
                 at_once: at_once.div_ceil(self.orders.len()),
                 opened: opened_by.clone(),

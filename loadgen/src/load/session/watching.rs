@@ -25,6 +25,8 @@ pub struct Span<'a> {
     /// What keeps messages coming in it. `None` where none is sent: connections are held, and what the server sends is
     /// answered.
     pub load: Option<Load>,
+    /// How often each connection is pinged beside it; not at all without.
+    pub ping: Option<Duration>,
     /// How long the workers have to reach their lanes.
     pub delay: Duration,
     /// The server's processes, whose use of the machine is looked at as the measured phase begins and ends.

@@ -65,6 +65,10 @@ struct HeldArgs {
     /// is sent]
     #[arg(long, value_name = "TIME", value_parser = values::positive_duration)]
     trickle: Option<Duration>,
+    /// Each held connection is sent a Ping this often, which its Pong is to answer with the same bytes within 10s of the end
+    /// of the hold [default: none is sent]
+    #[arg(long, value_name = "TIME", value_parser = values::positive_duration)]
+    ping: Option<Duration>,
     /// Connections closed per second in the end [default: all at once]
     #[arg(long, value_name = "R")]
     close_rate: Option<Rate>,
@@ -83,12 +87,21 @@ struct DisturbedArgs {
     /// without; tells the latency of the held ones in both
     #[arg(long, value_name = "R", requires = "trickle")]
     churn: Option<Rate>,
-    /// After the hold, drop all connections at once without a Close frame and open them again at once
+    /// After the hold, drop all connections at once without a Close frame and open them again at once; what fails is tried
+    /// again until all are back or --retry-time is over
     #[arg(long)]
     storm: bool,
-    /// In the storm, each comes back at a random moment within this time [default: all at once]
+    /// In the storm, each is first tried at a random moment within this time, and each wait before another try is random too,
+    /// between nothing and what it would be [default: all at once, and equal waits]
     #[arg(long, value_name = "TIME", requires = "storm", value_parser = values::positive_duration)]
     jitter: Option<Duration>,
+    /// In the storm, wait this long after the first try of a connection that failed, and twice as long after each other, 5s at
+    /// the most or as long as this [default: 100ms]
+    #[arg(long, value_name = "TIME", requires = "storm", value_parser = values::positive_duration)]
+    retry_delay: Option<Duration>,
+    /// In the storm, begin no try later than this after all were gone [default: 60s]
+    #[arg(long, value_name = "TIME", requires = "storm", value_parser = values::positive_duration)]
+    retry_time: Option<Duration>,
 }
 
 impl ConnectionsArgs {
@@ -127,12 +140,17 @@ impl ConnectionsArgs {
         };
         let server = server.lower(&plan);
         fit(&server, &plan)?;
-        let comeback = disturbed.jitter.map_or(Comeback::Together, Comeback::Jittered);
+        let comeback = Comeback {
+            jitter: disturbed.jitter,
+            retry_delay: disturbed.retry_delay.unwrap_or(RETRY_DELAY),
+            retry_time: disturbed.retry_time.unwrap_or(RETRY_TIME),
+        };
         let experiment = Experiment {
             plan,
             steps: held.steps,
             hold: held.hold,
             trickle: held.trickle,
+            ping: held.ping,
             churn: disturbed.churn,
             storm: disturbed.storm.then_some(comeback),
             close_rate: held.close_rate,
@@ -146,6 +164,7 @@ fn missing(metric: HeldMetric, held: &HeldArgs, disturbed: &DisturbedArgs) -> Op
     use Named::{Plain as One, Time};
     match metric {
         Time(Span::Latency, _) | One(Plain::Errors) if held.trickle.is_none() => Some("--trickle"),
+        Time(Span::Ping, _) | One(Plain::PingsUnanswered) if held.ping.is_none() => Some("--ping"),
         Time(Span::ChurnWithout | Span::ChurnWith | Span::ChurnHandshake, _) | One(Plain::ChurnFailed)
             if disturbed.churn.is_none() =>
         {
@@ -156,13 +175,20 @@ fn missing(metric: HeldMetric, held: &HeldArgs, disturbed: &DisturbedArgs) -> Op
     }
 }
 
+/// The wait after a first try: a person's reflex to load a page again, and no less than a server needs to be told from a
+/// busy one.
+const RETRY_DELAY: Duration = Duration::from_millis(100);
+
+/// How long connections are tried: a server that is not back by then is down.
+const RETRY_TIME: Duration = Duration::from_secs(60);
+
 /// Steps at the most: the slopes between every two of them are taken.
 const MOST_STEPS: u64 = 100;
 
 /// How long the replies to the last messages of the trickle are waited for: as long as a run's.
 const DRAIN: Duration = Duration::from_secs(10);
 
-const EXIT_CODES: &str = "Exit codes: 0 held; 1 it failed (a connection was not opened, was lost or did not come back, or a \
-    message was lost or answered wrongly, unless a --threshold on one of these counts allows it); 2 usage; 98 a limit's metric has \
+const EXIT_CODES: &str = "Exit codes: 0 held; 1 it failed (a connection was not opened, was lost or did not come back, a \
+    message was lost or answered wrongly, or a Ping was not answered, unless a --threshold on one of these counts allows it); 2 usage; 98 a limit's metric has \
     no value or an interval on both sides of the limit, or the latencies are not to be trusted; 99 a threshold was crossed; 130 \
     interrupted.";

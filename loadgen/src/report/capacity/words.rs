@@ -145,8 +145,9 @@ pub(crate) fn facts(report: &CapacityReport) -> Vec<(&'static str, String)> {
         }
     }
     let ends = [("at sustains", &report.answer.sustains), ("at breaks", &report.answer.breaks)];
-    for (name, cost) in ends.into_iter().filter_map(|(name, end)| Some((name, end.as_ref()?.server_cpu?))) {
-        facts.push(("server CPU", format!("{} a message {name}", units::time(cost))));
+    let costs = ends.into_iter().filter_map(|(name, end)| Some((name, end.as_ref()?.server_cpu?)));
+    for (i, (name, cost)) in costs.enumerate() {
+        facts.push((if i == 0 { "server CPU" } else { "" }, format!("{} a message {name}", units::time(cost))));
     }
     facts.extend(sentences(&report.warmup, |_| "the server".to_owned()).into_iter().map(|line| ("", line)));
     let environment = &report.environment;

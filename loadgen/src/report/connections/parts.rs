@@ -75,6 +75,31 @@ pub struct Hold {
     pub seconds: f64,
     /// What was sent meanwhile; null where nothing was.
     pub trickle: Option<Trickle>,
+    /// What became of Pings; null where none was sent.
+    #[serde(default)]
+    pub pings: Option<Pinged>,
+}
+
+/// Pings on connections that are held (RFC 6455, 5.5.2).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Pinged {
+    /// Seconds between two Pings of a connection.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub every_seconds: f64,
+    /// Pings sent.
+    pub sent: u64,
+    /// Answered by a Pong with the same bytes.
+    pub answered: u64,
+    /// Answered by the Pong to a later Ping alone, as RFC 6455, 5.5.3, allows.
+    pub passed_over: u64,
+    /// Never answered.
+    pub unanswered: u64,
+    /// Pongs that answer no Ping that waited, which RFC 6455, 5.5.3, allows.
+    pub unsolicited: u64,
+    /// Why Pings were not answered, and how often.
+    pub failures: Failures,
+    /// From a Ping's sending to the arrival of its Pong, ns.
+    pub round_trip: Stats,
 }
 
 /// Messages on connections that are held.
@@ -130,13 +155,27 @@ pub struct Storm {
     /// How long dropping them took, in seconds.
     #[schemars(range(min = 0))]
     pub dropping_seconds: f64,
-    /// Each came back at a random moment within this time, in seconds; null where all came at once.
+    /// Each was first tried at a random moment within this time, in seconds, and its waits were random too; null where all
+    /// came at once and waited equally long.
     pub jitter_seconds: Option<f64>,
+    /// The wait after the first try of a connection, in seconds, which doubles after each other; null in reports of before
+    /// there were more tries than one.
+    #[serde(default)]
+    pub retry_delay_seconds: Option<f64>,
+    /// How long after that moment a connection is tried at the latest, in seconds; null likewise.
+    #[serde(default)]
+    pub retry_time_seconds: Option<f64>,
     /// Connections that came back.
     pub back: u64,
-    /// That did not: each is tried once.
+    /// That did not.
     pub failed: u64,
-    /// Why not, and how often.
+    /// Tries of all of them; 0 in reports of before there were more tries than one.
+    #[serde(default)]
+    pub tries: u64,
+    /// The most tries of one connection; 0 likewise.
+    #[serde(default)]
+    pub most_tries: u32,
+    /// Why tries failed, and how often.
     pub failures: Failures,
     /// From the moment when all were gone until the last was back, in seconds; null where not all came back.
     pub all_back_seconds: Option<f64>,

@@ -1,7 +1,7 @@
 //! What a report of held connections says in words, for every format that people read.
 
 use super::ConnectionsReport;
-use super::parts::{Churn, Hold, MemoryPoint, PerConnection, Storm};
+use super::parts::{Churn, Hold, MemoryPoint, PerConnection, Pinged, Storm};
 use crate::judge::held_threshold::range;
 use crate::measure::failures::Failures;
 use crate::measure::held_metric::Span;
@@ -15,12 +15,17 @@ pub(crate) fn course(report: &ConnectionsReport) -> [String; 2] {
     let requested = units::counted(report.connections.requested, "connection");
     let steps = units::counted(report.memory.steps.len() as u64, "step");
     let held = match &report.hold {
-        Some(Hold { seconds, trickle: None }) => format!("held for {}, idle", units::seconds(*seconds)),
-        Some(Hold { seconds, trickle: Some(trickle) }) => format!(
-            "held for {} with a message every {} on each",
-            units::seconds(*seconds),
-            units::seconds(trickle.every_seconds)
-        ),
+        Some(Hold { seconds, trickle, pings }) => {
+            let every = |what: &str, seconds: f64| format!("a {what} every {}", units::seconds(seconds));
+            let messages = trickle.iter().map(|trickle| every("message", trickle.every_seconds));
+            let sent: Vec<_> = messages.chain(pings.iter().map(|pings| every("Ping", pings.every_seconds))).collect();
+            let held = format!("held for {}", units::seconds(*seconds));
+            if sent.is_empty() {
+                format!("{held}, idle")
+            } else {
+                format!("{held} with {} on each", sent.join(" and "))
+            }
+        }
         None => "not held".to_owned(),
     };
     [format!("{requested} asked for, opened in {steps}"), held]
@@ -44,6 +49,7 @@ pub(crate) fn distributions(report: &ConnectionsReport) -> Vec<(&'static str, &S
         ("of it TCP", Span::Tcp),
         ("upgrade", Span::Upgrade),
         ("latency", Span::Latency),
+        ("Ping to Pong", Span::Ping),
         ("without churn", Span::ChurnWithout),
         ("with churn", Span::ChurnWith),
         ("churn's handshake", Span::ChurnHandshake),
@@ -68,6 +74,10 @@ pub(crate) fn facts(report: &ConnectionsReport) -> Vec<(&'static str, String)> {
             "messages",
             format!("{sent} sent, {verified} verified replies, {} wrong", trickle.messages.wrong()),
         ));
+    }
+    if let Some(found) = report.pings() {
+        facts.push(("pings", pings(found)));
+        facts.extend(causes(&found.failures));
     }
     if let Some(found) = &report.churn {
         facts.push(("churn", churn(found)));
@@ -128,6 +138,19 @@ fn returned(report: &ConnectionsReport) -> Option<String> {
         .then(|| format!("{} returned within {} of closing", shares.join(" and "), units::seconds(looked)))
 }
 
+fn pings(pings: &Pinged) -> String {
+    let some =
+        |count: u64, what: &str| if count > 0 { format!(", {} {what}", units::count(count)) } else { String::new() };
+    format!(
+        "{} sent, {} answered{}, {} unanswered{}",
+        units::count(pings.sent),
+        units::count(pings.answered),
+        some(pings.passed_over, "by the Pong to a later one"),
+        units::count(pings.unanswered),
+        some(pings.unsolicited, "Pongs that answer none")
+    )
+}
+
 fn churn(churn: &Churn) -> String {
     let p99 = match (churn.without.p99, churn.with.p99) {
         (Some(without), Some(with)) => {
@@ -154,15 +177,24 @@ fn churn(churn: &Churn) -> String {
 
 fn storm(storm: &Storm) -> String {
     let how = match storm.jitter_seconds {
-        Some(jitter) => format!("came back within a random {}", units::seconds(jitter)),
-        None => "came back at once".to_owned(),
+        Some(jitter) => format!("each tried at a random moment within {}", units::seconds(jitter)),
+        None => "all tried at once".to_owned(),
     };
     let all = match storm.all_back_seconds {
         Some(seconds) => format!("all were back after {}", units::seconds(seconds)),
         None => format!("{} never did", units::counted(storm.failed, "connection")),
     };
+    let tries = match storm.retry_delay_seconds {
+        Some(delay) if storm.most_tries > 1 => format!(
+            "; {} tries, at the most {} of one, with waits from {} on",
+            units::count(storm.tries),
+            storm.most_tries,
+            units::seconds(delay)
+        ),
+        _ => String::new(),
+    };
     format!(
-        "{} dropped in {}, {how}: {all}",
+        "{} dropped in {}, {how}: {all}{tries}",
         units::counted(storm.dropped, "connection"),
         units::seconds(storm.dropping_seconds)
     )

@@ -122,7 +122,7 @@ fn capacity(name: &str, report: &CapacityReport) -> Vec<(Better, Benchmark)> {
     let benchmark = |figure: Figure| {
         let extra = format!("{}; {}", report.slos.join(", "), measured_at(&report.target, &report.environment));
         let name = format!("{name}: {}", figure.name);
-        (figure.better, Benchmark { name, unit: figure.unit, value: figure.value, extra })
+        (figure.better, Benchmark { name, unit: figure.unit.in_words(), value: figure.value, extra })
     };
     report.figures().into_iter().map(benchmark).collect()
 }

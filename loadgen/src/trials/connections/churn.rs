@@ -81,7 +81,7 @@ impl Side {
     }
 
     fn take(&mut self, held: &mut Held<'_, '_>, turn: Duration) -> Result<(), RunError> {
-        let measured = held.trickle(turn)?;
+        let measured = held.trickle(turn, None)?;
         add(&mut self.latency, &measured.times.latency);
         add(&mut self.send_lag, &measured.times.send_lag);
         self.seconds += measured.window.as_secs_f64();

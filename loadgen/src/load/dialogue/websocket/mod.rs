@@ -10,17 +10,19 @@ mod frames;
 mod packing;
 mod reader;
 
-use wire::CloseCode;
 use wire::deflate::Agreed;
+use wire::{CloseCode, MAX_HEADER_LEN, OpCode};
 
 use crate::load::dialogue::Gone;
 use crate::load::dialogue::flight::Flight;
 use crate::load::dialogue::observer::Observer;
 use crate::load::dialogue::per_worker::PerWorker;
+use crate::load::pings::Awaited;
 use crate::plan::Deflate;
-use crate::plan::messages::{Corpus, Encoding, Volume};
+use crate::plan::messages::{Corpus, Encoding, Volume, push_frame};
 use frames::Reader;
 use packing::Packing;
+use reader::MAX_CONTROL_BYTES;
 pub use reader::describe_close;
 
 /// How a connection's messages are compressed, and how its replies are checked.
@@ -46,8 +48,10 @@ pub struct WebSocket {
     matched: usize,
     /// Reads the replies, while they are not just compared with the corpus.
     reader: Option<Box<Reader>>,
-    /// Pongs that are owed, ready to be sent.
-    pongs: Vec<u8>,
+    /// Pongs that are owed and Pings, ready to be sent.
+    control: Vec<u8>,
+    /// Pings that were sent, once one was.
+    pings: Option<Box<Awaited>>,
 }
 
 impl WebSocket {
@@ -60,7 +64,8 @@ impl WebSocket {
             }
             Some((deflate, agreed)) => (corpus.prepare(&deflate, agreed.client.window), None),
         };
-        Self { encoding, packing, matched: 0, reader: Reader::of(terms).map(Box::new), pongs: Vec::new() }
+        let reader = Reader::of(terms).map(Box::new);
+        Self { encoding, packing, matched: 0, reader, control: Vec::new(), pings: None }
     }
 
     /// Whether wrong messages have come that may turn out to be no replies.
@@ -74,10 +79,26 @@ impl WebSocket {
         self.matched > 0 || self.reader.as_ref().is_some_and(|reader| reader.mid_message())
     }
 
-    /// Whether Pings wait for their Pongs.
+    /// Makes a Ping to be sent next, at `now`; not where the socket has taken none of many before it, or too many wait for
+    /// their Pongs. Returns whether it did.
+    pub fn ping(&mut self, now: u64) -> bool {
+        let room = self.control.len() + MAX_HEADER_LEN + size_of::<u64>() <= MAX_CONTROL_BYTES;
+        let payload = room.then(|| self.pings.get_or_insert_default().send(now)).flatten();
+        if let Some(payload) = payload {
+            push_frame(&mut self.control, OpCode::Ping, false, Some(rand::random()), &payload);
+        }
+        payload.is_some()
+    }
+
+    /// Gives up the Pings that wait for their Pongs; how many there were.
+    pub fn give_up_pings(&mut self) -> u64 {
+        self.pings.as_mut().map_or(0, |pings| pings.give_up())
+    }
+
+    /// Whether Pings of the server wait for their Pongs.
     #[inline]
     pub fn owes_pongs(&self) -> bool {
-        !self.pongs.is_empty()
+        !self.control.is_empty()
     }
 
     /// Compresses what is to be sent next, where messages refer to the ones before them: up to `count` messages, due or
@@ -91,8 +112,8 @@ impl WebSocket {
     /// The bytes to send next; empty when all has been sent. More may follow once these are gone.
     #[inline]
     pub fn unsent<'a>(&'a self, flight: &Flight, corpus: &'a Corpus) -> &'a [u8] {
-        if !self.pongs.is_empty() && flight.partial == 0 {
-            return &self.pongs;
+        if !self.control.is_empty() && flight.partial == 0 {
+            return &self.control;
         }
         let count = flight.unsent().min(corpus.len());
         if count == 0 {
@@ -108,8 +129,8 @@ impl WebSocket {
     /// The first `bytes` of [`WebSocket::unsent`] have been sent at `now`; returns the messages that are thereby sent whole.
     #[inline]
     pub fn sent(&mut self, flight: &mut Flight, corpus: &Corpus, bytes: usize, now: u64) -> Volume {
-        if !self.pongs.is_empty() && flight.partial == 0 {
-            self.pongs.drain(..bytes);
+        if !self.control.is_empty() && flight.partial == 0 {
+            self.control.drain(..bytes);
             return Volume::default();
         }
         let bytes = flight.partial + bytes;

@@ -108,8 +108,12 @@ impl WebSocket {
         let (header, frame_bytes) = (&frame.header, frame.bytes.len() as u64);
         let payload = &frame.bytes[frame.header_len..];
         match header.opcode {
-            OpCode::Ping => push_pong(&mut self.pongs, payload),
-            OpCode::Pong => {}
+            OpCode::Ping => push_pong(&mut self.control, payload),
+            OpCode::Pong => {
+                if let Some(pings) = &mut self.pings {
+                    observer.pong(pings.answered(payload));
+                }
+            }
             OpCode::Close => return Err(Gone::Closed(describe_close(payload))),
             opcode if header.fin && reader.message.is_none() => {
                 let (compressed, len) = (header.rsv == RSV1, payload.len() as u64);
@@ -247,11 +251,11 @@ impl WebSocket {
     }
 }
 
-/// Appends a masked Pong with the Ping's payload (RFC 6455, 5.5.3). More than [`MAX_PONGS_BYTES`] are never owed: a
+/// Appends a masked Pong with the Ping's payload (RFC 6455, 5.5.3). More than [`MAX_CONTROL_BYTES`] are never owed: a
 /// server that pings without reading gets the latest ones left out, as the RFC allows.
-fn push_pong(pongs: &mut Vec<u8>, payload: &[u8]) {
-    if pongs.len() + MAX_HEADER_LEN + payload.len() <= MAX_PONGS_BYTES {
-        push_frame(pongs, OpCode::Pong, false, Some(rand::random()), payload);
+fn push_pong(control: &mut Vec<u8>, payload: &[u8]) {
+    if control.len() + MAX_HEADER_LEN + payload.len() <= MAX_CONTROL_BYTES {
+        push_frame(control, OpCode::Pong, false, Some(rand::random()), payload);
     }
 }
 
@@ -265,8 +269,8 @@ pub fn describe_close(payload: &[u8]) -> String {
     }
 }
 
-/// The most Pongs owed at a time, in bytes: a flood of Pings must not grow the generator.
-pub(super) const MAX_PONGS_BYTES: usize = 4096;
+/// The most Pongs and Pings to be sent at a time, in bytes: a flood of Pings must not grow the generator.
+pub(super) const MAX_CONTROL_BYTES: usize = 4096;
 
 /// Bytes that a connection keeps between messages: a thousand connections must not keep a large message each.
 const KEPT: usize = 64 << 10;

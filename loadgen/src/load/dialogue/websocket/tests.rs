@@ -3,10 +3,11 @@
 use wire::deflate::Effort;
 use wire::{Header, MAX_HEADER_LEN, OpCode, apply_mask};
 
-use super::reader::MAX_PONGS_BYTES;
+use super::reader::MAX_CONTROL_BYTES;
 use super::*;
 use crate::load::dialogue::observer::Checked;
 use crate::load::dialogue::pending::Pending;
+use crate::load::pings::Pong;
 use crate::measure::mismatch::{Mismatch, MismatchKind};
 use crate::plan::tests::plan;
 use crate::plan::{Kind, Message, Payload, Plan};
@@ -19,6 +20,7 @@ struct Seen {
     unexpected: u64,
     lost: Vec<u64>,
     mismatches: Vec<(MismatchKind, String)>,
+    pongs: Vec<Pong>,
 }
 
 impl Observer for Seen {
@@ -50,6 +52,9 @@ impl Observer for Seen {
     fn received(&mut self, _: Volume) {}
     fn checked(&mut self, _: Pending, how: Checked) {
         unreachable!("all is compared as it comes, and nothing {how:?}");
+    }
+    fn pong(&mut self, pong: Pong) {
+        self.pongs.push(pong);
     }
 }
 
@@ -296,11 +301,32 @@ fn a_server_that_breaks_the_protocol_is_left() {
 }
 
 #[test]
+fn a_ping_goes_out_between_messages_and_its_pong_is_told() {
+    let corpus = corpus("50");
+    let mut connection = flying(&corpus, 1);
+    assert!(connection.websocket.ping(70) && connection.websocket.ping(80));
+    let sent = connection.websocket.unsent(&connection.messages, &corpus).to_vec();
+    let (header, len) = Header::parse(&sent).unwrap().unwrap();
+    let mut payload = sent[len..len + 8].to_vec();
+    apply_mask(&mut payload, header.mask.unwrap());
+    assert_eq!((header.opcode, header.fin, header.payload_len), (OpCode::Ping, true, 8));
+    connection.websocket.sent(&mut connection.messages, &corpus, sent.len(), 75);
+    assert!(connection.websocket.unsent(&connection.messages, &corpus).is_empty());
+    let seen = receive(&mut connection, &corpus, &frame(true, OpCode::Pong, &payload));
+    assert_eq!(seen, Seen { pongs: vec![Pong::Answers { sent: 70, passed_over: 0 }], ..Seen::default() });
+    let strange = receive(&mut connection, &corpus, &frame(true, OpCode::Pong, b"hello"));
+    assert_eq!(strange.pongs, [Pong::Nothing]);
+    assert_eq!((connection.websocket.give_up_pings(), connection.len()), (1, 1));
+    while connection.websocket.ping(90) {}
+    assert!(connection.websocket.control.len() <= MAX_CONTROL_BYTES, "{}", connection.websocket.control.len());
+}
+
+#[test]
 fn a_flood_of_pings_is_bounded() {
     let corpus = corpus("50");
     let mut connection = flying(&corpus, 1);
     for _ in 0..1000 {
         receive(&mut connection, &corpus, &frame(true, OpCode::Ping, &[1; 125]));
     }
-    assert!(connection.websocket.pongs.len() <= MAX_PONGS_BYTES);
+    assert!(connection.websocket.control.len() <= MAX_CONTROL_BYTES);
 }

@@ -144,13 +144,14 @@ proptest! {
         fragmented: bool,
     ) {
         let sums = play(&corpus("20..90"), in_flight, closed, &acts, fragmented);
-        let Seen { verified, reordered, corrupted, lost, unexpected, mismatches } = &sums.seen;
+        let Seen { verified, reordered, corrupted, lost, unexpected, mismatches, pongs } = &sums.seen;
         let mut fates = [&verified[..], reordered, corrupted, lost].concat();
         fates.sort_unstable();
         prop_assert_eq!(fates, (1..=sums.sent as u64).collect::<Vec<_>>(), "each message once");
         let answered = verified.len() + reordered.len() + corrupted.len();
         prop_assert_eq!(answered + *unexpected as usize, sums.came, "each message that came once");
         prop_assert_eq!(mismatches.len(), corrupted.len() + *unexpected as usize);
+        prop_assert!(pongs.is_empty(), "no Ping was sent");
     }
 
     #[test]

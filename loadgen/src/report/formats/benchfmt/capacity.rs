@@ -30,10 +30,7 @@ pub fn render<'a>(reports: impl IntoIterator<Item = &'a CapacityReport>) -> Stri
 }
 
 fn unit(figure: &Figure) -> String {
-    match figure.unit {
-        "ns" | "ns per message" => time(figure.name),
-        _ => format!("{}-msg/s", figure.name),
-    }
+    if figure.unit.is_time() { time(figure.name) } else { format!("{}-msg/s", figure.name) }
 }
 
 const NO_ERROR: &str = "a String takes every write";

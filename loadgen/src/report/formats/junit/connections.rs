@@ -8,6 +8,7 @@ use quick_junit::{NonSuccessKind, Report as Suites, TestCase, TestCaseStatus, Te
 use crate::judge::held_threshold::show;
 use crate::measure::held_metric::HeldMetric;
 use crate::report::connections::ConnectionsReport;
+use crate::report::connections::parts::Pinged;
 use crate::report::formats::junit::run::{limit, serialize, trust, unsuccessful, verification};
 
 /// The report as JUnit XML.
@@ -26,6 +27,9 @@ pub fn render(report: &ConnectionsReport) -> Vec<u8> {
     if let Some(trickle) = report.hold.as_ref().and_then(|hold| hold.trickle.as_ref()) {
         case("every reply verified", verification(&trickle.messages, &Default::default()));
     }
+    if let Some(pings) = report.pings() {
+        case("every Ping answered", answered(pings));
+    }
     case("figures to be trusted", trust(&report.trust));
     for judged in &report.thresholds {
         case(&judged.threshold, limit(judged, show::<HeldMetric>(judged)));
@@ -33,6 +37,17 @@ pub fn render(report: &ConnectionsReport) -> Vec<u8> {
     let mut suites = Suites::new("loadgen");
     suites.set_time(lasted).add_test_suite(suite);
     serialize(&suites)
+}
+
+fn answered(pings: &Pinged) -> TestCaseStatus {
+    if pings.unanswered == 0 {
+        return TestCaseStatus::success();
+    }
+    let mut what = format!("{} of {} not answered", pings.unanswered, pings.sent);
+    for (why, times) in &pings.failures {
+        what += &format!("\n{times} times: {why}");
+    }
+    unsuccessful(NonSuccessKind::Failure, "failed", &what)
 }
 
 fn held(report: &ConnectionsReport) -> TestCaseStatus {

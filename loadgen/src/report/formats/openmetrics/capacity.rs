@@ -38,7 +38,9 @@ impl Answer {
 impl Collector for Exposition {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let values = self.0.iter().flat_map(|answer| {
-            let of = |figure: &Figure| (answer.labels(&[("metric", figure.name), ("unit", figure.unit)]), figure.value);
+            let of = |figure: &Figure| {
+                (answer.labels(&[("metric", figure.name), ("unit", figure.unit.in_words())]), figure.value)
+            };
             answer.figures.iter().map(of).collect::<Vec<_>>()
         });
         let verdicts = self.0.iter().map(|answer| (answer.labels(&[("verdict", answer.verdict)]), 1.0));
