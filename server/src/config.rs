@@ -4,6 +4,7 @@
 
 mod endpoint;
 mod relay;
+mod tls;
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use wire::deflate::{Direction, Effort, Level, MemoryLevel, Policy, Replies, Unco
 
 pub use self::endpoint::{Endpoint, Scheme};
 pub use self::relay::{RelayOptions, RelayTo, SlowReader};
+pub use self::tls::{Certificate, TlsOptions};
 
 /// Everything a server needs to know, resolved: no field means "find out later".
 #[derive(Debug, Clone, Serialize)]
@@ -23,6 +25,8 @@ pub struct Config {
     pub version: &'static str,
     /// Where to listen; in JSON as `--listen` takes them.
     pub listen: Vec<Endpoint>,
+    /// How `wss://` addresses are encrypted; `None`: there are none.
+    pub tls: Option<TlsOptions>,
     /// Whether `GET /` answers the page for browsers.
     pub page: bool,
     /// Threads and where they run.
@@ -289,8 +293,19 @@ pub struct Granted {
 }
 
 /// The sections of the configuration as `/config` serves it.
-pub const SECTIONS: [&str; 10] =
-    ["version", "listen", "page", "workers", "socket", "echo", "relay", "permessage_deflate", "limits", "granted"];
+pub const SECTIONS: [&str; 11] = [
+    "version",
+    "listen",
+    "tls",
+    "page",
+    "workers",
+    "socket",
+    "echo",
+    "relay",
+    "permessage_deflate",
+    "limits",
+    "granted",
+];
 
 /// The configuration in force: what was asked for and what the kernel made of it.
 #[derive(Debug, Serialize)]

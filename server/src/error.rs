@@ -1,6 +1,7 @@
 //! What can stop the server from starting or running. A peer can cause none of these.
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::config::Endpoint;
 
@@ -63,11 +64,36 @@ pub enum Error {
         flag: &'static str,
     },
     /// A flag that is for WebSocket messages was given where none can come.
-    #[error("{flag} is for WebSocket, and no --listen is for ws://")]
+    #[error("{flag} is for WebSocket, and no --listen is for ws:// or wss://")]
     NoWebSocket {
         /// The flag.
         flag: &'static str,
     },
+    /// An address to listen on needs a certificate, and none was given.
+    #[error("--listen {address} needs --tls-cert and --tls-key, or --tls-self-signed")]
+    NoCertificate {
+        /// The address as given.
+        address: Endpoint,
+    },
+    /// A flag that is for TLS was given where none is spoken.
+    #[error("{flag} is for TLS, and no --listen is for wss://")]
+    NoTls {
+        /// The flag.
+        flag: &'static str,
+    },
+    /// A file that TLS needs cannot be used.
+    #[error("{flag} {}: {reason}", path.display())]
+    TlsFile {
+        /// The flag.
+        flag: &'static str,
+        /// The file as given.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// There is no certificate, or no keys for tickets, although nothing that was given is wrong.
+    #[error("TLS: {0}")]
+    Tls(String),
     /// A worker's thread or runtime could not be started, or its thread not pinned.
     #[error("worker {worker}: {source}")]
     Worker {

@@ -52,6 +52,7 @@ fn config(lane: bool, runtime: Runtime, write: WriteMode) -> Config {
     Config {
         version: "test",
         listen: vec![Endpoint::ws(SocketAddr::from(([127, 0, 0, 1], 0)))],
+        tls: None,
         page: false,
         workers: Workers {
             runtime,

@@ -55,6 +55,11 @@ const SERVER: &[Proof] = &[
     ("--slow-reader", "relay_slow::the_oldest_messages_are_dropped"),
     ("--tcp-nodelay", "flags::tcp_nodelay"),
     ("--tcp-quickack", "flags::tcp_quickack"),
+    ("--tls-cert", "tls_files::files_that_cannot_be_used_are_refused_at_the_start_with_the_reason"),
+    ("--tls-client-ca", "tls_files::clients_show_certificates_where_they_must"),
+    ("--tls-key", "tls_files::files_that_cannot_be_used_are_refused_at_the_start_with_the_reason"),
+    ("--tls-self-signed", "tls_files::a_certificate_of_its_own_is_for_localhost_and_the_addresses"),
+    ("--tls-tickets", "tls::as_many_tickets_are_sent_as_asked_for"),
     ("--threads", "balance::every_worker_gets_as_many_connections_as_the_others"),
     ("--write", "flags::write_modes_differ_in_segments"),
 ];

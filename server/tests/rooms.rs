@@ -13,8 +13,8 @@ fn the_tree_is_as_stated() {
 const ROOMS: [Room; 12] = [
     room("config", &[]),
     room("error", &["config"]),
-    room("transport", &[]),
     room("limits", &["config"]),
+    room("transport", &["limits", "error"]),
     room("relay", &["limits"]),
     room("dialogue", &["relay", "transport"]),
     room("lane", &["dialogue"]),

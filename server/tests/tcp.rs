@@ -195,7 +195,7 @@ fn flags_for_websocket_are_refused_where_nothing_else_is_listened_for() {
         let output = command.args(TCP).args(flags).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{stderr}");
-        assert_eq!(stderr, format!("error: {flag} is for WebSocket, and no --listen is for ws://\n"));
+        assert_eq!(stderr, format!("error: {flag} is for WebSocket, and no --listen is for ws:// or wss://\n"));
         start(flags);
     }
 }

@@ -19,18 +19,29 @@ pub struct Endpoint {
 pub enum Scheme {
     /// WebSocket over TCP.
     Ws,
+    /// WebSocket over TLS.
+    Wss,
     /// TCP alone: every byte is sent back.
     Tcp,
 }
 
 impl Scheme {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Ws, Self::Tcp];
+    pub const ALL: [Self; 3] = [Self::Ws, Self::Wss, Self::Tcp];
+
+    /// Whether WebSocket is spoken, over whatever.
+    pub fn is_websocket(self) -> bool {
+        match self {
+            Self::Ws | Self::Wss => true,
+            Self::Tcp => false,
+        }
+    }
 
     /// As it stands before `://`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ws => "ws",
+            Self::Wss => "wss",
             Self::Tcp => "tcp",
         }
     }
@@ -44,7 +55,7 @@ impl Endpoint {
 
     /// The URL that clients connect to.
     pub fn url(&self) -> String {
-        let path = if self.scheme == Scheme::Ws { "/" } else { "" };
+        let path = if self.scheme.is_websocket() { "/" } else { "" };
         format!("{}://{}{path}", self.scheme.name(), self.address)
     }
 }

@@ -97,7 +97,7 @@ fn enter_room(
 /// Goes on with a connection that has left the lane, in a task of its own.
 pub(crate) fn depart(worker: &Arc<Worker>, departed: Departed) {
     let Departed { admission, stream, dialogue, mut unsent, parting } = departed;
-    let stream = match stream.watch() {
+    let mut stream = match stream.watch() {
         Ok(stream) => stream,
         Err(error) => return tracing::warn!("the lane cannot hand a connection on: {error}"),
     };
@@ -117,6 +117,7 @@ pub(crate) fn depart(worker: &Arc<Worker>, departed: Departed) {
         Parting::Farewell => {}
         Parting::Eviction => dialogue.append_last_words(&mut unsent, CloseCode::TRY_AGAIN_LATER, EVICTED),
     }
+    stream.stop_reading();
     // Counted like any other reply that is not taken, but not evicted: it ends soon by itself.
     let mut charge = Charge::new(&worker.share);
     charge.set(unsent.capacity());

@@ -16,6 +16,7 @@ use crate::limits::allocator;
 use crate::limits::budget::{Share, largest};
 use crate::limits::drain::Drain;
 use crate::relay::Relay;
+use crate::transport::Identity;
 
 /// One worker. Nothing here is shared between workers but what is read only, the count of all connections, what is left of
 /// `--max-buffered`, and with `--relay` the rooms and mailboxes; a thread that accepts for all reads their own counts too.
@@ -24,6 +25,8 @@ pub(crate) struct Worker {
     pub(crate) config: Arc<Config>,
     /// What `/config` answers.
     pub(crate) config_json: Bytes,
+    /// What TLS handshakes begin with, where there are any.
+    pub(crate) identity: Option<Arc<Identity>>,
     pub(crate) drain: Drain,
     /// Where connections stand between messages, if there is one.
     pub(crate) lane: Option<Arc<Lane>>,

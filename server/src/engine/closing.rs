@@ -15,6 +15,7 @@ use crate::transport::Watched;
 /// A socket closed with bytes unread is reset, and a reset destroys what the peer has not read yet: the Close frame
 /// that says what was wrong. Hence whatever still comes is read and thrown away (RFC 6455, 7.1.1).
 pub(crate) async fn close(mut stream: Watched, unsent: Vec<u8>, limit: Duration) {
+    stream.stop_reading();
     let mut sent = 0;
     while sent < unsent.len() {
         match timeout(limit, stream.write(&unsent[sent..])).await {
@@ -44,7 +45,7 @@ pub(crate) async fn close(mut stream: Watched, unsent: Vec<u8>, limit: Duration)
 
 /// Reads and throws away what is there, into a buffer that is not kept while the task waits.
 fn discard(stream: &Watched) -> io::Result<usize> {
-    stream.try_read(&mut [0; DISCARD_BUFFER])
+    stream.try_receive(&mut [0; DISCARD_BUFFER])
 }
 
 /// Bytes: as large as it must be to throw away quickly what a fast peer had under way.

@@ -78,15 +78,17 @@ impl Conversation {
         }
     }
 
-    /// Bytes of memory that are held for a message or a reply; 0 between two messages.
+    /// Bytes of memory that are held for a message, a reply, or a record of TLS that is not whole; 0 between two messages.
     pub(crate) fn held(&self) -> usize {
-        match (&self.engine, &self.link) {
-            (Some(_), Some(link)) => {
+        let Some(link) = &self.link else { return 0 };
+        let engine = match &self.engine {
+            Some(_) => {
                 let ahead = link.read_ahead.as_ref().map_or(0, |ahead| ahead.len());
                 ENGINE_BYTES + link.footprint + link.message + ahead
             }
-            _ => 0,
-        }
+            None => 0,
+        };
+        engine + link.stream.held()
     }
 
     /// Bytes that were compressed or decompressed since this was asked last.

@@ -8,6 +8,7 @@
 mod handshake;
 mod page;
 mod response;
+mod secure;
 
 use std::future::{poll_fn, ready};
 use std::net::SocketAddr;
@@ -28,6 +29,7 @@ use wire::deflate::Agreed;
 
 use self::handshake::{Asked, Refusal};
 use self::response::{Page, Paths};
+pub(crate) use self::secure::serve_tls;
 use crate::config::Limits;
 use crate::connection::{self, Worker};
 use crate::dialogue::Dialogue;
@@ -40,11 +42,18 @@ use crate::transport::Watched;
 
 /// Serves HTTP on an accepted connection. An upgrade goes on in a task of its own, since a task keeps the size of its
 /// largest future for as long as it lives, and hyper's is large.
-/// What that takes is counted as `room`.
-pub(crate) async fn serve(worker: Arc<Worker>, admission: Admission, room: Charge, stream: Watched, peer: SocketAddr) {
+/// What that takes is counted as `room`. The time of the first request is counted from `since` on.
+pub(crate) async fn serve(
+    worker: Arc<Worker>,
+    admission: Admission,
+    room: Charge,
+    stream: Watched,
+    peer: SocketAddr,
+    since: Instant,
+) {
     let limits = &worker.config.limits;
     let (limit, close_timeout) = (limits.handshake_timeout, limits.close_timeout);
-    let ended = requests(&worker, stream, peer).await;
+    let ended = requests(&worker, stream, peer, since).await;
     drop(room);
     let Some(AfterHttp { mut stream, read_ahead, end }) = ended else { return };
     match end {
@@ -113,9 +122,9 @@ impl Leaving {
 }
 
 /// Answers requests until the last one. `None` where nothing is left to say to the peer.
-async fn requests(worker: &Worker, stream: Watched, peer: SocketAddr) -> Option<AfterHttp> {
+async fn requests(worker: &Worker, stream: Watched, peer: SocketAddr, since: Instant) -> Option<AfterHttp> {
     let limit = worker.config.limits.handshake_timeout;
-    let course = Mutex::new(Course { since: Instant::now(), requests: 0, end: None });
+    let course = Mutex::new(Course { since, requests: 0, end: None });
     let service = service_fn(|request| ready(answer(worker, &mut lock(&course), request)));
     let mut builder = http1::Builder::new();
     // A client that has ended its side after the request still waits for the answer.
@@ -153,7 +162,8 @@ async fn requests(worker: &Worker, stream: Watched, peer: SocketAddr) -> Option<
         }
     };
     let parts = connection.into_parts();
-    let (stream, read_ahead) = (parts.io.into_inner(), parts.read_buf);
+    let mut stream = parts.io.into_inner();
+    let read_ahead = stream.take_ahead(parts.read_buf);
     let Course { requests, end, .. } = course.into_inner().unwrap_or_else(PoisonError::into_inner);
     let end = match (end, result) {
         (Some(end), _) => end,

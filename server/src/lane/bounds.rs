@@ -36,6 +36,11 @@ impl LaneBounds {
         (charge, fits)
     }
 
+    /// Whether the worker's connections hold more than they may.
+    pub(super) fn passed(&self) -> bool {
+        self.share.excess() > 0
+    }
+
     /// The connection has been served. Unless it holds something again, nothing is counted for it any longer.
     pub(super) fn end(&mut self) {
         self.charge = None;

@@ -16,6 +16,7 @@ use crate::dialogue::deflate::Compression;
 use crate::dialogue::inject::{self, Injected};
 use crate::dialogue::templated;
 use crate::dialogue::{Apart, Dialogue};
+use crate::limits::admission::Admission;
 use crate::limits::budget::Share;
 use crate::relay::Writing;
 use crate::transport::Stream;
@@ -83,7 +84,7 @@ impl Exchange {
     #[inline]
     pub(super) fn answer(
         &mut self,
-        stream: &Stream,
+        stream: &Stream<Admission>,
         dialogue: &mut Dialogue,
         bytes: &mut [u8],
     ) -> io::Result<Exchanged> {
@@ -102,7 +103,7 @@ impl Exchange {
     }
 
     #[inline]
-    fn echo(&mut self, stream: &Stream, bytes: &mut [u8]) -> io::Result<Exchanged> {
+    fn echo(&mut self, stream: &Stream<Admission>, bytes: &mut [u8]) -> io::Result<Exchanged> {
         let Echoed { consumed, written, messages, end } = wire::echo_in_place(bytes, &self.limits);
         self.count(messages, written, 1);
         let sent = if written == 0 { 0 } else { stream.send(&bytes[..written])? };
@@ -111,7 +112,7 @@ impl Exchange {
     }
 
     /// Sends back all of `bytes`. What one read brought counts as a message.
-    fn send_back(&mut self, stream: &Stream, bytes: &[u8]) -> io::Result<Exchanged> {
+    fn send_back(&mut self, stream: &Stream<Admission>, bytes: &[u8]) -> io::Result<Exchanged> {
         let length = bytes.len();
         self.count(usize::from(length > 0), length, 1);
         let sent = if length == 0 { 0 } else { stream.send(bytes)? };
@@ -121,7 +122,7 @@ impl Exchange {
 
     fn answer_apart(
         &mut self,
-        stream: &Stream,
+        stream: &Stream<Admission>,
         mut codec: Option<&mut Codec>,
         bytes: &mut [u8],
     ) -> io::Result<Exchanged> {

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::turn::Turn;
+use crate::limits::admission::Admission;
 use crate::limits::budget::Charge;
 use crate::relay::{Batch, Cause, Delivery, Held, MOST_SLICES, Member, Offered, Relay};
 use crate::transport::Stream;
@@ -41,7 +42,7 @@ pub(super) fn find_runs(runs: &mut Vec<Run>, batches: &[Arc<Batch>], exclude: Op
 /// Gives a member these messages: what its socket takes now is sent, the rest waits.
 pub(super) fn give(
     member: &mut Member,
-    stream: &Stream,
+    stream: &Stream<Admission>,
     relay: &Relay,
     delivery: &mut Delivery,
     runs: &[Run],
@@ -97,7 +98,7 @@ pub(super) fn give(
 /// Sends what the socket takes of these messages; returns how many runs are sent whole, and bytes of the next.
 fn send(
     member: &Member,
-    stream: &Stream,
+    stream: &Stream<Admission>,
     batches: &[Arc<Batch>],
     runs: &[Run],
     turn: &mut Turn,
@@ -137,7 +138,7 @@ fn skip_whole(slices: &[IoSlice<'_>], before: usize, mut sent: usize) -> (usize,
 }
 
 /// Sends what waits for a member, as far as its socket takes it.
-pub(super) fn flush(member: &mut Member, stream: &Stream, turn: &mut Turn) -> Fate {
+pub(super) fn flush(member: &mut Member, stream: &Stream<Admission>, turn: &mut Turn) -> Fate {
     let (mut written, mut taken) = (0, 0);
     let fate = loop {
         let mut slices = [IoSlice::new(&[]); MOST_SLICES];

@@ -57,6 +57,14 @@ impl Workspace {
         self.spares.tidy()
     }
 
+    /// Ends the turn where `--max-buffered` is passed: a record of TLS that is not whole is held beneath the lane.
+    #[cold]
+    fn end_turn_if_passed(&mut self) {
+        if self.bounds.passed() {
+            self.exchange.turn.end();
+        }
+    }
+
     /// Whether others have waited long enough by now; then a new turn begins.
     pub(super) fn ends_turn(&mut self) -> bool {
         self.exchange.turn.begin_next()
@@ -66,8 +74,7 @@ impl Workspace {
 /// A connection on the lane.
 #[derive(Debug)]
 pub(super) struct Line {
-    stream: Stream,
-    admission: Admission,
+    stream: Stream<Admission>,
     dialogue: Dialogue,
     held: Option<Box<Kept>>,
 }
@@ -140,7 +147,7 @@ pub(crate) enum Parting {
 impl Line {
     /// A connection that stands between two messages with nothing buffered.
     pub(super) fn new(stream: Stream, admission: Admission, dialogue: Dialogue) -> Self {
-        Self { stream, admission, dialogue, held: None }
+        Self { stream: stream.with(admission), dialogue, held: None }
     }
 
     /// A member of a room, of which these bytes were read ahead: they are served first, as soon as its socket can be written to.
@@ -154,21 +161,21 @@ impl Line {
         let held = Held::Unsent { replies: Vec::new(), sent: 0, behind: ahead };
         let mut charge = Charge::new(share);
         charge.set(held.bytes());
-        Self { stream, admission, dialogue, held: Some(Box::new(Kept { held, charge })) }
+        Self { stream: stream.with(admission), dialogue, held: Some(Box::new(Kept { held, charge })) }
     }
 
-    pub(super) fn stream(&self) -> &Stream {
+    pub(super) fn stream(&self) -> &Stream<Admission> {
         &self.stream
     }
 
     /// The member of a room that it is, if it is one, and its stream.
-    pub(super) fn member(&mut self) -> Option<(&mut Member, &Stream)> {
+    pub(super) fn member(&mut self) -> Option<(&mut Member, &Stream<Admission>)> {
         Some((self.dialogue.member()?, &self.stream))
     }
 
     /// Bytes of memory that it holds.
     pub(super) fn held(&self) -> usize {
-        self.held.as_ref().map_or(0, |kept| kept.held.bytes()) + self.dialogue.held()
+        self.held.as_ref().map_or(0, |kept| kept.held.bytes()) + self.dialogue.held() + self.stream.held()
     }
 
     /// Takes the connection off the lane, with what is still to be sent to its peer.
@@ -192,7 +199,8 @@ impl Line {
                 parting = Parting::Farewell;
             }
         }
-        Departed { admission: self.admission, stream: self.stream, dialogue: self.dialogue, unsent, parting }
+        let (stream, admission) = self.stream.apart();
+        Departed { admission, stream, dialogue: self.dialogue, unsent, parting }
     }
 
     /// Does what its socket is ready for: one read or none, one write or none.
@@ -233,10 +241,13 @@ impl Line {
     /// Reads into the worker's buffer, behind the `kept` bytes in it, and echoes.
     #[inline]
     fn read(&mut self, workspace: &mut Workspace, kept: usize) -> Served {
-        let window = &mut workspace.buffer[kept..kept + workspace.read_at_most];
-        let received = match self.stream.read(window) {
+        let received = match self.stream.read(&mut workspace.buffer[kept..], workspace.read_at_most) {
             Ok(Some(0)) | Err(_) => return Served::Ends,
-            Ok(received) => received.unwrap_or(0),
+            Ok(Some(received)) => received,
+            Ok(None) => {
+                workspace.end_turn_if_passed();
+                0
+            }
         };
         let bytes = &mut workspace.buffer[..kept + received];
         let Ok(Exchanged { consumed, left, end }) = workspace.exchange.answer(&self.stream, &mut self.dialogue, bytes)

@@ -66,6 +66,7 @@ impl Fleet {
             let worker = Arc::new(Worker {
                 config: Arc::clone(&config),
                 config_json: config_json.clone(),
+                identity: listeners.identity.clone(),
                 drain: Drain::default(),
                 lane,
                 relay,

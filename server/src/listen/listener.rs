@@ -8,12 +8,14 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::Arc;
 
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 use super::int_option::IntOption;
 use crate::Error;
 use crate::config::{Config, Endpoint, Granted, Keepalive, Scheme, SocketOptions};
+use crate::transport::Identity;
 
 /// Bound, listening sockets for [`crate::run`].
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub struct Listeners {
     pub addresses: Vec<Endpoint>,
     /// What the kernel granted, the same for all.
     pub granted: Granted,
+    /// What TLS handshakes begin with, where there are any.
+    pub(crate) identity: Option<Arc<Identity>>,
 }
 
 /// A listening socket, and what is spoken on the connections to it.
@@ -48,8 +52,9 @@ impl AsRawFd for Bound {
 /// Binds every address of the configuration, once for everyone who accepts.
 ///
 /// # Errors
-/// An address that cannot be bound, or an option that the kernel refuses for another reason than its size.
+/// A TLS file that cannot be used, an address that cannot be bound, or an option that the kernel refuses for another reason than its size.
 pub fn bind(config: &Config) -> Result<Listeners, Error> {
+    let identity = config.tls.as_ref().map(|options| Identity::load(options, &config.listen)).transpose()?;
     let count = config.workers.listeners();
     let mut shards: Vec<Vec<Bound>> = (0..count).map(|_| Vec::new()).collect();
     let mut addresses = Vec::new();
@@ -82,7 +87,7 @@ pub fn bind(config: &Config) -> Result<Listeners, Error> {
         addresses.push(Endpoint { scheme, address });
     }
     warn_of_shortfalls(&config.socket, &granted);
-    Ok(Listeners { shards, addresses, granted })
+    Ok(Listeners { shards, addresses, granted, identity })
 }
 
 /// What the kernel would grant, found out on a socket that is never bound.

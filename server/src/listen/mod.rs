@@ -18,6 +18,7 @@ use self::fleet::Fleet;
 use self::listener::Listeners;
 use crate::Error;
 use crate::config::Config;
+use crate::transport::Identity;
 
 /// Serves `listeners` until `shutdown` completes, then drains: stops accepting, sends Close 1001 to every
 /// connection and waits for the close handshakes up to `config.limits.drain_timeout`.
@@ -30,11 +31,13 @@ pub async fn run(mut config: Config, listeners: Listeners, shutdown: impl Future
     let drain_timeout = config.limits.drain_timeout;
     // In force are the ports that the kernel picked.
     config.listen.clone_from(&listeners.addresses);
+    let identity = listeners.identity.clone();
     let mut fleet = Fleet::start(Arc::new(config), listeners)?;
     let housekeeping = fleet.housekeeping();
     tokio::select! {
         () = shutdown => {}
         () = housekeeping.run() => {}
+        () = watch(identity.as_deref()) => {}
         // Workers end only when drained, so one that ends now has failed.
         failed = fleet.join() => return failed,
     }
@@ -42,6 +45,14 @@ pub async fn run(mut config: Config, listeners: Listeners, shutdown: impl Future
     tracing::info!(timeout = ?drain_timeout, "draining");
     // The workers keep the deadline themselves; the grace is for dropping what is left then.
     tokio::time::timeout(drain_timeout + DROP_GRACE, fleet.join()).await.unwrap_or(Ok(()))
+}
+
+/// Has the files of TLS reloaded when they change, for ever.
+async fn watch(identity: Option<&Identity>) {
+    match identity {
+        Some(identity) => identity.watch().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// How long the workers may take to drop the connections that outlived the drain: dropping 100,000 tasks takes tens

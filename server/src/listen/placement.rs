@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::Instant;
 
 use crate::config::Scheme;
 use crate::connection::{self, Worker};
@@ -127,8 +128,12 @@ fn serve(worker: &Arc<Worker>, Accepted { admission, stream, peer, scheme }: Acc
     if scheme == Scheme::Tcp {
         return connection::start_bytes(worker, admission, stream, peer);
     }
+    let worker = Arc::clone(worker);
     match stream.watch() {
-        Ok(stream) => drop(tokio::spawn(http::serve(Arc::clone(worker), admission, room, stream, peer))),
+        Ok(stream) if scheme == Scheme::Wss => {
+            drop(tokio::spawn(http::serve_tls(worker, admission, room, stream, peer)));
+        }
+        Ok(stream) => drop(tokio::spawn(http::serve(worker, admission, room, stream, peer, Instant::now()))),
         Err(error) => tracing::warn!(%peer, "a connection cannot be watched and is closed: {error}"),
     }
 }
@@ -143,12 +148,12 @@ fn room_for_request(worker: &Arc<Worker>) -> Option<Charge> {
 }
 
 /// Tells a client that `--max-connections` or `--max-buffered` is reached, without waiting for its request. If the
-/// request arrives later, the client may see a reset instead of the answer. Where there are only bytes, the connection is
-/// closed without a word.
+/// request arrives later, the client may see a reset instead of the answer. Where there are only bytes, or nothing can be said
+/// before a handshake of TLS, the connection is closed without a word.
 fn turn_away(stream: &Stream, scheme: Scheme) {
     match scheme {
         Scheme::Ws => stream.send_last(BUSY),
-        Scheme::Tcp => stream.send_last(&[]),
+        Scheme::Wss | Scheme::Tcp => stream.send_last(&[]),
     }
 }
 

@@ -12,14 +12,15 @@ use super::machine_memory;
 use super::manual::ManualArgs;
 use super::numbers::{bytes, count, count_in};
 use super::relay_args::RelayArgs;
+use super::tls_args::TlsArgs;
 use super::values::{
     KeepaliveFlag, LEAST_BUFFERED, MOST_INT, MOST_THREADS, Pin, Switch, context_takeover, jitter, level, max_buffered,
     memory_level, message_bytes, read_buffer, socket_bytes, stall, time, window_bits,
 };
 use crate::Error;
 use crate::config::{
-    Balance, Config, ContextTakeover, DeflateOptions, EchoOptions, Endpoint, Limits, Runtime, Scheme, SocketOptions,
-    Stall, Template, UncompressedReply, Workers, WriteMode,
+    Balance, Config, ContextTakeover, DeflateOptions, EchoOptions, Endpoint, Limits, Runtime, SocketOptions, Stall,
+    Template, UncompressedReply, Workers, WriteMode,
 };
 use crate::listen::cpus;
 
@@ -31,7 +32,7 @@ use crate::listen::cpus;
 #[command(version, args_override_self = true, max_term_width = 110)]
 pub(super) struct Args {
     /// Address to listen on, or name: every address of this machine that it stands for. Before it tcp:// echoes the bytes of
-    /// TCP connections, ws:// or nothing WebSocket messages. Repeatable. Port 0 picks a free one for each address. [::]
+    /// TCP connections, wss:// WebSocket messages over TLS, ws:// or nothing WebSocket messages. Repeatable. Port 0 picks a free one for each address. [::]
     /// takes IPv4 as well, unless an IPv4 address with the same port is given too
     #[arg(long, value_name = "[SCHEME://]HOST:PORT", default_value = "127.0.0.1:8181")]
     listen: Vec<Listen>,
@@ -41,6 +42,8 @@ pub(super) struct Args {
     /// Print the effective configuration as JSON (what /config serves) and exit
     #[arg(long)]
     print_config: bool,
+    #[command(flatten)]
+    tls: TlsArgs,
     #[command(flatten)]
     workers: WorkerArgs,
     #[command(flatten)]
@@ -233,7 +236,7 @@ impl Args {
 
     /// The configuration that these flags mean on this machine.
     pub(super) fn lower(self) -> Result<Config, Error> {
-        let Self { listen, page, workers, socket, echo, relay, deflate, limits, logs, print_config: _, manual: _ } =
+        let Self { listen, page, tls, workers, socket, echo, relay, deflate, limits, logs, print_config: _, manual: _ } =
             self;
         let against_lane = [
             ("--runtime work-stealing", workers.runtime == Runtime::WorkStealing),
@@ -250,6 +253,7 @@ impl Args {
         )?;
         Ok(Config {
             version: env!("CARGO_PKG_VERSION"),
+            tls: tls.lower(&listen)?,
             listen,
             page: page.into(),
             workers: Workers {
@@ -334,7 +338,7 @@ impl DeflateArgs {
 
 /// Refuses flags that are for WebSocket, and whether they were given, where nothing else is listened for.
 fn for_websocket(listen: &[Endpoint], flags: &[(&'static str, bool)]) -> Result<(), Error> {
-    let websocket = listen.iter().any(|endpoint| endpoint.scheme == Scheme::Ws);
+    let websocket = listen.iter().any(|endpoint| endpoint.scheme.is_websocket());
     match flags.iter().find(|(_, given)| *given) {
         Some(&(flag, _)) if !websocket => Err(Error::NoWebSocket { flag }),
         _ => Ok(()),

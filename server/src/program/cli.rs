@@ -9,7 +9,7 @@ use clap::{Arg, Command, CommandFactory, FromArgMatches};
 use super::args::Args;
 use super::manual;
 use super::printing::{READER_PATIENCE, complain, print, unless_closed};
-use super::signals::ShutdownSignals;
+use super::signals::{Hangups, ShutdownSignals};
 use super::{huge_pages, logging};
 use crate::Error;
 use crate::config::{Config, Effective};
@@ -100,6 +100,7 @@ fn serve(config: Config) -> Result<ExitCode, Error> {
         // Before anybody can connect or read the ready line, and send a signal after that.
         let mut signals = ShutdownSignals::install().map_err(Error::Signals)?;
         let listeners = crate::bind(&config)?;
+        let mut hangups = Hangups::install(listeners.identity.clone()).map_err(Error::Signals)?;
         let ready: String =
             listeners.addresses.iter().map(|endpoint| format!("listening on {}\n", endpoint.url())).collect();
         // The server serves whoever connects, also if nobody reads this.
@@ -112,6 +113,7 @@ fn serve(config: Config) -> Result<ExitCode, Error> {
         tokio::select! {
             ended = &mut running => return ended.map(|()| ExitCode::SUCCESS),
             _ = signals.next() => {}
+            () = hangups.reload() => {}
         }
         let _ = drain.send(());
         tokio::select! {

@@ -12,4 +12,5 @@ pub mod numbers;
 pub mod printing;
 mod relay_args;
 mod signals;
+mod tls_args;
 mod values;

@@ -1,8 +1,11 @@
-//! The signals that ask the server to end.
+//! The signals that ask the server to end, and the one that has it read its TLS files again.
 
 use std::io;
+use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::transport::Identity;
 
 /// SIGINT and SIGTERM, caught from creation on.
 #[derive(Debug)]
@@ -23,6 +26,31 @@ impl ShutdownSignals {
             _ = self.interrupt.recv() => SIGINT,
             _ = self.terminate.recv() => SIGTERM,
         }
+    }
+}
+
+/// SIGHUP, caught from creation on where there is something to reload. Where there is nothing it ends the program, as it does
+/// any other.
+#[derive(Debug)]
+pub(super) struct Hangups(Option<(Signal, Arc<Identity>)>);
+
+impl Hangups {
+    /// Catches the signal from now on, if there is an identity. Needs a tokio runtime.
+    pub(super) fn install(identity: Option<Arc<Identity>>) -> io::Result<Self> {
+        Ok(Self(match identity {
+            Some(identity) => Some((signal(SignalKind::hangup())?, identity)),
+            None => None,
+        }))
+    }
+
+    /// Reloads the identity at every signal, for ever.
+    pub(super) async fn reload(&mut self) {
+        if let Some((signal, identity)) = &mut self.0 {
+            while signal.recv().await.is_some() {
+                identity.reload();
+            }
+        }
+        std::future::pending().await
     }
 }
 

@@ -2,176 +2,123 @@
 //! their kind. Everybody else has a [`Stream`], which is either on the lane or watched by a tokio runtime
 //! ([`Watched`]).
 //!
-//! Both are enums with a variant for each kind. With a single kind a match costs nothing; with several, one is decided
-//! per system call.
-
-use std::io::{self, IoSlice};
-use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+//! Both are enums with a variant for each kind, of which one is decided per system call.
 
 mod tcp;
+mod tls;
+mod watched;
 
-/// A connection's bytes in both directions. Nothing here waits.
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd};
+
+pub(crate) use self::tls::handshake::{Refused, shake_hands};
+pub(crate) use self::tls::identity::Identity;
+pub(crate) use self::watched::Watched;
+
+/// A connection's bytes in both directions, and what stays with it as long as it is there (`T`), which makes the whole no larger
+/// for plain TCP where that is a reference. Nothing here waits.
 #[derive(Debug)]
-pub(crate) enum Stream {
+pub(crate) enum Stream<T = ()> {
     /// Plain TCP.
-    Tcp(std::net::TcpStream),
+    Tcp(std::net::TcpStream, T),
+    /// TLS over TCP, after its handshake.
+    Tls(Box<(tls::Tls, T)>),
 }
 
-/// A [`Stream`] that a tokio runtime watches: tasks may wait for it.
-#[derive(Debug)]
-pub(crate) enum Watched {
-    /// Plain TCP.
-    Tcp(tokio::net::TcpStream),
-}
-
-impl Stream {
-    /// Reads what there is: `Some(0)` at the end of the stream, `None` where nothing is to be had now.
+impl<T> Stream<T> {
+    /// Reads what there is, `most` bytes from the socket at the most: `Some(0)` at the end of the stream, `None` where nothing is
+    /// to be had now. `buffer` must have room for `most` bytes, and for more than a record of TLS.
     #[inline]
-    pub(crate) fn read(&self, window: &mut [u8]) -> io::Result<Option<usize>> {
+    pub(crate) fn read(&self, buffer: &mut [u8], most: usize) -> io::Result<Option<usize>> {
         match self {
-            Self::Tcp(stream) => tcp::read(stream, window),
+            Self::Tcp(stream, _) => tcp::read(stream, &mut buffer[..most]),
+            Self::Tls(stream) => stream.0.read(buffer, most),
         }
     }
 
     /// Reads behind what `buffer` holds, as much as it has room for and `most` bytes at the most; otherwise as
-    /// [`Stream::read`].
+    /// [`Stream::read`]. With TLS the buffer may grow by what a record has beyond that.
     pub(crate) fn read_behind(&self, buffer: &mut Vec<u8>, most: usize) -> io::Result<Option<usize>> {
         match self {
-            Self::Tcp(stream) => tcp::read_behind(stream, buffer, most),
+            Self::Tcp(stream, _) => tcp::read_behind(stream, buffer, most),
+            Self::Tls(stream) => stream.0.read_behind(buffer, most),
         }
     }
 
-    /// Sends what can be sent now, which may be nothing.
+    /// Sends what can be sent now, which may be nothing. Who calls it again begins with the first byte that was not sent.
     #[inline]
     pub(crate) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => tcp::send(stream, bytes),
+            Self::Tcp(stream, _) => tcp::send(stream, bytes),
+            Self::Tls(stream) => stream.0.send(&[IoSlice::new(bytes)]),
         }
     }
 
     /// As [`Stream::send`], for bytes that lie in several places.
     pub(crate) fn send_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => tcp::send_vectored(stream, slices),
+            Self::Tcp(stream, _) => tcp::send_vectored(stream, slices),
+            Self::Tls(stream) => stream.0.send(slices),
         }
     }
 
     /// Has what came last acknowledged at once. A hint to the kernel, which forgets it with every reply.
     pub(crate) fn acknowledge(&self) {
+        tcp::acknowledge(self);
+    }
+
+    /// Bytes of memory that it holds for what has come and is not whole, and for what is encrypted and not taken.
+    pub(crate) fn held(&self) -> usize {
         match self {
-            Self::Tcp(stream) => tcp::acknowledge(stream),
+            Self::Tcp(..) => 0,
+            Self::Tls(stream) => stream.0.held(),
+        }
+    }
+
+    /// The stream alone, and what stayed with it.
+    pub(crate) fn apart(self) -> (Stream, T) {
+        match self {
+            Self::Tcp(stream, companion) => (Stream::Tcp(stream, ()), companion),
+            Self::Tls(both) => {
+                let (stream, companion) = *both;
+                (Stream::Tls(Box::new((stream, ()))), companion)
+            }
+        }
+    }
+}
+
+impl Stream {
+    /// The stream, and with it what is to stay with it.
+    pub(crate) fn with<T>(self, companion: T) -> Stream<T> {
+        match self {
+            Self::Tcp(stream, ()) => Stream::Tcp(stream, companion),
+            Self::Tls(stream) => Stream::Tls(Box::new((stream.0, companion))),
         }
     }
 
     /// Sends the last bytes that this side has to say, without waiting for what the peer says.
     pub(crate) fn send_last(&self, bytes: &[u8]) {
         match self {
-            Self::Tcp(stream) => tcp::send_last(stream, bytes),
+            Self::Tcp(stream, ()) => tcp::send_last(stream, bytes),
+            Self::Tls(stream) => stream.0.send_last(bytes),
         }
     }
 
     /// Has the current runtime watch it.
     pub(crate) fn watch(self) -> io::Result<Watched> {
         Ok(match self {
-            Self::Tcp(stream) => Watched::Tcp(tokio::net::TcpStream::from_std(stream)?),
+            Self::Tcp(stream, ()) => Watched::Tcp(tokio::net::TcpStream::from_std(stream)?),
+            Self::Tls(stream) => Watched::Tls(Box::new(stream.0.watch()?)),
         })
     }
 }
 
 /// The descriptor that is ready when the stream is.
-impl AsFd for Stream {
+impl<T> AsFd for Stream<T> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
-            Self::Tcp(stream) => stream.as_fd(),
-        }
-    }
-}
-
-impl Watched {
-    /// Has no runtime watch it any longer.
-    pub(crate) fn unwatch(self) -> io::Result<Stream> {
-        Ok(match self {
-            Self::Tcp(stream) => Stream::Tcp(stream.into_std()?),
-        })
-    }
-
-    /// As [`Stream::acknowledge`].
-    pub(crate) fn acknowledge(&self) {
-        match self {
-            Self::Tcp(stream) => tcp::acknowledge(stream),
-        }
-    }
-
-    /// Waits until something, or the end, may be read.
-    pub(crate) async fn readable(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.readable().await,
-        }
-    }
-
-    /// Reads what there is, without waiting.
-    pub(crate) fn try_read(&self, window: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.try_read(window),
-        }
-    }
-
-    /// Where the peer is, while it is there.
-    pub(crate) fn peer(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Tcp(stream) => stream.peer_addr().ok(),
-        }
-    }
-}
-
-impl AsyncRead for Watched {
-    #[inline]
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, window: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, window),
-        }
-    }
-}
-
-impl AsyncWrite for Watched {
-    #[inline]
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
-    }
-
-    #[inline]
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Tcp(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tcp(stream, _) => stream.as_fd(),
+            Self::Tls(stream) => stream.0.as_fd(),
         }
     }
 }

@@ -21,6 +21,8 @@ pub struct Server {
     pub port: u16,
     /// Of the `tcp://` listener, if the flags ask for one on 127.0.0.1.
     pub tcp_port: Option<u16>,
+    /// Of the `wss://` listener, if the flags ask for one on 127.0.0.1.
+    pub tls_port: Option<u16>,
     _stdout: BufReader<ChildStdout>,
 }
 
@@ -48,16 +50,19 @@ impl Server {
             .expect("the server starts");
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
-        let mut tcp_port = None;
+        let (mut tcp_port, mut tls_port) = (None, None);
         let port_of = |line: &str, before: &str, behind: &str| {
             line.strip_prefix(before).and_then(|rest| rest.strip_suffix(behind)).and_then(|port| port.parse().ok())
         };
         let port = loop {
             line.clear();
             stdout.read_line(&mut line).unwrap();
-            match port_of(&line, "listening on tcp://127.0.0.1:", "\n") {
-                Some(port) => tcp_port = Some(port),
-                None => break port_of(&line, "listening on ws://127.0.0.1:", "/\n"),
+            if let Some(port) = port_of(&line, "listening on tcp://127.0.0.1:", "\n") {
+                tcp_port = Some(port);
+            } else if let Some(port) = port_of(&line, "listening on wss://127.0.0.1:", "/\n") {
+                tls_port = Some(port);
+            } else {
+                break port_of(&line, "listening on ws://127.0.0.1:", "/\n");
             }
         };
         let Some(port) = port else {
@@ -68,7 +73,7 @@ impl Server {
             }
             panic!("not a ready line: {line:?}; stderr: {stderr}");
         };
-        Self { child, port, tcp_port, _stdout: stdout }
+        Self { child, port, tcp_port, tls_port, _stdout: stdout }
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -128,7 +133,7 @@ impl Server {
         Self::stream_to(self.tcp_port.expect("the flags ask for tcp://127.0.0.1:0"))
     }
 
-    fn stream_to(port: u16) -> TcpStream {
+    pub fn stream_to(port: u16) -> TcpStream {
         let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -193,14 +198,14 @@ pub const UPGRADE: &str = "GET /chat HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: web
 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
 
 /// The client of a connection on which an upgrade has been asked for.
-pub fn upgraded(mut stream: TcpStream) -> Client {
+pub fn upgraded<S: Read>(mut stream: S) -> Client<S> {
     let head = read_head(&mut stream);
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
     assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
     Client { stream, head }
 }
 
-fn read_head(stream: &mut TcpStream) -> String {
+fn read_head(stream: &mut impl Read) -> String {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
@@ -216,12 +221,12 @@ fn read_head(stream: &mut TcpStream) -> String {
 }
 
 /// A connection on which frames are written as bytes.
-pub struct Client {
-    pub stream: TcpStream,
+pub struct Client<S = TcpStream> {
+    pub stream: S,
     pub head: String,
 }
 
-impl Client {
+impl<S: Read + Write> Client<S> {
     pub fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
     }
@@ -258,7 +263,9 @@ impl Client {
         self.stream.read_to_end(&mut rest).expect("a stream that ends in order");
         assert_eq!(rest, b"");
     }
+}
 
+impl Client {
     pub fn finish(&self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }

@@ -1,0 +1,273 @@
+//! What a TLS connection costs, and what a peer that does not keep to the protocol cannot do.
+
+#[path = "support/skipped.rs"]
+mod skipped;
+mod support;
+#[path = "support/tls.rs"]
+mod tls;
+
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use rustls::ConnectionTrafficSecrets;
+use skipped::skipped;
+use support::{Client, allow_descriptors, frame, payload};
+use tls::{Secure, Setting, seal};
+use wire::OpCode::{Binary, Text};
+
+/// Where a connection is served.
+const LANES: [&str; 2] = ["on", "off"];
+
+fn echoed(client: &mut Client<Secure>, bytes: &[u8]) {
+    client.send(&frame(Binary, bytes));
+    assert!(client.frame() == (0x82, bytes.to_vec()), "not the message of {} bytes", bytes.len());
+}
+
+#[test]
+fn an_idle_connection_takes_4_kb_at_the_most() {
+    allow_descriptors(2000);
+    let setting = Setting::new(&["--threads", "1", "--lane", "on"]);
+    let open = |count: usize| -> Vec<_> {
+        let mut clients: Vec<_> = (0..count).map(|_| setting.connect()).collect();
+        // Of a record and of several, so that a buffer that is kept shows.
+        clients.iter_mut().for_each(|client| echoed(client, &payload(64)));
+        clients.iter_mut().for_each(|client| echoed(client, &payload(40_000)));
+        clients
+    };
+    let first = open(200);
+    let before = setting.server.memory_kib("VmRSS");
+    let more = open(1000);
+    let grown = (setting.server.memory_kib("VmRSS").saturating_sub(before)) * 1024 / 1000;
+    println!("{grown} B for each of 1,000 idle TLS connections");
+    assert!(grown <= 4000, "{grown} B for an idle connection");
+    drop((first, more));
+}
+
+#[test]
+fn a_hello_that_does_not_end_or_is_none_costs_its_time_out() {
+    for lane in LANES {
+        let setting = Setting::new(&["--lane", lane, "--handshake-timeout", "1s"]);
+        let mut stream = setting.tls();
+        let mut hello = Vec::new();
+        stream.conn.write_tls(&mut hello).unwrap();
+        let mut silent = setting.socket();
+        let mut halves: Vec<_> = (0..20).map(|_| setting.socket()).collect();
+        halves.iter_mut().for_each(|half| half.write_all(&hello[..hello.len() / 2]).unwrap());
+        // Records of a handshake message that is announced as one of 16 MiB, and of one that rustls would put up with.
+        let endless = |length: [u8; 3]| {
+            let [a, b, c] = length;
+            let mut record = vec![22, 3, 1, 0x40, 0, 1, a, b, c];
+            record.resize(5 + (16 << 10), 7);
+            let mut socket = setting.socket();
+            // It may be closed before all of it is written.
+            let _ = (0..100).try_for_each(|_| socket.write_all(&record));
+            let mut alert = Vec::new();
+            let _ = socket.read_to_end(&mut alert);
+            assert!(alert.len() < 100, "{alert:?}");
+        };
+        endless([0xff, 0xff, 0xff]);
+        endless([0, 0xf0, 0]);
+        for garbage in
+            [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0; 500], &[22, 3, 1, 0xff, 0xff, 1, 2, 3], &[21, 3, 1, 0, 2, 2, 40]]
+        {
+            let mut socket = setting.socket();
+            socket.write_all(garbage).unwrap();
+            let _ = socket.read_to_end(&mut Vec::new());
+        }
+        echoed(&mut setting.connect(), b"somebody else");
+        for half in halves.iter_mut().chain([&mut silent]) {
+            assert_eq!(half.read(&mut [0; 8]).unwrap(), 0, "the end");
+        }
+        let most = setting.server.memory_kib("VmHWM");
+        assert!(most < 64 << 10, "{most} KiB");
+    }
+}
+
+#[test]
+fn the_time_for_the_first_request_begins_before_the_handshake() {
+    let setting = Setting::new(&["--handshake-timeout", "1s"]);
+    let mut stream = setting.tls();
+    stream.conn.complete_io(&mut stream.sock).unwrap();
+    // Nothing is asked for.
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest);
+    assert_eq!(rest, b"");
+}
+
+#[test]
+fn a_peer_that_does_not_read_is_not_read_from_and_loses_nothing() {
+    for lane in LANES {
+        for size in [500_usize, 100_000] {
+            let buffers = ["--send-buffer", "64KiB", "--recv-buffer", "64KiB", "--threads", "1", "--lane", lane];
+            let setting = Setting::new(&buffers);
+            let mut client = setting.connect();
+            let count = 12_000_000 / size;
+            let message = |at: usize| [format!("{at} ").as_bytes(), &payload(size)].concat();
+            let all: Vec<u8> = (0..count).flat_map(|at| frame(Binary, &message(at))).collect();
+            let mut writer = client.stream.sock.try_clone().unwrap();
+            let records = seal(&mut client.stream, &all);
+            let written = AtomicUsize::new(0);
+            thread::scope(|scope| {
+                let pieces = records.chunks(16 << 10);
+                scope.spawn(|| {
+                    pieces.for_each(|piece| {
+                        writer.write_all(piece).unwrap();
+                        written.fetch_add(piece.len(), Ordering::Relaxed);
+                    });
+                });
+                let mut before = usize::MAX;
+                while before != written.load(Ordering::Relaxed) {
+                    before = written.load(Ordering::Relaxed);
+                    thread::sleep(Duration::from_millis(300));
+                }
+                assert!(before < records.len(), "--lane {lane}: the server has read all of it");
+                let held = setting.server.memory_kib("VmRSS");
+                assert!(held < 32 << 10, "--lane {lane}: the server holds {held} KiB");
+                echoed(&mut setting.connect(), b"somebody else");
+                (0..count).for_each(|at| assert!(client.frame() == (0x82, message(at)), "--lane {lane}: message {at}"));
+            });
+        }
+    }
+}
+
+#[test]
+fn records_that_are_not_whole_count_for_the_limit() {
+    for lane in LANES {
+        let setting = Setting::new(&["--threads", "1", "--max-buffered", "1MiB", "--lane", lane]);
+        let mut clients: Vec<_> = (0..100).map(|_| setting.connect()).collect();
+        let mut last = setting.connect();
+        let message = frame(Binary, &payload(16_000));
+        let mut ends = Vec::new();
+        for client in &mut clients {
+            let record = seal(&mut client.stream, &message);
+            let (end, beginning) = record.split_last().unwrap();
+            // Who was closed meanwhile does not take it.
+            let _ = client.stream.sock.write_all(beginning);
+            ends.push(*end);
+        }
+        echoed(&mut last, b"somebody else");
+        let mut alive = 0;
+        for (client, end) in clients.iter_mut().zip(ends) {
+            let mut first = [0];
+            let completed = client.stream.sock.write_all(&[end]).and_then(|()| client.stream.read(&mut first));
+            alive += usize::from(completed.is_ok_and(|read| read == 1) && first == [0x82]);
+        }
+        assert!((10..100).contains(&alive), "--lane {lane}: {alive} of 100 are alive");
+        echoed(&mut last, b"somebody else");
+    }
+}
+
+/// A KeyUpdate whose beginning comes in the record behind a message: the reply is encrypted while the rest of it is awaited.
+#[test]
+fn a_handshake_message_may_come_in_pieces_and_meanwhile_there_are_replies() {
+    for lane in LANES {
+        let setting = Setting::with_extraction(&["--lane", lane]);
+        let mut client = setting.connect();
+        echoed(&mut client, b"first");
+        let (connection, mut socket) = client.stream.into_parts();
+        let (mut sequence, secrets) = connection.dangerous_extract_secrets().unwrap().tx;
+        let ConnectionTrafficSecrets::Aes256Gcm { key, iv } = secrets else { panic!("another cipher than asked for") };
+        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key.as_ref()).unwrap());
+        let mut record = |kind: u8, content: &[u8]| {
+            let mut inner = [content, &[kind]].concat();
+            let mut nonce: [u8; 12] = iv.as_ref().try_into().unwrap();
+            nonce[4..].iter_mut().zip(sequence.to_be_bytes()).for_each(|(byte, other)| *byte ^= other);
+            sequence += 1;
+            let length = u16::try_from(inner.len() + AES_256_GCM.tag_len()).unwrap();
+            let header = [&[23, 3, 3][..], &length.to_be_bytes()].concat();
+            key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(&header[..]), &mut inner)
+                .unwrap();
+            [header, inner].concat()
+        };
+        let message = record(23, &frame(Binary, b"second"));
+        let pieces = [record(22, &[24, 0]), record(22, &[0, 1]), record(22, &[0])];
+        socket.write_all(&[&message[..], &pieces[0]].concat()).unwrap();
+        let mut reply = [0; 5];
+        socket.read_exact(&mut reply).unwrap();
+        assert_eq!(reply, [23, 3, 3, 0, 2 + 6 + 1 + 16]);
+        pieces[1..].iter().for_each(|piece| socket.write_all(piece).unwrap());
+        echoed(&mut setting.connect(), b"somebody else");
+    }
+}
+
+#[test]
+fn nothing_older_than_tls_1_2_is_spoken_and_no_weak_cipher() {
+    let openssl = |arguments: &[&str]| Command::new("openssl").args(arguments).stdin(Stdio::null()).output();
+    if openssl(&["version"]).is_err() {
+        return skipped("there is no openssl to probe the server with");
+    }
+    let setting = Setting::new(&[]);
+    let address = format!("127.0.0.1:{}", setting.server.tls_port.unwrap());
+    let probe = |flags: &str| {
+        let flags: Vec<&str> = ["s_client", "-connect", &address].into_iter().chain(flags.split(' ')).collect();
+        let output = openssl(&flags).unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.lines().find_map(|line| line.split_once("Cipher is ")).map(|(_, cipher)| cipher.to_owned())
+    };
+    let spoken = |flags: &str| probe(flags).filter(|cipher| cipher != "(NONE)");
+    assert!(spoken("-tls1_3").is_some());
+    for cipher in ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305"] {
+        assert_eq!(spoken(&format!("-tls1_2 -cipher {cipher}")).as_deref(), Some(cipher));
+    }
+    for old in ["-tls1_1 -cipher ALL:@SECLEVEL=0", "-tls1 -cipher ALL:@SECLEVEL=0"] {
+        assert_eq!(spoken(old), None, "{old}");
+    }
+    for weak in
+        ["kRSA", "kDHE", "aNULL", "eNULL", "SHA1", "SHA256:!AESGCM:!CHACHA20", "SHA384:!AESGCM", "AESCCM", "CAMELLIA"]
+    {
+        assert_eq!(spoken(&format!("-tls1_2 -cipher {weak}:@SECLEVEL=0")), None, "{weak}");
+    }
+}
+
+#[test]
+fn a_member_that_does_not_read_loses_whole_messages_only() {
+    let flags =
+        ["--send-buffer", "16KiB", "--relay", "others", "--relay-queue", "4KiB", "--threads", "1", "--lane", "on"];
+    for policy in ["drop-newest", "drop-oldest"] {
+        let setting = Setting::new(&[&flags[..], &["--slow-reader", policy]].concat());
+        let (mut sender, mut slow) = (setting.connect(), setting.connect());
+        let message = |at: usize| [format!("{at:06} ").as_bytes(), &payload(700)].concat();
+        for at in 0..20_000 {
+            sender.send(&frame(Text, &message(at)));
+        }
+        // The server has read all that was sent before this is answered.
+        sender.send(&frame(wire::OpCode::Ping, b"all"));
+        assert_eq!(sender.frame(), (0x8a, b"all".to_vec()));
+        let mut next = 0;
+        let mut seen = 0;
+        slow.stream.sock.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        while let Some(text) = read_frame(&mut slow) {
+            let at: usize = text[..6].parse().unwrap();
+            assert!(at >= next && text.as_bytes() == message(at), "message {at} behind {next}");
+            next = at + 1;
+            seen += 1;
+        }
+        assert!(seen > 100 && seen < 20_000, "--slow-reader {policy}: {seen} messages");
+    }
+}
+
+/// The next message as text, unless nothing comes any more.
+fn read_frame(client: &mut Client<Secure>) -> Option<String> {
+    let mut first = [0];
+    match client.stream.read(&mut first) {
+        Ok(1) => {}
+        _ => return None,
+    }
+    let mut rest = [0; 1];
+    client.stream.read_exact(&mut rest).unwrap();
+    let length = match rest[0] {
+        126 => {
+            let mut long = [0; 2];
+            client.stream.read_exact(&mut long).unwrap();
+            usize::from(u16::from_be_bytes(long))
+        }
+        short => usize::from(short),
+    };
+    let mut payload = vec![0; length];
+    client.stream.read_exact(&mut payload).unwrap();
+    Some(String::from_utf8(payload).unwrap())
+}
