@@ -52,6 +52,8 @@ pub struct Opened {
     pub connect: Histogram<u64>,
     /// Of that, how long TCP took.
     pub tcp: Histogram<u64>,
+    /// Of that, how long the handshake of TLS took; empty where that is not spoken.
+    pub tls: Histogram<u64>,
     /// How long the rest took: the WebSocket handshake.
     pub upgrade: Histogram<u64>,
     /// When each was open, ns from the beginning of all.
@@ -116,8 +118,11 @@ async fn open_share(share: &Share<'_>, mut steps: Option<Steps>, interrupted: &A
         tokio::select! {
             Some(attempt) = attempts.join_next() => match attempt.expect("an attempt does not panic and is not aborted") {
                 Ok((number, connection, took)) => {
-                    opened.connect.saturating_record(nanoseconds(took.tcp + took.upgrade));
+                    opened.connect.saturating_record(nanoseconds(took.all()));
                     opened.tcp.saturating_record(nanoseconds(took.tcp));
+                    if let Some(tls) = took.tls {
+                        opened.tls.saturating_record(nanoseconds(tls));
+                    }
                     opened.upgrade.saturating_record(nanoseconds(took.upgrade));
                     opened.back.saturating_record(nanoseconds(began.elapsed()));
                     opened.connections.push(connection);
@@ -148,8 +153,17 @@ async fn attempt(
 
 impl Opened {
     fn nothing() -> Self {
-        let [connect, tcp, upgrade, back] = [(); 4].map(|()| histogram());
-        Self { connections: Vec::new(), numbers: Vec::new(), connect, tcp, upgrade, back, failures: Failures::new() }
+        let [connect, tcp, tls, upgrade, back] = [(); 5].map(|()| histogram());
+        Self {
+            connections: Vec::new(),
+            numbers: Vec::new(),
+            connect,
+            tcp,
+            tls,
+            upgrade,
+            back,
+            failures: Failures::new(),
+        }
     }
 }
 

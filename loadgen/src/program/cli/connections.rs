@@ -126,7 +126,7 @@ impl ConnectionsArgs {
             seed,
         };
         let server = server.lower(&plan);
-        fit(&server, &plan)?;
+        fit([&server], &plan)?;
         let comeback = disturbed.jitter.map_or(Comeback::Together, Comeback::Jittered);
         let experiment = Experiment {
             plan,

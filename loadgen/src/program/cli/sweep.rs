@@ -101,7 +101,7 @@ impl SweepArgs {
                 None => Spec::embedded_for(&plan, &flags),
             };
             let server = with(&server, flags).checked().map_err(|why| refusal(&why))?;
-            fit(&server, &plan)?;
+            fit([&server], &plan)?;
             Ok((server, plan))
         };
         let arms: Vec<(Spec, Plan)> = (0..design.arms()).map(arm).collect::<Result<_, clap::Error>>()?;
