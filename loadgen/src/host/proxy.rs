@@ -1,6 +1,8 @@
 //! The way through an HTTP proxy (RFC 9110, 9.3.6): it is asked to CONNECT to the server, and what it refuses is told by its cause,
 //! with the proxy's name and without its password.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
@@ -10,12 +12,32 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use crate::host::addresses::race::NoAddress;
 use crate::plan::proxy::Proxy;
 use crate::plan::url::Url;
 
 /// Why there is no way through.
 #[derive(Debug, thiserror::Error)]
 pub enum ProxyError {
+    /// It cannot be connected to.
+    #[error("the proxy {proxy} cannot be reached: {source}")]
+    Unreached {
+        /// The proxy.
+        proxy: Proxy,
+        /// Why not.
+        source: NoAddress,
+    },
+    /// It keeps quiet.
+    #[error(
+        "the proxy {proxy} took the connection and did not answer to CONNECT within {}",
+        humantime::format_duration(*.after)
+    )]
+    Silent {
+        /// The proxy.
+        proxy: Proxy,
+        /// The limit.
+        after: Duration,
+    },
     /// It said no.
     #[error("the proxy {proxy} answered {status} to CONNECT {server}{}", because(*.status, .wants))]
     Refused {

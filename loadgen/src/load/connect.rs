@@ -24,7 +24,6 @@ use crate::host::tls::Settled;
 use crate::load::dialogue::Protocol;
 use crate::load::transport::Transport;
 use crate::plan::Connect;
-use crate::plan::proxy::Proxy;
 use crate::plan::url::{Scheme, Url};
 pub use stream::Stream;
 
@@ -37,28 +36,9 @@ pub enum ConnectError {
     /// The socket, once it was there.
     #[error("the connection cannot be used: {0}")]
     Socket(std::io::Error),
-    /// The proxy cannot be connected to.
-    #[error("the proxy {proxy} cannot be reached: {source}")]
-    NoProxy {
-        /// The proxy.
-        proxy: Proxy,
-        /// Why not.
-        source: NoAddress,
-    },
     /// The proxy does not connect with the server.
     #[error(transparent)]
-    Proxy(#[from] ProxyError),
-    /// The proxy keeps quiet.
-    #[error(
-        "the proxy {proxy} took the connection and did not answer to CONNECT within {}",
-        humantime::format_duration(*.after)
-    )]
-    ProxySilent {
-        /// The proxy.
-        proxy: Proxy,
-        /// The limit.
-        after: Duration,
-    },
+    Proxy(Box<ProxyError>),
     /// TLS, in its handshake or later.
     #[error("TLS failed: {0}")]
     Tls(String),
@@ -219,11 +199,13 @@ async fn reach(
 ) -> Result<(TcpStream, SocketAddr), ConnectError> {
     let connected = addresses.connect(number, how.timeout).await;
     let Some(proxy) = &how.proxy else { return Ok(connected?) };
-    let proxy = || proxy.clone();
-    let (stream, address) = connected.map_err(|source| ConnectError::NoProxy { proxy: proxy(), source })?;
-    let silent = |_| ConnectError::ProxySilent { proxy: proxy(), after: how.timeout };
-    let through = timeout_at(deadline, proxy::through(stream, &proxy(), url)).await.map_err(silent)?;
-    Ok((through?, address))
+    let through = async {
+        let (stream, address) = connected.map_err(|source| ProxyError::Unreached { proxy: proxy.clone(), source })?;
+        let silent = |_| ProxyError::Silent { proxy: proxy.clone(), after: how.timeout };
+        let stream = timeout_at(deadline, proxy::through(stream, proxy, url)).await.map_err(silent)??;
+        Ok((stream, address))
+    };
+    through.await.map_err(|error| ConnectError::Proxy(Box::new(error)))
 }
 
 /// The error and its causes, since hyper's own names the step only.

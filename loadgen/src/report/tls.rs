@@ -113,3 +113,32 @@ impl From<Handshakes> for SettledOn {
         Self { version, cipher_suite, connections, resumed }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(version: &str, times: &[u64]) -> Option<TlsReport> {
+        let mut secured = Secured::default();
+        for (i, ns) in times.iter().enumerate() {
+            secured.add(version, "TLS_AES_128_GCM_SHA256", i > 0);
+            secured.took.saturating_record(*ns);
+        }
+        TlsReport::of(&Tls { insecure: true, ..Tls::default() }, &secured)
+    }
+
+    #[test]
+    fn two_runs_are_added_up() {
+        assert_eq!(found("1.3", &[]), None);
+        let one = found("1.3", &[100, 200, 300]);
+        assert_eq!(TlsReport::together(one.clone(), None).unwrap(), one);
+        let both = TlsReport::together(one, found("1.3", &[500])).unwrap();
+        let all = TlsReport::together(both, found("1.2", &[400, 400])).unwrap().unwrap();
+        let counts: Vec<_> = all.settled.iter().map(|of| (of.version.as_str(), of.connections, of.resumed)).collect();
+        assert_eq!((counts, all.resumed), (vec![("1.3", 4, 2), ("1.2", 2, 1)], 3));
+        assert_eq!((all.handshake.count, all.handshake.max), (6, Some(500)));
+        let said = all.facts().into_iter().map(|(name, fact)| format!("{name} {fact}")).collect::<Vec<_>>().join("\n");
+        assert!(said.starts_with("tls TLS 1.3, TLS_AES_128_GCM_SHA256 on 4 connections; 2 resumed"), "{said}");
+        assert!(said.contains("the server's certificate was not checked (--insecure)"), "{said}");
+    }
+}

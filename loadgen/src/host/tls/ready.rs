@@ -97,7 +97,11 @@ impl AsyncRead for Ready {
             match records.read(buffer, |room| stream.try_read(room).map(|came| (came, ()))) {
                 Ok((0, _)) => return Poll::Ready(Ok(())),
                 Ok((came, _)) => (*begin, *end) = (0, came),
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }

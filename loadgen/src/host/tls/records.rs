@@ -3,7 +3,7 @@
 //! all connections of a thread share, and what the socket does not take of it is kept. An idle connection holds neither
 //! plaintext nor ciphertext.
 //!
-//! rustls allocates once for each record that comes, and twice for each that goes; nothing here allocates beside that.
+//! rustls allocates once for each record that comes and once for each that goes; nothing here allocates beside that.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -134,13 +134,14 @@ impl Records {
     /// `into` has room for [`LEAST_BUFFER`] bytes at least. What TLS has to say itself goes with the next write or flush.
     ///
     /// # Errors
-    /// As `receive`; when the server ends TCP without having ended TLS, or sends what is none.
+    /// As `receive`; `Interrupted` where much has come that is no data; when the server ends TCP without having ended TLS, or
+    /// sends what is none.
     pub fn read<T>(
         &mut self,
         into: &mut [u8],
         mut receive: impl FnMut(&mut [u8]) -> io::Result<(usize, T)>,
     ) -> io::Result<(usize, Option<T>)> {
-        loop {
+        for _ in 0..MOST_IDLE_READS {
             if self.ended {
                 return Ok((0, None));
             }
@@ -158,6 +159,8 @@ impl Records {
                 return Ok((plain, Some(of_it)));
             }
         }
+        // More may have come, and others are to have their turn.
+        Err(ErrorKind::Interrupted.into())
     }
 
     /// Decrypts what lies in `into` behind the room for one record; the plaintext is moved to its beginning, the beginning of
@@ -381,8 +384,15 @@ pub const LEAST_BUFFER: usize = 64 << 10;
 /// socket then takes none of it.
 const MOST_PLAIN: usize = 4 * RECORD_BYTES;
 
+/// Reads without data after which others have their turn: a record takes a few of them at the most, and a server may send tickets
+/// without end.
+const MOST_IDLE_READS: usize = 64;
+
 /// Bytes read at once during a handshake: a server's flight is 1 to 5 KB.
 const HANDSHAKE_BYTES: usize = 8 << 10;
 
 /// Bytes shown of what is no TLS.
 const MOST_SHOWN: usize = 32;
+
+#[cfg(test)]
+mod tests;
