@@ -1,8 +1,17 @@
 //! Measuring allocates nothing per message: a counting allocator in the process that runs the lanes, the server being
-//! another one.
+//! another one, or on threads that do not count. Over TLS nothing is allocated but what rustls does.
 #![allow(unsafe_code, reason = "an allocator is unsafe to implement")]
 
+#[path = "tls/authority.rs"]
+#[allow(dead_code, reason = "other certificates are the tests' of TLS")]
+mod authority;
 mod binary;
+#[path = "tls/secure.rs"]
+#[allow(dead_code, reason = "other servers are the tests' of TLS")]
+mod secure;
+#[path = "faults/servers.rs"]
+#[allow(dead_code, reason = "servers over plain TCP are others' affair")]
+mod servers;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -61,10 +70,14 @@ static ALLOCATOR: Counting = Counting;
 /// lies within one interval, at whose end histograms change hands.
 const WINDOW: Duration = Duration::from_millis(700);
 
-/// Allocations of the workers and replies that came, within [`WINDOW`], of a server that listens there.
-fn allocations(listen: &str, server: &[&str], load: &[&str]) -> (u64, u64) {
-    let server = EmbeddedServer::start_at(listen, server);
-    let arguments = ["loadgen", "run", &server.url, "-c", "8", "--warmup", "500ms", "-d", "1s"];
+/// What the threads of a server in this process do first.
+fn on_server_thread() {
+    LOOKS_ON.set(true);
+}
+
+/// Allocations of the workers and replies that came, within [`WINDOW`].
+fn allocations(url: &str, load: &[&str]) -> (u64, u64) {
+    let arguments = ["loadgen", "run", url, "-c", "8", "--warmup", "500ms", "-d", "1s"];
     let arguments = arguments.iter().chain(load).map(OsString::from);
     let Ok(Invocation::Run { plan, server: Spec::Url(url), .. }) = parse(arguments, NonZeroUsize::MIN) else {
         panic!("{load:?} is no run")
@@ -121,10 +134,20 @@ fn measuring_allocates_nothing_per_message() {
     for load in [&[][..], &["--in-flight", "16"], &["--rate", "10000"]] {
         expect_none_per_message("tcp://127.0.0.1:0", &[], load);
     }
+    let url = secure::echo_server(authority::Authority::new().leaf().config());
+    for version in ["1.2", "1.3"] {
+        let (allocations, replies) = allocations(&url, &["--insecure", "--tls-versions", version]);
+        assert!(replies > 1_000, "TLS {version}: {replies} replies are too few to tell");
+        #[expect(clippy::print_stderr, reason = "how many they are, with --no-capture")]
+        let () = eprintln!("TLS {version}: {allocations} allocations for {replies} replies");
+        // One for each record that goes, and one for each that comes.
+        assert!(allocations * 100 < replies * 205, "TLS {version}: {allocations} allocations for {replies} replies");
+    }
 }
 
 fn expect_none_per_message(listen: &str, server: &[&str], load: &[&str]) {
-    let (allocations, replies) = allocations(listen, server, load);
+    let server = EmbeddedServer::start_at(listen, server);
+    let (allocations, replies) = allocations(&server.url, load);
     assert!(replies > 1_000, "{listen} {load:?}: {replies} replies are too few to tell");
     // A stall of the machine may grow a connection's queue a few times; a message would show a hundredfold.
     assert!(allocations * 100 < replies, "{listen} {load:?}: {allocations} allocations for {replies} replies");

@@ -279,12 +279,12 @@ fn connections_are_opened_as_a_run_opens_its_own() {
     let invoke = |arguments: &[&str]| {
         parse(["loadgen"].iter().chain(arguments).map(OsString::from), NonZeroUsize::new(3).unwrap()).unwrap()
     };
-    let run = |flags: &[&str]| match invoke(&[&["run"], flags].concat()) {
+    let run = |flags: &[&str]| match invoke(&[&["run", "wss://h/"], flags].concat()) {
         Invocation::Run { plan, .. } => plan,
         other => panic!("{flags:?} gave {other:?}"),
     };
     let held = |flags: &[&str]| -> Plan {
-        match invoke(&[&["connections"], flags].concat()) {
+        match invoke(&[&["connections", "wss://h/"], flags].concat()) {
             Invocation::Connections(holding) => {
                 let Holding { experiment, .. } = *holding;
                 experiment.plan
@@ -293,7 +293,7 @@ fn connections_are_opened_as_a_run_opens_its_own() {
         }
     };
     let plain = run(&[]).connect;
-    let flags: [&[&str]; 10] = [
+    let flags: [&[&str]; 17] = [
         &["--connect-rate", "9"],
         &["--connect-timeout", "3s"],
         &["-H", "X-A: b"],
@@ -304,6 +304,13 @@ fn connections_are_opened_as_a_run_opens_its_own() {
         &["--permessage-deflate=prefer", "--deflate-level", "9", "--deflate-memory", "1"],
         &["--permessage-deflate", "--deflate-threshold", "9", "--deflate-window-bits", "9"],
         &["--permessage-deflate", "--deflate-context-takeover", "both"],
+        &["--cacert", "x"],
+        &["--insecure"],
+        &["--tls-server-name", "x"],
+        &["--tls-resume", "on"],
+        &["--client-cert", "x", "--client-key", "y"],
+        &["--tls-versions", "1.3"],
+        &["--proxy", "http://127.0.0.1:1"],
     ];
     for flags in flags {
         assert_ne!(run(flags).connect, plain, "{flags:?} is not ignored");

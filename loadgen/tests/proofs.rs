@@ -57,6 +57,26 @@ const RUN: &[Proof] = &[
     ("--threshold", "gate::limits_that_are_kept_and_one_that_is_crossed"),
     ("--verify", "deflate::the_report_says_how_much_was_verified"),
     ("--warmup", "flags::the_warm_up_is_sent_and_not_counted"),
+    ("--cacert", "tls/handshakes::certificates_that_cannot_be_trusted_are_refused_by_their_cause"),
+    ("--client-cert", "tls/handshakes::a_certificate_of_the_client_is_shown_where_it_is_asked_for"),
+    ("--client-key", "tls/handshakes::a_certificate_of_the_client_is_shown_where_it_is_asked_for"),
+    ("--insecure", "tls/handshakes::whatever_certificate_is_taken_where_none_is_checked_and_the_report_says_so"),
+    ("--proxy", "tls/proxies::connections_go_through_the_proxy"),
+    ("--tls-resume", "tls/handshakes::sessions_are_resumed_only_where_that_is_asked_for"),
+    ("--tls-server-name", "tls/handshakes::certificates_that_cannot_be_trusted_are_refused_by_their_cause"),
+    ("--tls-versions", "tls/handshakes::the_versions_that_were_asked_for_are_spoken"),
+];
+
+/// How servers over TLS or behind a proxy are reached, which every command has in common.
+const REACHED: &[&str] = &[
+    "--cacert",
+    "--client-cert",
+    "--client-key",
+    "--insecure",
+    "--proxy",
+    "--tls-resume",
+    "--tls-server-name",
+    "--tls-versions",
 ];
 
 /// Flags of the load, which `compare` and `sweep` make the same plan of as `run`.
@@ -267,16 +287,21 @@ const REPORT: &[Proof] = &[
 #[test]
 fn every_flag_has_a_test_that_fails_when_it_is_ignored() {
     let of_load = LOAD.iter().map(|flag| (*flag, "report/trials::a_load_is_the_same_whichever_command_has_it"));
-    let of_load: Vec<Proof> = of_load.collect();
+    let reached = |test| REACHED.iter().map(move |flag| (*flag, test));
+    let of_trials = reached("report/trials::tls_and_a_proxy_are_the_same_whichever_command_has_them");
+    let of_load: Vec<Proof> = of_load.chain(of_trials).collect();
+    let of_capacity: Vec<Proof> = reached("capacity/asked::its_load_is_that_of_a_run").collect();
+    let of_held: Vec<Proof> = reached("connections::connections_are_opened_as_a_run_opens_its_own").collect();
+    let of_members: Vec<Proof> = reached("fanout/command::members_connect_as_a_run_s_connections_do").collect();
     let help = |arguments: &[&str]| tables::help(env!("CARGO_BIN_EXE_loadgen"), arguments);
     let wrong = [
         wrong("loadgen", &help(&[]), QUICK),
         wrong("run", &help(&["run"]), RUN),
         wrong("compare", &help(&["compare"]), &[COMPARE, &of_load].concat()),
         wrong("sweep", &help(&["sweep"]), &[SWEEP, &of_load].concat()),
-        wrong("capacity", &help(&["capacity"]), CAPACITY),
-        wrong("connections", &help(&["connections"]), CONNECTIONS),
-        wrong("fanout", &help(&["fanout"]), FANOUT),
+        wrong("capacity", &help(&["capacity"]), &[CAPACITY, &of_capacity].concat()),
+        wrong("connections", &help(&["connections"]), &[CONNECTIONS, &of_held].concat()),
+        wrong("fanout", &help(&["fanout"]), &[FANOUT, &of_members].concat()),
         wrong("report", &help(&["report"]), REPORT),
     ]
     .concat();

@@ -1,5 +1,6 @@
-//! The addresses of a server: its name resolved within a limit of time, those of them that the given local addresses can
-//! reach, and a TCP connection to the one that answers first (RFC 8305, "Happy Eyeballs").
+//! The addresses of a server, or of the proxy before it: the name resolved within a limit of time, those of them that the
+//! given local addresses can reach, and a TCP connection to the one that answers first (RFC 8305, "Happy Eyeballs"). Beside
+//! them stands what TLS is spoken with on it.
 
 pub(crate) mod race;
 
@@ -11,8 +12,10 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use crate::host::target::no_thread;
+use crate::host::tls::{Client, TlsError};
 use crate::plan::Connect;
-use crate::plan::url::Url;
+use crate::plan::proxy::Proxy;
+use crate::plan::url::{Scheme, Url};
 
 /// The addresses of one server, shared by all who connect to it: what one of them learns of an address, the others use.
 #[derive(Debug, Clone)]
@@ -24,6 +27,8 @@ struct Inner {
     /// Local addresses to connect from, in turn.
     sources: Vec<IpAddr>,
     tcp_nodelay: bool,
+    /// What is offered of TLS, and trusted; `None` where it is not spoken.
+    tls: Option<Client>,
 }
 
 #[derive(Debug)]
@@ -64,6 +69,9 @@ pub enum AddressError {
         /// The server's addresses.
         found: Vec<SocketAddr>,
     },
+    /// TLS cannot be spoken as it is to be.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The user did not want to wait.
     #[error("interrupted before the host of {url} was resolved")]
     Interrupted {
@@ -73,16 +81,19 @@ pub enum AddressError {
 }
 
 impl Addresses {
-    /// Resolves the URL's host within `how.timeout`, unless `interrupted` is set meanwhile.
+    /// Resolves the URL's host, or the proxy's, within `how.timeout`, unless `interrupted` is set meanwhile.
     ///
     /// # Errors
-    /// When the host has no address, or one of `how.source_ips` can reach none because they are of the other family.
+    /// When the host has no address, or one of `how.source_ips` can reach none because they are of the other family; when the
+    /// URL asks for TLS, and the files for it are not what they should be.
     pub fn find(url: &Url, how: &Connect, interrupted: &AtomicBool) -> Result<Self, AddressError> {
-        Self::new(&url.authority(), resolve(url, how.timeout, interrupted)?, how)
+        let tls = (url.scheme() == Scheme::Wss).then(|| Client::new(url.host(), &how.tls)).transpose()?;
+        let next = how.proxy.as_ref().map_or(url, Proxy::at);
+        Self::new(&next.authority(), resolve(next, how.timeout, interrupted)?, how, tls)
     }
 
     /// These addresses of `host`.
-    fn new(host: &str, found: Vec<SocketAddr>, how: &Connect) -> Result<Self, AddressError> {
+    fn new(host: &str, found: Vec<SocketAddr>, how: &Connect, tls: Option<Client>) -> Result<Self, AddressError> {
         let addresses = interleaved(found);
         let sources: Vec<IpAddr> = how.source_ips.iter().map(IpAddr::to_canonical).collect();
         for (&source, &source_ip) in sources.iter().zip(&how.source_ips) {
@@ -93,7 +104,12 @@ impl Addresses {
         }
         let candidate = |address| Candidate { address, answers: AtomicBool::new(false) };
         let candidates = addresses.into_iter().map(candidate).collect();
-        Ok(Self(Arc::new(Inner { candidates, sources, tcp_nodelay: how.tcp_nodelay })))
+        Ok(Self(Arc::new(Inner { candidates, sources, tcp_nodelay: how.tcp_nodelay, tls })))
+    }
+
+    /// What TLS is spoken with there; `None` where it is not.
+    pub fn tls(&self) -> Option<&Client> {
+        self.0.tls.as_ref()
     }
 
     /// Those that have answered last; all of them as long as none has.
@@ -209,9 +225,9 @@ mod tests {
     fn a_source_that_reaches_no_address_is_an_error() {
         let mut how = plan().connect;
         how.source_ips = vec!["127.0.0.2".parse().unwrap(), "::ffff:127.0.0.3".parse().unwrap()];
-        assert!(Addresses::new("dual:1", addresses(&["[::1]:1", "127.0.0.1:1"]), &how).is_ok());
+        assert!(Addresses::new("dual:1", addresses(&["[::1]:1", "127.0.0.1:1"]), &how, None).is_ok());
         how.source_ips.push("::1".parse().unwrap());
-        let error = Addresses::new("four:1", addresses(&["127.0.0.1:1"]), &how).unwrap_err().to_string();
+        let error = Addresses::new("four:1", addresses(&["127.0.0.1:1"]), &how, None).unwrap_err().to_string();
         assert_eq!(error, "--source-ip ::1: four:1 has no IPv6 address to connect to from there, only 127.0.0.1");
     }
 

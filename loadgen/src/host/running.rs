@@ -76,6 +76,8 @@ impl Running {
         let pids = match spec {
             // The process that was started is the server, and there is no need to look for it.
             Spec::Embedded(_) => server.pid().into_iter().collect(),
+            // What listens where connections go to is the proxy.
+            Spec::Url(_) | Spec::Command(_) if connect.proxy.is_some() => server.pid().into_iter().collect(),
             Spec::Url(_) | Spec::Command(_) => resources::of_server(server.pid(), &addresses),
         };
         Ok(Self { server, addresses, connect: connect.clone(), pids })

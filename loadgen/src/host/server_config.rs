@@ -9,8 +9,11 @@ use hyper::header::{HOST, HeaderMap, SERVER};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::host::addresses::Addresses;
+use crate::host::proxy;
+use crate::host::tls::Ready;
 use crate::plan::Connect;
 use crate::plan::url::Url;
 
@@ -25,7 +28,8 @@ pub fn fetch(url: &Url, addresses: &Addresses, how: &Connect) -> Option<Value> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     let given = how.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(HOST.as_str()));
     let host = given.map_or_else(|| url.authority(), |(_, value)| value.clone());
-    let config = runtime.block_on(async { tokio::time::timeout(TIMEOUT, get(host, addresses)).await.ok().flatten() });
+    let config =
+        runtime.block_on(async { tokio::time::timeout(TIMEOUT, ask(host, url, addresses, how)).await.ok().flatten() });
     sections(config?)
 }
 
@@ -36,8 +40,18 @@ fn sections(mut config: Value) -> Option<Value> {
     TOLD_BY.iter().all(|section| object.contains_key(*section)).then_some(config)
 }
 
-async fn get(host: String, addresses: &Addresses) -> Option<Value> {
-    let (stream, _) = addresses.connect(0, TIMEOUT).await.ok()?;
+async fn ask(host: String, url: &Url, addresses: &Addresses, how: &Connect) -> Option<Value> {
+    let (mut stream, _) = addresses.connect(0, TIMEOUT).await.ok()?;
+    if let Some(proxy) = &how.proxy {
+        stream = proxy::through(stream, proxy, url).await.ok()?;
+    }
+    match addresses.tls() {
+        None => get(host, stream).await,
+        Some(client) => get(host, Ready::open(stream, client).await.ok()?).await,
+    }
+}
+
+async fn get(host: String, stream: impl AsyncRead + AsyncWrite + Unpin) -> Option<Value> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
     let request = Request::get("/config").header(HOST, host).body(Empty::<Bytes>::new()).ok()?;
     let answer = async {

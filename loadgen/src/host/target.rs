@@ -23,7 +23,7 @@ pub use embedded::own_program;
 use process::Process;
 pub(in crate::host) use process::no_thread;
 pub use spec::Spec;
-use spec::shown;
+use spec::{PORT, at_port, shown, told};
 
 /// A server that answers, and that is stopped when dropped if it was started here.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ pub enum TargetError {
     },
     /// It was never ready.
     #[error(
-        "'{command}' was not ready within {READY_TIMEOUT:?}: no line 'listening on ws://…' or 'listening on tcp://…' on its stdout, no listener on port {port}{}",
+        "'{command}' was not ready within {READY_TIMEOUT:?}: no line 'listening on ws://…' (or wss://, tcp://) on its stdout, no listener on port {port}{}",
         elsewhere(listens)
     )]
     NotReady {
@@ -82,6 +82,7 @@ impl Server {
     /// # Errors
     /// When it cannot be started, ends, or is not ready in time.
     pub fn start(spec: &Spec, cores: &Cores, interrupted: &AtomicBool) -> Result<Self, TargetError> {
+        let mut own_url = None;
         let (command, words, port) = match spec {
             Spec::Url(url) => return Ok(Self { url: url.clone(), process: None }),
             Spec::Embedded(flags) => {
@@ -95,7 +96,9 @@ impl Server {
             }
             Spec::Command(words) => {
                 let port = free_port().map_err(TargetError::NoPort)?;
-                let words: Vec<String> = words.iter().map(|word| word.replace("{port}", &port.to_string())).collect();
+                let (url, words) = told(words);
+                own_url = url.map(|url| at_port(url, port).expect("it was one when it was read"));
+                let words: Vec<String> = words.iter().map(|word| word.replace(PORT, &port.to_string())).collect();
                 let mut command = Command::new(&words[0]);
                 command.args(&words[1..]);
                 (command, shown(&words), Some(port))
@@ -103,7 +106,10 @@ impl Server {
         };
         let (process, ready) =
             Process::start(command, cores).map_err(|source| TargetError::Start { command: words.clone(), source })?;
-        wait_until_ready(process, &words, port, &ready, interrupted)
+        let mut server = wait_until_ready(process, &words, port, &ready, interrupted)?;
+        // Whoever says where it is knows better than the port alone.
+        server.url = own_url.unwrap_or(server.url);
+        Ok(server)
     }
 
     /// Where it listens.

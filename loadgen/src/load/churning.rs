@@ -84,7 +84,7 @@ async fn come_and_go(churn: Churn<'_>, ended: &AtomicBool) -> Churned {
             Some(attempt) = attempts.join_next() => match attempt.expect("an attempt does not panic and is not aborted") {
                 Ok((connection, took)) => {
                     churned.opened += 1;
-                    churned.handshake.saturating_record(nanoseconds(took.tcp + took.upgrade));
+                    churned.handshake.saturating_record(nanoseconds(took.all()));
                     close_unused(connection, plan, corpus);
                 }
                 Err(error) => {

@@ -1,24 +1,31 @@
-//! Opening connections: TCP, and on it what the protocol asks for before the first message (`websocket`; nothing where there
-//! is TCP alone).
+//! Opening connections: TCP, through a proxy or not (`proxy`); TLS on it, if that is spoken (`secure`); and what the protocol asks
+//! for before the first message (`websocket`; nothing where there is TCP alone).
 
 mod came;
 mod refusal;
+mod secure;
+mod stream;
 #[cfg(test)]
 pub(crate) mod tests;
 mod websocket;
 
 use std::error::Error as _;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hyper::StatusCode;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
 
 use crate::host::addresses::Addresses;
 use crate::host::addresses::race::{NoAddress, deadline_after};
+use crate::host::proxy::{self, ProxyError};
+use crate::host::tls::Settled;
 use crate::load::dialogue::Protocol;
 use crate::load::transport::Transport;
 use crate::plan::Connect;
 use crate::plan::url::{Scheme, Url};
+pub use stream::Stream;
 
 /// Why a connection could not be opened. What stands behind the first `": "` is a detail (see [`crate::measure::failures`]).
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +36,25 @@ pub enum ConnectError {
     /// The socket, once it was there.
     #[error("the connection cannot be used: {0}")]
     Socket(std::io::Error),
+    /// The proxy does not connect with the server.
+    #[error(transparent)]
+    Proxy(Box<ProxyError>),
+    /// TLS, in its handshake or later.
+    #[error("TLS failed: {0}")]
+    Tls(String),
+    /// The server ended the connection in the handshake of TLS, without a word.
+    #[error("the server {how} the connection in the TLS handshake: its port may not be for TLS (ws://)")]
+    TlsEnded {
+        /// Closed or reset.
+        how: &'static str,
+    },
+    /// The handshake of TLS did not come to its end.
+    #[error(
+        "the server did not make the TLS handshake within {}: \
+         it is too busy (--connect-rate, --connect-timeout), or its port is not for TLS",
+        humantime::format_duration(*.0)
+    )]
+    TlsSilent(Duration),
     /// HTTP.
     #[error("the WebSocket handshake failed: {}", chain(.0))]
     Http(hyper::Error),
@@ -48,12 +74,12 @@ pub enum ConnectError {
         began: String,
     },
     /// The server ended the connection before it sent anything.
-    #[error(
-        "the server {how} the connection without an answer to the handshake: its port may be for TLS (wss://), or not for HTTP"
-    )]
+    #[error("the server {how} the connection without an answer to the handshake: its port may {hint}")]
     Ended {
         /// Closed or reset.
         how: &'static str,
+        /// What its port may be for.
+        hint: &'static str,
     },
     /// It ended it in the middle.
     #[error("the server ended the connection in the middle of its answer to the handshake: it began with {began}")]
@@ -107,15 +133,26 @@ pub struct Connection {
     pub protocol: Protocol,
     /// Whether the server has named itself as Fathom.
     pub is_fathom: bool,
+    /// What the handshake of TLS has settled, where it was made.
+    pub tls: Option<Settled>,
 }
 
 /// How long the parts of an opening took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Took {
-    /// TCP, until the connection was there.
+    /// TCP, until the connection was there; through a proxy, until that has made it.
     pub tcp: Duration,
+    /// The handshake of TLS on it; `None` where that is not spoken.
+    pub tls: Option<Duration>,
     /// What the protocol asks for on it, until the first message could be sent.
     pub upgrade: Duration,
+}
+
+impl Took {
+    /// All of it.
+    pub fn all(&self) -> Duration {
+        self.tcp + self.tls.unwrap_or_default() + self.upgrade
+    }
 }
 
 /// Opens the connection of this `number` within `how.timeout`; says how long its parts took.
@@ -129,16 +166,46 @@ pub async fn open(
     how: &Connect,
 ) -> Result<(Connection, Took), ConnectError> {
     let (deadline, began) = (deadline_after(how.timeout), Instant::now());
-    let (stream, address) = addresses.connect(number, how.timeout).await?;
+    let (stream, address) = reach(url, addresses, number, how, deadline).await?;
     let tcp = began.elapsed();
-    let connection = match url.scheme() {
-        Scheme::Ws => websocket::open(stream, address, url, how, deadline).await?,
-        Scheme::Tcp => {
-            let stream = Transport::Tcp(stream.into_std().map_err(ConnectError::Socket)?);
-            Connection { stream, address, read_ahead: Vec::new(), protocol: Protocol::Bytes, is_fathom: false }
+    let (stream, tls, settled) = match addresses.tls() {
+        None => (Stream::Plain(stream), None, None),
+        Some(client) => {
+            let stream = secure::secure(stream, client, how, deadline).await?;
+            let Stream::Tls(ready) = &stream else { unreachable!("it was made so") };
+            let settled = ready.settled();
+            (stream, Some(began.elapsed().saturating_sub(tcp)), Some(settled))
         }
     };
-    Ok((connection, Took { tcp, upgrade: began.elapsed().saturating_sub(tcp) }))
+    let mut connection = match url.scheme() {
+        Scheme::Ws | Scheme::Wss => websocket::open(stream, address, url, how, deadline).await?,
+        Scheme::Tcp => {
+            let (stream, read_ahead) = stream.into_transport().map_err(ConnectError::Socket)?;
+            Connection { stream, address, read_ahead, protocol: Protocol::Bytes, is_fathom: false, tls: None }
+        }
+    };
+    connection.tls = settled;
+    let upgrade = began.elapsed().saturating_sub(tcp + tls.unwrap_or_default());
+    Ok((connection, Took { tcp, tls, upgrade }))
+}
+
+/// A TCP connection to the server, through the proxy if there is one, and where it goes to.
+async fn reach(
+    url: &Url,
+    addresses: &Addresses,
+    number: usize,
+    how: &Connect,
+    deadline: Instant,
+) -> Result<(TcpStream, SocketAddr), ConnectError> {
+    let connected = addresses.connect(number, how.timeout).await;
+    let Some(proxy) = &how.proxy else { return Ok(connected?) };
+    let through = async {
+        let (stream, address) = connected.map_err(|source| ProxyError::Unreached { proxy: proxy.clone(), source })?;
+        let silent = |_| ProxyError::Silent { proxy: proxy.clone(), after: how.timeout };
+        let stream = timeout_at(deadline, proxy::through(stream, proxy, url)).await.map_err(silent)??;
+        Ok((stream, address))
+    };
+    through.await.map_err(|error| ConnectError::Proxy(Box::new(error)))
 }
 
 /// The error and its causes, since hyper's own names the step only.

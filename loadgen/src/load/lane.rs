@@ -234,11 +234,10 @@ impl Lane<'_> {
                 now = self.clock.now();
             }
             let bytes = line.dialogue.unsent(&line.flight, corpus);
-            if bytes.is_empty() {
-                break;
-            }
             let len = bytes.len();
-            match line.stream.write(bytes) {
+            // Where all has been sent, what TLS has made of it may wait for room.
+            match if len == 0 { line.stream.flush().map(|()| 0) } else { line.stream.write(bytes) } {
+                Ok(_) if len == 0 => break,
                 Ok(sent) => {
                     if let Some(due) = line.flight.next_due() {
                         self.ledger.sends(due, now);
@@ -273,13 +272,16 @@ impl Lane<'_> {
         if !flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
             return;
         }
-        let Some(line) = &self.lines.all[index] else { return };
+        let Some(line) = &mut self.lines.all[index] else { return };
         let read = match self.wall {
             None => line.stream.read(&mut self.lines.buffer).map(|received| (received, None)),
             Some(_) => line.stream.read_stamped(&mut self.lines.buffer),
         };
         let (received, stamp) = match read {
-            Ok((0, _)) => return self.drop_line(index, line.dialogue.end_of_stream()),
+            Ok((0, _)) => {
+                let why = line.dialogue.end_of_stream();
+                return self.drop_line(index, why);
+            }
             Ok(read) => read,
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return,
             Err(error) => return self.drop_line(index, &format!("receiving: {error}")),

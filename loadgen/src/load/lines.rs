@@ -103,14 +103,14 @@ impl Lines {
 
     /// Says goodbye on every connection and closes it.
     pub fn close(self) {
-        self.all.iter().flatten().for_each(|line| goodbye(line, CloseCode::NORMAL));
+        self.all.into_iter().flatten().for_each(|mut line| goodbye(&mut line, CloseCode::NORMAL));
     }
 
     /// Closes every connection, each at its moment: `per_second` of them, or all at once. Says goodbye first, unless they
     /// are to vanish as where a network fails. Once it is interrupted, none is waited for. More can be added then.
     pub fn close_all(&mut self, per_second: Option<f64>, goodbyes: bool, interrupted: &AtomicBool) {
         let began = Instant::now();
-        for (number, line) in self.all.drain(..).flatten().enumerate() {
+        for (number, mut line) in self.all.drain(..).flatten().enumerate() {
             if let Some(rate) = per_second {
                 let due = began + Duration::from_secs_f64(number as f64 / rate);
                 while Instant::now() < due && !interrupted.load(Ordering::Relaxed) {
@@ -118,7 +118,7 @@ impl Lines {
                 }
             }
             if goodbyes {
-                goodbye(&line, CloseCode::NORMAL);
+                goodbye(&mut line, CloseCode::NORMAL);
             }
         }
         self.read_ahead.clear();
@@ -128,19 +128,17 @@ impl Lines {
 
 /// Tells the server why its connection is closed, where its protocol has words for it. Nothing depends on whether they are
 /// sent: the socket is closed next.
-pub fn goodbye(line: &Line, code: CloseCode) {
+pub fn goodbye(line: &mut Line, code: CloseCode) {
     let mut words = Vec::new();
     line.dialogue.append_last_words(&line.flight, &mut words, code);
-    if !words.is_empty() {
-        let _ = line.stream.write(&words);
-    }
+    line.stream.write_last(&words);
 }
 
 /// Says goodbye on a connection that no message was sent on, and closes it.
 pub fn close_unused(connection: Connection, plan: &Plan, corpus: &Corpus) {
     let dialogue = Dialogue::new(connection.protocol, plan, false, corpus);
     goodbye(
-        &Line { stream: connection.stream, flight: Flight::new(0, 0), dialogue, blocked: false },
+        &mut Line { stream: connection.stream, flight: Flight::new(0, 0), dialogue, blocked: false },
         CloseCode::NORMAL,
     );
 }

@@ -55,6 +55,8 @@ pub struct Opened {
     pub connect: Histogram<u64>,
     /// Of that, how long TCP took.
     pub tcp: Histogram<u64>,
+    /// Of that, how long the handshake of TLS took; empty where that is not spoken.
+    pub tls: Histogram<u64>,
     /// How long the rest took: the WebSocket handshake.
     pub upgrade: Histogram<u64>,
     /// When each was open, ns from the beginning of all.
@@ -156,10 +158,10 @@ async fn attempt(
 
 impl Opened {
     fn nothing() -> Self {
-        let [connect, tcp, upgrade, back] = [(); 4].map(|()| histogram());
+        let [connect, tcp, tls, upgrade, back] = [(); 5].map(|()| histogram());
         let (failures, tries, most_tries) = (Failures::new(), 0, 0);
         let (connections, numbers) = (Vec::new(), Vec::new());
-        Self { connections, numbers, connect, tcp, upgrade, back, failures, tries, most_tries }
+        Self { connections, numbers, connect, tcp, tls, upgrade, back, failures, tries, most_tries }
     }
 
     /// Enters what came of a try, so long after the beginning; gives back why it failed.
@@ -172,8 +174,11 @@ impl Opened {
         self.tries += 1;
         self.most_tries = self.most_tries.max(tries);
         let (connection, took) = result?;
-        self.connect.saturating_record(nanoseconds(took.tcp + took.upgrade));
+        self.connect.saturating_record(nanoseconds(took.all()));
         self.tcp.saturating_record(nanoseconds(took.tcp));
+        if let Some(tls) = took.tls {
+            self.tls.saturating_record(nanoseconds(tls));
+        }
         self.upgrade.saturating_record(nanoseconds(took.upgrade));
         self.back.saturating_record(nanoseconds(after));
         self.connections.push(connection);

@@ -33,6 +33,7 @@ use crate::measure::histogram::histogram;
 use crate::measure::measured::{AllLost, Measured};
 use crate::measure::recorder::Interval;
 use crate::measure::so_far::Passed;
+use crate::measure::tls::Secured;
 use crate::plan::messages::Corpus;
 use crate::plan::url::{Scheme, Url};
 use crate::plan::{Plan, Stop};
@@ -63,6 +64,8 @@ pub struct Opened {
     /// By worker.
     established: Vec<u64>,
     agreements: Agreements,
+    /// What TLS has settled on them, and how long its handshakes took.
+    pub tls: Secured,
     /// How long each took, ns.
     pub connect: Histogram<u64>,
     /// Of that, how long TCP took, ns.
@@ -187,6 +190,7 @@ impl<'a, 'scope> Session<'a, 'scope> {
         measured.interrupted = self.interrupted.load(Ordering::Relaxed);
         measured.failures.clone_from(&self.opened.failures);
         measured.agreements.clone_from(&self.opened.agreements);
+        measured.tls.clone_from(&self.opened.tls);
         measured.addresses.clone_from(&self.opened.addresses);
         measured.server = server;
         measured.withheld = withheld;
@@ -242,7 +246,7 @@ impl<'a, 'scope> Session<'a, 'scope> {
 
 /// Whether the plan is for what is spoken with the server.
 fn check(url: &Url, plan: &Plan, corpus: &Corpus) -> Result<(), RunError> {
-    if url.scheme() == Scheme::Ws {
+    if url.scheme() != Scheme::Tcp {
         return Ok(());
     }
     let empty =
@@ -265,6 +269,7 @@ fn gather(opened: &mpsc::Receiver<worker::Report>, mut all: Opened, show: &mut d
             Ok(report) => {
                 all.established[report.worker] += report.established;
                 all.agreements += report.agreements;
+                all.tls += report.tls;
                 add(&mut all.connect, &report.connect);
                 add(&mut all.tcp, &report.tcp);
                 add(&mut all.upgrade, &report.upgrade);
@@ -291,6 +296,7 @@ impl Opened {
             requested,
             established: vec![0; workers],
             agreements: Agreements::default(),
+            tls: Secured::default(),
             connect,
             tcp,
             upgrade,

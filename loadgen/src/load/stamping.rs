@@ -34,7 +34,7 @@ fn probe() -> io::Result<()> {
     let receiver = TcpStream::connect(listener.local_addr()?)?;
     let (sender, _) = listener.accept()?;
     receiver.set_read_timeout(Some(PATIENCE))?;
-    let (sender, receiver) = (Transport::Tcp(sender), Transport::Tcp(receiver));
+    let (mut sender, mut receiver) = (Transport::Tcp(sender), Transport::Tcp(receiver));
     receiver.set_stamped()?;
     let began = Instant::now();
     while began.elapsed() < PATIENCE {

@@ -1,5 +1,5 @@
-//! How the bytes of a connection travel, once it is open: plain TCP. The lane reads and writes through this alone, once for
-//! each batch of messages; another way of travelling is another variant here, and another way to open it in `connect`.
+//! How the bytes of a connection travel, once it is open: plain TCP, or TLS. The lane reads and writes through this alone, once
+//! for each batch of messages; another way of travelling is another variant here, and another way to open it in `connect`.
 
 use std::io::{self, IoSliceMut, Read as _, Write as _};
 use std::net::TcpStream;
@@ -7,32 +7,43 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, TimestampingFlag, recvmsg, setsockopt, sockopt};
 
+use crate::host::tls::Channel;
+
 /// An open connection's bytes.
 #[derive(Debug)]
 pub enum Transport {
     /// TCP with nothing in between.
     Tcp(TcpStream),
+    /// TLS over TCP: its records are decrypted where they are read, and encrypted into a buffer of the worker's.
+    Tls(Box<Channel>),
 }
 
 impl Transport {
+    /// The socket beneath.
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Tcp(stream) => stream,
+            Self::Tls(channel) => channel.stream(),
+        }
+    }
+
     /// Has reads and writes return at once where the kernel has nothing to give or no room.
     ///
     /// # Errors
     /// When the kernel refuses.
     pub fn set_nonblocking(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.set_nonblocking(true),
-        }
+        self.socket().set_nonblocking(true)
     }
 
-    /// Reads what has come; 0 at the end.
+    /// Reads what has come; 0 at the end. `into` holds `LEAST_BUFFER` bytes at least.
     ///
     /// # Errors
-    /// As `read(2)`.
+    /// As `read(2)`: `WouldBlock` also where what has come is no data, or not a whole record of it.
     #[inline]
-    pub fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+    pub fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => (&*stream).read(into),
+            Self::Tcp(stream) => stream.read(into),
+            Self::Tls(channel) => channel.read(into),
         }
     }
 
@@ -42,9 +53,7 @@ impl Transport {
     /// When it cannot.
     pub fn set_stamped(&self) -> io::Result<()> {
         let software = TimestampingFlag::SOF_TIMESTAMPING_RX_SOFTWARE | TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE;
-        match self {
-            Self::Tcp(stream) => Ok(setsockopt(stream, sockopt::Timestamping, &software)?),
-        }
+        Ok(setsockopt(self.socket(), sockopt::Timestamping, &software)?)
     }
 
     /// As [`Transport::read`], with the time at which the last segment of what was read reached the socket, in ns since
@@ -53,42 +62,72 @@ impl Transport {
     /// # Errors
     /// As `recvmsg(2)`.
     #[inline]
-    pub fn read_stamped(&self, into: &mut [u8]) -> io::Result<(usize, Option<i64>)> {
-        let mut control = Control([0; CONTROL_BYTES]);
+    pub fn read_stamped(&mut self, into: &mut [u8]) -> io::Result<(usize, Option<i64>)> {
         match self {
-            Self::Tcp(stream) => {
-                let mut into = [IoSliceMut::new(into)];
-                let control = Some(&mut control.0[..]);
-                let received = recvmsg::<()>(stream.as_raw_fd(), &mut into, control, MsgFlags::empty())?;
-                let mut messages = received.cmsgs().ok().into_iter().flatten();
-                let stamp = messages.find_map(|message| match message {
-                    ControlMessageOwned::ScmTimestampsns(stamps) => Some(stamps.system),
-                    _ => None,
-                });
-                let ns = stamp.map(|stamp| stamp.tv_sec() * 1_000_000_000 + stamp.tv_nsec());
-                Ok((received.bytes, ns.filter(|ns| *ns > 0)))
+            Self::Tcp(stream) => receive_stamped(stream, into),
+            Self::Tls(channel) => {
+                let (plain, stamp) = channel.read_by(into, receive_stamped)?;
+                Ok((plain, stamp.flatten()))
             }
         }
     }
 
-    /// Writes as much as there is room for.
+    /// Writes as much as there is room for. TLS takes more than that, and keeps it until it is [flushed](Transport::flush).
     ///
     /// # Errors
     /// As `write(2)`.
     #[inline]
-    pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => (&*stream).write(bytes),
+            Self::Tcp(stream) => stream.write(bytes),
+            Self::Tls(channel) => channel.write(bytes),
         }
     }
+
+    /// Writes what is kept of earlier writes.
+    ///
+    /// # Errors
+    /// As `write(2)`: `WouldBlock` where there is no room for all of it.
+    #[inline]
+    pub fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Tcp(_) => Ok(()),
+            Self::Tls(channel) => channel.flush(),
+        }
+    }
+
+    /// Writes what is said last, and ends TLS where that is spoken. Nothing depends on whether it gets through: the socket is
+    /// closed next.
+    pub fn write_last(&mut self, words: &[u8]) {
+        if !words.is_empty() {
+            let _ = self.write(words);
+        }
+        if let Self::Tls(channel) = self {
+            channel.close();
+        }
+    }
+}
+
+/// Receives once, with the kernel's stamp.
+#[inline]
+fn receive_stamped(stream: &TcpStream, into: &mut [u8]) -> io::Result<(usize, Option<i64>)> {
+    let mut control = Control([0; CONTROL_BYTES]);
+    let mut into = [IoSliceMut::new(into)];
+    let control = Some(&mut control.0[..]);
+    let received = recvmsg::<()>(stream.as_raw_fd(), &mut into, control, MsgFlags::empty())?;
+    let mut messages = received.cmsgs().ok().into_iter().flatten();
+    let stamp = messages.find_map(|message| match message {
+        ControlMessageOwned::ScmTimestampsns(stamps) => Some(stamps.system),
+        _ => None,
+    });
+    let ns = stamp.map(|stamp| stamp.tv_sec() * 1_000_000_000 + stamp.tv_nsec());
+    Ok((received.bytes, ns.filter(|ns| *ns > 0)))
 }
 
 /// What epoll waits for.
 impl AsFd for Transport {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Tcp(stream) => stream.as_fd(),
-        }
+        self.socket().as_fd()
     }
 }
 
@@ -114,7 +153,7 @@ mod tests {
     }
 
     /// Reads until the kernel has begun to stamp; the last stamp.
-    fn stamped(sender: &Transport, receiver: &Transport) -> i64 {
+    fn stamped(sender: &mut Transport, receiver: &mut Transport) -> i64 {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             sender.write(&[1, 2, 3]).unwrap();
@@ -132,9 +171,9 @@ mod tests {
         let v4 = TcpListener::bind("127.0.0.1:0").unwrap();
         let v6 = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).unwrap();
         for listener in [v4, v6] {
-            let [sender, receiver] = pair(&listener);
+            let [mut sender, mut receiver] = pair(&listener);
             receiver.set_stamped().unwrap();
-            let first = stamped(&sender, &receiver);
+            let first = stamped(&mut sender, &mut receiver);
             sender.write(&[7; 5]).unwrap();
             // However late it is read.
             std::thread::sleep(Duration::from_millis(60));
@@ -150,8 +189,8 @@ mod tests {
     #[test]
     fn what_one_read_brings_bears_the_stamp_of_the_last() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let ([one_by_one, reader], [together, late_reader]) = (pair(&listener), pair(&listener));
-        for (sender, receiver) in [(&one_by_one, &reader), (&together, &late_reader)] {
+        let ([mut one_by_one, mut reader], [mut together, mut late_reader]) = (pair(&listener), pair(&listener));
+        for (sender, receiver) in [(&mut one_by_one, &mut reader), (&mut together, &mut late_reader)] {
             receiver.set_stamped().unwrap();
             stamped(sender, receiver);
         }
@@ -180,7 +219,7 @@ mod tests {
     #[test]
     fn an_end_and_a_socket_that_is_not_stamped_bring_no_stamp() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let [sender, receiver] = pair(&listener);
+        let [mut sender, mut receiver] = pair(&listener);
         sender.write(&[1; 4]).unwrap();
         assert_eq!(receiver.read_stamped(&mut [0; 16]).unwrap(), (4, None));
         receiver.set_nonblocking().unwrap();

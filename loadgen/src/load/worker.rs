@@ -14,6 +14,7 @@ use rustix::thread::set_current_timer_slack;
 
 use crate::host::addresses::{Addresses, is_of_this_machine};
 use crate::host::cores::Cores;
+use crate::host::tls::Settled;
 use crate::load::connect::Connection;
 use crate::load::lane::{self, Orders, Pace};
 use crate::load::ledger::{Exchange, Outcome, Phases};
@@ -27,6 +28,7 @@ use crate::load::steps::Steps;
 use crate::measure::agreements::Agreements;
 use crate::measure::clock::Clock;
 use crate::measure::failures::Failures;
+use crate::measure::tls::Secured;
 use crate::plan::messages::Corpus;
 use crate::plan::schedule::Schedule;
 use crate::plan::url::Url;
@@ -101,6 +103,8 @@ pub struct Report {
     pub established: u64,
     /// What was agreed on permessage-deflate, and on how many of them.
     pub agreements: Agreements,
+    /// What TLS has settled on them, and how long its handshakes took.
+    pub tls: Secured,
     /// The server's addresses, and how many of them each took.
     pub addresses: BTreeMap<SocketAddr, u64>,
     /// How long each took, ns.
@@ -211,10 +215,14 @@ pub fn run(
 impl Report {
     /// Of what was opened, and the connections themselves.
     fn of(worker: usize, opened: Opened) -> (Vec<Connection>, Self) {
-        let Opened { connections, connect, tcp, upgrade, back, failures, tries, most_tries, .. } = opened;
+        let Opened { connections, connect, tcp, tls, upgrade, back, failures, tries, most_tries, .. } = opened;
         let (mut agreements, mut addresses) = (Agreements::default(), BTreeMap::new());
+        let mut tls = Secured { took: tls, ..Secured::default() };
         for connection in &connections {
             agreements.add(connection.protocol.deflate(), 1);
+            if let Some(Settled { version, cipher_suite, resumed }) = connection.tls {
+                tls.add(version, cipher_suite, resumed);
+            }
             *addresses.entry(connection.address).or_default() += 1;
         }
         let is_fathom = connections.iter().any(|connection| connection.is_fathom);
@@ -223,6 +231,7 @@ impl Report {
             worker,
             established,
             agreements,
+            tls,
             addresses,
             connect,
             tcp,

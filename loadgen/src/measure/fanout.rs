@@ -16,6 +16,7 @@ use crate::measure::counts::Connections;
 use crate::measure::failures::Failures;
 use crate::measure::histogram::{add, histogram};
 use crate::measure::paced::Paced;
+use crate::measure::tls::Secured;
 
 /// What became of deliveries, each of one message to one receiver.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -95,6 +96,8 @@ pub struct Measured {
     pub failures: Failures,
     /// The server's addresses, and how many connections each took.
     pub addresses: BTreeMap<SocketAddr, u64>,
+    /// What TLS has settled.
+    pub tls: Secured,
     /// Whether the server has named itself as Fathom.
     pub is_fathom: bool,
     /// How long the measured part took.

@@ -38,10 +38,12 @@ pub enum Plain {
 /// A distribution of times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Span {
-    /// TCP and the WebSocket handshake together.
+    /// TCP, TLS and the WebSocket handshake together.
     Handshake,
     /// TCP.
     Tcp,
+    /// The handshake of TLS on it.
+    Tls,
     /// The WebSocket handshake on it.
     Upgrade,
     /// Of the trickle's messages, from due to arrived.
@@ -108,6 +110,7 @@ impl Names for Span {
     const NAMES: &'static [(&'static str, Self)] = &[
         ("handshake", Span::Handshake),
         ("tcp", Span::Tcp),
+        ("tls", Span::Tls),
         ("upgrade", Span::Upgrade),
         ("latency", Span::Latency),
         ("ping", Span::Ping),

@@ -23,6 +23,7 @@ use crate::measure::histogram::histogram;
 use crate::measure::paced::Paced;
 use crate::measure::recorder::{INTERVAL_NS, SLICES, Slice};
 use crate::measure::times::Times;
+use crate::measure::tls::Secured;
 use crate::serde_time::{Rfc3339Exact, Seconds};
 
 /// What a run measured.
@@ -60,6 +61,9 @@ pub struct Measured {
     pub server_ended: Option<String>,
     /// What was agreed on permessage-deflate.
     pub agreements: Agreements,
+    /// What the handshakes of TLS have settled.
+    #[serde(default)]
+    pub tls: Secured,
     /// The server's addresses, and how many connections each took.
     pub addresses: BTreeMap<SocketAddr, u64>,
     /// What went wrong, and how often.
@@ -99,6 +103,7 @@ impl Measured {
             server_ended: None,
             last_reply_after: Duration::ZERO,
             agreements: Agreements::default(),
+            tls: Secured::default(),
             addresses: BTreeMap::new(),
             failures: Failures::new(),
             worker_busy: Vec::new(),

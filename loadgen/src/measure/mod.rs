@@ -23,5 +23,6 @@ pub mod recorder;
 pub mod so_far;
 pub mod tally;
 pub mod times;
+pub mod tls;
 pub mod trial;
 pub(crate) mod wall;

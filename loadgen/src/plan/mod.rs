@@ -6,7 +6,9 @@ mod deflate;
 mod expect;
 pub mod fanout;
 pub mod messages;
+pub mod proxy;
 pub(crate) mod schedule;
+pub mod tls;
 pub mod url;
 
 use std::fmt;
@@ -19,6 +21,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::proxy::Proxy;
+use self::tls::Tls;
 use crate::serde_time::Seconds;
 use server::numbers;
 
@@ -198,7 +202,7 @@ pub struct Rate(f64);
 pub struct Connect {
     /// Connections opened per second over all workers; null for as fast as they go.
     pub rate: Option<Rate>,
-    /// The longest a connection may take, TCP and WebSocket handshake together, in seconds.
+    /// The longest a connection may take, TCP, TLS and WebSocket handshake together, in seconds.
     #[serde(with = "Seconds")]
     pub timeout: Duration,
     /// Additional request headers, in order; a report has their names only.
@@ -211,6 +215,12 @@ pub struct Connect {
     pub tcp_nodelay: bool,
     /// Local addresses to connect from, in turn; the kernel's choice where there are none.
     pub source_ips: Vec<IpAddr>,
+    /// How TLS is spoken where the server's URL asks for it; absent where nothing was said of it.
+    #[serde(default, skip_serializing_if = "Tls::is_default")]
+    pub tls: Tls,
+    /// The HTTP proxy that connections go through, without its password; absent where they go to the server themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<Proxy>,
 }
 
 impl Plan {

@@ -20,6 +20,8 @@ pub(crate) fn plan() -> Plan {
             permessage_deflate: None,
             tcp_nodelay: true,
             source_ips: Vec::new(),
+            tls: Default::default(),
+            proxy: None,
         },
         pacing: Pacing::Sleep,
         timestamps: Timestamps::Auto,

@@ -1,5 +1,5 @@
-//! URLs of servers: `ws://` (RFC 6455, 3), and `tcp://` for TCP alone. What is shown of one is without its query, in which
-//! clients send tokens.
+//! URLs of servers: `ws://` and `wss://` (RFC 6455, 3), and `tcp://` for TCP alone. What is shown of one is without its
+//! query, in which clients send tokens.
 
 use std::fmt;
 use std::io;
@@ -24,6 +24,8 @@ pub struct Url {
 pub enum Scheme {
     /// WebSocket over plain TCP.
     Ws,
+    /// WebSocket over TLS.
+    Wss,
     /// TCP alone.
     Tcp,
 }
@@ -43,7 +45,12 @@ impl Url {
         self.scheme
     }
 
-    /// The port, 80 where a `ws` URL names none.
+    /// The host: a name, an IPv4 address, or an IPv6 address without its brackets.
+    pub fn host(&self) -> &str {
+        self.host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// The port, 80 where a `ws` URL names none, 443 where a `wss` URL does not.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -74,10 +81,12 @@ impl Url {
     /// What the Host header says: no port where it is the scheme's own (RFC 9110, 7.2; RFC 6455, 4.1), as some servers
     /// know their own name only without it.
     pub fn authority(&self) -> String {
-        match (self.scheme, self.port) {
-            (Scheme::Ws, DEFAULT_PORT) => self.host.clone(),
-            (_, port) => format!("{}:{port}", self.host),
-        }
+        if self.scheme.default_port() == Some(self.port) { self.host.clone() } else { self.host_and_port() }
+    }
+
+    /// The host and the port, as one who is to connect there is told.
+    pub fn host_and_port(&self) -> String {
+        format!("{}:{}", self.host, self.port)
     }
 
     /// The addresses of the host.
@@ -85,8 +94,7 @@ impl Url {
     /// # Errors
     /// When its name cannot be resolved.
     pub fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
-        let host = self.host.trim_start_matches('[').trim_end_matches(']');
-        let addresses: Vec<_> = (host, self.port).to_socket_addrs()?.collect();
+        let addresses: Vec<_> = (self.host(), self.port).to_socket_addrs()?.collect();
         if addresses.is_empty() {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
         }
@@ -105,12 +113,13 @@ impl FromStr for Url {
         if scheme.eq_ignore_ascii_case("tcp") {
             return tcp(rest).ok_or_else(|| format!("'{shown}': expected tcp://HOST:PORT, and nothing behind it"));
         }
-        if scheme.eq_ignore_ascii_case("wss") {
-            return Err(format!("'{shown}': TLS is not supported yet; expected ws://HOST:PORT/PATH"));
-        }
-        if !scheme.eq_ignore_ascii_case("ws") {
+        let Some((scheme, default_port)) = [Scheme::Ws, Scheme::Wss]
+            .into_iter()
+            .find(|known| scheme.eq_ignore_ascii_case(known.name()))
+            .and_then(|scheme| Some((scheme, scheme.default_port()?)))
+        else {
             return Err(format!("'{shown}' is no WebSocket URL; {EXPECTED}"));
-        }
+        };
         if rest.contains('#') {
             return Err(format!("'{shown}': a WebSocket URL has no fragment; expected %23 for a '#' in path or query"));
         }
@@ -128,14 +137,34 @@ impl FromStr for Url {
             Some(port) => port.as_u16(),
             // hyper reads a port that is none as no port.
             None if authority != host => return Err(format!("'{shown}': the port is not a number from 1 to 65535")),
-            None => DEFAULT_PORT,
+            None => default_port,
         };
         if port == 0 {
             return Err(format!("'{shown}': the port is not a number from 1 to 65535"));
         }
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        Ok(Self { scheme: Scheme::Ws, host, port, path })
+        Ok(Self { scheme, host, port, path })
+    }
+}
+
+impl Scheme {
+    /// How it is written.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ws => "ws",
+            Self::Wss => "wss",
+            Self::Tcp => "tcp",
+        }
+    }
+
+    /// The port of a URL that names none (RFC 6455, 3).
+    fn default_port(self) -> Option<u16> {
+        match self {
+            Self::Ws => Some(80),
+            Self::Wss => Some(443),
+            Self::Tcp => None,
+        }
     }
 }
 
@@ -184,11 +213,7 @@ pub fn masked(text: &str) -> String {
 /// The URL, its query masked.
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = match self.scheme {
-            Scheme::Ws => "ws",
-            Scheme::Tcp => "tcp",
-        };
-        write!(f, "{scheme}://{}:{}", self.host, self.port)?;
+        write!(f, "{}://{}:{}", self.scheme.name(), self.host, self.port)?;
         match self.path.split_once('?') {
             Some((path, _)) => write!(f, "{path}?{MASK}"),
             None => f.write_str(&self.path),
@@ -207,16 +232,13 @@ impl fmt::Debug for Url {
 const ROOM: &str = "{room}";
 
 /// What is expected of what is no URL that is known.
-const EXPECTED: &str = "expected ws://HOST:PORT/PATH or tcp://HOST:PORT";
+const EXPECTED: &str = "expected ws://HOST:PORT/PATH, wss://HOST:PORT/PATH or tcp://HOST:PORT";
 
 /// What stands in place of a secret.
 const MASK: &str = "***";
 
 /// What is encoded in a path: what is not ASCII, and nothing else, as the user may mean what is encoded already.
 const NOTHING_OF_ASCII: AsciiSet = AsciiSet::EMPTY;
-
-/// The port of a `ws` URL that names none (RFC 6455, 3).
-const DEFAULT_PORT: u16 = 80;
 
 #[cfg(test)]
 mod tests {
@@ -227,6 +249,8 @@ mod tests {
         for (text, written, path) in [
             ("ws://127.0.0.1:8181/", "ws://127.0.0.1:8181/", "/"),
             ("WS://localhost", "ws://localhost:80/", "/"),
+            ("wss://localhost", "wss://localhost:443/", "/"),
+            ("WSS://[::1]:9/chat?room=1", "wss://[::1]:9/chat?***", "/chat?room=1"),
             ("ws://[::1]:9/chat?room=1", "ws://[::1]:9/chat?***", "/chat?room=1"),
             ("ws://h:1?x=1", "ws://h:1/?***", "/?x=1"),
             ("ws://h:1/a@b:c", "ws://h:1/a@b:c", "/a@b:c"),
@@ -256,11 +280,14 @@ mod tests {
     }
 
     #[test]
-    fn the_host_header_has_a_port_where_it_is_not_80() {
+    fn the_host_header_has_a_port_where_it_is_not_the_scheme_s_own() {
         for (text, host) in [
             ("ws://h/", "h"),
             ("ws://h:80/", "h"),
             ("ws://h:8080/", "h:8080"),
+            ("ws://h:443/", "h:443"),
+            ("wss://h:443/", "h"),
+            ("wss://h:80/", "h:80"),
             ("ws://[::1]/", "[::1]"),
             ("ws://[::1]:9/", "[::1]:9"),
             ("ws://b\u{fc}cher/", "xn--bcher-kva"),
@@ -275,9 +302,9 @@ mod tests {
             "",
             "x",
             "http://x/",
-            "wss://x/",
-            "WSS://x/",
             "ws://",
+            "wss://",
+            "wss://a:0",
             "ws:///x",
             "ws://a:b",
             "ws://a:0",
@@ -302,7 +329,7 @@ mod tests {
             ("tcp://h:1/?SECRET", "'tcp://h:1/?***': expected tcp://HOST:PORT"),
             ("ws://h:0/?SECRET", "'ws://h:0/?***': the port"),
             ("ws://h/?SEC RET", "'ws://h/?***' is no URL"),
-            ("wss://h/?SECRET", "'wss://h/?***': TLS"),
+            ("wss://u:SECRET@h/p", "'wss://***@h/p': a WebSocket URL has no user name"),
             ("ws://u:SEC?RET@h", "'ws://***?***': the port"),
         ] {
             let error = bad.parse::<Url>().unwrap_err();

@@ -89,6 +89,7 @@ fn look(
     progress.clear();
     let mut report = found?;
     report.notes.extend(environment::refusals());
+    report.notes.extend(arm.plan.connect.tls.note());
     Ok(report)
 }
 

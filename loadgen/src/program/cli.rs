@@ -16,6 +16,7 @@ mod secrets;
 mod server;
 mod sweep;
 mod tips;
+mod tls;
 mod trials;
 mod values;
 mod warmup;
@@ -29,12 +30,12 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
-use self::server::ServerArgs;
+use self::server::{ServerArgs, fit};
 use crate::host::leftovers::GUARD_SUBCOMMAND;
 use crate::host::target::{EMBEDDED_SUBCOMMAND, Spec};
 use crate::judge::threshold::Threshold;
 use crate::measure::metric::Metric;
-use crate::plan::url::Scheme;
+use crate::plan::proxy::Proxy;
 use crate::plan::{Arrival, Connect, Kind, Load, Message, Pacing, Payload, Plan, Rate, Sizes, Stop, Timestamps};
 use crate::program::conversion::Conversion;
 use crate::program::gate::Gate;
@@ -51,6 +52,7 @@ pub use over::Along;
 use plan::{PlanArgs, Span};
 use replies::ReplyArgs;
 pub use sweep::Sweeping;
+use tls::TlsArgs;
 
 /// What the user asked for.
 #[derive(Debug)]
@@ -112,7 +114,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, threads: NonZeroUsiz
         Some(Command::Run(run)) => {
             let plan = run.plan.lower(run.span.lower(), threads)?;
             let server = run.server.lower(&plan);
-            fit(&server, &plan)?;
+            fit([&server], &plan)?;
             Ok(Invocation::Run { server, gate: run.gate.lower(&plan)?, output: run.report.lower(run.files)?, plan })
         }
         Some(Command::Sweep(sweep)) => Ok(Invocation::Sweep(sweep.lower(&arguments, threads)?)),
@@ -287,6 +289,12 @@ struct ConnectArgs {
     source_ips: Vec<IpAddr>,
     #[command(flatten)]
     deflate: DeflateArgs,
+    /// An HTTP proxy to go through, http://[USER:PASSWORD@]HOST:PORT, which is asked to CONNECT; what it takes counts as part of
+    /// TCP. User name and password are kept out of reports
+    #[arg(long, value_name = "URL")]
+    proxy: Option<Proxy>,
+    #[command(flatten)]
+    tls: TlsArgs,
 }
 
 #[derive(Debug, Args)]
@@ -352,6 +360,8 @@ impl ConnectArgs {
             subprotocols: self.subprotocols,
             tcp_nodelay: self.tcp_nodelay == Switch::On,
             source_ips: self.source_ips,
+            tls: self.tls.lower(),
+            proxy: self.proxy,
         })
     }
 }
@@ -368,12 +378,6 @@ impl GateArgs {
         let baseline = self.baseline.map(|file| baseline::Request { file, environment_may_change });
         Ok(Gate { thresholds: self.thresholds, abort: self.abort_on_fail, baseline })
     }
-}
-
-/// Refuses a plan that is not for what is spoken with the server, as far as that is known before it runs.
-fn fit(server: &Spec, plan: &Plan) -> Result<(), clap::Error> {
-    let unfit = if server.scheme() == Some(Scheme::Tcp) { plan.unfit_for_bytes() } else { None };
-    unfit.map_or(Ok(()), |why| Err(refusal(&why)))
 }
 
 fn refusal(message: &str) -> clap::Error {

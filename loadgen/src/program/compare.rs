@@ -41,6 +41,7 @@ pub(super) fn run(comparing: Comparing, cores: &Cores) -> Result<Outcome, Failur
     progress.into_inner().clear();
     let mut comparison = compared?;
     comparison.trust.notes.extend(environment::refusals());
+    comparison.trust.notes.extend(arms[0].plan.connect.tls.note());
     sinks.document(&text::comparison(&comparison), &comparison)?;
     Ok(outcome(&comparison))
 }

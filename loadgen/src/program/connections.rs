@@ -47,6 +47,7 @@ pub(super) fn run(holding: &Holding, cores: &Cores) -> Result<Outcome, Failure> 
     progress.clear();
     let mut report = held.map_err(|error| error.with_end_of(&bench.server))?.judged_by(thresholds)?;
     report.trust.notes.extend(environment::refusals());
+    report.trust.notes.extend(plan.connect.tls.note());
     report.trust.notes.extend(queue);
     sinks.document(&text::connections(&report), &report)?;
     Ok(report.outcome())

@@ -33,7 +33,7 @@ pub(super) fn run(fanning: Fanning, cores: &Cores) -> Result<Outcome, Failure> {
         // It is in the report too.
         let _ = writeln!(io::stderr(), "note: {note}");
     }
-    let live = Live::default();
+    let (live, tls) = (Live::default(), plan.connect.tls.note());
     let mut progress = Progress::new(&shown(plan, fanout.churn.is_some() || fanout.stall.is_some()), output.quiet);
     let site = Site {
         server: &bench.server,
@@ -47,6 +47,7 @@ pub(super) fn run(fanning: Fanning, cores: &Cores) -> Result<Outcome, Failure> {
     progress.clear();
     let mut report = measured.map_err(|error| error.with_end_of(&bench.server))?.judged_by(&thresholds)?;
     report.trust.notes.extend(environment::refusals());
+    report.trust.notes.extend(tls);
     report.trust.notes.extend(queue);
     sinks.document(&text::fanout(&report), &report)?;
     Ok(report.outcome())

@@ -20,6 +20,7 @@ use crate::load::error::RunError;
 use crate::load::live::Live;
 use crate::load::run::{self, World};
 use crate::plan::messages::Corpus;
+use crate::plan::url::Scheme;
 use crate::plan::{Kind, MAX_MESSAGE_BYTES, Payload, Plan};
 use crate::report::Report;
 use crate::report::baseline::{BaselineError, Request};
@@ -57,6 +58,9 @@ impl Bench {
         let interrupt = interrupt()?;
         let shares = Shares::between([spec], cores);
         let server = Running::start(spec, &plan.connect, &shares, interrupt.flag())?;
+        if let (true, Some(why)) = (server.url().scheme() != Scheme::Wss, plan.connect.tls.unfit_without()) {
+            return Err(RunError::Unfit(why).into());
+        }
         let target = match spec {
             Spec::Url(url) => url.to_string(),
             Spec::Embedded(_) | Spec::Command(_) => format!("{spec} at {}", server.url()),
@@ -86,6 +90,7 @@ impl Bench {
         let config = measured.is_fathom.then(|| self.server.config()).flatten();
         let mut report = Report::new(name, &self.target, &measured, self.environment(plan, config));
         report.trust.notes.extend(environment::refusals());
+        report.trust.notes.extend(plan.connect.tls.note());
         Ok(report)
     }
 

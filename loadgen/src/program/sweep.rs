@@ -38,6 +38,7 @@ pub(super) fn run(sweeping: Sweeping, cores: &Cores) -> Result<Outcome, Failure>
     progress.into_inner().clear();
     let mut sweep = swept?;
     sweep.trust.notes.extend(environment::refusals());
+    sweep.trust.notes.extend(arms[0].plan.connect.tls.note());
     sinks.document(&text::sweep(&sweep), &sweep)?;
     Ok(match () {
         () if sweep.ended == Ended::Interrupted => Outcome::Interrupted,

@@ -79,7 +79,9 @@ impl Request {
     /// # Errors
     /// When it differs in plan or payload, or in the environment unless that is allowed.
     pub fn accept(&self, report: Report, now: &Environment) -> Result<Accepted, BaselineError> {
-        let differences = Differences::between(&report.environment, now);
+        let mut differences = Differences::between(&report.environment, now);
+        // What TLS costs is one of the things that one compares, as where the server is.
+        differences.plan.retain(|difference| !difference.field.starts_with("plan.connect.tls"));
         let allowing_helps = differences.plan.is_empty();
         let environment_changes = differences.environment.clone();
         let differences = differences.in_the_way(self.environment_may_change);

@@ -18,8 +18,8 @@ use crate::measure::counts::Connections;
 use crate::measure::encoded::DecodeError;
 use crate::measure::failures::Failures;
 use crate::measure::held_metric::{HeldMetric, Plain, Span};
-use crate::report::Stats;
 use crate::report::figure::Figure;
+use crate::report::{Stats, TlsReport};
 use crate::serde_time::Rfc3339;
 use parts::{Churn, Closing, Hold, Memory, Opening, Pinged, Storm};
 
@@ -50,12 +50,15 @@ pub struct ConnectionsReport {
     pub failures: Failures,
     /// How they were opened.
     pub opening: Opening,
-    /// How long each took to open, TCP and WebSocket handshake together, ns.
+    /// How long each took to open, TCP, TLS and WebSocket handshake together, ns.
     pub handshake: Stats,
     /// Of that, TCP.
     pub tcp: Stats,
     /// Of that, the WebSocket handshake.
     pub upgrade: Stats,
+    /// How TLS was spoken, between the two; absent where it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsReport>,
     /// What they took of memory.
     pub memory: Memory,
     /// How they were held; null where it did not come to that.
@@ -165,6 +168,7 @@ impl ConnectionsReport {
         match span {
             Span::Handshake => Some(&self.handshake),
             Span::Tcp => Some(&self.tcp),
+            Span::Tls => self.tls.as_ref().map(|tls| &tls.handshake),
             Span::Upgrade => Some(&self.upgrade),
             Span::Latency => self.hold.as_ref()?.trickle.as_ref().map(|trickle| &trickle.latency),
             Span::Ping => self.pings().map(|pings| &pings.round_trip),

@@ -21,8 +21,8 @@ use crate::measure::failures::Failures;
 use crate::measure::fanout::{Deliveries, Measured, Sent};
 use crate::measure::fanout_metric::{FanoutMetric, Plain, Span};
 use crate::plan::fanout::Fanout;
-use crate::report::Stats;
 use crate::report::figure::Figure;
+use crate::report::{Stats, TlsReport};
 use crate::serde_time::Rfc3339;
 use parts::{Churn, Cost, Reach, Stalled, Undisturbed};
 
@@ -89,6 +89,9 @@ pub struct FanoutReport {
     pub stalled: Option<Stalled>,
     /// Members that joined and left; null without.
     pub churn: Option<Churn>,
+    /// How TLS was spoken; absent where it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsReport>,
     /// What the generator used in the measured time.
     pub loadgen: Cost,
     /// What the server's processes used in it; null where they cannot be looked at.
@@ -168,6 +171,7 @@ impl FanoutReport {
                 latency: Stats::from(&measured.of_stalled.latency),
             }),
             churn: measured.visitors.as_ref().zip(fanout.churn).map(|(visitors, rate)| Churn::of(visitors, rate)),
+            tls: TlsReport::of(&environment.plan.connect.tls, &measured.tls),
             loadgen: Cost::of(&measured.loadgen, received),
             server: measured.server.as_ref().map(|usage| Cost::of(usage, received)),
             environment,

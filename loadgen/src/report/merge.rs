@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::differences::{Difference, Differences};
 use super::run::Least;
-use super::{IntervalReport, ProcessCost, Report, Stats};
+use super::{IntervalReport, ProcessCost, Report, Stats, TlsReport};
 use crate::judge::trust::Trust;
 use crate::measure::encoded::DecodeError;
 use crate::measure::failures;
@@ -131,9 +131,7 @@ fn append(all: &mut Report, part: Report, number: usize) -> Result<(), MergeErro
     all.over_backlog += part.over_backlog;
     all.all_lost_after_seconds = all.all_lost_after_seconds.or(part.all_lost_after_seconds.map(|after| before + after));
     all.connections += part.connections;
-    for (address, connections) in part.addresses {
-        *all.addresses.entry(address).or_default() += connections;
-    }
+    part.addresses.into_iter().for_each(|(address, n)| *all.addresses.entry(address).or_default() += n);
     all.messages += part.messages;
     all.mismatches.merge(part.mismatches);
     all.wire += part.wire;
@@ -141,6 +139,7 @@ fn append(all: &mut Report, part: Report, number: usize) -> Result<(), MergeErro
     if let (Some(sum), Some(part)) = (&mut all.permessage_deflate, &part.permessage_deflate) {
         *sum += part;
     }
+    all.tls = TlsReport::together(all.tls.take(), part.tls)?;
     failures::merge(&mut all.failures, part.failures);
     all.resources.loadgen = cost(all.resources.loadgen, part.resources.loadgen, replies);
     all.resources.server = all.resources.server.zip(part.resources.server).map(|(a, b)| cost(a, b, replies));

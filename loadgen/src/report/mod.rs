@@ -24,6 +24,7 @@ pub mod run;
 pub mod saved;
 mod stats;
 pub mod sweep;
+mod tls;
 pub mod warmup;
 pub(crate) mod words;
 
@@ -32,3 +33,4 @@ pub use costs::{PerConnection, ProcessCost};
 pub use interval::IntervalReport;
 pub use run::{LoadReport, Mode, Report, Resources, RunSchema, Runs, RunsSchema, Throughput};
 pub use stats::Stats;
+pub use tls::{SettledOn, TlsReport};

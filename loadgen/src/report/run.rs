@@ -12,6 +12,7 @@ use super::compression::{DeflateReport, Verification, Wire};
 use super::costs::{PerConnection, ProcessCost};
 use super::interval::{self, IntervalReport};
 use super::stats::Stats;
+use super::tls::TlsReport;
 use crate::host::environment::Environment;
 use crate::host::resources::Usage;
 use crate::judge::connection_memory;
@@ -108,6 +109,9 @@ pub struct Report {
     pub wire: Wire,
     /// What became of permessage-deflate (RFC 7692); null where it was not offered.
     pub permessage_deflate: Option<DeflateReport>,
+    /// How TLS was spoken; absent where it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsReport>,
     /// Due messages that the backlog's bound refused.
     pub over_backlog: u64,
     /// What went wrong, and how often.
@@ -299,6 +303,7 @@ impl Report {
             verification: Verification::of(plan, measured),
             wire: Wire::of(measured),
             permessage_deflate: DeflateReport::of(plan, measured),
+            tls: TlsReport::of(&plan.connect.tls, &measured.tls),
             over_backlog: measured.counts.over_backlog,
             failures: measured.failures.clone(),
             resources: Resources {

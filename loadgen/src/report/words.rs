@@ -4,7 +4,7 @@ mod compression;
 pub(crate) mod experiments;
 
 use super::comparison::Comparison;
-use super::{Mode, PerConnection, ProcessCost, Report, Resources, Stats};
+use super::{Mode, PerConnection, ProcessCost, Report, Resources, Stats, TlsReport};
 use crate::host::resources::PeakOf;
 use crate::judge::trust::bounds::LowerEnd;
 use crate::measure::arrivals::{Arrivals, EndsAt};
@@ -180,6 +180,7 @@ pub(super) fn facts(report: &Report) -> Vec<(&'static str, String)> {
     let [sent, verified] = [messages.sent, messages.verified].map(units::count);
     let mut facts = vec![("connections", opened)];
     facts.extend(addresses(report));
+    facts.extend(report.tls.iter().flat_map(TlsReport::facts));
     facts.push(("messages", format!("{sent} sent, {verified} verified replies")));
     facts.extend(wrong_replies_count(report).map(|words| ("", words.to_owned())));
     facts.extend(compression::facts(report));

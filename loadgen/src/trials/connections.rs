@@ -27,12 +27,13 @@ use crate::measure::counts::Connections;
 use crate::measure::failures::{self, Failures};
 use crate::measure::histogram::{add, histogram};
 use crate::measure::measured::Measured;
+use crate::measure::tls::Secured;
 use crate::plan::messages::Corpus;
 use crate::plan::url::Scheme;
 use crate::plan::{Plan, Rate, Stop};
 use crate::report::connections::parts::{Churn, Closing, Hold, Memory, MemoryPoint, Opening, Pinged, Storm, Trickle};
 use crate::report::connections::{ConnectionsReport, ConnectionsSchema};
-use crate::report::{Report, Stats};
+use crate::report::{Report, Stats, TlsReport};
 pub use storm::Comeback;
 
 /// What is to be done.
@@ -112,7 +113,7 @@ pub fn run(experiment: &Experiment, site: Site<'_>) -> Result<ConnectionsReport,
         }
         Ok::<_, RunError>((held.close()?, is_fathom))
     })?;
-    let Found { connections, failures, opening, handshake, tcp, upgrade, steps, .. } = held;
+    let Found { connections, failures, opening, handshake, tcp, tls, upgrade, steps, .. } = held;
     let lost = connections.failed + connections.dropped > 0;
     let patience = if connections.established <= connections.dropped { END_TIMEOUT } else { Duration::ZERO };
     let server_ended = lost.then(|| server.ended(patience)).flatten().map(|status| status.to_string());
@@ -138,6 +139,7 @@ pub fn run(experiment: &Experiment, site: Site<'_>) -> Result<ConnectionsReport,
         handshake,
         tcp,
         upgrade,
+        tls: TlsReport::of(&experiment.plan.connect.tls, &tls),
         memory: Memory::of(before, steps, held.held, held.after, both_ends),
         hold: held.hold,
         churn: held.churn,
@@ -172,6 +174,7 @@ struct Found {
     opening: Duration,
     handshake: Histogram<u64>,
     tcp: Histogram<u64>,
+    tls: Secured,
     upgrade: Histogram<u64>,
     steps: Vec<MemoryPoint>,
     held: Option<MemoryPoint>,
@@ -193,6 +196,7 @@ impl Found {
             opening: Duration::ZERO,
             handshake,
             tcp,
+            tls: Secured::default(),
             upgrade,
             steps: Vec::new(),
             held: None,
@@ -212,6 +216,7 @@ impl Found {
         add(&mut self.handshake, &more.connect);
         add(&mut self.tcp, &more.tcp);
         add(&mut self.upgrade, &more.upgrade);
+        self.tls += more.tls.clone();
         failures::merge(&mut self.failures, more.failures.clone());
     }
 

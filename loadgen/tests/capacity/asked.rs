@@ -64,21 +64,22 @@ fn its_load_is_that_of_a_run() {
         parse(["loadgen"].iter().chain(arguments).map(OsString::from), NonZeroUsize::new(3).unwrap()).unwrap()
     };
     let run = |flags: &[&str]| match invoke(
-        &[&["run", "--drain-timeout", "5s", "--warmup", "0s", "-d", "1s"], flags].concat(),
+        &[&["run", "wss://h/", "--drain-timeout", "5s", "--warmup", "0s", "-d", "1s"], flags].concat(),
     ) {
         Invocation::Run { plan, .. } => plan,
         other => panic!("{flags:?} gave {other:?}"),
     };
-    let planned = |flags: &[&str]| match invoke(&[&["capacity", "--slo", "latency.p99<5ms"], flags].concat()) {
-        Invocation::Capacity(planning) => {
-            let Planning { plan, .. } = *planning;
-            plan
-        }
-        other => panic!("{flags:?} gave {other:?}"),
-    };
+    let planned =
+        |flags: &[&str]| match invoke(&[&["capacity", "wss://h/", "--slo", "latency.p99<5ms"], flags].concat()) {
+            Invocation::Capacity(planning) => {
+                let Planning { plan, .. } = *planning;
+                plan
+            }
+            other => panic!("{flags:?} gave {other:?}"),
+        };
     let plain = run(&[]);
     assert_eq!(planned(&[]), plain);
-    let flags: [&[&str]; 22] = [
+    let flags: [&[&str]; 29] = [
         &["-c", "7"],
         &["--connect-rate", "9"],
         &["--connect-timeout", "3s"],
@@ -101,6 +102,13 @@ fn its_load_is_that_of_a_run() {
         &["--timestamps", "off"],
         &["--realtime"],
         &["--threads", "2"],
+        &["--cacert", "x"],
+        &["--insecure"],
+        &["--tls-server-name", "x"],
+        &["--tls-resume", "on"],
+        &["--client-cert", "x", "--client-key", "y"],
+        &["--tls-versions", "1.3"],
+        &["--proxy", "http://127.0.0.1:1"],
     ];
     for flags in flags {
         assert_ne!(planned(flags), plain, "{flags:?} is not ignored");

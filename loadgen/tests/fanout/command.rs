@@ -75,12 +75,12 @@ fn members_connect_as_a_run_s_connections_do() {
     let invoke = |arguments: &[&str]| {
         parse(["loadgen"].iter().chain(arguments).map(OsString::from), NonZeroUsize::new(3).unwrap()).unwrap()
     };
-    let run = |flags: &[&str]| match invoke(&[&["run"], flags].concat()) {
+    let run = |flags: &[&str]| match invoke(&[&["run", "wss://h/"], flags].concat()) {
         Invocation::Run { plan, .. } => plan,
         other => panic!("{flags:?} gave {other:?}"),
     };
     let fanout = |flags: &[&str]| -> Plan {
-        match invoke(&[&["fanout", "ws://127.0.0.1:1/"], flags].concat()) {
+        match invoke(&[&["fanout", "wss://127.0.0.1:1/"], flags].concat()) {
             Invocation::Fanout(fanning) => {
                 let Fanning { experiment, .. } = *fanning;
                 experiment.plan
@@ -89,13 +89,20 @@ fn members_connect_as_a_run_s_connections_do() {
         }
     };
     let plain = run(&[]).connect;
-    let flags: [&[&str]; 6] = [
+    let flags: [&[&str]; 13] = [
         &["--connect-rate", "9"],
         &["--connect-timeout", "3s"],
         &["-H", "X-A: b"],
         &["--subprotocol", "chat"],
         &["--tcp-nodelay", "off"],
         &["--source-ip", "127.0.0.2"],
+        &["--cacert", "x"],
+        &["--insecure"],
+        &["--tls-server-name", "x"],
+        &["--tls-resume", "on"],
+        &["--client-cert", "x", "--client-key", "y"],
+        &["--tls-versions", "1.3"],
+        &["--proxy", "http://127.0.0.1:1"],
     ];
     for flags in flags {
         assert_ne!(run(flags).connect, plain, "{flags:?} is not ignored");

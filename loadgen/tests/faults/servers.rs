@@ -69,6 +69,11 @@ pub fn serve(
 /// Answers a handshake: the path that was asked for; `None` where it is no handshake.
 pub fn shake_hands(stream: &mut TcpStream) -> io::Result<Option<String>> {
     stream.set_nodelay(true)?;
+    upgrade(stream)
+}
+
+/// The same on any stream.
+pub fn upgrade(stream: &mut (impl Read + Write)) -> io::Result<Option<String>> {
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -95,7 +100,7 @@ pub fn shake_hands(stream: &mut TcpStream) -> io::Result<Option<String>> {
 /// What the server's Pings carry.
 pub const PING: &[u8] = b"are you there?";
 
-pub fn read_frame(stream: &mut TcpStream) -> io::Result<(OpCode, Vec<u8>)> {
+pub fn read_frame(stream: &mut impl Read) -> io::Result<(OpCode, Vec<u8>)> {
     let mut head = Vec::new();
     let header = loop {
         let mut byte = [0];

@@ -160,6 +160,7 @@ pub fn measured(lag: u64) -> Measured {
         all_lost: None,
         server_ended: None,
         agreements: Default::default(),
+        tls: Default::default(),
         addresses: Default::default(),
         failures: Default::default(),
         worker_busy: vec![0.413],

@@ -16,7 +16,11 @@ fn invoke(arguments: &[&str]) -> Invocation {
 }
 
 fn comparing(arguments: &[&str]) -> Comparing {
-    match invoke(&[&["compare", "--aa"], arguments].concat()) {
+    comparing_of(&[&["--aa"], arguments].concat())
+}
+
+fn comparing_of(arguments: &[&str]) -> Comparing {
+    match invoke(&[&["compare"], arguments].concat()) {
         Invocation::Compare(comparing) => *comparing,
         other => panic!("{arguments:?} gave {other:?}"),
     }
@@ -74,6 +78,34 @@ fn a_load_is_the_same_whichever_command_has_it() {
         let arms = sweeping(load).arms;
         assert_eq!(arms.len(), 2);
         assert!(arms.iter().all(|(_, plan)| as_run(plan, &run) == run), "{load:?}: {arms:?}");
+    }
+}
+
+#[test]
+fn tls_and_a_proxy_are_the_same_whichever_command_has_them() {
+    let ways: [&[&str]; 7] = [
+        &["--cacert", "x"],
+        &["--insecure"],
+        &["--tls-server-name", "x"],
+        &["--tls-resume", "on"],
+        &["--client-cert", "x", "--client-key", "y"],
+        &["--tls-versions", "1.3"],
+        &["--proxy", "http://127.0.0.1:1"],
+    ];
+    let plan = |arguments: &[&str]| match invoke(&[&["run", "wss://h/"], arguments].concat()) {
+        Invocation::Run { plan, .. } => plan,
+        other => panic!("{arguments:?} gave {other:?}"),
+    };
+    let plain = plan(&[]);
+    for way in ways {
+        let run = plan(way);
+        assert_ne!(run, plain, "{way:?} is not ignored");
+        // One server of two over TLS is enough.
+        let comparing = comparing_of(&[&["--a", "ws://h/", "--b", "wss://h/"], way].concat());
+        assert_eq!(as_run(&comparing.plan, &run), run, "{way:?}");
+        let sweep = [&["sweep", "--server", "wss://h/", "--vary-load", "timestamps=auto,off"][..], way].concat();
+        let Invocation::Sweep(sweeping) = invoke(&sweep) else { panic!("{sweep:?} is no sweep") };
+        assert_eq!(sweeping.arms[1].1.connect, run.connect, "{way:?}");
     }
 }
 

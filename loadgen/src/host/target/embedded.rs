@@ -36,7 +36,11 @@ pub(super) fn listen_flags(flags: &[String]) -> &'static [&'static str] {
 /// What is spoken where it says first that it listens, which is where it is measured.
 pub(super) fn scheme(flags: &[String]) -> Scheme {
     let scheme = first_listen(flags).and_then(|listen| listen.split_once("://")).map(|(scheme, _)| scheme);
-    if scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("tcp")) { Scheme::Tcp } else { Scheme::Ws }
+    match scheme.map(str::to_ascii_lowercase).as_deref() {
+        Some("tcp") => Scheme::Tcp,
+        Some("wss") => Scheme::Wss,
+        _ => Scheme::Ws,
+    }
 }
 
 /// The value of the first `--listen`.
@@ -65,6 +69,7 @@ mod tests {
             ("--tcp-nodelay off", Scheme::Ws, true),
             ("--listen 127.0.0.1:0", Scheme::Ws, false),
             ("--listen tcp://127.0.0.1:0", Scheme::Tcp, false),
+            ("--tls-self-signed --listen WSS://127.0.0.1:0", Scheme::Wss, false),
             ("--threads 1 --listen=TCP://[::1]:0 --listen [::1]:0", Scheme::Tcp, false),
             ("--listen [::1]:0 --listen tcp://[::1]:0", Scheme::Ws, false),
         ] {

@@ -15,7 +15,8 @@ pub enum Spec {
     Url(Url),
     /// The embedded server, with these flags of `echo-server`.
     Embedded(Vec<String>),
-    /// What this command starts; `{port}` in its words stands for a free port of 127.0.0.1.
+    /// What this command starts; `{port}` in its words stands for a free port of 127.0.0.1. Before it may stand the URL of
+    /// what it starts.
     Command(Vec<String>),
 }
 
@@ -31,7 +32,7 @@ impl Spec {
         match self {
             Self::Url(url) => Some(url.scheme()),
             Self::Embedded(flags) => Some(embedded::scheme(flags)),
-            Self::Command(_) => None,
+            Self::Command(words) => told(words).0.and_then(|url| at_port(url, 1).ok()).map(|url| url.scheme()),
         }
     }
 
@@ -59,13 +60,17 @@ impl FromStr for Spec {
         let text = text.trim();
         let scheme = text.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
         if scheme.is_some_and(|scheme| ["ws", "wss", "tcp", "udp", "http", "https"].contains(&scheme.as_str())) {
-            return text.parse().map(Self::Url);
+            let words = shell_words::split(text).unwrap_or_default();
+            return match told(&words) {
+                (Some(url), _) => at_port(url, 1).map(|_| Self::Command(words)),
+                (None, _) => text.parse().map(Self::Url),
+            };
         }
         let words = shell_words::split(text).map_err(|error| format!("'{}': {error}", masked(text)))?;
         match words.first() {
             Some(_) if text.contains("{port}") => Ok(Self::Command(words)),
             Some(first) if !first.starts_with('-') => Err(format!(
-                "'{}' is no server; expected a ws:// or tcp:// URL, flags of echo-server, or a command that holds {{port}}",
+                "'{}' is no server; expected a ws://, wss:// or tcp:// URL, flags of echo-server, or a command that holds {{port}}",
                 masked(text)
             )),
             _ => Self::Embedded(words).checked(),
@@ -85,10 +90,26 @@ impl fmt::Display for Spec {
     }
 }
 
+/// The URL that stands before a command, and the command.
+pub(super) fn told(words: &[String]) -> (Option<&str>, &[String]) {
+    match words {
+        [url, command @ ..] if !command.is_empty() && url.contains("://") && url.contains(PORT) => (Some(url), command),
+        _ => (None, words),
+    }
+}
+
+/// The URL at this port.
+pub(super) fn at_port(url: &str, port: u16) -> Result<Url, String> {
+    url.replace(PORT, &port.to_string()).parse()
+}
+
 /// A command as reports and errors show it: without the secrets of URLs among its words.
 pub(super) fn shown(words: &[String]) -> String {
     shell_words::join(words.iter().map(|word| masked(word)))
 }
+
+/// What stands for the port.
+pub(super) const PORT: &str = "{port}";
 
 #[cfg(test)]
 mod tests {
@@ -102,7 +123,18 @@ mod tests {
         assert_eq!("--tcp-nodelay off".parse(), Ok(Spec::Embedded(words(&["--tcp-nodelay", "off"]))));
         assert_eq!("node 'my server.js' {port}".parse(), Ok(Spec::Command(words(&["node", "my server.js", "{port}"]))));
         assert!(matches!("WS://127.0.0.1:1/".parse(), Ok(Spec::Url(_))));
-        for bad in ["node server.js", "wss://x/", "HTTP://x/", "http://x/", "'unclosed {port}"] {
+        assert!(matches!("wss://127.0.0.1:1/".parse(), Ok(Spec::Url(_))));
+        let told = "wss://localhost:{port}/chat node wss.js {port}".parse::<Spec>().unwrap();
+        assert_eq!(told, Spec::Command(words(&["wss://localhost:{port}/chat", "node", "wss.js", "{port}"])));
+        assert_eq!((told.scheme(), "node x.js {port}".parse::<Spec>().unwrap().scheme()), (Some(Scheme::Wss), None));
+        for bad in [
+            "node server.js",
+            "wss://local host:{port}/ node x.js",
+            "wss://h:1/ node x.js {port}",
+            "HTTP://x/",
+            "http://x/",
+            "'unclosed {port}",
+        ] {
             assert!(bad.parse::<Spec>().is_err(), "{bad}");
         }
     }

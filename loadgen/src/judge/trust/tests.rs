@@ -42,12 +42,11 @@ pub(super) fn fine() -> Measured {
         histogram.saturating_record_n(ns, 10_000);
         histogram
     };
+    let connections = Connections { requested: 100, established: 100, failed: 0, dropped: 0 };
+    let usage = |cpu| Usage { cpu: Duration::from_secs(cpu), max_rss_bytes: 1 << 24, ..Usage::default() };
+    let frame = Measured::new(SystemTime::UNIX_EPOCH, Duration::from_secs(10), connections, usage(1));
     Measured {
-        began_at: SystemTime::UNIX_EPOCH,
-        window: Duration::from_secs(10),
         last_reply_after: Duration::from_secs(10),
-        interrupted: false,
-        aborted: false,
         times: Times {
             latency: filled(1_000_000),
             service_time: filled(990_000),
@@ -58,29 +57,18 @@ pub(super) fn fine() -> Measured {
             saturated: 0,
             longest_turn: 0,
         },
-        arrivals: Default::default(),
-        connect: histogram(),
-        intervals: Vec::new(),
         slices: vec![Slice { messages: 100, latency_ns: 100_000_000 }; 100],
         counts: Counts {
-            connections: Connections { requested: 100, established: 100, failed: 0, dropped: 0 },
+            connections,
             messages: Messages { sent: 10_000, received: 10_000, verified: 10_000, ..Messages::default() },
             replies_in_window: 10_000,
             reply_bytes_in_window: 640_000,
             ..Counts::default()
         },
-        all_lost: None,
-        server_ended: None,
-        agreements: Default::default(),
-        addresses: Default::default(),
-        failures: Default::default(),
         worker_busy: vec![0.3, 0.4],
-        paced: Vec::new(),
-        loadgen: Usage { cpu: Duration::from_secs(1), max_rss_bytes: 1 << 24, ..Usage::default() },
-        server: Some(Usage { cpu: Duration::from_secs(2), max_rss_bytes: 1 << 24, ..Usage::default() }),
+        server: Some(usage(2)),
         is_fathom: true,
-        growth: crate::measure::growth::Growth::default(),
-        withheld: Default::default(),
+        ..frame
     }
 }
 

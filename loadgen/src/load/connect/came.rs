@@ -7,16 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
-use super::ConnectError;
 use super::refusal::Query;
+use super::{ConnectError, Stream};
 use crate::measure::failures::{printable, shortened};
 
-/// A TCP stream that keeps the beginning of what it reads.
+/// A stream that keeps the beginning of what it reads.
 #[derive(Debug)]
 pub struct Tap {
-    stream: TcpStream,
+    stream: Stream,
     came: Arc<Mutex<Came>>,
 }
 
@@ -26,17 +25,19 @@ pub struct Came {
     beginning: Vec<u8>,
     closed: bool,
     reset: bool,
+    over_tls: bool,
 }
 
 impl Tap {
     /// The stream, and what will have come from it.
-    pub fn new(stream: TcpStream) -> (Self, Arc<Mutex<Came>>) {
-        let came = Arc::default();
+    pub fn new(stream: Stream) -> (Self, Arc<Mutex<Came>>) {
+        let over_tls = matches!(stream, Stream::Tls(_));
+        let came = Arc::new(Mutex::new(Came { over_tls, ..Came::default() }));
         (Self { stream, came: Arc::clone(&came) }, came)
     }
 
     /// The stream alone.
-    pub fn into_stream(self) -> TcpStream {
+    pub fn into_stream(self) -> Stream {
         self.stream
     }
 
@@ -75,8 +76,8 @@ impl Came {
         }
         let http = self.beginning.starts_with(HTTP) || HTTP.starts_with(&self.beginning);
         match (self.is_empty(), http) {
-            (true, _) if self.reset => ConnectError::Ended { how: "reset" },
-            (true, _) if self.closed => ConnectError::Ended { how: "closed" },
+            (true, _) if self.reset => ConnectError::Ended { how: "reset", hint: self.hint() },
+            (true, _) if self.closed => ConnectError::Ended { how: "closed", hint: self.hint() },
             (true, _) => ConnectError::Http(error),
             (false, true) if self.closed || self.reset => ConnectError::CutShort { began: self.words(query) },
             (false, true) => ConnectError::Malformed { source: error, began: self.words(query) },
@@ -84,9 +85,14 @@ impl Came {
         }
     }
 
+    /// What the port may be for that has given no answer.
+    fn hint(&self) -> &'static str {
+        if self.over_tls { "not be for HTTP" } else { "be for TLS (wss://), or not for HTTP" }
+    }
+
     /// What it is that is no HTTP/1.
     fn foreign(&self, query: &Query<'_>) -> String {
-        let tls = "TLS; the port is for wss://, which loadgen does not speak yet";
+        let tls = "TLS; its port is for wss://, expected that in place of ws://";
         match self.beginning.as_slice() {
             // A record of an alert or a handshake (RFC 8446, 5.1).
             [0x15 | 0x16, 0x03, ..] => tls.to_owned(),

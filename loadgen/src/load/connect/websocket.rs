@@ -12,25 +12,23 @@ use hyper::upgrade::Upgraded;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use sha1::{Digest, Sha1};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use wire::deflate::Agreed;
 
 use super::came::{Came, Tap};
 use super::refusal::{self, Query};
-use super::{ConnectError, Connection, MOST_HEAD_BYTES};
+use super::{ConnectError, Connection, MOST_HEAD_BYTES, Stream, secure};
 use crate::host::server_config;
 use crate::load::dialogue::Protocol;
-use crate::load::transport::Transport;
 use crate::plan::url::Url;
 use crate::plan::{Connect, Demand};
 
-/// Makes the handshake on a TCP connection to `address`, until the deadline.
+/// Makes the handshake on a connection to `address`, until the deadline.
 ///
 /// # Errors
 /// Says what went wrong.
 pub async fn open(
-    stream: TcpStream,
+    stream: Stream,
     address: SocketAddr,
     url: &Url,
     how: &Connect,
@@ -42,18 +40,17 @@ pub async fn open(
         let came = Came::by_now(&came);
         match failed {
             Failed::Known(error) => error,
-            Failed::Http(error) => came.explain(error, &query),
+            Failed::Http(error) => secure::beneath(&error).unwrap_or_else(|| came.explain(error, &query)),
             Failed::Late if came.is_empty() => ConnectError::Silent(how.timeout),
             Failed::Late => ConnectError::Unfinished { after: how.timeout, began: came.words(&query) },
         }
     })?;
     let parts = upgraded
         .downcast::<TokioIo<Tap>>()
-        .map_err(|_| ConnectError::Handshake("the upgraded connection is not the TCP stream it began as".into()))?;
-    let stream = parts.io.into_inner().into_stream().into_std();
-    let stream = stream.map_err(|error| ConnectError::Handshake(error.to_string()))?;
-    let (stream, protocol) = (Transport::Tcp(stream), Protocol::WebSocket { deflate });
-    Ok(Connection { stream, address, read_ahead: parts.read_buf.to_vec(), protocol, is_fathom })
+        .map_err(|_| ConnectError::Handshake("the upgraded connection is not the stream it began as".into()))?;
+    let (stream, rest) = parts.io.into_inner().into_stream().into_transport().map_err(ConnectError::Socket)?;
+    let (protocol, read_ahead) = (Protocol::WebSocket { deflate }, [parts.read_buf.to_vec(), rest].concat());
+    Ok(Connection { stream, address, read_ahead, protocol, is_fathom, tls: None })
 }
 
 /// Why there is no handshake, as far as the exchange itself can tell.

@@ -14,6 +14,7 @@ use crate::load::live::{Phase, SHOW_EVERY};
 use crate::measure::clock::nanoseconds;
 use crate::measure::counts::Connections;
 use crate::measure::failures::{self, Failures};
+use crate::measure::tls::Secured;
 use crate::plan::{Plan, Stop};
 
 /// Who is there.
@@ -22,6 +23,7 @@ pub(super) struct Members {
     pub(super) by_worker: Vec<[Vec<u32>; 2]>,
     pub(super) failures: Failures,
     pub(super) addresses: BTreeMap<SocketAddr, u64>,
+    pub(super) tls: Secured,
     pub(super) is_fathom: bool,
 }
 
@@ -35,11 +37,13 @@ impl Members {
             by_worker: vec![Default::default(); world.plan.workers()],
             failures: Failures::new(),
             addresses: BTreeMap::new(),
+            tls: Secured::default(),
             is_fathom: false,
         };
         loop {
             match joined.recv_timeout(SHOW_EVERY) {
-                Ok(Joined { worker, numbers, failures, addresses, is_fathom }) => {
+                Ok(Joined { worker, numbers, failures, addresses, tls, is_fathom }) => {
+                    members.tls += tls;
                     members.by_worker[worker] = numbers;
                     failures::merge(&mut members.failures, failures);
                     addresses.into_iter().for_each(|(address, n)| *members.addresses.entry(address).or_default() += n);

@@ -256,7 +256,7 @@ impl<'a> Lane<'a> {
         if flags.contains(EventFlags::OUT) {
             self.flush(state, index);
         }
-        let Some(member) = &self.members[index] else { return };
+        let Some(member) = &mut self.members[index] else { return };
         if !flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
             return;
         }
@@ -335,7 +335,7 @@ impl<'a> Lane<'a> {
 
     fn close(mut self, state: State) -> Outcome<'a> {
         self.ledger.close();
-        self.members.iter().flatten().for_each(Member::goodbye);
+        self.members.iter_mut().flatten().for_each(Member::goodbye);
         let ended = state.ended.unwrap_or(self.timetable.end);
         let window = ended.saturating_sub(self.timetable.measured_from);
         let busy = match state.cpu {

@@ -81,11 +81,11 @@ impl Member {
     }
 
     /// Tells the server that the connection is closed. Nothing depends on whether it is sent.
-    pub fn goodbye(&self) {
+    pub fn goodbye(&mut self) {
         if self.unsent.is_empty() {
             let mut close = Vec::new();
             push_close(&mut close);
-            let _ = self.stream.write(&close);
+            self.stream.write_last(&close);
         }
     }
 }

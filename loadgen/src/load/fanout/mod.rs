@@ -183,6 +183,7 @@ fn put_together(
         stalled: (stalled_in.iter().map(|count| u64::from(*count)).sum(), dropped[2]),
         failures,
         addresses: members.addresses,
+        tls: members.tls,
         is_fathom: members.is_fathom,
         window: Duration::from_nanos(ended.saturating_sub(timetable.measured_from)),
         messages,

@@ -8,9 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::task::{JoinSet, LocalSet};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use wire::OpCode;
 
 use super::World;
@@ -22,8 +21,7 @@ use super::order::{Order, Place};
 use super::timetable::Timetable;
 use crate::host::addresses::Addresses;
 use crate::load::churning::MOST_AT_ONCE;
-use crate::load::connect;
-use crate::load::transport::Transport;
+use crate::load::connect::{self, Stream};
 use crate::measure::clock::nanoseconds;
 use crate::measure::failures::{self, Failures};
 use crate::measure::fanout::{Deliveries, Visitors};
@@ -140,9 +138,7 @@ impl Visit {
         let room = self.number % self.urls.len();
         let opened = connect::open(&self.urls[room], &self.addresses, self.number, &self.how).await;
         let (connection, took) = opened.map_err(|error| error.to_string())?;
-        let Transport::Tcp(stream) = connection.stream;
-        let listening = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
-        let mut stream = listening.map_err(|error| error.to_string())?;
+        let mut stream = Stream::of(connection.stream).map_err(|error| error.to_string())?;
         let leaves = Instant::now() + STAY;
         let mut following = Following {
             incoming: Incoming::default(),
@@ -158,7 +154,7 @@ impl Visit {
         while taken.is_ok() {
             if !following.pongs.is_empty() {
                 // A server that takes no more is noticed when it sends no more.
-                let _ = stream.try_write(&std::mem::take(&mut following.pongs));
+                let _ = timeout(Duration::ZERO, stream.write(&std::mem::take(&mut following.pongs))).await;
             }
             taken = match timeout_at(leaves, stream.read(&mut buffer)).await {
                 Err(_) => break,
@@ -172,7 +168,7 @@ impl Visit {
             push_close(&mut close);
             let _ = stream.write_all(&close).await;
         }
-        Ok(Visited { took: took.tcp + took.upgrade, deliveries: following.counted(), dropped: taken.err() })
+        Ok(Visited { took: took.all(), deliveries: following.counted(), dropped: taken.err() })
     }
 }
 

@@ -20,11 +20,14 @@ use super::message::Message;
 use super::timetable::{Timetable, Turns};
 use crate::host::addresses::is_of_this_machine;
 use crate::host::cores::Cores;
+use crate::host::tls::Settled;
 use crate::load::connect::Connection;
 use crate::load::opening::{self, Share};
 use crate::load::pacing::{Pacer, Room};
 use crate::measure::clock::Clock;
 use crate::measure::failures::{self, Failures};
+use crate::measure::histogram;
+use crate::measure::tls::Secured;
 
 /// What a thread says once its members are there.
 #[derive(Debug)]
@@ -37,6 +40,8 @@ pub struct Joined {
     pub failures: Failures,
     /// The server's addresses, and how many of them each took.
     pub addresses: BTreeMap<SocketAddr, u64>,
+    /// What TLS has settled with them.
+    pub tls: Secured,
     /// Whether the server has named itself as Fathom.
     pub is_fathom: bool,
 }
@@ -160,7 +165,7 @@ impl Seats {
 #[expect(clippy::type_complexity, reason = "numbered connections, of senders and of receivers")]
 fn join(worker: usize, world: World<'_>) -> io::Result<([Vec<(u32, Connection)>; 2], Joined)> {
     let (senders, receivers) = (world.fanout.senders.get(), world.fanout.receivers.get());
-    let mut failures = Failures::new();
+    let (mut failures, mut tls) = (Failures::new(), Secured::default());
     let mut open = |before: u32, all: u32| -> io::Result<Vec<(u32, Connection)>> {
         let (first, connections) = part(worker as u32, world.plan.workers() as u32, all);
         if world.interrupted.load(Ordering::Relaxed) || connections == 0 {
@@ -180,6 +185,7 @@ fn join(worker: usize, world: World<'_>) -> io::Result<([Vec<(u32, Connection)>;
         };
         let opened = opening::open_all(&share, None, world.interrupted, world.live)?;
         failures::merge(&mut failures, opened.failures);
+        histogram::add(&mut tls.took, &opened.tls);
         let mut members: Vec<_> = opened.numbers.into_iter().zip(opened.connections).collect();
         members.sort_unstable_by_key(|(number, _)| *number);
         Ok(members)
@@ -188,10 +194,13 @@ fn join(worker: usize, world: World<'_>) -> io::Result<([Vec<(u32, Connection)>;
     let mut addresses = BTreeMap::new();
     for (_, connection) in members.iter().flatten() {
         *addresses.entry(connection.address).or_default() += 1;
+        if let Some(Settled { version, cipher_suite, resumed }) = connection.tls {
+            tls.add(version, cipher_suite, resumed);
+        }
     }
     let is_fathom = members.iter().flatten().any(|(_, connection)| connection.is_fathom);
     let numbers = members.each_ref().map(|members| members.iter().map(|(number, _)| *number).collect());
-    Ok((members, Joined { worker, numbers, failures, addresses, is_fathom }))
+    Ok((members, Joined { worker, numbers, failures, addresses, tls, is_fathom }))
 }
 
 /// The first of a worker's part of `all`, and how many there are.

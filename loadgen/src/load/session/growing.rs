@@ -78,6 +78,7 @@ impl Session<'_, '_> {
         let mut first = Opened::nothing(self.orders.len(), self.opened.requested);
         first.established.clone_from(&self.opened.established);
         std::mem::swap(&mut first.tcp, &mut self.opened.tcp);
+        std::mem::swap(&mut first.tls, &mut self.opened.tls);
         std::mem::swap(&mut first.upgrade, &mut self.opened.upgrade);
         std::mem::swap(&mut first.back, &mut self.opened.back);
         std::mem::swap(&mut first.failures, &mut self.opened.failures);

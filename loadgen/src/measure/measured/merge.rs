@@ -16,7 +16,7 @@ impl Measured {
     /// This part of a run and another one, of the same plan, phase and server, measured on the same machine:
     ///
     /// - what each part did is added up: counts, histograms (bucket for bucket), intervals by their beginning, slices by
-    ///   their place, agreements, addresses, failures, the generator's CPU time and its memory; `worker_busy` and `paced` are appended;
+    ///   their place, agreements, what TLS settled, addresses, failures, the generator's CPU time and its memory; `worker_busy` and `paced` are appended;
     /// - what both parts looked at counts once, as the part says that saw more of it: the server's use of the machine, the CPU
     ///   time withheld, how the server's process ended (the first part that knows);
     /// - the window begins with the earlier part and is as long as the longer one; the last reply is the later one;
@@ -44,6 +44,7 @@ impl Measured {
             all_lost,
             server_ended,
             agreements,
+            tls,
             addresses,
             failures,
             worker_busy,
@@ -69,9 +70,8 @@ impl Measured {
         self.all_lost = self.all_lost.zip(all_lost).map(|(one, other)| one.and(other));
         self.server_ended = self.server_ended.or(server_ended);
         self.agreements += agreements;
-        for (address, connections) in addresses {
-            *self.addresses.entry(address).or_default() += connections;
-        }
+        self.tls += tls;
+        addresses.into_iter().for_each(|(address, n)| *self.addresses.entry(address).or_default() += n);
         failures::merge(&mut self.failures, failures);
         self.worker_busy.extend(worker_busy);
         self.paced.extend(paced);

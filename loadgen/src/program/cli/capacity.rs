@@ -215,8 +215,9 @@ impl CapacityArgs {
         let arrival = load.arrival;
         let plan = load.plan(message, connect, probe, search.seed, threads)?;
         let spec = server.lower(&plan);
-        for spec in two.a.iter().chain(&two.b).chain([&spec]) {
-            fit(spec, &plan)?;
+        match (&two.a, &two.b) {
+            (Some(a), Some(b)) => fit([a, b], &plan)?,
+            _ => fit([&spec], &plan)?,
         }
         let (slos, precision) = (search.slos, search.precision);
         let limits = Limits { slos, arrival, min_rate, max_rate, precision };

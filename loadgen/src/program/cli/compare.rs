@@ -129,7 +129,7 @@ impl CompareArgs {
         let embedded = Spec::embedded_for(&plan, &[]);
         let a = self.a.unwrap_or(embedded);
         let b = self.b.unwrap_or_else(|| a.clone());
-        [&a, &b].into_iter().try_for_each(|server| fit(server, &plan))?;
+        fit([&a, &b], &plan)?;
         Ok(Comparing { question, plan, servers: [a, b], resume, output: self.trials.output()? })
     }
 }

@@ -139,7 +139,7 @@ impl ConnectionsArgs {
             seed,
         };
         let server = server.lower(&plan);
-        fit(&server, &plan)?;
+        fit([&server], &plan)?;
         let comeback = Comeback {
             jitter: disturbed.jitter,
             retry_delay: disturbed.retry_delay.unwrap_or(RETRY_DELAY),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{ConnectArgs, DEFAULT_SIZE, FileArgs, OutputArgs, ServerArgs, refusal, values};
+use super::{ConnectArgs, DEFAULT_SIZE, FileArgs, OutputArgs, ServerArgs, fit, refusal, values};
 use crate::host::target::Spec;
 use crate::judge::held_threshold::FanoutThreshold;
 use crate::load::fanout::{FIRST_RUN, LAST_RUN, Message};
@@ -153,8 +153,10 @@ impl FanoutArgs {
             stall: disturbed.stall,
             mark: load.mark,
         };
+        let server = relay(server)?;
+        fit([&server], &plan)?;
         let experiment = Experiment { fanout, plan, message };
-        Ok(Fanning { experiment, server: relay(server)?, thresholds, output: report.lower(FileArgs::default())? })
+        Ok(Fanning { experiment, server, thresholds, output: report.lower(FileArgs::default())? })
     }
 }
 
@@ -162,7 +164,9 @@ impl FanoutArgs {
 fn relay(server: ServerArgs) -> Result<Spec, clap::Error> {
     let flags = match (server.url, server.server) {
         (Some(url), _) if url.scheme() == Scheme::Tcp => {
-            return Err(refusal("tcp:// has no messages that a server could hand on; expected ws://HOST:PORT/PATH"));
+            return Err(refusal(
+                "tcp:// has no messages that a server could hand on; expected ws://HOST:PORT/PATH or wss://HOST:PORT/PATH",
+            ));
         }
         (Some(url), _) => return Ok(Spec::Url(url)),
         (None, Some(Spec::Embedded(flags))) => flags,

@@ -1,17 +1,19 @@
-//! Which server to measure: what `run`, `connections` and `capacity` share.
+//! Which server to measure: what `run`, `connections` and `capacity` share; and whether the plan is for it.
 
 use clap::Args;
 
+use super::refusal;
 use crate::host::target::Spec;
 use crate::plan::Plan;
-use crate::plan::url::Url;
+use crate::plan::url::{Scheme, Url};
 
 #[derive(Debug, Args)]
 pub(super) struct ServerArgs {
-    /// The server's URL, ws://HOST:PORT/PATH, or tcp://HOST:PORT for TCP alone; its query is shown as ?*** everywhere [default: an embedded server]
+    /// The server's URL, ws://HOST:PORT/PATH, wss://HOST:PORT/PATH for TLS, or tcp://HOST:PORT for TCP alone; its query is shown as ?*** everywhere [default: an embedded server]
     #[arg(value_name = "URL", conflicts_with = "server")]
     pub url: Option<Url>,
-    /// A URL, flags of echo-server for an embedded one ('--tcp-nodelay off'), or a command holding {port} to start
+    /// A URL, flags of echo-server for an embedded one ('--tcp-nodelay off'), or a command holding {port} to start, before
+    /// which its URL may stand: 'wss://localhost:{port}/ node wss.js {port}'
     #[arg(long, value_name = "SPEC", allow_hyphen_values = true)]
     pub server: Option<Spec>,
 }
@@ -20,4 +22,14 @@ impl ServerArgs {
     pub(super) fn lower(self, plan: &Plan) -> Spec {
         self.url.map(Spec::Url).or(self.server).unwrap_or_else(|| Spec::embedded_for(plan, &[]))
     }
+}
+
+/// Refuses a plan that is not for what is spoken with the servers, as far as that is known before they run: nothing of it may
+/// be for none of them, or against one.
+pub(super) fn fit<'a>(servers: impl IntoIterator<Item = &'a Spec>, plan: &Plan) -> Result<(), clap::Error> {
+    let mut schemes = servers.into_iter().map(Spec::scheme).collect::<Vec<_>>();
+    let unfit = schemes.contains(&Some(Scheme::Tcp)).then(|| plan.unfit_for_bytes()).flatten();
+    schemes.retain(|scheme| scheme.is_none_or(|scheme| scheme == Scheme::Wss));
+    let unfit = unfit.or_else(|| schemes.is_empty().then(|| plan.connect.tls.unfit_without()).flatten());
+    unfit.map_or(Ok(()), |why| Err(refusal(&why)))
 }

@@ -101,7 +101,7 @@ impl SweepArgs {
                 None => Spec::embedded_for(&plan, &flags),
             };
             let server = with(&server, flags).checked().map_err(|why| refusal(&why))?;
-            fit(&server, &plan)?;
+            fit([&server], &plan)?;
             Ok((server, plan))
         };
         let arms: Vec<(Spec, Plan)> = (0..design.arms()).map(arm).collect::<Result<_, clap::Error>>()?;
@@ -188,7 +188,7 @@ fn range(from: &str, rest: &str) -> Option<Vec<String>> {
 }
 
 /// The flags of the load that say what a trial does.
-const LOAD_FLAGS: [&str; 16] = [
+const LOAD_FLAGS: [&str; 17] = [
     "connections",
     "in-flight",
     "rate",
@@ -205,6 +205,7 @@ const LOAD_FLAGS: [&str; 16] = [
     "deflate-context-takeover",
     "deflate-window-bits",
     "deflate-memory",
+    "tls-versions",
 ];
 
 const EXIT_CODES: &str = "Exit codes: 0 measured; 1 a server failed, lost or corrupted messages, or had no reply in any trial; 2 usage; 98 an open \
@@ -228,6 +229,7 @@ mod tests {
         assert!(load_factor("size=64,4KiB").is_ok() && load_factor("seed=1,2").is_err());
         assert!(load_factor("rate=10k,1_0000").unwrap_err().contains("1_0000 is there twice"));
         assert!(load_factor("connections=1k,2k").is_ok() && load_factor("pacing=sleep,spin").is_ok());
+        assert_eq!(load_factor("tls-versions=1.2,1.3").map(|factor| factor.values.len()), Ok(2));
         assert_eq!(range("0", "18446744073709551615").map(|values| values.len()), Some(65));
     }
 }

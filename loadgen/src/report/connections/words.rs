@@ -6,8 +6,8 @@ use crate::judge::held_threshold::range;
 use crate::measure::failures::Failures;
 use crate::measure::held_metric::Span;
 use crate::measure::metric::Unit;
-use crate::report::Stats;
 use crate::report::words::{experiments, what};
+use crate::report::{Stats, TlsReport};
 use crate::units;
 
 /// How many connections were opened, and how they were held: a line each.
@@ -47,6 +47,7 @@ pub(crate) fn distributions(report: &ConnectionsReport) -> Vec<(&'static str, &S
     let all = [
         ("handshake", Span::Handshake),
         ("of it TCP", Span::Tcp),
+        ("of it TLS", Span::Tls),
         ("upgrade", Span::Upgrade),
         ("latency", Span::Latency),
         ("Ping to Pong", Span::Ping),
@@ -64,6 +65,7 @@ pub(crate) fn facts(report: &ConnectionsReport) -> Vec<(&'static str, String)> {
     let mut facts = vec![("connections", connections(report))];
     facts.extend(causes(&report.failures));
     facts.extend(report.server_ended.iter().map(|status| ("", format!("the server's process has ended: {status}"))));
+    facts.extend(report.tls.iter().flat_map(TlsReport::facts));
     facts.push(("memory", per_connection("user", report.memory.user_bytes_per_connection)));
     let of = if report.memory.kernel_has_both_ends { "kernel, both ends," } else { "kernel" };
     facts.push(("", per_connection(of, report.memory.kernel_bytes_per_connection)));

@@ -7,9 +7,9 @@ use crate::measure::counts::Connections;
 use crate::measure::failures::Failures;
 use crate::measure::fanout::Deliveries;
 use crate::measure::fanout_metric::Span;
-use crate::report::Stats;
 use crate::report::words::experiments::time;
 use crate::report::words::{experiments, what};
+use crate::report::{Stats, TlsReport};
 use crate::units;
 
 /// Who sent to whom, how fast, for how long, and what disturbed it: a line each.
@@ -69,6 +69,7 @@ pub(crate) fn facts(report: &FanoutReport) -> Vec<(&'static str, String)> {
     ));
     facts.push(("messages", messages(report)));
     facts.push(("members", members(report)));
+    facts.extend(report.tls.iter().flat_map(TlsReport::facts));
     facts.extend(causes(&report.failures));
     facts.extend(report.server_ended.iter().map(|status| ("", format!("the server's process has ended: {status}"))));
     if let Some(undisturbed) = &report.undisturbed {

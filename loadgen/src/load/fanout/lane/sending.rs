@@ -78,6 +78,14 @@ impl Lane<'_> {
                 _ => drop(member.unsent.drain(..written)),
             }
         }
+        if !full {
+            // What TLS has encrypted may wait for room.
+            match member.stream.flush() {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => full = true,
+                Err(error) => return self.lose(state, index, &format!("sending: {error}")),
+            }
+        }
         if full != member.blocked {
             member.blocked = full;
             let interest = if full { EventFlags::IN | EventFlags::OUT } else { EventFlags::IN };

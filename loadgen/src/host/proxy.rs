@@ -1,0 +1,143 @@
+//! The way through an HTTP proxy (RFC 9110, 9.3.6): it is asked to CONNECT to the server, and what it refuses is told by its cause,
+//! with the proxy's name and without its password.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::header::{HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION};
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use crate::host::addresses::race::NoAddress;
+use crate::plan::proxy::Proxy;
+use crate::plan::url::Url;
+
+/// Why there is no way through.
+#[derive(Debug, thiserror::Error)]
+pub enum ProxyError {
+    /// It cannot be connected to.
+    #[error("the proxy {proxy} cannot be reached: {source}")]
+    Unreached {
+        /// The proxy.
+        proxy: Proxy,
+        /// Why not.
+        source: NoAddress,
+    },
+    /// It keeps quiet.
+    #[error(
+        "the proxy {proxy} took the connection and did not answer to CONNECT within {}",
+        humantime::format_duration(*.after)
+    )]
+    Silent {
+        /// The proxy.
+        proxy: Proxy,
+        /// The limit.
+        after: Duration,
+    },
+    /// It said no.
+    #[error("the proxy {proxy} answered {status} to CONNECT {server}{}", because(*.status, .wants))]
+    Refused {
+        /// The proxy.
+        proxy: Proxy,
+        /// What it was asked for.
+        server: String,
+        /// Its answer.
+        status: StatusCode,
+        /// How it wants to be told who asks, as it says.
+        wants: Option<String>,
+    },
+    /// It gave no answer that is one.
+    #[error("the proxy {proxy} gave no answer to CONNECT {server}: {source}")]
+    Failed {
+        /// The proxy.
+        proxy: Proxy,
+        /// What it was asked for.
+        server: String,
+        /// The cause.
+        source: hyper::Error,
+    },
+    /// It sent more than an answer.
+    #[error("the proxy {proxy} sent bytes behind its answer to CONNECT {server} that nobody had asked for")]
+    Talks {
+        /// The proxy.
+        proxy: Proxy,
+        /// What it was asked for.
+        server: String,
+    },
+}
+
+/// Has the proxy at the other end of `stream` connect it with the URL's server.
+///
+/// # Errors
+/// When it does not.
+pub async fn through(stream: TcpStream, proxy: &Proxy, url: &Url) -> Result<TcpStream, ProxyError> {
+    let server = url.host_and_port();
+    let failed = |source| ProxyError::Failed { proxy: proxy.clone(), server: server.clone(), source };
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
+    let exchange = async {
+        let mut response = sender.send_request(request(&server, proxy)).await.map_err(failed)?;
+        if !response.status().is_success() {
+            return Err(refused(&response, proxy, &server));
+        }
+        hyper::upgrade::on(&mut response).await.map_err(failed)
+    };
+    let connection = connection.with_upgrades();
+    tokio::pin!(connection, exchange);
+    let mut ended = None;
+    let upgraded = loop {
+        tokio::select! {
+            biased;
+            end = &mut connection, if ended.is_none() => ended = Some(end),
+            result = &mut exchange => break result,
+        }
+    };
+    let upgraded = match (upgraded, ended) {
+        // The exchange knows only that it was given up.
+        (Err(ProxyError::Failed { source, .. }), Some(Err(cause))) if source.is_canceled() => Err(failed(cause)),
+        (result, _) => result,
+    }?;
+    let parts = upgraded.downcast::<TokioIo<TcpStream>>().expect("it is the stream that it began as");
+    if !parts.read_buf.is_empty() {
+        return Err(ProxyError::Talks { proxy: proxy.clone(), server: server.clone() });
+    }
+    Ok(parts.io.into_inner())
+}
+
+fn request(server: &str, proxy: &Proxy) -> Request<Empty<Bytes>> {
+    let mut request = Request::builder().method(Method::CONNECT).uri(server).header(HOST, server);
+    if let Some(credentials) = proxy.credentials() {
+        request = request.header(PROXY_AUTHORIZATION, format!("Basic {}", BASE64.encode(credentials)));
+    }
+    request.body(Empty::new()).expect("a URL's host and port are an authority")
+}
+
+fn refused<B>(response: &Response<B>, proxy: &Proxy, server: &str) -> ProxyError {
+    let wants = response.headers().get(PROXY_AUTHENTICATE).and_then(|value| value.to_str().ok());
+    // Its first word is the scheme; what follows is for machines.
+    let wants = wants.and_then(|value| value.split_whitespace().next()).map(str::to_owned);
+    ProxyError::Refused { proxy: proxy.clone(), server: server.to_owned(), status: response.status(), wants }
+}
+
+/// What the answer means, and what to try.
+fn because(status: StatusCode, wants: &Option<String>) -> String {
+    match (status, wants) {
+        (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(wants)) if !wants.eq_ignore_ascii_case("basic") => {
+            format!(": it wants to be told who asks by {wants}, and loadgen knows Basic only")
+        }
+        (StatusCode::PROXY_AUTHENTICATION_REQUIRED, _) => {
+            ": it wants a user name and a password, or others; expected --proxy http://USER:PASSWORD@HOST:PORT"
+                .to_owned()
+        }
+        (StatusCode::FORBIDDEN | StatusCode::METHOD_NOT_ALLOWED, _) => {
+            ": it does not let this server be reached".to_owned()
+        }
+        (StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT, _) => {
+            ": it could not reach the server".to_owned()
+        }
+        _ => String::new(),
+    }
+}

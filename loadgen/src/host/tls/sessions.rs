@@ -1,0 +1,67 @@
+//! Sessions of one server that can be resumed (`--tls-resume on`). rustls's own store keeps 8 tickets of a server, which is
+//! enough for a browser: here thousands of connections may come back at the same time, each with a ticket of its own.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustls::NamedGroup;
+use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
+use rustls::pki_types::ServerName;
+
+/// The sessions of one server; all connections to it share them.
+#[derive(Debug, Default)]
+pub(super) struct Sessions(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    group: Option<NamedGroup>,
+    /// With TLS 1.2 a session may be resumed any number of times.
+    tls12: Option<Tls12ClientSessionValue>,
+    /// With TLS 1.3 a ticket is for one connection (RFC 8446, C.4).
+    tls13: VecDeque<Tls13ClientSessionValue>,
+}
+
+impl Sessions {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// The server's name is always the same: a store belongs to one server.
+impl ClientSessionStore for Sessions {
+    fn set_kx_hint(&self, _: ServerName<'static>, group: NamedGroup) {
+        self.kept().group = Some(group);
+    }
+
+    fn kx_hint(&self, _: &ServerName<'_>) -> Option<NamedGroup> {
+        self.kept().group
+    }
+
+    fn set_tls12_session(&self, _: ServerName<'static>, session: Tls12ClientSessionValue) {
+        self.kept().tls12 = Some(session);
+    }
+
+    fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        self.kept().tls12.clone()
+    }
+
+    fn remove_tls12_session(&self, _: &ServerName<'static>) {
+        self.kept().tls12 = None;
+    }
+
+    fn insert_tls13_ticket(&self, _: ServerName<'static>, ticket: Tls13ClientSessionValue) {
+        let mut kept = self.kept();
+        if kept.tls13.len() == MOST_TICKETS {
+            kept.tls13.pop_front();
+        }
+        kept.tls13.push_back(ticket);
+    }
+
+    fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
+        self.kept().tls13.pop_back()
+    }
+}
+
+/// Tickets at the most, about 1 KB each: more than the connections that come back at once, and a bound on what a server that
+/// sends them without end costs.
+const MOST_TICKETS: usize = 16 << 10;

@@ -1,0 +1,119 @@
+//! What went wrong with TLS, in plain words, and what to try.
+
+use rustls::pki_types::UnixTime;
+use rustls::{AlertDescription, CertificateError, Error};
+
+/// Why the handshake failed, or the connection later.
+pub(super) fn of(error: &Error) -> String {
+    match error {
+        Error::InvalidCertificate(error) => certificate(error),
+        Error::AlertReceived(alert) => {
+            let hint = hint(*alert).map_or_else(String::new, |hint| format!(": {hint}"));
+            format!("the server refused with the alert {}{hint}", name(*alert))
+        }
+        Error::PeerIncompatible(what) => format!(
+            "the server and loadgen have no version or cipher suite in common ({what:?}); loadgen offers those that rustls has of \
+             TLS 1.2 and 1.3, as far as --tls-versions lets it"
+        ),
+        Error::DecryptError => "the server sent a record that cannot be decrypted".to_owned(),
+        Error::PeerSentOversizedRecord => "the server sent a record that is too long".to_owned(),
+        Error::NoCertificatesPresented => "the server showed no certificate".to_owned(),
+        other => format!("the server broke the protocol: {other}"),
+    }
+}
+
+/// What is wrong with the server's certificate.
+fn certificate(error: &CertificateError) -> String {
+    use CertificateError as E;
+    match error {
+        E::UnknownIssuer => {
+            "the server's certificate is of no authority that is trusted: expected --cacert FILE with its authority's, or --insecure"
+                .to_owned()
+        }
+        E::Expired => "the server's certificate has expired".to_owned(),
+        E::ExpiredContext { not_after, .. } => format!("the server's certificate has expired: it was valid until {}", date(*not_after)),
+        E::NotValidYet => "the server's certificate is not valid yet".to_owned(),
+        E::NotValidYetContext { not_before, .. } => {
+            format!("the server's certificate is not valid yet: it will be from {} on", date(*not_before))
+        }
+        E::NotValidForName => "the server's certificate is for another name than it was asked for; expected --tls-server-name".to_owned(),
+        E::NotValidForNameContext { expected, presented } => format!(
+            "the server's certificate is not for {}, which it was asked for, but {}; --tls-server-name NAME asks for another",
+            expected.to_str(),
+            match presented.as_slice() {
+                [] => "for no name at all".to_owned(),
+                names => format!("for {}", names.join(", ")),
+            }
+        ),
+        E::BadSignature => "the signature of the server's certificate is not its authority's".to_owned(),
+        E::Revoked => "the server's certificate was revoked".to_owned(),
+        E::InvalidPurpose | E::InvalidPurposeContext { .. } => "the server's certificate is not one for servers".to_owned(),
+        E::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+            "the server's certificate is an authority's, which no server may use as its own; --insecure takes it".to_owned()
+        }
+        other => format!("the server's certificate is not valid: {other}"),
+    }
+}
+
+/// What to try.
+fn hint(alert: AlertDescription) -> Option<&'static str> {
+    match alert {
+        AlertDescription::CertificateRequired => {
+            Some("it wants a certificate of the client's: expected --client-cert and --client-key")
+        }
+        AlertDescription::HandshakeFailure => Some(
+            "it may want a certificate of the client's (--client-cert, --client-key), or other versions or cipher suites",
+        ),
+        AlertDescription::UnknownCA
+        | AlertDescription::BadCertificate
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::UnsupportedCertificate => {
+            Some("it does not take the certificate of --client-cert, or wants one")
+        }
+        AlertDescription::ProtocolVersion => Some("it speaks none of the versions of --tls-versions"),
+        AlertDescription::UnrecognisedName => Some("it knows no server of that name (--tls-server-name)"),
+        AlertDescription::NoApplicationProtocol => Some("it does not speak HTTP/1.1 over TLS, which WebSocket needs"),
+        _ => None,
+    }
+}
+
+/// The alert as the RFCs write it: `handshake_failure`.
+fn name(alert: AlertDescription) -> String {
+    let mut name = String::new();
+    let mut after_lowercase = false;
+    for c in format!("{alert:?}").chars() {
+        if c.is_ascii_uppercase() && after_lowercase {
+            name.push('_');
+        }
+        after_lowercase = c.is_ascii_lowercase();
+        name.push(c.to_ascii_lowercase());
+    }
+    name.replace("recognised", "recognized")
+}
+
+fn date(time: UnixTime) -> String {
+    let since = std::time::Duration::from_secs(time.as_secs());
+    let time = std::time::UNIX_EPOCH.checked_add(since);
+    time.map_or_else(|| "a time beyond all".to_owned(), |time| humantime::format_rfc3339_seconds(time).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alerts_are_named_as_the_rfcs_do() {
+        for (alert, expected) in [
+            (AlertDescription::HandshakeFailure, "handshake_failure"),
+            (AlertDescription::UnknownCA, "unknown_ca"),
+            (AlertDescription::BadRecordMac, "bad_record_mac"),
+            (AlertDescription::UnrecognisedName, "unrecognized_name"),
+            (AlertDescription::CertificateRequired, "certificate_required"),
+        ] {
+            assert_eq!(name(alert), expected);
+        }
+        let said = of(&Error::AlertReceived(AlertDescription::CertificateRequired));
+        assert!(said.contains("the alert certificate_required: it wants a certificate"), "{said}");
+    }
+}

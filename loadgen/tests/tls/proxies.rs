@@ -1,0 +1,149 @@
+//! HTTP proxies between loadgen and a server: one that connects, and those that do not.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use crate::authority::Authority;
+use crate::binary::EmbeddedServer;
+use crate::secure::echo_server;
+use crate::{refused, report};
+
+/// A proxy that gives an answer to each request that it gets, or lets it through where there is none.
+struct Proxy {
+    authority: String,
+    connected: Arc<AtomicU32>,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Proxy {
+    fn start(answer: fn(&str) -> Option<&'static str>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let authority = listener.local_addr().unwrap().to_string();
+        let (connected, requests) = (Arc::<AtomicU32>::default(), Arc::<Mutex<Vec<String>>>::default());
+        let (counter, log) = (connected.clone(), requests.clone());
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (counter, log) = (counter.clone(), log.clone());
+                // A connection ends with an error here whenever loadgen closes it first.
+                thread::spawn(move || serve(stream?, answer, &counter, &log));
+            }
+            io::Result::Ok(())
+        });
+        Self { authority, connected, requests }
+    }
+}
+
+fn serve(
+    mut client: TcpStream,
+    answer: fn(&str) -> Option<&'static str>,
+    connected: &AtomicU32,
+    requests: &Mutex<Vec<String>>,
+) -> io::Result<()> {
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") {
+        client.read_exact(&mut byte)?;
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap();
+    requests.lock().unwrap().push(head.clone());
+    if let Some(answer) = answer(&head) {
+        client.write_all(answer.as_bytes())?;
+        return client.read_to_end(&mut Vec::new()).map(drop);
+    }
+    let mut server = TcpStream::connect(head.split(' ').nth(1).unwrap())?;
+    [&client, &server].into_iter().try_for_each(|socket| socket.set_nodelay(true))?;
+    client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
+    connected.fetch_add(1, Ordering::Relaxed);
+    let (mut from, mut to) = (client.try_clone()?, server.try_clone()?);
+    thread::spawn(move || {
+        io::copy(&mut from, &mut to)?;
+        to.shutdown(Shutdown::Write)
+    });
+    io::copy(&mut server, &mut client)?;
+    client.shutdown(Shutdown::Write)
+}
+
+#[test]
+fn connections_go_through_the_proxy() {
+    let plain = EmbeddedServer::start(&[]);
+    let bytes = EmbeddedServer::start_at("tcp://127.0.0.1:0", &[]);
+    let authority = Authority::new();
+    let secure = echo_server(authority.leaf().config());
+    for (url, flags) in [
+        (&plain.url, &[][..]),
+        (&bytes.url, &[]),
+        (&secure, &["--cacert", authority.file()]),
+        (&secure, &["--insecure"]),
+    ] {
+        let proxy = Proxy::start(|_| None);
+        let way = format!("http://{}", proxy.authority);
+        let report = report(&[&[url.as_str(), "--proxy", &way], flags].concat());
+        assert_eq!(
+            proxy.connected.load(Ordering::Relaxed),
+            3 + u32::from(report.0["environment"]["server_config"].is_object())
+        );
+        let server = url.split("://").nth(1).unwrap().trim_end_matches('/');
+        let asked = proxy.requests.lock().unwrap()[0].clone();
+        assert!(asked.starts_with(&format!("CONNECT {server} HTTP/1.1\r\n")), "{asked}");
+        assert!(!asked.to_lowercase().contains("proxy-authorization"), "{asked}");
+        // The server's name was the proxy's to resolve, and the connections are its own.
+        assert_eq!(report.0["addresses"][&proxy.authority], 3, "{}", report.0["addresses"]);
+        assert_eq!(report.0["environment"]["plan"]["connect"]["proxy"], way.as_str());
+        assert!(report.0["resources"]["server"].is_null(), "the proxy is no server");
+    }
+}
+
+#[test]
+fn the_proxy_is_told_the_password_and_nobody_else() {
+    let plain = EmbeddedServer::start(&[]);
+    let proxy = Proxy::start(|_| None);
+    let way = format!("http://user:S%45CRET@{}", proxy.authority);
+    let report = report(&[&plain.url, "--proxy", &way]);
+    let asked = proxy.requests.lock().unwrap()[0].clone();
+    // user:SECRET
+    assert!(asked.to_lowercase().contains("proxy-authorization: basic dxnlcjptrunsrvq=\r\n"), "{asked}");
+    let saved = report.0.to_string();
+    assert!(saved.contains(&format!("http://***@{}", proxy.authority)) && !saved.contains("CRET"), "{saved}");
+}
+
+#[test]
+fn a_proxy_that_does_not_connect_is_named_with_its_cause() {
+    for (answer, words) in [
+        (
+            (|_| Some("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")) as fn(&str) -> Option<&'static str>,
+            "answered 403 Forbidden to CONNECT echo.example:80: it does not let this server be reached",
+        ),
+        (
+            |_| {
+                Some(
+                    "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n",
+                )
+            },
+            "answered 407 Proxy Authentication Required to CONNECT echo.example:80: it wants a user name and a password",
+        ),
+        (
+            |_| {
+                Some(
+                    "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Negotiate\r\nContent-Length: 0\r\n\r\n",
+                )
+            },
+            "it wants to be told who asks by Negotiate, and loadgen knows Basic only",
+        ),
+        (|_| Some("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"), "it could not reach the server"),
+        (|_| Some("SSH-2.0-OpenSSH_9.2\r\n"), "gave no answer to CONNECT echo.example:80"),
+        (|_| Some("HTTP/1.1 200 OK\r\n\r\nhello"), "sent bytes behind its answer"),
+        (|_| Some(""), "took the connection and did not answer to CONNECT within 300ms"),
+    ] {
+        let proxy = Proxy::start(answer);
+        let way = format!("http://u:SECRET@{}", proxy.authority);
+        let said = refused(&["ws://echo.example/", "--proxy", &way, "--connect-timeout", "300ms"]);
+        assert!(said.contains(&format!("the proxy http://***@{}", proxy.authority)), "{said}");
+        assert!(said.contains(words) && !said.contains("SECRET"), "{said}");
+    }
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let said = refused(&["ws://echo.example/", "--proxy", &format!("http://{nobody}")]);
+    assert!(said.contains(&format!("the proxy http://{nobody} cannot be reached: ")), "{said}");
+}
