@@ -68,6 +68,9 @@ pub enum Error {
         /// The flag.
         flag: &'static str,
     },
+    /// `--udp-limit` was given where no datagram can come.
+    #[error("--udp-limit is for UDP, and no --listen is for udp://")]
+    NoDatagrams,
     /// A worker's thread or runtime could not be started, or its thread not pinned.
     #[error("worker {worker}: {source}")]
     Worker {

@@ -56,6 +56,7 @@ const SERVER: &[Proof] = &[
     ("--tcp-nodelay", "flags::tcp_nodelay"),
     ("--tcp-quickack", "flags::tcp_quickack"),
     ("--threads", "balance::every_worker_gets_as_many_connections_as_the_others"),
+    ("--udp-limit", "udp::a_source_over_its_limit_is_dropped_and_others_are_not"),
     ("--write", "flags::write_modes_differ_in_segments"),
 ];
 

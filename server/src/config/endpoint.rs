@@ -14,24 +14,32 @@ pub struct Endpoint {
     pub address: SocketAddr,
 }
 
-/// What is spoken on the connections to an address.
+/// What is spoken at an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
     /// WebSocket over TCP.
     Ws,
     /// TCP alone: every byte is sent back.
     Tcp,
+    /// UDP: every datagram is sent back.
+    Udp,
 }
 
 impl Scheme {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Ws, Self::Tcp];
+    pub const ALL: [Self; 3] = [Self::Ws, Self::Tcp, Self::Udp];
+
+    /// Whether there are connections.
+    pub(crate) fn is_stream(self) -> bool {
+        matches!(self, Self::Ws | Self::Tcp)
+    }
 
     /// As it stands before `://`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ws => "ws",
             Self::Tcp => "tcp",
+            Self::Udp => "udp",
         }
     }
 }
@@ -42,7 +50,7 @@ impl Endpoint {
         Self { scheme: Scheme::Ws, address }
     }
 
-    /// The URL that clients connect to.
+    /// The URL that clients are given.
     pub fn url(&self) -> String {
         let path = if self.scheme == Scheme::Ws { "/" } else { "" };
         format!("{}://{}{path}", self.scheme.name(), self.address)

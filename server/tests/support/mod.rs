@@ -5,7 +5,7 @@
 pub mod relay;
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,8 @@ pub struct Server {
     pub port: u16,
     /// Of the `tcp://` listener, if the flags ask for one on 127.0.0.1.
     pub tcp_port: Option<u16>,
+    /// Of the last `udp://` listener, if the flags ask for one.
+    pub udp: Option<SocketAddr>,
     _stdout: BufReader<ChildStdout>,
 }
 
@@ -48,13 +50,17 @@ impl Server {
             .expect("the server starts");
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
-        let mut tcp_port = None;
+        let (mut tcp_port, mut udp) = (None, None);
         let port_of = |line: &str, before: &str, behind: &str| {
             line.strip_prefix(before).and_then(|rest| rest.strip_suffix(behind)).and_then(|port| port.parse().ok())
         };
         let port = loop {
             line.clear();
             stdout.read_line(&mut line).unwrap();
+            if let Some(address) = line.strip_prefix("listening on udp://") {
+                udp = Some(address.trim_end().parse().unwrap());
+                continue;
+            }
             match port_of(&line, "listening on tcp://127.0.0.1:", "\n") {
                 Some(port) => tcp_port = Some(port),
                 None => break port_of(&line, "listening on ws://127.0.0.1:", "/\n"),
@@ -68,7 +74,7 @@ impl Server {
             }
             panic!("not a ready line: {line:?}; stderr: {stderr}");
         };
-        Self { child, port, tcp_port, _stdout: stdout }
+        Self { child, port, tcp_port, udp, _stdout: stdout }
     }
 
     pub fn signal(&self, signal: Signal) {
