@@ -1,6 +1,7 @@
 //! The addresses of a server: its name resolved within a limit of time, those of them that the given local addresses can
-//! reach, and a TCP connection to the one that answers first (RFC 8305, "Happy Eyeballs").
+//! reach, and a TCP connection to the one that answers first (RFC 8305, "Happy Eyeballs"), or a socket for UDP (`datagrams`).
 
+mod datagrams;
 pub(crate) mod race;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -12,7 +13,7 @@ use std::{io, thread};
 
 use crate::host::target::no_thread;
 use crate::plan::Connect;
-use crate::plan::url::Url;
+use crate::plan::url::{Scheme, Url};
 
 /// The addresses of one server, shared by all who connect to it: what one of them learns of an address, the others use.
 #[derive(Debug, Clone)]
@@ -24,6 +25,8 @@ struct Inner {
     /// Local addresses to connect from, in turn.
     sources: Vec<IpAddr>,
     tcp_nodelay: bool,
+    /// Whether UDP is spoken there.
+    datagrams: bool,
 }
 
 #[derive(Debug)]
@@ -78,11 +81,11 @@ impl Addresses {
     /// # Errors
     /// When the host has no address, or one of `how.source_ips` can reach none because they are of the other family.
     pub fn find(url: &Url, how: &Connect, interrupted: &AtomicBool) -> Result<Self, AddressError> {
-        Self::new(&url.authority(), resolve(url, how.timeout, interrupted)?, how)
+        Self::new(&url.authority(), resolve(url, how.timeout, interrupted)?, how, url.scheme() == Scheme::Udp)
     }
 
     /// These addresses of `host`.
-    fn new(host: &str, found: Vec<SocketAddr>, how: &Connect) -> Result<Self, AddressError> {
+    fn new(host: &str, found: Vec<SocketAddr>, how: &Connect, datagrams: bool) -> Result<Self, AddressError> {
         let addresses = interleaved(found);
         let sources: Vec<IpAddr> = how.source_ips.iter().map(IpAddr::to_canonical).collect();
         for (&source, &source_ip) in sources.iter().zip(&how.source_ips) {
@@ -93,7 +96,7 @@ impl Addresses {
         }
         let candidate = |address| Candidate { address, answers: AtomicBool::new(false) };
         let candidates = addresses.into_iter().map(candidate).collect();
-        Ok(Self(Arc::new(Inner { candidates, sources, tcp_nodelay: how.tcp_nodelay })))
+        Ok(Self(Arc::new(Inner { candidates, sources, tcp_nodelay: how.tcp_nodelay, datagrams })))
     }
 
     /// Those that have answered last; all of them as long as none has.
@@ -108,7 +111,15 @@ impl Addresses {
     pub fn settle(&self) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         // Where none answers, or the kernel refuses a runtime, whoever connects next is told.
-        let _ = runtime.map(|runtime| runtime.block_on(self.connect(0, SETTLE)).map(drop));
+        let _ = runtime.map(|runtime| match self.datagrams() {
+            true => runtime.block_on(self.connect_datagrams(0, SETTLE)).map(drop),
+            false => runtime.block_on(self.connect(0, SETTLE)).map(drop),
+        });
+    }
+
+    /// Whether UDP is spoken there.
+    pub fn datagrams(&self) -> bool {
+        self.0.datagrams
     }
 
     /// Whether there is a choice, and nothing is known yet of the addresses.
@@ -209,9 +220,9 @@ mod tests {
     fn a_source_that_reaches_no_address_is_an_error() {
         let mut how = plan().connect;
         how.source_ips = vec!["127.0.0.2".parse().unwrap(), "::ffff:127.0.0.3".parse().unwrap()];
-        assert!(Addresses::new("dual:1", addresses(&["[::1]:1", "127.0.0.1:1"]), &how).is_ok());
+        assert!(Addresses::new("dual:1", addresses(&["[::1]:1", "127.0.0.1:1"]), &how, false).is_ok());
         how.source_ips.push("::1".parse().unwrap());
-        let error = Addresses::new("four:1", addresses(&["127.0.0.1:1"]), &how).unwrap_err().to_string();
+        let error = Addresses::new("four:1", addresses(&["127.0.0.1:1"]), &how, false).unwrap_err().to_string();
         assert_eq!(error, "--source-ip ::1: four:1 has no IPv6 address to connect to from there, only 127.0.0.1");
     }
 

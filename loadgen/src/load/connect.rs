@@ -1,5 +1,5 @@
 //! Opening connections: TCP, and on it what the protocol asks for before the first message (`websocket`; nothing where there
-//! is TCP alone).
+//! is TCP alone); or a socket for UDP, where nothing is asked for.
 
 mod came;
 mod refusal;
@@ -112,7 +112,7 @@ pub struct Connection {
 /// How long the parts of an opening took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Took {
-    /// TCP, until the connection was there.
+    /// TCP, until the connection was there; or until there was a socket for UDP.
     pub tcp: Duration,
     /// What the protocol asks for on it, until the first message could be sent.
     pub upgrade: Duration,
@@ -129,13 +129,20 @@ pub async fn open(
     how: &Connect,
 ) -> Result<(Connection, Took), ConnectError> {
     let (deadline, began) = (deadline_after(how.timeout), Instant::now());
+    let without_handshake =
+        |stream, address, protocol| Connection { stream, address, read_ahead: Vec::new(), protocol, is_fathom: false };
+    if url.scheme() == Scheme::Udp {
+        let (socket, address) = addresses.connect_datagrams(number, how.timeout).await?;
+        let connection = without_handshake(Transport::Udp(socket), address, Protocol::Datagrams);
+        return Ok((connection, Took { tcp: began.elapsed(), upgrade: Duration::ZERO }));
+    }
     let (stream, address) = addresses.connect(number, how.timeout).await?;
     let tcp = began.elapsed();
     let connection = match url.scheme() {
         Scheme::Ws => websocket::open(stream, address, url, how, deadline).await?,
-        Scheme::Tcp => {
+        Scheme::Tcp | Scheme::Udp => {
             let stream = Transport::Tcp(stream.into_std().map_err(ConnectError::Socket)?);
-            Connection { stream, address, read_ahead: Vec::new(), protocol: Protocol::Bytes, is_fathom: false }
+            without_handshake(stream, address, Protocol::Bytes)
         }
     };
     Ok((connection, Took { tcp, upgrade: began.elapsed().saturating_sub(tcp) }))

@@ -1,15 +1,18 @@
 //! One phase of one worker: a loop over one epoll set that sends what is due, takes what has come, and records the
 //! difference. Frames are prebuilt, replies are compared where they lie, and once warm it allocates nothing.
 
+mod ending;
+mod expiry;
+
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
-use wire::CloseCode;
 
+use self::expiry::Expiry;
 use crate::load::dialogue::observer::Observer as _;
 use crate::load::dialogue::pending::Pending;
 use crate::load::ledger::{Exchange, Ledger, Outcome, Phases};
@@ -31,6 +34,8 @@ pub struct Orders<'a> {
     pub pace: Pace,
     /// How it waits for what is due and for replies.
     pub pacer: &'a mut Pacer,
+    /// How long the reply to a datagram is waited for.
+    pub udp_timeout: Duration,
     /// When to warm up, measure and stop.
     pub phases: Phases,
     /// The run's clock.
@@ -66,6 +71,7 @@ struct Lane<'a> {
     lines: &'a mut Lines,
     /// Messages due or in flight, over all lines.
     outstanding: usize,
+    expiry: Expiry,
     ledger: Ledger,
     connected: Arc<AtomicUsize>,
     /// Replies since the progress display was last told.
@@ -79,9 +85,11 @@ struct Lane<'a> {
 /// # Errors
 /// When the kernel refuses to wait.
 pub fn run(orders: Orders<'_>, lines: &mut Lines) -> io::Result<Outcome> {
-    let Orders { corpus, pace, pacer, phases, clock, interrupted, live, exchange, connected } = orders;
+    let Orders { corpus, pace, pacer, udp_timeout, phases, clock, interrupted, live, exchange, connected } = orders;
     let read_ahead = std::mem::take(&mut lines.read_ahead);
     pacer.start(phases.begin);
+    let mut ledger = Ledger::new(phases, exchange);
+    let expiry = Expiry::new(lines, udp_timeout, &mut ledger);
     let mut lane = Lane {
         corpus,
         pace,
@@ -92,7 +100,8 @@ pub fn run(orders: Orders<'_>, lines: &mut Lines) -> io::Result<Outcome> {
         live,
         lines,
         outstanding: 0,
-        ledger: Ledger::new(phases, exchange),
+        expiry,
+        ledger,
         connected,
         untold: 0,
     };
@@ -118,6 +127,10 @@ impl Lane<'_> {
             }
             if !self.ledger.turn(now, interrupted) {
                 break;
+            }
+            if now >= self.expiry.next {
+                self.expire(now);
+                now = self.clock.now();
             }
             self.send_due(&mut now);
             let sent_and_answered =
@@ -265,7 +278,7 @@ impl Lane<'_> {
             Some(_) => line.stream.read_stamped(&mut self.lines.buffer),
         };
         let (received, stamp) = match read {
-            Ok((0, _)) => return self.drop_line(index, line.dialogue.end_of_stream()),
+            Ok((0, _)) if line.stream.has_an_end() => return self.drop_line(index, line.dialogue.end_of_stream()),
             Ok(read) => read,
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return,
             Err(error) => return self.drop_line(index, &format!("receiving: {error}")),
@@ -331,7 +344,7 @@ impl Lane<'_> {
     /// How to wait for what is due or comes next.
     #[inline]
     fn wait(&mut self, now: u64) -> Wait {
-        let longest = self.ledger.next_mark().min(now + LONGEST_SLEEP_NS);
+        let longest = self.ledger.next_mark().min(now + LONGEST_SLEEP_NS).min(self.expiry.next);
         let due = match &self.pace {
             Pace::Open(schedule) => Some(schedule.next_at()),
             Pace::Closed(_) => None,
@@ -342,42 +355,6 @@ impl Lane<'_> {
             () if self.lines.alive == 0 => Wait::Sleep(due.map_or(longest, |due| due.min(longest))),
             () => self.pacer.decide(now, due, longest),
         }
-    }
-
-    /// Notes that this worker has no connection left. Returns whether no other has one either; else what is due is lost as
-    /// it becomes due, since the others may yet be interrupted.
-    #[cold]
-    fn note_that_none_is_left(&mut self, now: u64) -> bool {
-        if self.ledger.all_lost(now) {
-            self.connected.fetch_sub(1, Ordering::AcqRel);
-            if let Pace::Closed(_) = self.pace {
-                self.ledger.lose_quota();
-            }
-        }
-        self.connected.load(Ordering::Acquire) == 0
-    }
-
-    /// Ends the phase before its time, since nothing can come any more.
-    fn finish_ahead(mut self, now: u64) -> Outcome {
-        if let Pace::Open(schedule) = &self.pace {
-            self.ledger.lose_the_rest(schedule);
-        }
-        self.ledger.close_ahead(now)
-    }
-
-    fn finish(mut self, now: u64) -> Outcome {
-        // A server that closes what has nothing left to do loses nothing.
-        if self.lines.alive == 0 && self.ledger.has_lost() {
-            self.ledger.all_lost(now);
-        }
-        for slot in &mut self.lines.all {
-            let Some(line) = slot.as_mut().filter(|line| !line.flight.is_empty()) else { continue };
-            goodbye(line, CloseCode::NORMAL);
-            line.dialogue.abandon(&mut line.flight, self.corpus, &mut self.ledger);
-            *slot = None;
-            self.lines.alive -= 1;
-        }
-        self.ledger.close(now)
     }
 }
 

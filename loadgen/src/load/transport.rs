@@ -1,10 +1,11 @@
-//! How the bytes of a connection travel, once it is open: plain TCP. The lane reads and writes through this alone, once for
+//! How the bytes of a connection travel, once it is open: plain TCP, or UDP. The lane reads and writes through this alone, once for
 //! each batch of messages; another way of travelling is another variant here, and another way to open it in `connect`.
 
 use std::io::{self, IoSliceMut, Read as _, Write as _};
-use std::net::TcpStream;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
+use std::net::{TcpStream, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
+use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, TimestampingFlag, recvmsg, setsockopt, sockopt};
 
 /// An open connection's bytes.
@@ -12,6 +13,8 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, TimestampingFlag, recvmsg,
 pub enum Transport {
     /// TCP with nothing in between.
     Tcp(TcpStream),
+    /// UDP, by a connected socket: each write is a datagram, and each read takes one.
+    Udp(UdpSocket),
 }
 
 impl Transport {
@@ -22,10 +25,16 @@ impl Transport {
     pub fn set_nonblocking(&self) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.set_nonblocking(true),
+            Self::Udp(socket) => socket.set_nonblocking(true),
         }
     }
 
-    /// Reads what has come; 0 at the end.
+    /// Whether it has an end that reading comes to.
+    pub fn has_an_end(&self) -> bool {
+        matches!(self, Self::Tcp(_))
+    }
+
+    /// Reads what has come; 0 at the end, if it has one.
     ///
     /// # Errors
     /// As `read(2)`.
@@ -33,6 +42,7 @@ impl Transport {
     pub fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => (&*stream).read(into),
+            Self::Udp(socket) => socket.recv(into).map_err(in_words),
         }
     }
 
@@ -44,6 +54,7 @@ impl Transport {
         let software = TimestampingFlag::SOF_TIMESTAMPING_RX_SOFTWARE | TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE;
         match self {
             Self::Tcp(stream) => Ok(setsockopt(stream, sockopt::Timestamping, &software)?),
+            Self::Udp(socket) => Ok(setsockopt(socket, sockopt::Timestamping, &software)?),
         }
     }
 
@@ -54,20 +65,9 @@ impl Transport {
     /// As `recvmsg(2)`.
     #[inline]
     pub fn read_stamped(&self, into: &mut [u8]) -> io::Result<(usize, Option<i64>)> {
-        let mut control = Control([0; CONTROL_BYTES]);
         match self {
-            Self::Tcp(stream) => {
-                let mut into = [IoSliceMut::new(into)];
-                let control = Some(&mut control.0[..]);
-                let received = recvmsg::<()>(stream.as_raw_fd(), &mut into, control, MsgFlags::empty())?;
-                let mut messages = received.cmsgs().ok().into_iter().flatten();
-                let stamp = messages.find_map(|message| match message {
-                    ControlMessageOwned::ScmTimestampsns(stamps) => Some(stamps.system),
-                    _ => None,
-                });
-                let ns = stamp.map(|stamp| stamp.tv_sec() * 1_000_000_000 + stamp.tv_nsec());
-                Ok((received.bytes, ns.filter(|ns| *ns > 0)))
-            }
+            Self::Tcp(stream) => receive_stamped(stream, into),
+            Self::Udp(socket) => receive_stamped(socket, into).map_err(in_words),
         }
     }
 
@@ -79,8 +79,40 @@ impl Transport {
     pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => (&*stream).write(bytes),
+            Self::Udp(socket) => match socket.send(bytes) {
+                // The kernel's queue of the interface is full, and it has dropped the datagram: it is on its way, and lost.
+                Err(error) if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => Ok(bytes.len()),
+                sent => sent.map_err(in_words),
+            },
         }
     }
+}
+
+/// Receives with the time at which it reached the socket, as [`Transport::read_stamped`] says.
+#[inline]
+fn receive_stamped(socket: &impl AsRawFd, into: &mut [u8]) -> io::Result<(usize, Option<i64>)> {
+    let mut control = Control([0; CONTROL_BYTES]);
+    let mut into = [IoSliceMut::new(into)];
+    let control = Some(&mut control.0[..]);
+    let received = recvmsg::<()>(socket.as_raw_fd(), &mut into, control, MsgFlags::empty())?;
+    let mut messages = received.cmsgs().ok().into_iter().flatten();
+    let stamp = messages.find_map(|message| match message {
+        ControlMessageOwned::ScmTimestampsns(stamps) => Some(stamps.system),
+        _ => None,
+    });
+    let ns = stamp.map(|stamp| stamp.tv_sec() * 1_000_000_000 + stamp.tv_nsec());
+    Ok((received.bytes, ns.filter(|ns| *ns > 0)))
+}
+
+/// What an error of a socket for datagrams means, where that is not plain.
+fn in_words(error: io::Error) -> io::Error {
+    if error.kind() != io::ErrorKind::ConnectionRefused {
+        return error;
+    }
+    io::Error::new(
+        error.kind(),
+        "nothing receives datagrams there (ICMP: port unreachable): the server has ended, or never was there",
+    )
 }
 
 /// What epoll waits for.
@@ -88,6 +120,7 @@ impl AsFd for Transport {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Tcp(stream) => stream.as_fd(),
+            Self::Udp(socket) => socket.as_fd(),
         }
     }
 }

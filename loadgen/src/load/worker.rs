@@ -188,7 +188,8 @@ pub fn run(
             Some(load) => pace(load, worker, common, lines.all.len(), all_established, seed),
         };
         let pacer = &mut pacer;
-        let orders = Orders { corpus, pace, pacer, phases, clock, interrupted, live, exchange, connected };
+        let udp_timeout = common.plan.udp_timeout;
+        let orders = Orders { corpus, pace, pacer, udp_timeout, phases, clock, interrupted, live, exchange, connected };
         let mut outcome = lane::run(orders, &mut lines)?;
         outcome.paced = pacer.paced(outcome.ended.saturating_sub(phases.begin));
         // Nobody listens only when the run is being given up.

@@ -1,4 +1,4 @@
-//! URLs of servers: `ws://` (RFC 6455, 3), and `tcp://` for TCP alone. What is shown of one is without its query, in which
+//! URLs of servers: `ws://` (RFC 6455, 3), and `tcp://` and `udp://` for TCP and UDP alone. What is shown of one is without its query, in which
 //! clients send tokens.
 
 use std::fmt;
@@ -26,6 +26,19 @@ pub enum Scheme {
     Ws,
     /// TCP alone.
     Tcp,
+    /// UDP alone.
+    Udp,
+}
+
+impl Scheme {
+    /// As it stands before `://`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ws => "ws",
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
 }
 
 impl Url {
@@ -48,7 +61,7 @@ impl Url {
         self.port
     }
 
-    /// The path and the query; empty in a `tcp` URL.
+    /// The path and the query; empty in a `tcp` or `udp` URL.
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -102,8 +115,11 @@ impl FromStr for Url {
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err(format!("'{shown}' is no URL; {EXPECTED}"));
         };
-        if scheme.eq_ignore_ascii_case("tcp") {
-            return tcp(rest).ok_or_else(|| format!("'{shown}': expected tcp://HOST:PORT, and nothing behind it"));
+        let alone = [Scheme::Tcp, Scheme::Udp].into_iter().find(|alone| scheme.eq_ignore_ascii_case(alone.name()));
+        if let Some(alone) = alone {
+            let name = alone.name();
+            let expected = || format!("'{shown}': expected {name}://HOST:PORT, and nothing behind it");
+            return without_path(alone, rest).ok_or_else(expected);
         }
         if scheme.eq_ignore_ascii_case("wss") {
             return Err(format!("'{shown}': TLS is not supported yet; expected ws://HOST:PORT/PATH"));
@@ -139,8 +155,8 @@ impl FromStr for Url {
     }
 }
 
-/// The server at what stands behind `tcp://`, a slash at its end left out.
-fn tcp(authority: &str) -> Option<Url> {
+/// The server at what stands behind `tcp://` or `udp://`, a slash at its end left out.
+fn without_path(scheme: Scheme, authority: &str) -> Option<Url> {
     let authority = authority.strip_suffix('/').unwrap_or(authority);
     if authority.contains(['/', '?', '#', '@']) {
         return None;
@@ -148,7 +164,7 @@ fn tcp(authority: &str) -> Option<Url> {
     // The same hosts and ports as those of WebSocket.
     let Url { host, port, .. } = format!("ws://{authority}").parse().ok()?;
     let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
-    has_port.then_some(Url { scheme: Scheme::Tcp, host, port, path: String::new() })
+    has_port.then_some(Url { scheme, host, port, path: String::new() })
 }
 
 /// The host of `authority` as DNS knows it (RFC 5891), and its port.
@@ -184,11 +200,7 @@ pub fn masked(text: &str) -> String {
 /// The URL, its query masked.
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = match self.scheme {
-            Scheme::Ws => "ws",
-            Scheme::Tcp => "tcp",
-        };
-        write!(f, "{scheme}://{}:{}", self.host, self.port)?;
+        write!(f, "{}://{}:{}", self.scheme.name(), self.host, self.port)?;
         match self.path.split_once('?') {
             Some((path, _)) => write!(f, "{path}?{MASK}"),
             None => f.write_str(&self.path),
@@ -207,7 +219,7 @@ impl fmt::Debug for Url {
 const ROOM: &str = "{room}";
 
 /// What is expected of what is no URL that is known.
-const EXPECTED: &str = "expected ws://HOST:PORT/PATH or tcp://HOST:PORT";
+const EXPECTED: &str = "expected ws://HOST:PORT/PATH, tcp://HOST:PORT or udp://HOST:PORT";
 
 /// What stands in place of a secret.
 const MASK: &str = "***";
@@ -234,6 +246,8 @@ mod tests {
             ("tcp://127.0.0.1:7", "tcp://127.0.0.1:7", ""),
             ("TCP://[::1]:7/", "tcp://[::1]:7", ""),
             ("tcp://localhost:80", "tcp://localhost:80", ""),
+            ("udp://127.0.0.1:7", "udp://127.0.0.1:7", ""),
+            ("Udp://[::1]:7/", "udp://[::1]:7", ""),
             ("ws://h/\u{e4}%20b/?\u{e4}", "ws://h:80/%C3%A4%20b/?***", "/%C3%A4%20b/?%C3%A4"),
         ] {
             let url: Url = text.parse().unwrap();
@@ -290,7 +304,10 @@ mod tests {
             "tcp://[::1]",
             "tcp://h:0",
             "tcp://h:1/path",
-            "udp://h:1",
+            "udp://h",
+            "udp://h:0",
+            "udp://h:1/path",
+            "quic://h:1",
         ] {
             let error = bad.parse::<Url>().unwrap_err();
             assert!(error.contains(bad), "{bad}: {error}");
@@ -300,6 +317,7 @@ mod tests {
             ("ws://h/p#SECRET", "'ws://h/p#***': a WebSocket URL has no fragment"),
             ("ws://h/p?a#SECRET", "'ws://h/p?***': a WebSocket URL has no fragment"),
             ("tcp://h:1/?SECRET", "'tcp://h:1/?***': expected tcp://HOST:PORT"),
+            ("udp://u:SECRET@h:1", "'udp://***@h:1': expected udp://HOST:PORT"),
             ("ws://h:0/?SECRET", "'ws://h:0/?***': the port"),
             ("ws://h/?SEC RET", "'ws://h/?***' is no URL"),
             ("wss://h/?SECRET", "'wss://h/?***': TLS"),

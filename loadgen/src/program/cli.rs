@@ -34,7 +34,6 @@ use crate::host::leftovers::GUARD_SUBCOMMAND;
 use crate::host::target::{EMBEDDED_SUBCOMMAND, Spec};
 use crate::judge::threshold::Threshold;
 use crate::measure::metric::Metric;
-use crate::plan::url::Scheme;
 use crate::plan::{Arrival, Connect, Kind, Load, Message, Pacing, Payload, Plan, Rate, Sizes, Stop, Timestamps};
 use crate::program::conversion::Conversion;
 use crate::program::gate::Gate;
@@ -372,7 +371,7 @@ impl GateArgs {
 
 /// Refuses a plan that is not for what is spoken with the server, as far as that is known before it runs.
 fn fit(server: &Spec, plan: &Plan) -> Result<(), clap::Error> {
-    let unfit = if server.scheme() == Some(Scheme::Tcp) { plan.unfit_for_bytes() } else { None };
+    let unfit = server.scheme().and_then(|scheme| plan.unfit_for(scheme));
     unfit.map_or(Ok(()), |why| Err(refusal(&why)))
 }
 

@@ -135,6 +135,9 @@ fn append(all: &mut Report, part: Report, number: usize) -> Result<(), MergeErro
         *all.addresses.entry(address).or_default() += connections;
     }
     all.messages += part.messages;
+    if let (Some(sum), Some(part)) = (&mut all.datagrams, part.datagrams) {
+        *sum += part;
+    }
     all.mismatches.merge(part.mismatches);
     all.wire += part.wire;
     all.verification += part.verification;

@@ -36,7 +36,9 @@ pub(super) fn listen_flags(flags: &[String]) -> &'static [&'static str] {
 /// What is spoken where it says first that it listens, which is where it is measured.
 pub(super) fn scheme(flags: &[String]) -> Scheme {
     let scheme = first_listen(flags).and_then(|listen| listen.split_once("://")).map(|(scheme, _)| scheme);
-    if scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("tcp")) { Scheme::Tcp } else { Scheme::Ws }
+    let alone = [Scheme::Tcp, Scheme::Udp];
+    let named = |scheme: &str| alone.into_iter().find(|alone| scheme.eq_ignore_ascii_case(alone.name()));
+    scheme.and_then(named).unwrap_or(Scheme::Ws)
 }
 
 /// The value of the first `--listen`.
@@ -65,6 +67,7 @@ mod tests {
             ("--tcp-nodelay off", Scheme::Ws, true),
             ("--listen 127.0.0.1:0", Scheme::Ws, false),
             ("--listen tcp://127.0.0.1:0", Scheme::Tcp, false),
+            ("--listen udp://127.0.0.1:0", Scheme::Udp, false),
             ("--threads 1 --listen=TCP://[::1]:0 --listen [::1]:0", Scheme::Tcp, false),
             ("--listen [::1]:0 --listen tcp://[::1]:0", Scheme::Ws, false),
         ] {

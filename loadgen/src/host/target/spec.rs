@@ -60,7 +60,7 @@ impl FromStr for Spec {
         match words.first() {
             Some(_) if text.contains("{port}") => Ok(Self::Command(words)),
             Some(first) if !first.starts_with('-') => Err(format!(
-                "'{}' is no server; expected a ws:// or tcp:// URL, flags of echo-server, or a command that holds {{port}}",
+                "'{}' is no server; expected a ws://, tcp:// or udp:// URL, flags of echo-server, or a command that holds {{port}}",
                 masked(text)
             )),
             _ => Self::Embedded(words).checked(),

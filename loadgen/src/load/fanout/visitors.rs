@@ -140,7 +140,9 @@ impl Visit {
         let room = self.number % self.urls.len();
         let opened = connect::open(&self.urls[room], &self.addresses, self.number, &self.how).await;
         let (connection, took) = opened.map_err(|error| error.to_string())?;
-        let Transport::Tcp(stream) = connection.stream;
+        let Transport::Tcp(stream) = connection.stream else {
+            return Err("the server is not for WebSocket over TCP".to_owned());
+        };
         let listening = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
         let mut stream = listening.map_err(|error| error.to_string())?;
         let leaves = Instant::now() + STAY;
