@@ -256,6 +256,8 @@ pub struct Limits {
     pub max_buffered: u64,
     /// Most connections over all workers, those in their handshake included.
     pub max_connections: usize,
+    /// Most datagrams per second of one source that each worker answers; `None`: all of them.
+    pub udp_limit: Option<NonZeroU32>,
     /// From accept, or from the last HTTP request, until the next request's head has come.
     #[serde(serialize_with = "seconds")]
     pub handshake_timeout: Duration,

@@ -94,6 +94,9 @@ pub enum Error {
     /// There is no certificate, or no keys for tickets, although nothing that was given is wrong.
     #[error("TLS: {0}")]
     Tls(String),
+    /// `--udp-limit` was given where no datagram can come.
+    #[error("--udp-limit is for UDP, and no --listen is for udp://")]
+    NoDatagrams,
     /// A worker's thread or runtime could not be started, or its thread not pinned.
     #[error("worker {worker}: {source}")]
     Worker {

@@ -7,6 +7,7 @@
 //! - `limits`: how many connections there may be, how many bytes they hold, and when they are to end.
 //! - `relay`: who is in which room, what waits for them, and what became of it.
 //! - `dialogue`: how a message is answered.
+//! - `datagrams`: what comes by UDP, and what became of it.
 //! - `lane`: connections that stand between two messages, served by one loop per worker.
 //! - `engine`: connections within a message, served by fastwebsockets. Lane and engine do not know each other.
 //! - `connection`: what the connections of a worker share, and the way of each between lane and engine until its end.
@@ -18,6 +19,7 @@
 
 pub mod config;
 mod connection;
+mod datagrams;
 mod dialogue;
 mod engine;
 mod error;

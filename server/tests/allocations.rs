@@ -3,15 +3,15 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use server::config::{
-    Balance, Config, EchoOptions, Endpoint, Limits, RelayOptions, RelayTo, Runtime, SlowReader, SocketOptions, Workers,
-    WriteMode,
+    Balance, Config, EchoOptions, Endpoint, Limits, RelayOptions, RelayTo, Runtime, Scheme, SlowReader, SocketOptions,
+    Workers, WriteMode,
 };
 
 struct Counting;
@@ -91,6 +91,7 @@ fn config(lane: bool, runtime: Runtime, write: WriteMode) -> Config {
             max_fragments: 16,
             max_buffered: 64 << 20,
             max_connections: 16,
+            udp_limit: None,
             handshake_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(1),
             drain_timeout: Duration::from_secs(1),
@@ -258,6 +259,35 @@ fn relaying_allocates_nothing_on_one_worker() {
             let before = ALLOCATIONS.load(Ordering::Relaxed);
             rounds(2_000);
             assert_eq!(ALLOCATIONS.load(Ordering::Relaxed) - before, 0, "{to:?}");
+        });
+    }
+}
+
+#[test]
+fn datagrams_allocate_nothing() {
+    for (address, asked) in [("127.0.0.1:0", "127.0.0.1"), ("0.0.0.0:0", "127.0.0.2"), ("[::]:0", "::1")] {
+        let mut config = config(true, Runtime::Sharded, WriteMode::Cork);
+        config.listen = vec![Endpoint { scheme: Scheme::Udp, address: address.parse().unwrap() }];
+        config.limits.udp_limit = Some(NonZeroU32::MAX);
+        with_server(config, |address| {
+            let asked: IpAddr = asked.parse().unwrap();
+            let from = if asked.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };
+            let socket = UdpSocket::bind(from).unwrap();
+            socket.connect((asked, address.port())).unwrap();
+            let mut reply = [0; 64];
+            let mut rounds = |count: usize| {
+                for _ in 0..count {
+                    (0..16_u8).for_each(|at| assert_eq!(socket.send(&[at; 64]).unwrap(), 64));
+                    for at in 0..16_u8 {
+                        assert_eq!(socket.recv(&mut reply).unwrap(), 64);
+                        assert_eq!(reply, [at; 64]);
+                    }
+                }
+            };
+            rounds(100);
+            let before = ALLOCATIONS.load(Ordering::Relaxed);
+            rounds(1_000);
+            assert_eq!(ALLOCATIONS.load(Ordering::Relaxed) - before, 0, "{address}");
         });
     }
 }

@@ -61,6 +61,7 @@ const SERVER: &[Proof] = &[
     ("--tls-self-signed", "tls_files::a_certificate_of_its_own_is_for_localhost_and_the_addresses"),
     ("--tls-tickets", "tls::as_many_tickets_are_sent_as_asked_for"),
     ("--threads", "balance::every_worker_gets_as_many_connections_as_the_others"),
+    ("--udp-limit", "udp::a_source_over_its_limit_is_dropped_and_others_are_not"),
     ("--write", "flags::write_modes_differ_in_segments"),
 ];
 

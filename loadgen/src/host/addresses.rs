@@ -1,7 +1,8 @@
 //! The addresses of a server, or of the proxy before it: the name resolved within a limit of time, those of them that the
-//! given local addresses can reach, and a TCP connection to the one that answers first (RFC 8305, "Happy Eyeballs"). Beside
-//! them stands what TLS is spoken with on it.
+//! given local addresses can reach, and a TCP connection to the one that answers first (RFC 8305, "Happy Eyeballs"), or a
+//! socket for UDP (`datagrams`).
 
+mod datagrams;
 pub(crate) mod race;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -27,8 +28,16 @@ struct Inner {
     /// Local addresses to connect from, in turn.
     sources: Vec<IpAddr>,
     tcp_nodelay: bool,
-    /// What is offered of TLS, and trusted; `None` where it is not spoken.
-    tls: Option<Client>,
+    carrier: Carrier,
+}
+
+/// What carries the bytes.
+#[derive(Debug)]
+pub(crate) enum Carrier {
+    Tcp,
+    /// TLS over TCP: what is offered, and trusted.
+    Tls(Client),
+    Udp,
 }
 
 #[derive(Debug)]
@@ -87,13 +96,17 @@ impl Addresses {
     /// When the host has no address, or one of `how.source_ips` can reach none because they are of the other family; when the
     /// URL asks for TLS, and the files for it are not what they should be.
     pub fn find(url: &Url, how: &Connect, interrupted: &AtomicBool) -> Result<Self, AddressError> {
-        let tls = (url.scheme() == Scheme::Wss).then(|| Client::new(url.host(), &how.tls)).transpose()?;
+        let carrier = match url.scheme() {
+            Scheme::Ws | Scheme::Tcp => Carrier::Tcp,
+            Scheme::Wss => Carrier::Tls(Client::new(url.host(), &how.tls)?),
+            Scheme::Udp => Carrier::Udp,
+        };
         let next = how.proxy.as_ref().map_or(url, Proxy::at);
-        Self::new(&next.authority(), resolve(next, how.timeout, interrupted)?, how, tls)
+        Self::new(&next.authority(), resolve(next, how.timeout, interrupted)?, how, carrier)
     }
 
     /// These addresses of `host`.
-    fn new(host: &str, found: Vec<SocketAddr>, how: &Connect, tls: Option<Client>) -> Result<Self, AddressError> {
+    fn new(host: &str, found: Vec<SocketAddr>, how: &Connect, carrier: Carrier) -> Result<Self, AddressError> {
         let addresses = interleaved(found);
         let sources: Vec<IpAddr> = how.source_ips.iter().map(IpAddr::to_canonical).collect();
         for (&source, &source_ip) in sources.iter().zip(&how.source_ips) {
@@ -104,12 +117,15 @@ impl Addresses {
         }
         let candidate = |address| Candidate { address, answers: AtomicBool::new(false) };
         let candidates = addresses.into_iter().map(candidate).collect();
-        Ok(Self(Arc::new(Inner { candidates, sources, tcp_nodelay: how.tcp_nodelay, tls })))
+        Ok(Self(Arc::new(Inner { candidates, sources, tcp_nodelay: how.tcp_nodelay, carrier })))
     }
 
     /// What TLS is spoken with there; `None` where it is not.
     pub fn tls(&self) -> Option<&Client> {
-        self.0.tls.as_ref()
+        match &self.0.carrier {
+            Carrier::Tls(client) => Some(client),
+            Carrier::Tcp | Carrier::Udp => None,
+        }
     }
 
     /// Those that have answered last; all of them as long as none has.
@@ -124,7 +140,15 @@ impl Addresses {
     pub fn settle(&self) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         // Where none answers, or the kernel refuses a runtime, whoever connects next is told.
-        let _ = runtime.map(|runtime| runtime.block_on(self.connect(0, SETTLE)).map(drop));
+        let _ = runtime.map(|runtime| match self.datagrams() {
+            true => runtime.block_on(self.connect_datagrams(0, SETTLE)).map(drop),
+            false => runtime.block_on(self.connect(0, SETTLE)).map(drop),
+        });
+    }
+
+    /// Whether UDP is spoken there.
+    pub fn datagrams(&self) -> bool {
+        matches!(self.0.carrier, Carrier::Udp)
     }
 
     /// Whether there is a choice, and nothing is known yet of the addresses.
@@ -225,9 +249,9 @@ mod tests {
     fn a_source_that_reaches_no_address_is_an_error() {
         let mut how = plan().connect;
         how.source_ips = vec!["127.0.0.2".parse().unwrap(), "::ffff:127.0.0.3".parse().unwrap()];
-        assert!(Addresses::new("dual:1", addresses(&["[::1]:1", "127.0.0.1:1"]), &how, None).is_ok());
+        assert!(Addresses::new("dual:1", addresses(&["[::1]:1", "127.0.0.1:1"]), &how, Carrier::Tcp).is_ok());
         how.source_ips.push("::1".parse().unwrap());
-        let error = Addresses::new("four:1", addresses(&["127.0.0.1:1"]), &how, None).unwrap_err().to_string();
+        let error = Addresses::new("four:1", addresses(&["127.0.0.1:1"]), &how, Carrier::Tcp).unwrap_err().to_string();
         assert_eq!(error, "--source-ip ::1: four:1 has no IPv6 address to connect to from there, only 127.0.0.1");
     }
 

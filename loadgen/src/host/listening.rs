@@ -1,22 +1,27 @@
-//! Which sockets of this machine listen on an address, by the kernel's tables and without a connection to it.
+//! Which sockets of this machine listen on an address, or receive datagrams there, by the kernel's tables and without a
+//! connection to it.
 
 use std::net::{IpAddr, SocketAddr};
 
-use procfs::net::{TcpNetEntry, TcpState};
+use procfs::net::{TcpNetEntry, TcpState, UdpState};
 use procfs::process::{FDTarget, Process, all_processes};
 
 /// Whether anything is seen to listen on `address`, or on all addresses at its port.
 pub fn is_listened_on(address: SocketAddr) -> bool {
-    !sockets(address).is_empty()
+    !sockets(address, false).is_empty()
 }
 
-/// The sockets that listen there, by the kernel's numbers.
-pub fn sockets(address: SocketAddr) -> Vec<u64> {
-    let listening: Vec<TcpNetEntry> =
-        listeners().filter(|entry| entry.local_address.port() == address.port()).collect();
+/// The sockets that listen there, or receive datagrams there, by the kernel's numbers.
+pub fn sockets(address: SocketAddr, datagrams: bool) -> Vec<u64> {
+    let all: Vec<(SocketAddr, u64)> = if datagrams {
+        receivers().collect()
+    } else {
+        listeners().map(|entry| (entry.local_address, entry.inode)).collect()
+    };
+    let listening: Vec<_> = all.into_iter().filter(|(local, _)| local.port() == address.port()).collect();
     // The kernel prefers the listener on the very address to one on all of them.
     let bound_to = |matches: &dyn Fn(IpAddr) -> bool| -> Vec<u64> {
-        listening.iter().filter(|entry| matches(entry.local_address.ip())).map(|entry| entry.inode).collect()
+        listening.iter().filter(|(local, _)| matches(local.ip())).map(|(_, inode)| *inode).collect()
     };
     let exact = bound_to(&|ip| ip.to_canonical() == address.ip().to_canonical());
     let any = |ip: IpAddr| ip.is_unspecified() && ip.is_ipv4() == address.is_ipv4();
@@ -43,6 +48,12 @@ pub fn addresses_of_group(group: i32) -> Vec<SocketAddr> {
     addresses
 }
 
+/// All sockets for datagrams that are not connected: their addresses, and the kernel's numbers.
+fn receivers() -> impl Iterator<Item = (SocketAddr, u64)> {
+    let entries = [procfs::net::udp(), procfs::net::udp6()].into_iter().flat_map(Result::unwrap_or_default);
+    entries.filter(|entry| entry.state == UdpState::Close).map(|entry| (entry.local_address, entry.inode))
+}
+
 /// All sockets that listen.
 fn listeners() -> impl Iterator<Item = TcpNetEntry> {
     let entries = [procfs::net::tcp(), procfs::net::tcp6()].into_iter().flat_map(Result::unwrap_or_default);
@@ -51,11 +62,24 @@ fn listeners() -> impl Iterator<Item = TcpNetEntry> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::net::{TcpListener, UdpSocket};
 
     use rustix::process::getpgrp;
 
     use super::*;
+
+    #[test]
+    fn sockets_for_datagrams_are_told_from_those_for_connections() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        assert_eq!(sockets(address, true), [0_u64; 0]);
+        let receiver = UdpSocket::bind(address).unwrap();
+        let [stream, datagrams] = [false, true].map(|datagrams| sockets(address, datagrams));
+        assert_eq!((stream.len(), datagrams.len()), (1, 1));
+        assert_ne!(stream, datagrams);
+        receiver.connect("127.0.0.1:9").unwrap();
+        assert_eq!(sockets(address, true), [0_u64; 0], "a connected socket is a client's");
+    }
 
     #[test]
     fn the_listeners_of_a_group_of_processes_are_found() {

@@ -155,9 +155,9 @@ pub fn thread_cpu() -> Duration {
 }
 
 /// The processes of this machine that listen on `address`, or on all addresses at its port; none where that cannot be
-/// told: the listener is on another machine, or another user's.
-pub fn listeners(address: SocketAddr) -> Vec<i32> {
-    let inodes = listening::sockets(address);
+/// told: the listener is on another machine, or another user's. With `datagrams`, those that receive them there.
+pub fn listeners(address: SocketAddr, datagrams: bool) -> Vec<i32> {
+    let inodes = listening::sockets(address, datagrams);
     if inodes.is_empty() {
         return Vec::new();
     }
@@ -192,7 +192,7 @@ pub fn of_server(started: Option<i32>, addresses: &Addresses) -> Vec<i32> {
 /// The listeners of each address of this machine that is in use and has some.
 fn listeners_of(addresses: &Addresses) -> Vec<Vec<i32>> {
     let local = addresses.in_use().into_iter().filter(|address| address.ip().is_loopback());
-    local.map(listeners).filter(|pids| !pids.is_empty()).collect()
+    local.map(|address| listeners(address, addresses.datagrams())).filter(|pids| !pids.is_empty()).collect()
 }
 
 /// The most memory that the process had resident, in bytes, since that was last reset.
@@ -341,7 +341,7 @@ mod tests {
         let port = six.local_addr().unwrap().as_socket().unwrap().port();
         let four = Holder::of(TcpListener::bind(("0.0.0.0", port)).unwrap());
         let six = Holder::of(six);
-        let of = |address: &str| listeners(SocketAddr::new(address.parse().unwrap(), port));
+        let of = |address: &str| listeners(SocketAddr::new(address.parse().unwrap(), port), false);
         assert_eq!((of("127.0.0.1"), of("::1")), (vec![four.pid()], vec![six.pid()]));
     }
 
@@ -357,9 +357,9 @@ mod tests {
                 bound => bound.unwrap(),
             };
             let address = listener.local_addr().unwrap();
-            assert_eq!(listeners(address), [Pid::this().as_raw()]);
+            assert_eq!(listeners(address, false), [Pid::this().as_raw()]);
             drop(listener);
-            assert_eq!(listeners(address), [0i32; 0]);
+            assert_eq!(listeners(address, false), [0i32; 0]);
         }
     }
 }

@@ -53,7 +53,7 @@ pub enum TargetError {
     },
     /// It was never ready.
     #[error(
-        "'{command}' was not ready within {READY_TIMEOUT:?}: no line 'listening on ws://…' (or wss://, tcp://) on its stdout, no listener on port {port}{}",
+        "'{command}' was not ready within {READY_TIMEOUT:?}: no line 'listening on ws://…' (or wss://, tcp://, udp://) on its stdout, no listener on port {port}{}",
         elsewhere(listens)
     )]
     NotReady {

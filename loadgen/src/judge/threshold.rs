@@ -284,6 +284,7 @@ mod tests {
 
     use super::*;
     use crate::host::resources::Usage;
+    use crate::measure::datagrams::Datagrams;
     use crate::measure::histogram::histogram;
     use crate::measure::tally::{Errors, Tally};
     use crate::measure::times::Times;
@@ -348,6 +349,7 @@ mod tests {
             tally: Tally {
                 verified: 90,
                 errors: Errors { wrong: 8, over_backlog: 2, failed: 3, dropped: 1 },
+                datagrams: Datagrams { lost: 25, late: 5, duplicated: 2, reordered: 1 },
                 bytes: 10_000,
             },
             loadgen: usage(10),
@@ -365,6 +367,10 @@ mod tests {
             ("errors<=14", "errors<14"),
             ("errors==14", "errors==0"),
             ("rate<0.11", "errors.rate<10%"),
+            ("datagrams.lost<=20%", "datagrams.lost<20%"),
+            ("datagrams.late<5%", "datagrams.late<4%"),
+            ("datagrams.duplicated<2%", "datagrams.duplicated<1%"),
+            ("datagrams.reordered<1%", "datagrams.reordered==0"),
             ("loadgen.cpu<=100us", "loadgen.cpu<99us"),
             ("loadgen.memory<=10MiB", "loadgen.memory<10MiB"),
             ("server.cpu<=200us", "server.cpu<199us"),

@@ -1,5 +1,5 @@
 //! Opening connections: TCP, through a proxy or not (`proxy`); TLS on it, if that is spoken (`secure`); and what the protocol asks
-//! for before the first message (`websocket`; nothing where there is TCP alone).
+//! for before the first message (`websocket`; nothing where there is TCP alone); or a socket for UDP, where nothing is asked for.
 
 mod came;
 mod refusal;
@@ -140,7 +140,7 @@ pub struct Connection {
 /// How long the parts of an opening took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Took {
-    /// TCP, until the connection was there; through a proxy, until that has made it.
+    /// TCP, until the connection was there; through a proxy, until that has made it; or until there was a socket for UDP.
     pub tcp: Duration,
     /// The handshake of TLS on it; `None` where that is not spoken.
     pub tls: Option<Duration>,
@@ -166,6 +166,19 @@ pub async fn open(
     how: &Connect,
 ) -> Result<(Connection, Took), ConnectError> {
     let (deadline, began) = (deadline_after(how.timeout), Instant::now());
+    let without_handshake = |stream, address, read_ahead, protocol| Connection {
+        stream,
+        address,
+        read_ahead,
+        protocol,
+        is_fathom: false,
+        tls: None,
+    };
+    if url.scheme() == Scheme::Udp {
+        let (socket, address) = addresses.connect_datagrams(number, how.timeout).await?;
+        let connection = without_handshake(Transport::Udp(socket), address, Vec::new(), Protocol::Datagrams);
+        return Ok((connection, Took { tcp: began.elapsed(), tls: None, upgrade: Duration::ZERO }));
+    }
     let (stream, address) = reach(url, addresses, number, how, deadline).await?;
     let tcp = began.elapsed();
     let (stream, tls, settled) = match addresses.tls() {
@@ -179,9 +192,9 @@ pub async fn open(
     };
     let mut connection = match url.scheme() {
         Scheme::Ws | Scheme::Wss => websocket::open(stream, address, url, how, deadline).await?,
-        Scheme::Tcp => {
+        Scheme::Tcp | Scheme::Udp => {
             let (stream, read_ahead) = stream.into_transport().map_err(ConnectError::Socket)?;
-            Connection { stream, address, read_ahead, protocol: Protocol::Bytes, is_fathom: false, tls: None }
+            without_handshake(stream, address, read_ahead, Protocol::Bytes)
         }
     };
     connection.tls = settled;

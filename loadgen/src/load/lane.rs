@@ -2,16 +2,18 @@
 //! difference. Frames are prebuilt, replies are compared where they lie, and once warm it allocates nothing.
 
 mod ending;
+mod expiry;
 mod pinging;
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
 
+use self::expiry::Expiry;
 use crate::load::dialogue::observer::Observer as _;
 use crate::load::dialogue::pending::Pending;
 use crate::load::ledger::{Exchange, Ledger, Outcome, Phases};
@@ -35,6 +37,8 @@ pub struct Orders<'a> {
     pub pacer: &'a mut Pacer,
     /// When Pings are due, and on which connection.
     pub pings: Option<Schedule>,
+    /// How long the reply to a datagram is waited for.
+    pub udp_timeout: Duration,
     /// When to warm up, measure and stop.
     pub phases: Phases,
     /// The run's clock.
@@ -70,6 +74,7 @@ struct Lane<'a> {
     lines: &'a mut Lines,
     /// Messages due or in flight, over all lines.
     outstanding: usize,
+    expiry: Expiry,
     ledger: Ledger,
     connected: Arc<AtomicUsize>,
     /// Replies since the progress display was last told.
@@ -86,9 +91,12 @@ struct Lane<'a> {
 /// # Errors
 /// When the kernel refuses to wait.
 pub fn run(orders: Orders<'_>, lines: &mut Lines) -> io::Result<Outcome> {
-    let Orders { corpus, pace, pacer, pings, phases, clock, interrupted, live, exchange, connected } = orders;
+    let Orders { corpus, pace, pacer, pings, udp_timeout, phases, clock, interrupted, live, exchange, connected } =
+        orders;
     let read_ahead = std::mem::take(&mut lines.read_ahead);
     pacer.start(phases.begin);
+    let mut ledger = Ledger::new(phases, exchange);
+    let expiry = Expiry::new(lines, udp_timeout, &mut ledger);
     let mut lane = Lane {
         corpus,
         pace,
@@ -99,7 +107,8 @@ pub fn run(orders: Orders<'_>, lines: &mut Lines) -> io::Result<Outcome> {
         live,
         lines,
         outstanding: 0,
-        ledger: Ledger::new(phases, exchange),
+        expiry,
+        ledger,
         connected,
         untold: 0,
         ping_at: pings.as_ref().map_or(u64::MAX, Schedule::next_at),
@@ -127,6 +136,10 @@ impl Lane<'_> {
             }
             if !self.ledger.turn(now, interrupted) {
                 break;
+            }
+            if now >= self.expiry.next {
+                self.expire(now);
+                now = self.clock.now();
             }
             self.send_due(&mut now);
             if now >= self.ping_at {
@@ -278,7 +291,7 @@ impl Lane<'_> {
             Some(_) => line.stream.read_stamped(&mut self.lines.buffer),
         };
         let (received, stamp) = match read {
-            Ok((0, _)) => {
+            Ok((0, _)) if line.stream.has_an_end() => {
                 let why = line.dialogue.end_of_stream();
                 return self.drop_line(index, why);
             }
@@ -348,7 +361,7 @@ impl Lane<'_> {
     /// How to wait for what is due or comes next.
     #[inline]
     fn wait(&mut self, now: u64) -> Wait {
-        let longest = self.ledger.next_mark().min(now + LONGEST_SLEEP_NS).min(self.ping_at);
+        let longest = self.ledger.next_mark().min(now + LONGEST_SLEEP_NS).min(self.ping_at).min(self.expiry.next);
         let due = match &self.pace {
             Pace::Open(schedule) => Some(schedule.next_at()),
             Pace::Closed(_) => None,

@@ -244,6 +244,11 @@ impl Ledger {
         true
     }
 
+    /// Datagrams are sent: what becomes of them is counted, be it nothing.
+    pub fn expect_datagrams(&mut self) {
+        self.counts.datagrams.get_or_insert_default();
+    }
+
     /// Whether a message got no reply and will get none.
     pub fn has_lost(&self) -> bool {
         self.counts.messages.lost > 0

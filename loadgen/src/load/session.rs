@@ -35,8 +35,9 @@ use crate::measure::recorder::Interval;
 use crate::measure::so_far::Passed;
 use crate::measure::tls::Secured;
 use crate::plan::messages::Corpus;
+use crate::plan::unfit::too_small_or_large;
 use crate::plan::url::{Scheme, Url};
-use crate::plan::{Plan, Stop};
+use crate::plan::{Plan, Sizes, Stop};
 pub use growing::Manner;
 pub use watching::Span;
 use watching::Watch;
@@ -246,12 +247,15 @@ impl<'a, 'scope> Session<'a, 'scope> {
 
 /// Whether the plan is for what is spoken with the server.
 fn check(url: &Url, plan: &Plan, corpus: &Corpus) -> Result<(), RunError> {
-    if url.scheme() != Scheme::Tcp {
-        return Ok(());
-    }
-    let empty =
-        || (corpus.longest() == 0).then(|| "--payload: the file is empty, and nothing comes back for it".to_owned());
-    plan.unfit_for_bytes().or_else(empty).map_or(Ok(()), |why| Err(RunError::Unfit(why)))
+    let of_file = || match url.scheme() {
+        Scheme::Ws | Scheme::Wss => None,
+        Scheme::Tcp => {
+            (corpus.longest() == 0).then(|| "--payload: the file is empty, and nothing comes back for it".to_owned())
+        }
+        // All messages are as long as the longest where they are a file.
+        Scheme::Udp => too_small_or_large("--payload", Sizes::saturating(corpus.longest())),
+    };
+    plan.unfit_for(url.scheme()).or_else(of_file).map_or(Ok(()), |why| Err(RunError::Unfit(why)))
 }
 
 /// Why the connections are not opened in steps.

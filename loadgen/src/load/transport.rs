@@ -1,10 +1,11 @@
-//! How the bytes of a connection travel, once it is open: plain TCP, or TLS. The lane reads and writes through this alone, once
+//! How the bytes of a connection travel, once it is open: plain TCP, TLS, or UDP. The lane reads and writes through this alone, once
 //! for each batch of messages; another way of travelling is another variant here, and another way to open it in `connect`.
 
 use std::io::{self, IoSliceMut, Read as _, Write as _};
-use std::net::TcpStream;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
+use std::net::{TcpStream, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
+use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, TimestampingFlag, recvmsg, setsockopt, sockopt};
 
 use crate::host::tls::Channel;
@@ -16,26 +17,32 @@ pub enum Transport {
     Tcp(TcpStream),
     /// TLS over TCP: its records are decrypted where they are read, and encrypted into a buffer of the worker's.
     Tls(Box<Channel>),
+    /// UDP, by a connected socket: each write is a datagram, and each read takes one.
+    Udp(UdpSocket),
 }
 
 impl Transport {
-    /// The socket beneath.
-    fn socket(&self) -> &TcpStream {
-        match self {
-            Self::Tcp(stream) => stream,
-            Self::Tls(channel) => channel.stream(),
-        }
-    }
-
     /// Has reads and writes return at once where the kernel has nothing to give or no room.
     ///
     /// # Errors
     /// When the kernel refuses.
     pub fn set_nonblocking(&self) -> io::Result<()> {
-        self.socket().set_nonblocking(true)
+        match self {
+            Self::Tcp(stream) => stream.set_nonblocking(true),
+            Self::Tls(channel) => channel.stream().set_nonblocking(true),
+            Self::Udp(socket) => socket.set_nonblocking(true),
+        }
     }
 
-    /// Reads what has come; 0 at the end. `into` holds `LEAST_BUFFER` bytes at least.
+    /// Whether it has an end that reading comes to.
+    pub fn has_an_end(&self) -> bool {
+        match self {
+            Self::Tcp(_) | Self::Tls(_) => true,
+            Self::Udp(_) => false,
+        }
+    }
+
+    /// Reads what has come; 0 at the end, if it has one. `into` holds `LEAST_BUFFER` bytes at least.
     ///
     /// # Errors
     /// As `read(2)`: `WouldBlock` also where what has come is no data, or not a whole record of it.
@@ -44,6 +51,7 @@ impl Transport {
         match self {
             Self::Tcp(stream) => stream.read(into),
             Self::Tls(channel) => channel.read(into),
+            Self::Udp(socket) => socket.recv(into).map_err(in_words),
         }
     }
 
@@ -53,7 +61,11 @@ impl Transport {
     /// When it cannot.
     pub fn set_stamped(&self) -> io::Result<()> {
         let software = TimestampingFlag::SOF_TIMESTAMPING_RX_SOFTWARE | TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE;
-        Ok(setsockopt(self.socket(), sockopt::Timestamping, &software)?)
+        match self {
+            Self::Tcp(stream) => Ok(setsockopt(stream, sockopt::Timestamping, &software)?),
+            Self::Tls(channel) => Ok(setsockopt(channel.stream(), sockopt::Timestamping, &software)?),
+            Self::Udp(socket) => Ok(setsockopt(socket, sockopt::Timestamping, &software)?),
+        }
     }
 
     /// As [`Transport::read`], with the time at which the last segment of what was read reached the socket, in ns since
@@ -69,6 +81,7 @@ impl Transport {
                 let (plain, stamp) = channel.read_by(into, receive_stamped)?;
                 Ok((plain, stamp.flatten()))
             }
+            Self::Udp(socket) => receive_stamped(socket, into).map_err(in_words),
         }
     }
 
@@ -81,6 +94,11 @@ impl Transport {
         match self {
             Self::Tcp(stream) => stream.write(bytes),
             Self::Tls(channel) => channel.write(bytes),
+            Self::Udp(socket) => match socket.send(bytes) {
+                // The kernel's queue of the interface is full, and it has dropped the datagram: it is on its way, and lost.
+                Err(error) if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => Ok(bytes.len()),
+                sent => sent.map_err(in_words),
+            },
         }
     }
 
@@ -91,7 +109,7 @@ impl Transport {
     #[inline]
     pub fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::Tcp(_) => Ok(()),
+            Self::Tcp(_) | Self::Udp(_) => Ok(()),
             Self::Tls(channel) => channel.flush(),
         }
     }
@@ -108,13 +126,13 @@ impl Transport {
     }
 }
 
-/// Receives once, with the kernel's stamp.
+/// Receives with the time at which it reached the socket, as [`Transport::read_stamped`] says.
 #[inline]
-fn receive_stamped(stream: &TcpStream, into: &mut [u8]) -> io::Result<(usize, Option<i64>)> {
+fn receive_stamped(socket: &impl AsRawFd, into: &mut [u8]) -> io::Result<(usize, Option<i64>)> {
     let mut control = Control([0; CONTROL_BYTES]);
     let mut into = [IoSliceMut::new(into)];
     let control = Some(&mut control.0[..]);
-    let received = recvmsg::<()>(stream.as_raw_fd(), &mut into, control, MsgFlags::empty())?;
+    let received = recvmsg::<()>(socket.as_raw_fd(), &mut into, control, MsgFlags::empty())?;
     let mut messages = received.cmsgs().ok().into_iter().flatten();
     let stamp = messages.find_map(|message| match message {
         ControlMessageOwned::ScmTimestampsns(stamps) => Some(stamps.system),
@@ -124,10 +142,25 @@ fn receive_stamped(stream: &TcpStream, into: &mut [u8]) -> io::Result<(usize, Op
     Ok((received.bytes, ns.filter(|ns| *ns > 0)))
 }
 
+/// What an error of a socket for datagrams means, where that is not plain.
+fn in_words(error: io::Error) -> io::Error {
+    if error.kind() != io::ErrorKind::ConnectionRefused {
+        return error;
+    }
+    io::Error::new(
+        error.kind(),
+        "nothing receives datagrams there (ICMP: port unreachable): the server has ended, or never was there",
+    )
+}
+
 /// What epoll waits for.
 impl AsFd for Transport {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket().as_fd()
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Tls(channel) => channel.stream().as_fd(),
+            Self::Udp(socket) => socket.as_fd(),
+        }
     }
 }
 

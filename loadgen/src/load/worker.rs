@@ -202,7 +202,9 @@ pub fn run(
         };
         let pacer = &mut pacer;
         let pings = ping.map(|every| pings(every, worker, common.workers, lines.all.len()));
-        let orders = Orders { corpus, pace, pacer, pings, phases, clock, interrupted, live, exchange, connected };
+        let udp_timeout = common.plan.udp_timeout;
+        let orders =
+            Orders { corpus, pace, pacer, pings, udp_timeout, phases, clock, interrupted, live, exchange, connected };
         let mut outcome = lane::run(orders, &mut lines)?;
         outcome.paced = pacer.paced(outcome.ended.saturating_sub(phases.begin));
         // Nobody listens only when the run is being given up.

@@ -6,6 +6,7 @@ use std::ops::AddAssign;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::measure::datagrams::Datagrams;
 use crate::measure::mismatch::Mismatches;
 use crate::measure::tally::{Errors, Tally};
 use crate::plan::messages::Volume;
@@ -17,6 +18,9 @@ pub struct Counts {
     pub connections: Connections,
     /// What became of the messages.
     pub messages: Messages,
+    /// What UDP did to them; `None` where another protocol is spoken.
+    #[serde(default)]
+    pub datagrams: Option<Datagrams>,
     /// Messages that an open loop's backlog bound refused.
     pub over_backlog: u64,
     /// Times that a socket took less than was to be sent: what was due then waited for the server to read.
@@ -93,18 +97,24 @@ pub struct Checks {
 impl Counts {
     /// What was an error in it.
     pub fn errors(&self) -> Errors {
-        errors(self.messages, self.over_backlog, self.connections)
+        errors(self.messages, self.datagrams.unwrap_or_default(), self.over_backlog, self.connections)
     }
 
     /// The part that limits are held against while the run goes on.
     pub fn tally(&self) -> Tally {
-        Tally { verified: self.messages.verified, errors: self.errors(), bytes: self.reply_bytes_in_window }
+        Tally {
+            verified: self.messages.verified,
+            errors: self.errors(),
+            datagrams: self.datagrams.unwrap_or_default(),
+            bytes: self.reply_bytes_in_window,
+        }
     }
 }
 
 /// What is an error among these.
-pub fn errors(messages: Messages, over_backlog: u64, connections: Connections) -> Errors {
-    Errors { wrong: messages.wrong(), over_backlog, failed: connections.failed, dropped: connections.dropped }
+pub fn errors(messages: Messages, datagrams: Datagrams, over_backlog: u64, connections: Connections) -> Errors {
+    let wrong = messages.wrong().saturating_sub(datagrams.lost);
+    Errors { wrong, over_backlog, failed: connections.failed, dropped: connections.dropped }
 }
 
 impl AddAssign for Counts {
@@ -113,6 +123,7 @@ impl AddAssign for Counts {
         let Self {
             connections,
             messages,
+            datagrams,
             over_backlog,
             full_sockets,
             replies_in_window,
@@ -123,6 +134,9 @@ impl AddAssign for Counts {
         } = part;
         self.connections += connections;
         self.messages += messages;
+        if let Some(part) = datagrams {
+            *self.datagrams.get_or_insert_default() += part;
+        }
         self.over_backlog += over_backlog;
         self.full_sockets += full_sockets;
         self.replies_in_window += replies_in_window;

@@ -7,6 +7,7 @@ mod unit;
 
 use hdrhistogram::Histogram;
 
+use crate::measure::datagrams::Datagrams;
 use crate::measure::percentile::{self, Rank};
 
 pub use names::{LISTED, show_named};
@@ -46,6 +47,33 @@ pub enum Metric {
     Errors,
     /// The share of due messages that brought no right reply, `errors.rate`.
     ErrorRate,
+    /// What UDP did, as a share of the messages that were due, `datagrams.lost`.
+    Datagrams(Fate),
+}
+
+/// What UDP may do to a message or its reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fate {
+    /// No reply came in time.
+    Lost,
+    /// A reply came to a message that was lost by then.
+    Late,
+    /// A further reply came to a message that had one.
+    Duplicated,
+    /// A reply came after that to a later message.
+    Reordered,
+}
+
+impl Fate {
+    /// How many of these it is.
+    pub fn of(self, datagrams: Datagrams) -> u64 {
+        match self {
+            Self::Lost => datagrams.lost,
+            Self::Late => datagrams.late,
+            Self::Duplicated => datagrams.duplicated,
+            Self::Reordered => datagrams.reordered,
+        }
+    }
 }
 
 /// A distribution of times.
@@ -109,7 +137,7 @@ impl Metric {
             Self::ServerMemory | Self::LoadgenMemory => Unit::Bytes,
             Self::ConnectionMemory => Unit::BytesPerConnection,
             Self::WireBytes => Unit::BytesPerMessage,
-            Self::WireRatio | Self::Achieved | Self::ErrorRate => Unit::Share,
+            Self::WireRatio | Self::Achieved | Self::ErrorRate | Self::Datagrams(_) => Unit::Share,
             Self::Errors => Unit::Count,
         }
     }

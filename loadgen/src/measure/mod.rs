@@ -5,6 +5,7 @@ pub mod arrivals;
 pub(crate) mod clock;
 pub(crate) mod collector;
 pub mod counts;
+pub mod datagrams;
 pub mod encoded;
 pub(crate) mod failures;
 pub mod fanout;

@@ -62,6 +62,9 @@ impl<'a> SoFar<'a> {
             Metric::LoadgenMemory => self.loadgen.map(|usage| usage.max_rss_bytes as f64),
             Metric::Errors => Some(tally.errors.all() as f64),
             Metric::ErrorRate => tally.errors.rate(tally.verified),
+            Metric::Datagrams(fate) => {
+                tally.datagrams.share(fate.of(tally.datagrams), tally.verified + tally.errors.of_messages())
+            }
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::ops::AddAssign;
 
+use crate::measure::datagrams::Datagrams;
+
 /// Everything that counts as an error.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Errors {
@@ -23,6 +25,8 @@ pub struct Tally {
     pub verified: u64,
     /// What was an error.
     pub errors: Errors,
+    /// What UDP did to messages and replies.
+    pub datagrams: Datagrams,
     /// Bytes received within the measured phase.
     pub bytes: u64,
 }
@@ -66,6 +70,7 @@ impl Tally {
                 failed: errors.failed - earlier.failed,
                 dropped: errors.dropped - earlier.dropped,
             },
+            datagrams: self.datagrams.since(before.datagrams),
             bytes: self.bytes - before.bytes,
         }
     }
@@ -75,6 +80,7 @@ impl AddAssign for Tally {
     fn add_assign(&mut self, part: Self) {
         self.verified += part.verified;
         self.errors += part.errors;
+        self.datagrams += part.datagrams;
         self.bytes += part.bytes;
     }
 }

@@ -9,6 +9,7 @@ pub mod messages;
 pub mod proxy;
 pub(crate) mod schedule;
 pub mod tls;
+pub mod unfit;
 pub mod url;
 
 use std::fmt;
@@ -44,6 +45,9 @@ pub struct Plan {
     /// How long replies are waited for once the last message has been sent, in seconds; what is not here by then is lost.
     #[serde(with = "Seconds")]
     pub drain_timeout: Duration,
+    /// How long the reply to a datagram is waited for (`udp://`), in seconds; it is lost then.
+    #[serde(with = "Seconds", default = "default_udp_timeout")]
+    pub udp_timeout: Duration,
     /// What is sent.
     pub message: Message,
     /// How much of the replies is verified.
@@ -232,26 +236,6 @@ impl Plan {
         }
     }
 
-    /// Why this is no plan for TCP alone, which has neither a handshake nor messages; `None` if it is one.
-    pub fn unfit_for_bytes(&self) -> Option<String> {
-        let for_websocket = [
-            ("--header", !self.connect.headers.is_empty()),
-            ("--subprotocol", !self.connect.subprotocols.is_empty()),
-            ("--permessage-deflate", self.connect.permessage_deflate.is_some()),
-            ("--expect template or order", self.expect != Expect::Echo),
-            ("--skip-messages", self.skip_messages > 0),
-        ];
-        if let Some((flag, _)) = for_websocket.iter().find(|(_, given)| *given) {
-            return Some(format!("{flag} is for WebSocket, and the server is for TCP alone (tcp://)"));
-        }
-        let sized = !matches!(self.message.payload, Payload::File(_));
-        (sized && self.message.size.min() == 0).then(|| {
-            "--size 0: nothing comes back for a message without bytes where the server is for TCP alone (tcp://); expected 1 byte at \
-             least"
-                .to_owned()
-        })
-    }
-
     /// Worker threads that have a connection at least.
     pub fn workers(&self) -> usize {
         self.threads.get().min(self.connections.get() as usize)
@@ -263,6 +247,11 @@ impl Sizes {
     pub const fn exactly(bytes: u32) -> Self {
         assert!(bytes <= MAX_MESSAGE_BYTES);
         Self { min: bytes, max: bytes }
+    }
+
+    /// Payloads of so many bytes; too many are as many as there can be.
+    pub fn saturating(bytes: usize) -> Self {
+        Self::exactly(u32::try_from(bytes).unwrap_or(MAX_MESSAGE_BYTES).min(MAX_MESSAGE_BYTES))
     }
 
     /// The smallest payload in bytes.
@@ -353,6 +342,12 @@ impl FromStr for Rate {
             .ok_or_else(|| format!("'{text}' is not a number of events per second; expected one as 5000, 0.5 or 10k"))
             .and_then(Self::try_from)
     }
+}
+
+/// How long the reply to a datagram is waited for unless told otherwise: far more than a round trip on any network, and short
+/// enough that a closed loop goes on soon.
+pub const fn default_udp_timeout() -> Duration {
+    Duration::from_secs(1)
 }
 
 /// The largest payload, 64 MiB: a worker holds several messages of it, prebuilt.

@@ -1,5 +1,5 @@
-//! URLs of servers: `ws://` and `wss://` (RFC 6455, 3), and `tcp://` for TCP alone. What is shown of one is without its
-//! query, in which clients send tokens.
+//! URLs of servers: `ws://` and `wss://` (RFC 6455, 3), and `tcp://` and `udp://` for TCP and UDP alone. What is shown of one is
+//! without its query, in which clients send tokens.
 
 use std::fmt;
 use std::io;
@@ -28,6 +28,23 @@ pub enum Scheme {
     Wss,
     /// TCP alone.
     Tcp,
+    /// UDP alone.
+    Udp,
+}
+
+impl Scheme {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Ws, Self::Wss, Self::Tcp, Self::Udp];
+
+    /// As it stands before `://`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ws => "ws",
+            Self::Wss => "wss",
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
 }
 
 impl Url {
@@ -55,7 +72,7 @@ impl Url {
         self.port
     }
 
-    /// The path and the query; empty in a `tcp` URL.
+    /// The path and the query; empty in a `tcp` or `udp` URL.
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -110,8 +127,11 @@ impl FromStr for Url {
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err(format!("'{shown}' is no URL; {EXPECTED}"));
         };
-        if scheme.eq_ignore_ascii_case("tcp") {
-            return tcp(rest).ok_or_else(|| format!("'{shown}': expected tcp://HOST:PORT, and nothing behind it"));
+        let alone = [Scheme::Tcp, Scheme::Udp].into_iter().find(|alone| scheme.eq_ignore_ascii_case(alone.name()));
+        if let Some(alone) = alone {
+            let name = alone.name();
+            let expected = || format!("'{shown}': expected {name}://HOST:PORT, and nothing behind it");
+            return without_path(alone, rest).ok_or_else(expected);
         }
         let Some((scheme, default_port)) = [Scheme::Ws, Scheme::Wss]
             .into_iter()
@@ -149,27 +169,18 @@ impl FromStr for Url {
 }
 
 impl Scheme {
-    /// How it is written.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Ws => "ws",
-            Self::Wss => "wss",
-            Self::Tcp => "tcp",
-        }
-    }
-
     /// The port of a URL that names none (RFC 6455, 3).
     fn default_port(self) -> Option<u16> {
         match self {
             Self::Ws => Some(80),
             Self::Wss => Some(443),
-            Self::Tcp => None,
+            Self::Tcp | Self::Udp => None,
         }
     }
 }
 
-/// The server at what stands behind `tcp://`, a slash at its end left out.
-fn tcp(authority: &str) -> Option<Url> {
+/// The server at what stands behind `tcp://` or `udp://`, a slash at its end left out.
+fn without_path(scheme: Scheme, authority: &str) -> Option<Url> {
     let authority = authority.strip_suffix('/').unwrap_or(authority);
     if authority.contains(['/', '?', '#', '@']) {
         return None;
@@ -177,7 +188,7 @@ fn tcp(authority: &str) -> Option<Url> {
     // The same hosts and ports as those of WebSocket.
     let Url { host, port, .. } = format!("ws://{authority}").parse().ok()?;
     let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
-    has_port.then_some(Url { scheme: Scheme::Tcp, host, port, path: String::new() })
+    has_port.then_some(Url { scheme, host, port, path: String::new() })
 }
 
 /// The host of `authority` as DNS knows it (RFC 5891), and its port.
@@ -232,7 +243,7 @@ impl fmt::Debug for Url {
 const ROOM: &str = "{room}";
 
 /// What is expected of what is no URL that is known.
-const EXPECTED: &str = "expected ws://HOST:PORT/PATH, wss://HOST:PORT/PATH or tcp://HOST:PORT";
+const EXPECTED: &str = "expected ws://HOST:PORT/PATH, wss://HOST:PORT/PATH, tcp://HOST:PORT or udp://HOST:PORT";
 
 /// What stands in place of a secret.
 const MASK: &str = "***";
@@ -258,6 +269,8 @@ mod tests {
             ("tcp://127.0.0.1:7", "tcp://127.0.0.1:7", ""),
             ("TCP://[::1]:7/", "tcp://[::1]:7", ""),
             ("tcp://localhost:80", "tcp://localhost:80", ""),
+            ("udp://127.0.0.1:7", "udp://127.0.0.1:7", ""),
+            ("Udp://[::1]:7/", "udp://[::1]:7", ""),
             ("ws://h/\u{e4}%20b/?\u{e4}", "ws://h:80/%C3%A4%20b/?***", "/%C3%A4%20b/?%C3%A4"),
         ] {
             let url: Url = text.parse().unwrap();
@@ -317,7 +330,10 @@ mod tests {
             "tcp://[::1]",
             "tcp://h:0",
             "tcp://h:1/path",
-            "udp://h:1",
+            "udp://h",
+            "udp://h:0",
+            "udp://h:1/path",
+            "quic://h:1",
         ] {
             let error = bad.parse::<Url>().unwrap_err();
             assert!(error.contains(bad), "{bad}: {error}");
@@ -327,6 +343,7 @@ mod tests {
             ("ws://h/p#SECRET", "'ws://h/p#***': a WebSocket URL has no fragment"),
             ("ws://h/p?a#SECRET", "'ws://h/p?***': a WebSocket URL has no fragment"),
             ("tcp://h:1/?SECRET", "'tcp://h:1/?***': expected tcp://HOST:PORT"),
+            ("udp://u:SECRET@h:1", "'udp://***@h:1': expected udp://HOST:PORT"),
             ("ws://h:0/?SECRET", "'ws://h:0/?***': the port"),
             ("ws://h/?SEC RET", "'ws://h/?***' is no URL"),
             ("wss://u:SECRET@h/p", "'wss://***@h/p': a WebSocket URL has no user name"),

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 
 use super::costs::ProcessCost;
+use super::datagrams::DatagramsReport;
 use super::run::{Ends, Least, Report};
 use super::stats::Stats;
 use crate::judge::threshold::Found;
 use crate::judge::trust::Level;
 use crate::judge::trust::bounds::{self, LowerEnd};
 use crate::measure::counts;
+use crate::measure::datagrams::Datagrams;
 use crate::measure::encoded::DecodeError;
 use crate::measure::metric::{Distribution, Metric, Statistic, range};
 use crate::measure::percentile;
@@ -22,7 +24,7 @@ impl Report {
     /// # Errors
     /// When the report's histograms cannot be read.
     pub fn figure(&self, metric: Metric) -> Result<Option<f64>, DecodeError> {
-        let errors = counts::errors(self.messages, self.over_backlog, self.connections);
+        let errors = counts::errors(self.messages, self.fates(), self.over_backlog, self.connections);
         let cpu = |cost: &ProcessCost| cost.cpu_us_per_message.map(|us| us * 1e3);
         let server = self.resources.server.as_ref();
         Ok(match metric {
@@ -43,7 +45,15 @@ impl Report {
             Metric::LoadgenMemory => Some(self.resources.loadgen.max_rss_bytes as f64),
             Metric::Errors => Some(errors.all() as f64),
             Metric::ErrorRate => errors.rate(self.messages.verified),
+            Metric::Datagrams(fate) => self.datagrams.as_ref().and_then(|DatagramsReport { counts, .. }| {
+                counts.share(fate.of(*counts), self.messages.verified + errors.of_messages())
+            }),
         })
+    }
+
+    /// What UDP did; nothing where it was not UDP.
+    pub fn fates(&self) -> Datagrams {
+        self.datagrams.map(|datagrams| datagrams.counts).unwrap_or_default()
     }
 
     /// Why there is no value of a metric.
@@ -66,7 +76,8 @@ impl Report {
                 "the server's process cannot be seen from here".to_owned()
             }
             Metric::ServerCpu | Metric::LoadgenCpu => "no message was answered".to_owned(),
-            Metric::ErrorRate => "no message was due".to_owned(),
+            Metric::Datagrams(_) if self.datagrams.is_none() => "only UDP (udp://) has datagrams".to_owned(),
+            Metric::ErrorRate | Metric::Datagrams(_) => "no message was due".to_owned(),
             _ => "it was not measured".to_owned(),
         }
     }

@@ -133,6 +133,9 @@ fn append(all: &mut Report, part: Report, number: usize) -> Result<(), MergeErro
     all.connections += part.connections;
     part.addresses.into_iter().for_each(|(address, n)| *all.addresses.entry(address).or_default() += n);
     all.messages += part.messages;
+    if let (Some(sum), Some(part)) = (&mut all.datagrams, part.datagrams) {
+        *sum += part;
+    }
     all.mismatches.merge(part.mismatches);
     all.wire += part.wire;
     all.verification += part.verification;

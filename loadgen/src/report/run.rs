@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::compression::{DeflateReport, Verification, Wire};
 use super::costs::{PerConnection, ProcessCost};
+use super::datagrams::DatagramsReport;
 use super::interval::{self, IntervalReport};
 use super::stats::Stats;
 use super::tls::TlsReport;
@@ -100,6 +101,9 @@ pub struct Report {
     pub all_lost_after_seconds: Option<f64>,
     /// What became of the messages.
     pub messages: Messages,
+    /// What UDP did to messages and replies, which is no error; null where it was not UDP.
+    #[serde(default)]
+    pub datagrams: Option<DatagramsReport>,
     /// What was wrong with messages that were not the replies they should be: those corrupted or unexpected.
     #[serde(default)]
     pub mismatches: Mismatches,
@@ -299,6 +303,7 @@ impl Report {
                 .as_ref()
                 .map(|lost| lost.after.as_secs_f64() - plan.warmup.as_secs_f64()),
             messages: measured.counts.messages,
+            datagrams: DatagramsReport::of(plan, measured),
             mismatches: measured.counts.mismatches.clone(),
             verification: Verification::of(plan, measured),
             wire: Wire::of(measured),
@@ -321,11 +326,12 @@ impl Report {
     /// How the run ended.
     pub fn outcome(&self) -> Outcome {
         // An aborted run does not wait for what is on its way.
-        let on_its_way = if self.aborted { self.messages.lost } else { 0 };
+        let on_its_way = if self.aborted { self.messages.lost } else { self.fates().lost };
+        let nothing_came = self.datagrams.is_some() && self.messages.received == 0;
         let outcome = |outcome| self.thresholds.iter().any(|judged| judged.outcome == outcome);
         if self.interrupted {
             Outcome::Interrupted
-        } else if self.connections.established == 0 || self.all_lost_after_seconds.is_some() {
+        } else if self.connections.established == 0 || self.all_lost_after_seconds.is_some() || nothing_came {
             Outcome::Failed
         } else if self.errors_limited() == Some(Standing::Crossed) {
             // Whatever the times are worth, the errors were counted.

@@ -1,6 +1,7 @@
 //! What a report says in words, for every format that people read.
 
 mod compression;
+mod datagrams;
 pub(crate) mod experiments;
 
 use super::comparison::Comparison;
@@ -184,6 +185,7 @@ pub(super) fn facts(report: &Report) -> Vec<(&'static str, String)> {
     facts.push(("messages", format!("{sent} sent, {verified} verified replies")));
     facts.extend(wrong_replies_count(report).map(|words| ("", words.to_owned())));
     facts.extend(compression::facts(report));
+    facts.extend(datagrams::facts(report).map(|fates| ("datagrams", fates)));
     facts.push(("errors", errors(report)));
     facts.extend(report.mismatches.sentences().map(|mismatch| ("", mismatch)));
     facts.extend(report.failures.iter().map(|(why, times)| ("", format!("{} times: {why}", units::count(*times)))));
@@ -296,7 +298,7 @@ fn errors(report: &Report) -> String {
     let errors: Vec<String> = [
         (connections.failed, "connections failed"),
         (connections.dropped, "connections dropped"),
-        (messages.lost, "messages lost"),
+        (messages.lost.saturating_sub(report.fates().lost), "messages lost"),
         (messages.corrupted, "corrupted"),
         (messages.reordered, "reordered"),
         (messages.unexpected, "unexpected"),

@@ -39,6 +39,8 @@ impl TrialError {
 pub(super) fn failure(measured: &Measured) -> Option<String> {
     let Messages { lost, corrupted, reordered, unexpected, .. } = measured.counts.messages;
     let connections = measured.counts.connections;
+    // What UDP loses is a result.
+    let lost = lost - measured.counts.datagrams.unwrap_or_default().lost.min(lost);
     let counts = [
         (connections.failed, "connections could not be opened"),
         (connections.dropped, "connections were lost"),

@@ -14,7 +14,7 @@ use crate::load::run::note_end_of;
 use crate::load::session::{Manner, Span};
 use crate::measure::collector::{Collector, Opened};
 use crate::measure::measured::Measured;
-use crate::measure::metric::{Distribution, Metric};
+use crate::measure::metric::{Distribution, Fate, Metric};
 use crate::measure::recorder::Interval;
 use crate::measure::so_far::Passed;
 use crate::plan::{Arrival, Load, Plan, Rate, Stop};
@@ -142,6 +142,7 @@ impl<'a> Up<'a, '_> {
     fn judged(&self, offer: Offer<'_>, plan: Plan, measured: Measured) -> Result<Shown, TrialError> {
         let slos = offer.slos;
         let limits_errors = slos.iter().any(|slo| slo.metric().is_of_errors());
+        let limits_losses = limits_errors || slos.iter().any(|slo| slo.metric() == Metric::Datagrams(Fate::Lost));
         let messages = measured.counts.messages;
         let wrong = messages.corrupted + messages.reordered + messages.unexpected;
         if measured.all_lost.is_some() || (wrong > 0 && !limits_errors) {
@@ -160,7 +161,7 @@ impl<'a> Up<'a, '_> {
                 *judged = broken;
             }
         }
-        let lost = if measured.aborted || limits_errors { 0 } else { messages.lost + measured.counts.over_backlog };
+        let lost = if measured.aborted || limits_losses { 0 } else { messages.lost + measured.counts.over_backlog };
         let (outcome, why) = verdict(slos, &report, lost, measured.counts.connections.dropped);
         Ok(Shown { outcome, why, report, trust, measured })
     }

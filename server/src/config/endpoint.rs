@@ -14,7 +14,7 @@ pub struct Endpoint {
     pub address: SocketAddr,
 }
 
-/// What is spoken on the connections to an address.
+/// What is spoken at an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
     /// WebSocket over TCP.
@@ -23,18 +23,25 @@ pub enum Scheme {
     Wss,
     /// TCP alone: every byte is sent back.
     Tcp,
+    /// UDP: every datagram is sent back.
+    Udp,
 }
 
 impl Scheme {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Ws, Self::Wss, Self::Tcp];
+    pub const ALL: [Self; 4] = [Self::Ws, Self::Wss, Self::Tcp, Self::Udp];
 
     /// Whether WebSocket is spoken, over whatever.
     pub fn is_websocket(self) -> bool {
         match self {
             Self::Ws | Self::Wss => true,
-            Self::Tcp => false,
+            Self::Tcp | Self::Udp => false,
         }
+    }
+
+    /// Whether there are connections.
+    pub(crate) fn is_stream(self) -> bool {
+        self != Self::Udp
     }
 
     /// As it stands before `://`.
@@ -43,6 +50,7 @@ impl Scheme {
             Self::Ws => "ws",
             Self::Wss => "wss",
             Self::Tcp => "tcp",
+            Self::Udp => "udp",
         }
     }
 }
@@ -53,7 +61,7 @@ impl Endpoint {
         Self { scheme: Scheme::Ws, address }
     }
 
-    /// The URL that clients connect to.
+    /// The URL that clients are given.
     pub fn url(&self) -> String {
         let path = if self.scheme.is_websocket() { "/" } else { "" };
         format!("{}://{}{path}", self.scheme.name(), self.address)

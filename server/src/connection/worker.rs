@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use crate::config::{Config, Runtime};
+use crate::datagrams::Tally;
 use crate::engine;
 use crate::lane::{Departed, Host, Lane};
 use crate::limits::admission::Admissions;
@@ -38,7 +39,9 @@ pub(crate) struct Worker {
     pub(crate) share: Arc<Share>,
     /// Notified when it is time to tidy up, where there is no lane to ring at.
     pub(crate) housekeeper: Notify,
-    /// Accept loops that wait for a timer.
+    /// Counts what became of datagrams, if there are to be any.
+    pub(crate) datagrams: Option<Tally>,
+    /// Accept loops that wait for a timer, and one more where there are sockets for datagrams: what tokio has to wait for.
     pub(crate) pausing: AtomicUsize,
     /// Goes on with a connection that has left the lane.
     pub(crate) depart: fn(&Arc<Self>, Departed),

@@ -209,8 +209,12 @@ fn answer(worker: &Worker, course: &mut Course, mut request: Request<Incoming>) 
     course.requests += 1;
     let end = match handshake::judge(&request) {
         Asked::Page => {
-            let paths =
-                Paths { page: worker.config.page, config_json: &worker.config_json, relay: worker.relay.as_deref() };
+            let paths = Paths {
+                page: worker.config.page,
+                config_json: &worker.config_json,
+                relay: worker.relay.as_deref(),
+                datagrams: worker.datagrams.as_ref(),
+            };
             let mut page = paths.answer(request.uri().path());
             if !request.body().is_end_stream() || worker.drain.started() {
                 // Nobody wants to read the body, so that no request can follow it; nor is one served after the signal.

@@ -6,10 +6,12 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SERVER};
 use hyper::{Method, Response, StatusCode};
+use serde::Serialize;
 
 use super::handshake::Refusal;
 use super::page;
-use crate::relay::Relay;
+use crate::datagrams::{self, Tally};
+use crate::relay::{self, Relay};
 
 /// A page, which hyper writes.
 pub(crate) type Page = Response<Full<Bytes>>;
@@ -22,6 +24,8 @@ pub(crate) struct Paths<'w> {
     pub(crate) config_json: &'w Bytes,
     /// What `/stats` counts, if there is anything to count.
     pub(crate) relay: Option<&'w Relay>,
+    /// Likewise.
+    pub(crate) datagrams: Option<&'w Tally>,
 }
 
 impl Paths<'_> {
@@ -30,14 +34,38 @@ impl Paths<'_> {
         match path {
             "/healthz" => with_type(PLAIN_TEXT, "ok\n"),
             "/config" => with_type("application/json", self.config_json.clone()),
-            "/stats" if self.relay.is_some() => {
-                with_type("application/json", self.relay.map(Relay::stats).unwrap_or_default())
+            "/stats" if self.relay.is_some() || self.datagrams.is_some() => {
+                with_type("application/json", self.stats().to_json())
             }
             path => match page::file(path).filter(|_| self.page) {
                 Some(file) => with_headers(file),
                 None => with_type("text/html; charset=utf-8", PAGE),
             },
         }
+    }
+}
+
+impl Paths<'_> {
+    fn stats(&self) -> Stats {
+        Stats { relay: self.relay.map(Relay::stats), udp: self.datagrams.map(Tally::stats) }
+    }
+}
+
+/// What is counted.
+#[derive(Debug, Serialize)]
+struct Stats {
+    #[serde(flatten)]
+    relay: Option<relay::Stats>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    udp: Option<datagrams::Stats>,
+}
+
+impl Stats {
+    /// JSON for people and programs, newline included.
+    fn to_json(&self) -> String {
+        let mut json = serde_json::to_string_pretty(self).expect("plain data with string keys serialises");
+        json.push('\n');
+        json
     }
 }
 

@@ -19,6 +19,7 @@ use super::placement::{Accepted, Fewest, Placement, receive};
 use crate::Error;
 use crate::config::{Config, Effective, Runtime};
 use crate::connection::{self, Worker};
+use crate::datagrams;
 use crate::lane::Lane;
 use crate::limits::admission::Admissions;
 use crate::limits::budget::Share;
@@ -31,6 +32,12 @@ enum Source {
     Listeners(Vec<Arc<Listener>>),
     /// A thread that accepts for all workers hands them over.
     Handed(UnboundedReceiver<Accepted>),
+}
+
+/// What a worker is to serve.
+struct Brings {
+    source: Source,
+    datagrams: Vec<datagrams::Watched>,
 }
 
 /// All workers of a server, and the thread that accepts for them if there is one.
@@ -58,11 +65,15 @@ impl Fleet {
         let relays = config.relay.map(|options| Relay::for_workers(&options, &shares)).transpose().map_err(no_relay)?;
         let mut fewest = (listeners.shards.len() < count).then(Fewest::default);
         let mut shards = listeners.shards.into_iter();
+        let mut sockets = listeners.datagrams.into_iter();
+        let mut tallies = datagrams::Tally::for_workers(count).into_iter();
         for (index, share) in shares.into_iter().enumerate() {
             let fail = |source| Error::Worker { worker: index, source };
             let relay = relays.as_ref().map(|relays| Arc::clone(&relays[index]));
             let lane = config.echo.lane.then(|| Lane::new(relay.clone())).transpose().map_err(fail)?.map(Arc::new);
             let admissions = Admissions::new(&open_anywhere, config.limits.max_connections, &share);
+            let sockets = sockets.next().unwrap_or_default();
+            let tally = tallies.next().filter(|_| !sockets.is_empty());
             let worker = Arc::new(Worker {
                 config: Arc::clone(&config),
                 config_json: config_json.clone(),
@@ -73,7 +84,8 @@ impl Fleet {
                 share,
                 admissions,
                 housekeeper: Notify::new(),
-                pausing: AtomicUsize::new(0),
+                pausing: AtomicUsize::new(usize::from(tally.is_some())),
+                datagrams: tally,
                 depart: connection::depart,
             });
             let runtime = build_runtime(&config, index).map_err(fail)?;
@@ -81,7 +93,9 @@ impl Fleet {
                 Some(fewest) => Source::Handed(fewest.add(Arc::clone(&worker))),
                 None => Source::Listeners(watch_all(&runtime, shards.next().unwrap_or_default()).map_err(fail)?),
             };
-            fleet.ended.push(start_worker(index, Arc::clone(&worker), runtime, source).map_err(fail)?);
+            let datagrams = watch_datagrams(&runtime, sockets).map_err(fail)?;
+            let brings = Brings { source, datagrams };
+            fleet.ended.push(start_worker(index, Arc::clone(&worker), runtime, brings).map_err(fail)?);
             fleet.workers.push(worker);
         }
         if let Some(fewest) = fewest {
@@ -126,12 +140,12 @@ fn start_worker(
     index: usize,
     worker: Arc<Worker>,
     runtime: TokioRuntime,
-    source: Source,
+    brings: Brings,
 ) -> io::Result<oneshot::Receiver<()>> {
     let (ended, receiver) = oneshot::channel();
     let _: JoinHandle<()> = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
         pin(&worker.config, index);
-        work(&runtime, &worker, source);
+        work(&runtime, &worker, brings);
         // Tasks of a multi-thread runtime may still run on its other threads; they are given a moment to stop.
         runtime.shutdown_timeout(TASK_STOP);
         let _ = ended.send(());
@@ -158,6 +172,11 @@ fn start_acceptor(fewest: Fewest, listeners: Vec<Bound>, backlog: u32) -> io::Re
 fn watch_all(runtime: &TokioRuntime, listeners: Vec<Bound>) -> io::Result<Vec<Arc<Listener>>> {
     let _runtime = runtime.enter();
     listeners.into_iter().map(accept::watch).collect()
+}
+
+fn watch_datagrams(runtime: &TokioRuntime, sockets: Vec<datagrams::Socket>) -> io::Result<Vec<datagrams::Watched>> {
+    let _runtime = runtime.enter();
+    sockets.into_iter().map(datagrams::watch).collect()
 }
 
 fn build_runtime(config: &Arc<Config>, index: usize) -> io::Result<TokioRuntime> {
@@ -188,17 +207,18 @@ fn pin(config: &Config, index: usize) {
 }
 
 /// Serves connections until drained, then waits for those that are left as long as the configuration allows.
-fn work(runtime: &TokioRuntime, worker: &Arc<Worker>, source: Source) {
+fn work(runtime: &TokioRuntime, worker: &Arc<Worker>, Brings { source, datagrams }: Brings) {
     runtime.block_on(async {
         let draining = worker.drain.wait();
         let own = Arc::new(Placement::Own(Arc::clone(worker)));
-        let (listeners, taking) = match source {
+        let (listeners, mut taking) = match source {
             Source::Listeners(listeners) => {
                 let loops = accept::start(&own, &listeners);
                 (listeners, loops)
             }
             Source::Handed(queue) => (Vec::new(), vec![tokio::spawn(receive(Arc::clone(worker), queue))]),
         };
+        taking.extend(datagrams.into_iter().map(|watched| tokio::spawn(answer_datagrams(Arc::clone(worker), watched))));
         if worker.lane.is_none() {
             tokio::spawn(Arc::clone(worker).tidy_when_told());
         }
@@ -221,6 +241,12 @@ fn work(runtime: &TokioRuntime, worker: &Arc<Worker>, source: Source) {
             tracing::warn!("{open} connections did not close within {deadline:?} and are dropped");
         }
     });
+}
+
+async fn answer_datagrams(worker: Arc<Worker>, watched: datagrams::Watched) {
+    if let Some(tally) = &worker.datagrams {
+        datagrams::serve(watched, &worker.config, &worker.drain, tally).await;
+    }
 }
 
 /// How long a thread of the work-stealing runtime may take to notice the end: it notices at its next task switch.

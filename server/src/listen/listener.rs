@@ -13,8 +13,11 @@ use std::sync::Arc;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 use super::int_option::IntOption;
+use super::sockets::{grant, local_address, takes_ipv4};
+use super::udp;
 use crate::Error;
 use crate::config::{Config, Endpoint, Granted, Keepalive, Scheme, SocketOptions};
+use crate::datagrams;
 use crate::transport::Identity;
 
 /// Bound, listening sockets for [`crate::run`].
@@ -22,6 +25,8 @@ use crate::transport::Identity;
 pub struct Listeners {
     /// A list for everyone who accepts, with an entry per address.
     pub(crate) shards: Vec<Vec<Bound>>,
+    /// A list for every worker, with an entry per address for datagrams.
+    pub(crate) datagrams: Vec<Vec<datagrams::Socket>>,
     /// The addresses bound, with the port that the kernel picked where it was 0.
     pub addresses: Vec<Endpoint>,
     /// What the kernel granted, the same for all.
@@ -49,7 +54,7 @@ impl AsRawFd for Bound {
     }
 }
 
-/// Binds every address of the configuration, once for everyone who accepts.
+/// Binds every address of the configuration, once for everyone who accepts, and for datagrams once for every worker.
 ///
 /// # Errors
 /// A TLS file that cannot be used, an address that cannot be bound, or an option that the kernel refuses for another reason than its size.
@@ -57,17 +62,24 @@ pub fn bind(config: &Config) -> Result<Listeners, Error> {
     let identity = config.tls.as_ref().map(|options| Identity::load(options, &config.listen)).transpose()?;
     let count = config.workers.listeners();
     let mut shards: Vec<Vec<Bound>> = (0..count).map(|_| Vec::new()).collect();
+    let mut datagrams: Vec<Vec<_>> = (0..config.workers.shards()).map(|_| Vec::new()).collect();
     let mut addresses = Vec::new();
-    let mut granted = Granted::default();
+    let mut granted = None;
     for &endpoint in &config.listen {
         let Endpoint { scheme, address: wanted } = endpoint;
+        if scheme == Scheme::Udp {
+            let (address, sockets) = udp::bind(endpoint, config)?;
+            datagrams.iter_mut().zip(sockets).for_each(|(worker, socket)| worker.push(socket));
+            addresses.push(Endpoint { scheme, address });
+            continue;
+        }
         let fail = |source| Error::Listen { address: endpoint, source };
         // The first binds without SO_REUSEPORT, so that a port in use is an error even if its owner shares it: a
         // second server would silently take half of the connections. It shares the port with its siblings after that,
         // and with whoever else asks to, which is why a socket without siblings does not share.
-        let takes_ipv4 = takes_ipv4(wanted, &config.listen);
+        let takes_ipv4 = takes_ipv4(endpoint, &config.listen);
         let first = open(endpoint, takes_ipv4, &config.socket)?;
-        granted = first.granted;
+        granted = Some(first.granted);
         first.socket.bind(&wanted.into()).map_err(fail)?;
         if count > 1 {
             first.socket.set_reuse_port(true).map_err(fail)?;
@@ -86,8 +98,10 @@ pub fn bind(config: &Config) -> Result<Listeners, Error> {
         }
         addresses.push(Endpoint { scheme, address });
     }
+    // Datagrams alone: what holds for buffers holds for theirs.
+    let granted = granted.map_or_else(|| probe(config), Ok)?;
     warn_of_shortfalls(&config.socket, &granted);
-    Ok(Listeners { shards, addresses, granted, identity })
+    Ok(Listeners { shards, datagrams, addresses, granted, identity })
 }
 
 /// What the kernel would grant, found out on a socket that is never bound.
@@ -96,15 +110,6 @@ pub fn bind(config: &Config) -> Result<Listeners, Error> {
 /// As [`bind`], but for the address.
 pub fn probe(config: &Config) -> Result<Granted, Error> {
     Ok(open(Endpoint::ws(SocketAddr::from(([127, 0, 0, 1], 0))), true, &config.socket)?.granted)
-}
-
-/// Whether the socket of `address`, which is one of `all`, takes connections to IPv4 addresses: `[::]` does, as people
-/// expect of "every address", unless another socket is to take those of the same port, which would then fail to bind.
-fn takes_ipv4(address: SocketAddr, all: &[Endpoint]) -> bool {
-    let port = address.port();
-    address.is_ipv4()
-        || (address.ip().is_unspecified()
-            && (port == 0 || !all.iter().any(|other| other.address.is_ipv4() && other.address.port() == port)))
 }
 
 struct Opened {
@@ -179,20 +184,6 @@ fn keepalive(socket: &Socket) -> io::Result<Keepalive> {
     })
 }
 
-/// Asks for `wanted`, if anything, and reads back what came of it. A missing privilege is no grant, but no error.
-fn grant<T: Copy>(
-    wanted: Option<T>,
-    set: impl FnOnce(T) -> io::Result<()>,
-    get: impl FnOnce() -> io::Result<T>,
-) -> io::Result<Option<T>> {
-    let Some(wanted) = wanted else { return Ok(None) };
-    match set(wanted) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
-        Err(error) => Err(error),
-        Ok(()) => get().map(Some),
-    }
-}
-
 fn warn_of_shortfalls(asked: &SocketOptions, granted: &Granted) {
     fn check<T: PartialOrd + Default + std::fmt::Display>(flag: &str, asked: Option<T>, granted: Option<T>) {
         let granted = granted.unwrap_or_default();
@@ -211,10 +202,6 @@ fn warn_of_shortfalls(asked: &SocketOptions, granted: &Granted) {
     check("notsent-lowat", asked.notsent_lowat, granted.notsent_lowat);
 }
 
-fn local_address(socket: &Socket) -> io::Result<SocketAddr> {
-    socket.local_addr()?.as_socket().ok_or_else(|| io::Error::other("not an IP address"))
-}
-
 fn clamp(value: u32) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
 }
@@ -231,25 +218,4 @@ fn fast_open_allowed() -> bool {
 
 fn sysctl(path: &str) -> Option<u32> {
     std::fs::read_to_string(path).ok()?.trim().parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_address_includes_ipv4_unless_it_is_asked_for_apart() {
-        let takes = |address: &str, others: &[&str]| {
-            let address = address.parse().unwrap();
-            let others = others.iter().map(|other| other.parse().unwrap());
-            takes_ipv4(address, &others.chain([address]).map(Endpoint::ws).collect::<Vec<_>>())
-        };
-        assert!(takes("[::]:80", &[]));
-        assert!(takes("[::]:80", &["127.0.0.1:81", "[::1]:82"]));
-        assert!(takes("[::]:0", &["127.0.0.1:0"]), "each has a port of its own");
-        assert!(!takes("[::]:80", &["0.0.0.0:80"]));
-        assert!(!takes("[::]:80", &["127.0.0.1:80"]));
-        assert!(!takes("[::1]:80", &[]));
-        assert!(takes("0.0.0.0:80", &[]));
-    }
 }

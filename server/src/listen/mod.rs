@@ -1,6 +1,6 @@
-//! From the listening sockets to the workers: [`listener`] binds them, [`accept`] takes connections from them,
-//! [`placement`] chooses the worker of each, and [`fleet`] runs the threads of all this until they have drained.
-//! [`run`] is the whole of it.
+//! From the listening sockets to the workers: [`listener`] binds them ([`udp`] those for datagrams), [`accept`] takes
+//! connections from them, [`placement`] chooses the worker of each, and [`fleet`] runs the threads of all this until they
+//! have drained. [`run`] is the whole of it.
 
 mod accept;
 pub(crate) mod cpus;
@@ -9,6 +9,8 @@ mod housekeeping;
 mod int_option;
 pub(crate) mod listener;
 mod placement;
+mod sockets;
+mod udp;
 
 use std::future::Future;
 use std::sync::Arc;

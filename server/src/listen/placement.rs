@@ -153,7 +153,7 @@ fn room_for_request(worker: &Arc<Worker>) -> Option<Charge> {
 fn turn_away(stream: &Stream, scheme: Scheme) {
     match scheme {
         Scheme::Ws => stream.send_last(BUSY),
-        Scheme::Wss | Scheme::Tcp => stream.send_last(&[]),
+        Scheme::Wss | Scheme::Tcp | Scheme::Udp => stream.send_last(&[]),
     }
 }
 

@@ -38,7 +38,7 @@ impl FromStr for Listen {
         let known = Scheme::ALL.into_iter().find(|known| known.name().eq_ignore_ascii_case(scheme));
         let scheme = known.ok_or_else(|| {
             let known: Vec<_> = Scheme::ALL.iter().map(|known| format!("{}://", known.name())).collect();
-            format!("'{scheme}://' is not served; expected {}, or HOST:PORT alone for ws://", known.join(", "))
+            format!("'{scheme}://' is not served; expected {}, or HOST:PORT alone for ws://", join(&known))
         })?;
         // As the ready line shows it.
         Ok(Self { scheme, place: rest.strip_suffix('/').unwrap_or(rest).parse()? })
@@ -64,6 +64,14 @@ impl FromStr for Place {
             return Err(expected());
         }
         Ok(Self::Name { host: host.to_owned(), port })
+    }
+}
+
+/// As people list things.
+fn join(names: &[String]) -> String {
+    match names {
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        names => names.concat(),
     }
 }
 
@@ -146,12 +154,13 @@ mod tests {
             ("wss://[::1]:80/", Scheme::Wss),
             ("tcp://[::1]:80", Scheme::Tcp),
             ("TCP://[::1]:80", Scheme::Tcp),
+            ("udp://[::1]:80", Scheme::Udp),
         ] {
             let place = Place::Address("[::1]:80".parse().unwrap());
             assert_eq!(text.parse(), Ok(Listen { scheme, place }), "{text}");
         }
         for (wrong, why) in [
-            ("http://a:1", "'http://' is not served; expected ws://, wss://, tcp://, or HOST"),
+            ("http://a:1", "'http://' is not served; expected ws://, wss://, tcp:// or udp://"),
             ("tcp://a", "expected HOST:PORT"),
         ] {
             let error = wrong.parse::<Listen>().unwrap_err();

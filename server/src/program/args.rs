@@ -7,24 +7,24 @@ use clap::Parser;
 use wire::deflate::{Level, MemoryLevel, WindowBits, given_without_extension};
 
 use super::addresses::{Listen, resolve};
+use super::limit_args::LimitArgs;
 use super::logging::LogFormat;
-use super::machine_memory;
 use super::manual::ManualArgs;
 use super::numbers::{bytes, count, count_in};
 use super::relay_args::RelayArgs;
 use super::tls_args::TlsArgs;
 use super::values::{
-    KeepaliveFlag, LEAST_BUFFERED, MOST_INT, MOST_THREADS, Pin, Switch, context_takeover, jitter, level, max_buffered,
-    memory_level, message_bytes, read_buffer, socket_bytes, stall, time, window_bits,
+    KeepaliveFlag, MOST_INT, MOST_THREADS, Pin, Switch, context_takeover, jitter, level, memory_level, read_buffer,
+    socket_bytes, stall, window_bits,
 };
 use crate::Error;
 use crate::config::{
-    Balance, Config, ContextTakeover, DeflateOptions, EchoOptions, Endpoint, Limits, Runtime, SocketOptions, Stall,
-    Template, UncompressedReply, Workers, WriteMode,
+    Balance, Config, ContextTakeover, DeflateOptions, EchoOptions, Endpoint, Runtime, SocketOptions, Stall, Template,
+    UncompressedReply, Workers, WriteMode,
 };
 use crate::listen::cpus;
 
-/// A WebSocket echo server, and one for TCP alone.
+/// A WebSocket echo server, and one for TCP and UDP alone.
 ///
 /// Listens, answers /healthz, /config and the WebSocket upgrade on any path, and sends every message back. SIGINT or
 /// SIGTERM drains it; a second one ends it at once. RUST_LOG filters its logs (default: info).
@@ -32,7 +32,7 @@ use crate::listen::cpus;
 #[command(version, args_override_self = true, max_term_width = 110)]
 pub(super) struct Args {
     /// Address to listen on, or name: every address of this machine that it stands for. Before it tcp:// echoes the bytes of
-    /// TCP connections, wss:// WebSocket messages over TLS, ws:// or nothing WebSocket messages. Repeatable. Port 0 picks a free one for each address. [::]
+    /// TCP connections, udp:// datagrams, wss:// WebSocket messages over TLS, ws:// or nothing WebSocket messages. Repeatable. Port 0 picks a free one for each address. [::]
     /// takes IPv4 as well, unless an IPv4 address with the same port is given too
     #[arg(long, value_name = "[SCHEME://]HOST:PORT", default_value = "127.0.0.1:8181")]
     listen: Vec<Listen>,
@@ -183,36 +183,6 @@ struct DeflateArgs {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Limits")]
-struct LimitArgs {
-    /// Largest message over all its fragments, at most 4GiB; a larger one is refused with 1009
-    #[arg(long, value_name = "BYTES", default_value = "16MiB", value_parser = message_bytes)]
-    max_message_size: u64,
-    /// Most fragments of one message, refused with 1009 (the default lets 16 MiB come in pieces of 128 bytes)
-    #[arg(long, value_name = "N", default_value = "131072", value_parser = count_in::<u32, 1, { u32::MAX as u64 }>)]
-    max_fragments: u32,
-    /// Most memory, over all connections, for messages that are not whole yet and replies that are not taken. Whoever
-    /// holds most is closed with 1013 when it is passed, in the middle of a reply without a word; a new connection that
-    /// finds it full is answered 503. At least 1 MiB [default: a quarter of the machine's or the control group's
-    /// memory, 1 GiB at most]
-    #[arg(long, value_name = "BYTES", value_parser = max_buffered)]
-    max_buffered: Option<u64>,
-    /// Most connections over all workers, handshakes included; one more is answered 503 and closed
-    #[arg(long, value_name = "N", default_value = "100000", value_parser = count::<NonZeroUsize>)]
-    max_connections: NonZeroUsize,
-    /// From accept to the first request's end, and from each HTTP request to the end of the next one's head; the
-    /// connection is closed then
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = time)]
-    handshake_timeout: Duration,
-    /// From our Close frame until the peer has closed
-    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = time)]
-    close_timeout: Duration,
-    /// From SIGINT or SIGTERM until connections still open are dropped
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = time)]
-    drain_timeout: Duration,
-}
-
-#[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Logs")]
 struct LogArgs {
     /// Format of the log lines on stderr
@@ -249,8 +219,13 @@ impl Args {
         let listen = resolve(&listen)?;
         for_websocket(
             &listen,
-            &[("--reply", echo.reply.is_some()), ("--permessage-deflate on", deflate.permessage_deflate == Switch::On)],
+            &[
+                ("--reply", echo.reply.is_some()),
+                ("--relay", relay.is_some()),
+                ("--permessage-deflate on", deflate.permessage_deflate == Switch::On),
+            ],
         )?;
+        let limits = limits.lower(&listen)?;
         Ok(Config {
             version: env!("CARGO_PKG_VERSION"),
             tls: tls.lower(&listen)?,
@@ -291,18 +266,7 @@ impl Args {
             },
             relay,
             permessage_deflate: deflate.lower()?,
-            limits: Limits {
-                max_message_size: limits.max_message_size,
-                max_fragments: limits.max_fragments,
-                max_buffered: match limits.max_buffered {
-                    Some(size) => size,
-                    None => (machine_memory::available() / 4).clamp(LEAST_BUFFERED, MOST_BUFFERED),
-                },
-                max_connections: limits.max_connections.get(),
-                handshake_timeout: limits.handshake_timeout,
-                close_timeout: limits.close_timeout,
-                drain_timeout: limits.drain_timeout,
-            },
+            limits,
         })
     }
 }
@@ -378,9 +342,6 @@ fn cores(pin: Pin) -> Result<Vec<usize>, Error> {
         }
     }
 }
-
-/// Bytes: the default of `--max-buffered` on a machine with plenty, which is 64 messages of the default's largest size.
-const MOST_BUFFERED: u64 = 1 << 30;
 
 /// Bytes: below, a compressed message of JSON is hardly smaller than the message.
 const DEFLATE_THRESHOLD: u64 = 64;

@@ -5,6 +5,7 @@ mod addresses;
 mod args;
 pub mod cli;
 mod huge_pages;
+mod limit_args;
 mod logging;
 mod machine_memory;
 mod manual;

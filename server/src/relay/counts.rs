@@ -72,8 +72,8 @@ impl Counts {
     }
 }
 
-/// The counts of all workers as JSON for people and programs.
-pub(super) fn to_json(counts: &[Counts], rooms: &Rooms) -> String {
+/// The counts of all workers together.
+pub(super) fn sum(counts: &[Counts], rooms: &Rooms) -> Stats {
     let sum = |of: fn(&Counts) -> &AtomicU64| counts.iter().map(|counts| of(counts).load(Ordering::Relaxed)).sum();
     let dropped =
         |cause: Cause| counts.iter().map(|counts| counts.dropped[cause as usize].load(Ordering::Relaxed)).sum();
@@ -91,21 +91,19 @@ pub(super) fn to_json(counts: &[Counts], rooms: &Rooms) -> String {
     let (written, queued): (u64, u64) = (sum(|of| &of.written), sum(|of| &of.queued));
     // Last, so that it is no less than what became of them.
     let total: u64 = sum(|of| &of.total);
-    let stats = Stats {
+    Stats {
         connections: rooms.members(),
         rooms: rooms.len(),
         rooms_refused: rooms.refused(),
         messages_received: sum(|of| &of.received),
         deliveries: Deliveries { total, written, waiting: total.saturating_sub(written + lost), queued, dropped },
         slow_readers_closed: sum(|of| &of.slow_readers),
-    };
-    let mut json = serde_json::to_string_pretty(&stats).expect("plain data with string keys serialises");
-    json.push('\n');
-    json
+    }
 }
 
+/// What `/stats` says of relaying.
 #[derive(Debug, Serialize)]
-struct Stats {
+pub(crate) struct Stats {
     /// Members of all rooms.
     connections: u64,
     /// Rooms with members.

@@ -21,7 +21,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(crate) use self::batch::Batch;
-pub(crate) use self::counts::{Cause, Counts};
+pub(crate) use self::counts::{Cause, Counts, Stats};
 pub(crate) use self::floor::{Delivery, Floor};
 use self::mailbox::Mailbox;
 pub(crate) use self::mailbox::Post;
@@ -105,8 +105,8 @@ impl Relay {
     }
 
     /// What `/stats` answers.
-    pub(crate) fn stats(&self) -> String {
-        counts::to_json(&self.counts, &self.rooms)
+    pub(crate) fn stats(&self) -> Stats {
+        counts::sum(&self.counts, &self.rooms)
     }
 
     /// Who is in which room, those who have left taken out. Not to be locked twice.

@@ -5,7 +5,7 @@
 pub mod relay;
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,8 @@ pub struct Server {
     pub tcp_port: Option<u16>,
     /// Of the `wss://` listener, if the flags ask for one on 127.0.0.1.
     pub tls_port: Option<u16>,
+    /// Of the last `udp://` listener, if the flags ask for one.
+    pub udp: Option<SocketAddr>,
     _stdout: BufReader<ChildStdout>,
 }
 
@@ -50,14 +52,16 @@ impl Server {
             .expect("the server starts");
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
-        let (mut tcp_port, mut tls_port) = (None, None);
+        let (mut tcp_port, mut tls_port, mut udp) = (None, None, None);
         let port_of = |line: &str, before: &str, behind: &str| {
             line.strip_prefix(before).and_then(|rest| rest.strip_suffix(behind)).and_then(|port| port.parse().ok())
         };
         let port = loop {
             line.clear();
             stdout.read_line(&mut line).unwrap();
-            if let Some(port) = port_of(&line, "listening on tcp://127.0.0.1:", "\n") {
+            if let Some(address) = line.strip_prefix("listening on udp://") {
+                udp = Some(address.trim_end().parse().unwrap());
+            } else if let Some(port) = port_of(&line, "listening on tcp://127.0.0.1:", "\n") {
                 tcp_port = Some(port);
             } else if let Some(port) = port_of(&line, "listening on wss://127.0.0.1:", "/\n") {
                 tls_port = Some(port);
@@ -73,7 +77,7 @@ impl Server {
             }
             panic!("not a ready line: {line:?}; stderr: {stderr}");
         };
-        Self { child, port, tcp_port, tls_port, _stdout: stdout }
+        Self { child, port, tcp_port, tls_port, udp, _stdout: stdout }
     }
 
     pub fn signal(&self, signal: Signal) {

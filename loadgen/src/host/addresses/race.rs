@@ -83,7 +83,7 @@ impl Addresses {
     }
 
     /// The candidates that `source` can reach, those that answered last time first.
-    fn order(&self, source: Option<IpAddr>) -> Vec<usize> {
+    pub(super) fn order(&self, source: Option<IpAddr>) -> Vec<usize> {
         let all = &self.0.candidates;
         let reachable = |index: &usize| source.is_none_or(|source| same_family(all[*index].address.ip(), source));
         let mut order: Vec<usize> = (0..all.len()).filter(reachable).collect();
@@ -185,6 +185,7 @@ pub(crate) mod tests {
     use socket2::{Domain, Socket, Type};
 
     use super::*;
+    use crate::host::addresses::Carrier;
     use crate::plan::tests::plan;
 
     /// A listener whose queue is full, so that it takes no connection; it does as long as the sockets live.
@@ -213,7 +214,7 @@ pub(crate) mod tests {
 
     pub(crate) fn addresses(ips: &[&str], port: u16) -> Addresses {
         let address = |ip: &&str| SocketAddr::new(ip.parse().unwrap(), port);
-        Addresses::new("name", ips.iter().map(address).collect(), &plan().connect, None).unwrap()
+        Addresses::new("name", ips.iter().map(address).collect(), &plan().connect, Carrier::Tcp).unwrap()
     }
 
     /// Longer than a test takes on a loaded machine.
@@ -266,13 +267,14 @@ pub(crate) mod tests {
         let mut how = plan().connect;
         how.source_ips = ["127.0.0.2", "::1", "::ffff:127.0.0.3"].map(|ip| ip.parse().unwrap()).to_vec();
         let both = vec![six.local_addr().unwrap(), four.local_addr().unwrap()];
-        let addresses = Addresses::new("name", both, &how, None).unwrap();
+        let addresses = Addresses::new("name", both, &how, Carrier::Tcp).unwrap();
         for (number, listener, from) in [(0, &four, "127.0.0.2"), (1, &six, "::1"), (2, &four, "127.0.0.3")] {
             assert_eq!(connect(&addresses, number, LONG).unwrap(), listener.local_addr().unwrap());
             assert_eq!(listener.accept().unwrap().1.ip().to_string(), from);
         }
         how.source_ips = vec!["192.0.2.1".parse().unwrap()];
-        let error = connect(&Addresses::new("name", addresses.in_use(), &how, None).unwrap(), 0, LONG).unwrap_err();
+        let error =
+            connect(&Addresses::new("name", addresses.in_use(), &how, Carrier::Tcp).unwrap(), 0, LONG).unwrap_err();
         assert!(error.to_string().starts_with("--source-ip 192.0.2.1: "), "{error}");
         assert!(error.to_string().contains("no address of this machine"), "{error}");
     }

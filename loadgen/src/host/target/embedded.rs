@@ -36,11 +36,8 @@ pub(super) fn listen_flags(flags: &[String]) -> &'static [&'static str] {
 /// What is spoken where it says first that it listens, which is where it is measured.
 pub(super) fn scheme(flags: &[String]) -> Scheme {
     let scheme = first_listen(flags).and_then(|listen| listen.split_once("://")).map(|(scheme, _)| scheme);
-    match scheme.map(str::to_ascii_lowercase).as_deref() {
-        Some("tcp") => Scheme::Tcp,
-        Some("wss") => Scheme::Wss,
-        _ => Scheme::Ws,
-    }
+    let named = |name: &str| Scheme::ALL.into_iter().find(|known| name.eq_ignore_ascii_case(known.name()));
+    scheme.and_then(named).unwrap_or(Scheme::Ws)
 }
 
 /// The value of the first `--listen`.
@@ -70,6 +67,7 @@ mod tests {
             ("--listen 127.0.0.1:0", Scheme::Ws, false),
             ("--listen tcp://127.0.0.1:0", Scheme::Tcp, false),
             ("--tls-self-signed --listen WSS://127.0.0.1:0", Scheme::Wss, false),
+            ("--listen udp://127.0.0.1:0", Scheme::Udp, false),
             ("--threads 1 --listen=TCP://[::1]:0 --listen [::1]:0", Scheme::Tcp, false),
             ("--listen [::1]:0 --listen tcp://[::1]:0", Scheme::Ws, false),
         ] {

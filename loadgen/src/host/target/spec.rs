@@ -38,7 +38,7 @@ impl Spec {
 
     /// Whether messages may be sent to it as bytes without frames. What a command starts says only later what it speaks.
     pub fn may_take_bytes(&self) -> bool {
-        matches!(self.scheme(), None | Some(Scheme::Tcp))
+        matches!(self.scheme(), None | Some(Scheme::Tcp | Scheme::Udp))
     }
 
     /// The same, if the embedded server takes the flags that it is given.
@@ -70,7 +70,7 @@ impl FromStr for Spec {
         match words.first() {
             Some(_) if text.contains("{port}") => Ok(Self::Command(words)),
             Some(first) if !first.starts_with('-') => Err(format!(
-                "'{}' is no server; expected a ws://, wss:// or tcp:// URL, flags of echo-server, or a command that holds {{port}}",
+                "'{}' is no server; expected a ws://, wss://, tcp:// or udp:// URL, flags of echo-server, or a command that holds {{port}}",
                 masked(text)
             )),
             _ => Self::Embedded(words).checked(),

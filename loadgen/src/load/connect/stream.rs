@@ -29,6 +29,7 @@ impl Stream {
         Ok(match transport {
             Transport::Tcp(stream) => Self::Plain(TcpStream::from_std(stream)?),
             Transport::Tls(channel) => Self::Tls(Box::new(Ready::of(*channel)?)),
+            Transport::Udp(_) => return Err(io::Error::other("a socket for datagrams is no connection")),
         })
     }
 

@@ -59,7 +59,7 @@ fn what_comes_behind_the_handshake_is_kept() {
         Sec-WebSocket-Accept: {accept}\r\n\r\nframes";
     let connection = open_with(answer).unwrap();
     let mut came = connection.read_ahead;
-    let Transport::Tcp(mut stream) = connection.stream else { panic!("it is over TLS") };
+    let Transport::Tcp(mut stream) = connection.stream else { panic!("{:?}", connection.stream) };
     stream.set_nonblocking(false).unwrap();
     while came.len() < 6 {
         let mut byte = [0];

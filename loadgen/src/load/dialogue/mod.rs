@@ -8,6 +8,7 @@
 //! arm in `load::connect` that opens it.
 
 mod bytes;
+mod datagrams;
 pub mod flight;
 pub mod observer;
 pub mod pending;
@@ -21,6 +22,7 @@ use crate::plan::messages::{Corpus, Volume};
 use crate::plan::{Expect, Plan};
 use crate::units;
 use bytes::Bytes;
+use datagrams::Datagrams;
 use flight::Flight;
 use observer::Observer;
 pub use per_worker::PerWorker;
@@ -37,6 +39,8 @@ pub enum Protocol {
     },
     /// There is TCP alone.
     Bytes,
+    /// There is UDP alone.
+    Datagrams,
 }
 
 /// What is spoken on one connection, and where its two streams of bytes stand.
@@ -46,6 +50,8 @@ pub enum Dialogue {
     WebSocket(WebSocket),
     /// Each byte is to be sent back.
     Bytes(Bytes),
+    /// Each datagram is to be sent back. Boxed, so that the others stay as small as they are.
+    Datagrams(Box<Datagrams>),
 }
 
 /// Why a connection cannot go on.
@@ -73,7 +79,7 @@ impl Protocol {
     pub fn deflate(&self) -> Option<Agreed> {
         match self {
             Self::WebSocket { deflate } => *deflate,
-            Self::Bytes => None,
+            Self::Bytes | Self::Datagrams => None,
         }
     }
 }
@@ -90,6 +96,7 @@ impl Dialogue {
                 Self::WebSocket(WebSocket::new(corpus, &terms))
             }
             Protocol::Bytes => Self::Bytes(Bytes::new(corpus, content)),
+            Protocol::Datagrams => Self::Datagrams(Box::new(Datagrams::new(corpus, content))),
         }
     }
 
@@ -100,6 +107,11 @@ impl Dialogue {
         match self {
             Self::WebSocket(websocket) => websocket.pack(flight, corpus, per_worker, count),
             Self::Bytes(_) => false,
+            // A copy takes no time that counts.
+            Self::Datagrams(datagrams) => {
+                datagrams.make(flight, corpus);
+                false
+            }
         }
     }
 
@@ -109,6 +121,7 @@ impl Dialogue {
         match self {
             Self::WebSocket(websocket) => websocket.unsent(flight, corpus),
             Self::Bytes(_) => bytes::unsent(flight, corpus),
+            Self::Datagrams(datagrams) => datagrams.unsent(),
         }
     }
 
@@ -118,6 +131,7 @@ impl Dialogue {
         match self {
             Self::WebSocket(websocket) => websocket.sent(flight, corpus, bytes, now),
             Self::Bytes(_) => bytes::sent(flight, corpus, bytes, now),
+            Self::Datagrams(datagrams) => datagrams.sent(flight, corpus, now),
         }
     }
 
@@ -137,6 +151,10 @@ impl Dialogue {
         match self {
             Self::WebSocket(websocket) => websocket.received(flight, corpus, per_worker, bytes, observer),
             Self::Bytes(stream) => stream.received(flight, corpus, bytes, observer),
+            Self::Datagrams(datagrams) => {
+                datagrams.received(flight, corpus, bytes, observer);
+                Ok(())
+            }
         }
     }
 
@@ -146,6 +164,7 @@ impl Dialogue {
         match self {
             Self::WebSocket(websocket) => websocket.mid_reply(),
             Self::Bytes(stream) => stream.mid_reply(),
+            Self::Datagrams(_) => false,
         }
     }
 
@@ -154,7 +173,7 @@ impl Dialogue {
     pub fn owes_control(&self) -> bool {
         match self {
             Self::WebSocket(websocket) => websocket.owes_pongs(),
-            Self::Bytes(_) => false,
+            Self::Bytes(_) | Self::Datagrams(_) => false,
         }
     }
 
@@ -162,7 +181,7 @@ impl Dialogue {
     pub fn ping(&mut self, now: u64) -> bool {
         match self {
             Self::WebSocket(websocket) => websocket.ping(now),
-            Self::Bytes(_) => false,
+            Self::Bytes(_) | Self::Datagrams(_) => false,
         }
     }
 
@@ -170,7 +189,7 @@ impl Dialogue {
     pub fn give_up_pings(&mut self) -> u64 {
         match self {
             Self::WebSocket(websocket) => websocket.give_up_pings(),
-            Self::Bytes(_) => 0,
+            Self::Bytes(_) | Self::Datagrams(_) => 0,
         }
     }
 
@@ -178,8 +197,21 @@ impl Dialogue {
     pub fn has_ambiguous(&self) -> bool {
         match self {
             Self::WebSocket(websocket) => websocket.has_ambiguous(),
-            Self::Bytes(_) => false,
+            Self::Bytes(_) | Self::Datagrams(_) => false,
         }
+    }
+
+    /// Gives up the messages that were sent before this time and have no reply, where such a one is lost.
+    pub fn expire(&mut self, flight: &mut Flight, corpus: &Corpus, before: u64, observer: &mut impl Observer) {
+        match self {
+            Self::WebSocket(_) | Self::Bytes(_) => {}
+            Self::Datagrams(datagrams) => datagrams.expire(flight, corpus, before, observer),
+        }
+    }
+
+    /// Whether the connection can go on without the messages that it has lost.
+    pub fn outlives_losses(&self) -> bool {
+        matches!(self, Self::Datagrams(_))
     }
 
     /// Ends the connection: what is left of its messages is lost, and of what is ambiguous it is taken that it was the
@@ -188,6 +220,7 @@ impl Dialogue {
         match self {
             Self::WebSocket(websocket) => websocket.abandon(flight, corpus, observer),
             Self::Bytes(_) => flight.abandon(observer),
+            Self::Datagrams(datagrams) => datagrams.abandon(flight, corpus, observer),
         }
     }
 
@@ -195,7 +228,7 @@ impl Dialogue {
     pub fn append_last_words(&self, flight: &Flight, out: &mut Vec<u8>, code: CloseCode) {
         match self {
             Self::WebSocket(_) => websocket::append_close(flight, out, code),
-            Self::Bytes(_) => {}
+            Self::Bytes(_) | Self::Datagrams(_) => {}
         }
     }
 
@@ -203,7 +236,7 @@ impl Dialogue {
     pub fn end_of_stream(&self) -> &'static str {
         match self {
             Self::WebSocket(_) => "closed by the server without a Close frame",
-            Self::Bytes(_) => "closed by the server",
+            Self::Bytes(_) | Self::Datagrams(_) => "closed by the server",
         }
     }
 }

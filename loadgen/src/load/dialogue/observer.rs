@@ -22,12 +22,27 @@ pub trait Observer {
     fn mismatched(&mut self, kind: MismatchKind, example: impl FnOnce() -> Mismatch);
     /// No reply to this message came, and none will.
     fn lost(&mut self, pending: Pending);
+    /// What UDP may do to a message or to its reply has been done to one.
+    fn datagram(&mut self, what: Datagram);
     /// So much has come, whatever it was.
     fn received(&mut self, volume: Volume);
     /// The reply to this message was checked in another way than by comparing all of it as it came.
     fn checked(&mut self, pending: Pending, how: Checked);
     /// A Pong came on a connection on which Pings were sent.
     fn pong(&mut self, _pong: Pong) {}
+}
+
+/// What UDP may do to a message or to its reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Datagram {
+    /// No reply to this message came in time.
+    Lost(Pending),
+    /// The reply to a message came that was lost before.
+    Late,
+    /// A further reply came to a message that has one.
+    Duplicated,
+    /// The reply came after that to a later message; it is told of as verified next.
+    Reordered,
 }
 
 /// How a reply was checked, where it was not compared with the message as it came.

@@ -20,6 +20,8 @@ pub enum Answer {
     Ambiguous,
     /// Its reply, right or wrong.
     Done,
+    /// Nothing in time, where a message is lost after a while: something may come yet.
+    Lost,
 }
 
 impl Pending {

@@ -40,6 +40,10 @@ impl Lane<'_> {
         }
         for slot in &mut self.lines.all {
             let Some(line) = slot.as_mut().filter(|line| !line.flight.is_empty()) else { continue };
+            if line.dialogue.outlives_losses() {
+                line.dialogue.abandon(&mut line.flight, self.corpus, &mut self.ledger);
+                continue;
+            }
             goodbye(line, CloseCode::NORMAL);
             line.dialogue.abandon(&mut line.flight, self.corpus, &mut self.ledger);
             *slot = None;

@@ -1,7 +1,7 @@
 //! What the ledger enters of the replies that a dialogue tells of.
 
 use super::Ledger;
-use crate::load::dialogue::observer::{Checked, Observer};
+use crate::load::dialogue::observer::{Checked, Datagram, Observer};
 use crate::load::dialogue::pending::{Pending, UNSENT};
 use crate::load::pings::Pong;
 use crate::measure::mismatch::{Mismatch, MismatchKind};
@@ -83,6 +83,24 @@ impl Observer for Ledger {
         self.counts.messages.lost += u64::from(measured || sent);
         self.counts.messages.sent -= u64::from(measured && !sent);
         self.last_lost = self.last_lost.max(pending.due);
+    }
+
+    // Of the measured phase only: they are results, as latencies are.
+    #[cold]
+    fn datagram(&mut self, what: Datagram) {
+        let counts = self.counts.datagrams.get_or_insert_default();
+        match what {
+            Datagram::Lost(pending) if pending.due >= self.begin => {
+                counts.lost += 1;
+                self.counts.messages.lost += 1;
+                self.last_lost = self.last_lost.max(pending.due);
+            }
+            _ if self.now < self.begin => {}
+            Datagram::Lost(_) => {}
+            Datagram::Late => counts.late += 1,
+            Datagram::Duplicated => counts.duplicated += 1,
+            Datagram::Reordered => counts.reordered += 1,
+        }
     }
 
     #[inline]

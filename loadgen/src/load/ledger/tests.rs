@@ -155,7 +155,7 @@ fn each_interval_has_its_own_counts() {
     ledger.dropped("closed by the server");
     ledger.close(3_100 * MS);
     let tallies: Vec<_> = intervals.iter().map(|interval| interval.tally).collect();
-    let first = Tally { verified: 3, errors: Errors { wrong: 1, ..Errors::default() }, bytes: 100 };
+    let first = Tally { verified: 3, errors: Errors { wrong: 1, ..Errors::default() }, bytes: 100, ..Tally::default() };
     let errors = Errors { over_backlog: 1, dropped: 1, ..Errors::default() };
-    assert_eq!(tallies, [first, Tally { verified: 1, errors, bytes: 0 }, Tally::default()]);
+    assert_eq!(tallies, [first, Tally { verified: 1, errors, ..Tally::default() }, Tally::default()]);
 }

@@ -12,6 +12,7 @@ use crate::host::withheld::{Throttled, Withheld};
 use crate::measure::arrivals::Arrivals;
 use crate::measure::collector::Collector;
 use crate::measure::counts::{Checks, Connections, Counts, Messages, Traffic};
+use crate::measure::datagrams::Datagrams;
 use crate::measure::failures::Failures;
 use crate::measure::mismatch::{Glimpse, Mismatch, MismatchKind};
 use crate::measure::paced::Paced;
@@ -129,6 +130,7 @@ fn counts(rng: &mut SmallRng) -> Counts {
     let mut counts = Counts {
         connections: Connections { requested: some(), established: some(), failed: some(), dropped: some() },
         messages,
+        datagrams: Some(Datagrams { lost: some(), late: some(), duplicated: some(), reordered: some() }),
         over_backlog: some(),
         full_sockets: some(),
         replies_in_window: some(),

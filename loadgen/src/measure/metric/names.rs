@@ -7,7 +7,7 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Distribution, Metric, Statistic};
+use super::{Distribution, Fate, Metric, Statistic};
 use crate::measure::percentile::Rank;
 
 /// The distributions that help, errors and documentation name.
@@ -160,7 +160,7 @@ fn list(names: &[String]) -> String {
 }
 
 /// Every metric that is no statistic of a distribution.
-const PLAIN: [(&str, Metric); 13] = [
+const PLAIN: [(&str, Metric); 17] = [
     ("throughput", Metric::Throughput),
     ("throughput.bytes", Metric::ByteRate),
     ("achieved", Metric::Achieved),
@@ -174,6 +174,10 @@ const PLAIN: [(&str, Metric); 13] = [
     ("loadgen.memory", Metric::LoadgenMemory),
     ("errors", Metric::Errors),
     ("errors.rate", Metric::ErrorRate),
+    ("datagrams.lost", Metric::Datagrams(Fate::Lost)),
+    ("datagrams.late", Metric::Datagrams(Fate::Late)),
+    ("datagrams.duplicated", Metric::Datagrams(Fate::Duplicated)),
+    ("datagrams.reordered", Metric::Datagrams(Fate::Reordered)),
 ];
 
 /// What `--gate` called them before metrics had one name everywhere.
@@ -211,7 +215,13 @@ mod tests {
     #[test]
     fn an_error_names_what_there_is() {
         let error = "speed".parse::<Metric>().unwrap_err();
-        for listed in ["'speed'", "read_lag, seen or connect", "connection.memory", "errors or errors.rate"] {
+        for listed in [
+            "'speed'",
+            "read_lag, seen or connect",
+            "connection.memory",
+            "errors, errors.rate",
+            "datagrams.duplicated or datagrams.reordered",
+        ] {
             assert!(error.contains(listed), "{error}");
         }
     }

@@ -178,6 +178,7 @@ impl OfferedArgs {
             stop: Stop::After(probe),
             warmup: Duration::ZERO,
             drain_timeout: self.drain_timeout,
+            udp_timeout: message.replies.udp_timeout,
             verify: message.replies.verify,
             expect: message.replies.expect.clone(),
             skip_messages: message.replies.skip_messages,
@@ -200,7 +201,7 @@ impl CapacityArgs {
             if !may_be_kept(slo.metric()) {
                 return Err(refusal(&format!(
                     "--slo '{slo}': that is not the server's to keep; expected a limit on latency, service_time, errors, \
-                     errors.rate, achieved, server.cpu or server.memory"
+                     errors.rate, datagrams.lost, achieved, server.cpu or server.memory"
                 )));
             }
         }
@@ -266,7 +267,12 @@ fn question(tempo: Tempo, limits: Limits, confidence: f64, loss: Option<Option<f
 fn may_be_kept(metric: Metric) -> bool {
     match metric {
         Metric::Time(distribution, _) => matches!(distribution, Distribution::Latency | Distribution::ServiceTime),
-        Metric::Errors | Metric::ErrorRate | Metric::Achieved | Metric::ServerCpu | Metric::ServerMemory => true,
+        Metric::Errors
+        | Metric::ErrorRate
+        | Metric::Datagrams(_)
+        | Metric::Achieved
+        | Metric::ServerCpu
+        | Metric::ServerMemory => true,
         _ => false,
     }
 }

@@ -11,7 +11,10 @@ use crate::host::target::Spec;
 use crate::judge::held_threshold::HeldThreshold;
 use crate::measure::held_metric::{HeldMetric, Plain, Span};
 use crate::measure::named::Named;
-use crate::plan::{Arrival, Expect, Kind, Load, Message, Pacing, Payload, Plan, Rate, Stop, Timestamps, Verify};
+use crate::plan::url::Scheme;
+use crate::plan::{
+    Arrival, Expect, Kind, Load, Message, Pacing, Payload, Plan, Rate, Stop, Timestamps, Verify, default_udp_timeout,
+};
 use crate::program::output::Output;
 use crate::trials::connections::{Comeback, Experiment};
 
@@ -127,6 +130,7 @@ impl ConnectionsArgs {
             stop: Stop::After(held.hold),
             warmup: Duration::ZERO,
             drain_timeout: DRAIN,
+            udp_timeout: default_udp_timeout(),
             verify: Verify::Full,
             skip_messages: 0,
             expect: Expect::Echo,
@@ -139,6 +143,9 @@ impl ConnectionsArgs {
             seed,
         };
         let server = server.lower(&plan);
+        if server.scheme() == Some(Scheme::Udp) {
+            return Err(refusal("udp:// has no connections that could be held; expected a ws:// or tcp:// server"));
+        }
         fit([&server], &plan)?;
         let comeback = Comeback {
             jitter: disturbed.jitter,

@@ -15,7 +15,7 @@ use crate::plan::fanout::{Fanout, Mark, Stall};
 use crate::plan::url::Scheme;
 use crate::plan::{
     Arrival, Connect, Expect, Kind, Load, Message as Wanted, Pacing, Payload, Plan, Rate, Sizes, Stop, Timestamps,
-    Verify,
+    Verify, default_udp_timeout,
 };
 use crate::program::output::Output;
 use crate::trials::fanout::Experiment;
@@ -163,10 +163,9 @@ impl FanoutArgs {
 /// The server; an embedded one is told to relay.
 fn relay(server: ServerArgs) -> Result<Spec, clap::Error> {
     let flags = match (server.url, server.server) {
-        (Some(url), _) if url.scheme() == Scheme::Tcp => {
-            return Err(refusal(
-                "tcp:// has no messages that a server could hand on; expected ws://HOST:PORT/PATH or wss://HOST:PORT/PATH",
-            ));
+        (Some(url), _) if !matches!(url.scheme(), Scheme::Ws | Scheme::Wss) => {
+            let why = "has no rooms in which a server could hand messages on; expected ws://HOST:PORT/PATH or wss://HOST:PORT/PATH";
+            return Err(refusal(&format!("{}:// {why}", url.scheme().name())));
         }
         (Some(url), _) => return Ok(Spec::Url(url)),
         (None, Some(Spec::Embedded(flags))) => flags,
@@ -248,6 +247,7 @@ fn plan(
         stop: Stop::After(load.duration),
         warmup: load.warmup,
         drain_timeout: load.drain_timeout,
+        udp_timeout: default_udp_timeout(),
         verify: Verify::Full,
         skip_messages: 0,
         expect: Expect::Echo,

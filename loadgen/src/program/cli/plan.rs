@@ -43,6 +43,7 @@ impl PlanArgs {
             stop,
             warmup,
             drain_timeout: self.load.drain_timeout,
+            udp_timeout: self.message.replies.udp_timeout,
             verify: self.message.replies.verify,
             expect: self.message.replies.expect.clone(),
             skip_messages: self.message.replies.skip_messages,

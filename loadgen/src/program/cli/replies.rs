@@ -1,7 +1,10 @@
 //! The arguments that say how replies are looked at.
 
+use std::time::Duration;
+
 use clap::Args;
 
+use super::values;
 use crate::plan::{Expect, Verify};
 
 #[derive(Debug, Clone, Args)]
@@ -19,4 +22,7 @@ pub(super) struct ReplyArgs {
     /// reply counts all the same
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(super) skip_messages: u32,
+    /// How long the reply to a datagram is waited for (udp://): then it is lost, and a closed loop sends the next one
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::positive_duration)]
+    pub(super) udp_timeout: Duration,
 }

@@ -28,7 +28,7 @@ impl ServerArgs {
 /// be for none of them, or against one.
 pub(super) fn fit<'a>(servers: impl IntoIterator<Item = &'a Spec>, plan: &Plan) -> Result<(), clap::Error> {
     let mut schemes = servers.into_iter().map(Spec::scheme).collect::<Vec<_>>();
-    let unfit = schemes.contains(&Some(Scheme::Tcp)).then(|| plan.unfit_for_bytes()).flatten();
+    let unfit = schemes.iter().flatten().find_map(|scheme| plan.unfit_for(*scheme));
     schemes.retain(|scheme| scheme.is_none_or(|scheme| scheme == Scheme::Wss));
     let unfit = unfit.or_else(|| schemes.is_empty().then(|| plan.connect.tls.unfit_without()).flatten());
     unfit.map_or(Ok(()), |why| Err(refusal(&why)))

@@ -39,6 +39,9 @@ impl Observer for Seen {
     fn lost(&mut self, pending: Pending) {
         self.lost.push(pending.due);
     }
+    fn datagram(&mut self, what: crate::load::dialogue::observer::Datagram) {
+        unreachable!("a stream has no datagrams: {what:?}");
+    }
     fn received(&mut self, volume: Volume) {
         self.volume += volume;
     }

@@ -45,6 +45,9 @@ impl Observer for Told {
     fn unexpected(&mut self) {
         self.others.push(("unexpected", 0));
     }
+    fn datagram(&mut self, what: crate::load::dialogue::observer::Datagram) {
+        unreachable!("a stream has no datagrams: {what:?}");
+    }
     fn received(&mut self, volume: Volume) {
         self.volume += volume;
     }

@@ -5,7 +5,7 @@ use wire::{Header, MAX_HEADER_LEN, OpCode, apply_mask};
 
 use super::reader::MAX_CONTROL_BYTES;
 use super::*;
-use crate::load::dialogue::observer::Checked;
+use crate::load::dialogue::observer::{Checked, Datagram};
 use crate::load::dialogue::pending::Pending;
 use crate::load::pings::Pong;
 use crate::measure::mismatch::{Mismatch, MismatchKind};
@@ -48,6 +48,9 @@ impl Observer for Seen {
     }
     fn lost(&mut self, pending: Pending) {
         self.lost.push(pending.due);
+    }
+    fn datagram(&mut self, what: Datagram) {
+        unreachable!("a stream has no datagrams: {what:?}");
     }
     fn received(&mut self, _: Volume) {}
     fn checked(&mut self, _: Pending, how: Checked) {

@@ -4,6 +4,7 @@
 use crate::measure::encoded::DecodeError;
 use crate::measure::histogram::histogram;
 use crate::measure::percentile;
+use crate::report::datagrams::counts;
 use crate::report::run::unique_names;
 use crate::report::{Mode, Report, Stats};
 
@@ -90,6 +91,9 @@ fn columns(run: &Report) -> Vec<(String, String)> {
     column("corrupted", run.messages.corrupted.to_string());
     column("reordered", run.messages.reordered.to_string());
     column("unexpected", run.messages.unexpected.to_string());
+    for (name, count) in counts(run.datagrams) {
+        column(&format!("datagrams_{name}"), or_nothing(count));
+    }
     column("connections_failed", run.connections.failed.to_string());
     column("connections_dropped", run.connections.dropped.to_string());
     let (loadgen, server) = (run.resources.loadgen, run.resources.server);

@@ -14,6 +14,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::judge::threshold::Standing;
 use crate::measure::arrivals::EndsAt;
 use crate::measure::encoded::DecodeError;
+use crate::report::datagrams::counts;
 use crate::report::run::{Report, unique_names};
 use crate::report::{ProcessCost, Stats};
 
@@ -104,6 +105,10 @@ impl Collector for Exposition {
                 ("unexpected", messages.unexpected),
             ];
             counts.map(|(outcome, count)| (run.with("outcome", outcome), count)).to_vec()
+        })?;
+        family.counters("datagrams", "What UDP did to messages and replies", |run| {
+            let counts = counts(run.report.datagrams).into_iter();
+            counts.filter_map(|(fate, count)| Some((run.with("fate", fate), count?))).collect()
         })?;
         family.counters("connections", "Connections by what became of them", |run| {
             let connections = &run.report.connections;
