@@ -63,7 +63,8 @@ const WINDOW: Duration = Duration::from_millis(700);
 
 /// Allocations of the workers and replies that came, within [`WINDOW`].
 fn allocations(server: &[&str], load: &[&str]) -> (u64, u64) {
-    let server = EmbeddedServer::start(server);
+    let address = if load.contains(&"--udp-timeout") { "udp://127.0.0.1:0" } else { "127.0.0.1:0" };
+    let server = EmbeddedServer::start_at(address, server);
     let arguments = ["loadgen", "run", &server.url, "-c", "8", "--warmup", "500ms", "-d", "1s"];
     let arguments = arguments.iter().chain(load).map(OsString::from);
     let Ok(Invocation::Run { plan, server: Spec::Url(url), .. }) = parse(arguments, NonZeroUsize::MIN) else {
@@ -112,6 +113,9 @@ fn measuring_allocates_nothing_per_message() {
         &["--rate", "10000", "--arrival", "poisson"],
         &off,
         &both,
+        &["--udp-timeout", "10s"],
+        &["--udp-timeout", "10s", "--in-flight", "8", "--size", "1KiB"],
+        &["--udp-timeout", "10s", "--rate", "10000"],
     ] {
         let takeover = load.last().filter(|_| load.contains(&"--permessage-deflate"));
         let server = takeover
