@@ -134,6 +134,10 @@ fn measuring_allocates_nothing_per_message() {
     for load in [&[][..], &["--in-flight", "16"], &["--rate", "10000"]] {
         expect_none_per_message("tcp://127.0.0.1:0", &[], load);
     }
+    for load in [&[][..], &["--in-flight", "8", "--size", "1KiB"], &["--rate", "10000"]] {
+        let load = [&["--udp-timeout", "10s"], load].concat();
+        expect_none_per_message("udp://127.0.0.1:0", &[], &load);
+    }
     let url = secure::echo_server(authority::Authority::new().leaf().config());
     for version in ["1.2", "1.3"] {
         let (allocations, replies) = allocations(&url, &["--insecure", "--tls-versions", version]);

@@ -55,6 +55,7 @@ const RUN: &[Proof] = &[
     ("--text", "flags::payload_size_and_frame_type_are_as_asked_for"),
     ("--threads", "flags::there_are_as_many_workers_as_threads_are_asked_for"),
     ("--threshold", "gate::limits_that_are_kept_and_one_that_is_crossed"),
+    ("--udp-timeout", "udp::every_tenth_is_lost_and_the_loop_goes_on"),
     ("--verify", "deflate::the_report_says_how_much_was_verified"),
     ("--warmup", "flags::the_warm_up_is_sent_and_not_counted"),
     ("--cacert", "tls/handshakes::certificates_that_cannot_be_trusted_are_refused_by_their_cause"),
@@ -107,6 +108,7 @@ const LOAD: &[&str] = &[
     "--tcp-nodelay",
     "--text",
     "--threads",
+    "--udp-timeout",
     "--verify",
 ];
 
@@ -207,6 +209,7 @@ const CAPACITY: &[Proof] = &[
     ("--threads", "capacity/asked::its_load_is_that_of_a_run"),
     ("--threshold", "capacity/found::a_limit_that_the_highest_rate_keeps_is_above_it"),
     ("--timestamps", "capacity/asked::its_load_is_that_of_a_run"),
+    ("--udp-timeout", "capacity/asked::its_load_is_that_of_a_run"),
     ("--verify", "capacity/asked::its_load_is_that_of_a_run"),
     ("--warmup", "capacity/asked::what_is_asked_is_what_the_flags_say"),
 ];

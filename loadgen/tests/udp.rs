@@ -3,6 +3,7 @@
 
 mod binary;
 
+use std::collections::HashMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,7 +22,10 @@ fn report(arguments: &[&str]) -> Json {
     let finished = run(&[&["--format", "json"], arguments].concat());
     assert!(matches!(finished.code, Some(0 | 98)), "{arguments:?}: {:?} {}", finished.code, finished.stderr);
     let report = Json(serde_json::from_str(&finished.stdout).expect("a report"));
-    binary::assert_valid(&report.0);
+    let schema = serde_json::from_str(include_str!("../schema/run-v2.schema.json")).unwrap();
+    let errors: Vec<_> =
+        jsonschema::validator_for(&schema).unwrap().iter_errors(&report.0).map(|e| e.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:#?}");
     report
 }
 
@@ -103,8 +107,9 @@ fn a_server_by_url_over_either_family_and_by_name() {
 
 #[test]
 fn every_tenth_is_lost_and_the_loop_goes_on() {
-    let every_tenth =
-        |number: usize, bytes: &[u8], from| if number % 10 == 0 { vec![] } else { vec![(bytes.to_vec(), from)] };
+    let every_tenth = |number: usize, bytes: &[u8], from| {
+        if number.is_multiple_of(10) { vec![] } else { vec![(bytes.to_vec(), from)] }
+    };
     for load in [&["--in-flight", "4"][..], &["--rate", "1000"]] {
         let began = Instant::now();
         let report = report(&[&[&server(every_tenth), "--udp-timeout", "50ms"], load].concat());
@@ -122,7 +127,7 @@ fn losses_are_no_failure_unless_a_threshold_says_so() {
     let lossy = || server(|number, bytes, from| if number % 10 == 0 { vec![] } else { vec![(bytes.to_vec(), from)] });
     let outcome = |threshold: &[&str]| {
         let finished = run(&[&[&lossy(), "--udp-timeout", "50ms"], threshold].concat());
-        assert!(finished.stdout.contains("60 without a reply within 0.05 s (10.0%)"), "{}", finished.stdout);
+        assert!(finished.stdout.contains("60 without a reply within 50.0 ms (10.0%)"), "{}", finished.stdout);
         finished.code
     };
     assert!(matches!(outcome(&[]), Some(0 | 98)));
@@ -137,23 +142,25 @@ fn losses_are_no_failure_unless_a_threshold_says_so() {
 #[test]
 fn what_comes_twice_late_or_out_of_turn_is_told_apart() {
     let twice = server(|_, bytes, from| vec![(bytes.to_vec(), from); 2]);
-    let report_of = |flags: &[&str]| report(&[&["--udp-timeout", "100ms"], flags].concat());
-    let report = report_of(&[&twice]);
-    assert_eq!(report.number("/messages/verified"), 600.0);
-    let [lost, late, duplicated, reordered] = fates(&report);
+    let told = report(&[&twice]);
+    assert_eq!(told.number("/messages/verified"), 600.0);
+    let [lost, late, duplicated, reordered] = fates(&told);
     // The second reply to the last message of all may come when the run is over.
     assert!((597.0..=600.0).contains(&duplicated) && (lost, late, reordered) == (0.0, 0.0, 0.0), "{duplicated}");
-    // Two at a time, the second one first.
-    let mut held = None;
-    let backwards = server(move |_, bytes, from| match held.take() {
+    // Two of each connection at a time, the second one first.
+    let mut held = HashMap::new();
+    let backwards = server(move |_, bytes, from| match held.remove(&from) {
         None => {
-            held = Some((bytes.to_vec(), from));
+            held.insert(from, bytes.to_vec());
             vec![]
         }
-        Some(first) => vec![(bytes.to_vec(), from), first],
+        Some(first) => vec![(bytes.to_vec(), from), (first, from)],
     });
-    let report = report_of(&[&backwards, "-c", "1", "--in-flight", "2"]);
-    assert_eq!((report.number("/messages/verified"), fates(&report)), (600.0, [0.0, 0.0, 0.0, 300.0]));
+    let told = report(&[&backwards, "--in-flight", "2"]);
+    let ([lost, late, duplicated, reordered], verified) = (fates(&told), told.number("/messages/verified"));
+    // The last message of a connection may have none to be swapped with.
+    assert!(lost <= 3.0 && verified + lost == 600.0, "{lost} lost, {verified} verified");
+    assert_eq!((late, duplicated, reordered), (0.0, 0.0, verified / 2.0));
     // Every hundredth comes 50 messages later, when it is lost already.
     let mut kept = Vec::new();
     let late = server(move |number, bytes, from| {
@@ -167,8 +174,8 @@ fn what_comes_twice_late_or_out_of_turn_is_told_apart() {
             _ => vec![reply],
         }
     });
-    let report = report_of(&[&late, "--udp-timeout", "20ms", "--rate", "500"]);
-    assert_eq!((report.number("/messages/verified"), fates(&report)), (594.0, [6.0, 6.0, 0.0, 0.0]));
+    let told = report(&[&late, "--udp-timeout", "20ms", "--rate", "500"]);
+    assert_eq!((told.number("/messages/verified"), fates(&told)), (594.0, [6.0, 6.0, 0.0, 0.0]));
 }
 
 #[test]
@@ -198,7 +205,7 @@ fn wrong_bytes_and_strays_are_failures() {
 
 #[test]
 fn a_server_that_is_not_there_or_dies_is_told_of_in_words() {
-    let words = "nothing receives datagrams there (ICMP: port unreachable)";
+    let words = "nothing receives datagrams there (ICMP: port";
     let free = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let finished = run(&[&format!("udp://{free}")]);
     assert_eq!(finished.code, Some(1), "{}", finished.stderr);
@@ -276,15 +283,15 @@ fn comparisons_sweeps_and_capacities_are_of_udp_too() {
 #[test]
 fn a_capacity_has_a_limit_on_losses_where_one_is_asked_for() {
     let capacity = |slos: &[&str]| {
-        let lossy = server(|number, bytes, from| if number % 50 == 0 { vec![] } else { vec![(bytes.to_vec(), from)] });
+        let lossy = server(|number, bytes, from| if number % 5 == 0 { vec![] } else { vec![(bytes.to_vec(), from)] });
         let fixed = ["capacity", &lossy, "--max-rate", "200", "--min-rate", "100", "-c", "4", "--udp-timeout", "20ms"];
         let quick = ["--max-time", "20s", "--warmup", "0s", "--probe", "300ms", "--format", "json", "-q"];
         let slos = slos.iter().flat_map(|slo| ["--slo", slo]);
         loadgen(&fixed.into_iter().chain(quick).chain(slos).collect::<Vec<_>>()).wait()
     };
-    // A message in 50 is lost: the lowest rate breaks a limit that none is, and the highest keeps one of a tenth.
+    // A message in 5 is lost: no rate is held where none may be, and the highest one where half of them may.
     let finished = capacity(&["latency.p90<500ms"]);
     assert_eq!(finished.code, Some(96), "{}", finished.stderr);
-    let finished = capacity(&["latency.p90<500ms", "datagrams.lost<20%"]);
+    let finished = capacity(&["latency.p90<500ms", "datagrams.lost<50%"]);
     assert_eq!(finished.code, Some(97), "{}", finished.stderr);
 }

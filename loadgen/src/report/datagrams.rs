@@ -1,6 +1,6 @@
 //! What UDP did in a run, as its report has it.
 
-use std::ops::AddAssign;
+use std::ops::Add;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,9 +29,12 @@ impl DatagramsReport {
 }
 
 /// Adds what a later run of the same plan has counted.
-impl AddAssign for DatagramsReport {
-    fn add_assign(&mut self, part: Self) {
+impl Add for DatagramsReport {
+    type Output = Self;
+
+    fn add(mut self, part: Self) -> Self {
         self.counts += part.counts;
+        self
     }
 }
 

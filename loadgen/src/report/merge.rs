@@ -133,9 +133,7 @@ fn append(all: &mut Report, part: Report, number: usize) -> Result<(), MergeErro
     all.connections += part.connections;
     part.addresses.into_iter().for_each(|(address, n)| *all.addresses.entry(address).or_default() += n);
     all.messages += part.messages;
-    if let (Some(sum), Some(part)) = (&mut all.datagrams, part.datagrams) {
-        *sum += part;
-    }
+    all.datagrams = all.datagrams.zip(part.datagrams).map(|(sum, part)| sum + part);
     all.mismatches.merge(part.mismatches);
     all.wire += part.wire;
     all.verification += part.verification;
@@ -154,15 +152,19 @@ fn append(all: &mut Report, part: Report, number: usize) -> Result<(), MergeErro
     for (sum, other) in all.resources.worker_busy.iter_mut().zip(part.resources.worker_busy) {
         *sum = rate(*sum, other);
     }
-    let trust = numbered(number, &part.trust);
-    all.trust.level = all.trust.level.max(trust.level);
-    all.trust.reasons.extend(trust.reasons);
-    for note in trust.notes {
-        if !all.trust.notes.contains(&note) {
-            all.trust.notes.push(note);
+    add_trust(&mut all.trust, numbered(number, &part.trust));
+    Ok(())
+}
+
+/// What the whole is worth with a further part: no more than the least of them.
+fn add_trust(all: &mut Trust, part: Trust) {
+    all.level = all.level.max(part.level);
+    all.reasons.extend(part.reasons);
+    for note in part.notes {
+        if !all.notes.contains(&note) {
+            all.notes.push(note);
         }
     }
-    Ok(())
 }
 
 /// Two distributions as one.

@@ -79,7 +79,7 @@ fn its_load_is_that_of_a_run() {
         };
     let plain = run(&[]);
     assert_eq!(planned(&[]), plain);
-    let flags: [&[&str]; 29] = [
+    let flags: [&[&str]; 30] = [
         &["-c", "7"],
         &["--connect-rate", "9"],
         &["--connect-timeout", "3s"],
@@ -98,6 +98,7 @@ fn its_load_is_that_of_a_run() {
         &["--verify", "length"],
         &["--expect", "order"],
         &["--skip-messages", "1"],
+        &["--udp-timeout", "3s"],
         &["--pacing", "sleep"],
         &["--timestamps", "off"],
         &["--realtime"],

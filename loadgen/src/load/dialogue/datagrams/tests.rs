@@ -113,7 +113,8 @@ fn messages_differ_and_are_answered_in_turn() {
     let volume = Volume { messages: 300, ..line.seen.volume };
     assert_eq!(volume.frame_bytes, sent.iter().map(|datagram| datagram.len() as u64).sum::<u64>());
     assert_eq!(line.seen, Seen { verified: (1..=300).collect(), volume, ..Seen::default() });
-    assert!(line.flight.is_empty() && line.flight.len() == 0);
+    assert!(line.flight.is_empty());
+    assert_eq!(line.flight.early, 0);
 }
 
 #[test]
