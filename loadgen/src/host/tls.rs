@@ -4,6 +4,7 @@
 mod channel;
 mod ready;
 mod records;
+mod room;
 mod sessions;
 mod unchecked;
 mod words;
@@ -50,7 +51,9 @@ pub enum TlsError {
     #[error("the system has no certificates of authorities that it trusts{0}; expected --cacert FILE, or --insecure")]
     NoRoots(String),
     /// The name is none that a certificate could have.
-    #[error("--tls-server-name: '{0}' is neither a domain name nor an IP address")]
+    #[error(
+        "'{0}' is neither a domain name nor an IP address, as what a server is asked for must be; expected --tls-server-name NAME"
+    )]
     Name(String),
     /// The library refuses.
     #[error("TLS cannot be set up: {0}")]

@@ -1,5 +1,6 @@
 //! A TLS connection as a stream that waits with tokio: for its handshake, and for what is spoken on it until its messages begin.
 
+use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -16,10 +17,8 @@ use super::records::{LEAST_BUFFER, Progress, Records, Settled};
 pub struct Ready {
     stream: TcpStream,
     records: Records,
-    buffer: Vec<u8>,
-    /// Where in the buffer the plaintext lies that was not taken.
-    begin: usize,
-    end: usize,
+    /// Plaintext that was read and not taken.
+    rest: Vec<u8>,
 }
 
 impl Ready {
@@ -36,7 +35,8 @@ impl Ready {
                 Ok(Progress::Waits) => {}
                 Ok(Progress::Made(ahead)) => {
                     flush(&mut records, &stream).await?;
-                    return Ok(Self::new(stream, records, ahead));
+                    records.shrink();
+                    return Ok(Self { stream, records, rest: ahead });
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => {
@@ -54,12 +54,7 @@ impl Ready {
     /// When the kernel refuses to watch it.
     pub fn of(channel: Channel) -> io::Result<Self> {
         let (stream, records) = channel.into_parts();
-        Ok(Self::new(TcpStream::from_std(stream)?, records, Vec::new()))
-    }
-
-    fn new(stream: TcpStream, records: Records, ahead: Vec<u8>) -> Self {
-        let end = ahead.len();
-        Self { stream, records, buffer: ahead, begin: 0, end }
+        Ok(Self { stream: TcpStream::from_std(stream)?, records, rest: Vec::new() })
     }
 
     /// What the handshake has settled.
@@ -72,8 +67,7 @@ impl Ready {
     /// # Errors
     /// When it cannot be taken from tokio.
     pub fn into_channel(self) -> io::Result<(Channel, Vec<u8>)> {
-        let rest = self.buffer[self.begin..self.end].to_vec();
-        Ok((Channel::new(self.stream.into_std()?, self.records), rest))
+        Ok((Channel::new(self.stream.into_std()?, self.records), self.rest))
     }
 }
 
@@ -90,26 +84,37 @@ async fn flush(records: &mut Records, stream: &TcpStream) -> io::Result<()> {
 
 impl AsyncRead for Ready {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, records, buffer, begin, end } = self.get_mut();
-        while begin == end {
-            buffer.resize(buffer.len().max(LEAST_BUFFER), 0);
+        let Self { stream, records, rest } = self.get_mut();
+        if !rest.is_empty() {
+            let taken = into.remaining().min(rest.len());
+            into.put_slice(&rest[..taken]);
+            rest.drain(..taken);
+            return Poll::Ready(Ok(()));
+        }
+        loop {
             ready!(stream.poll_read_ready(cx))?;
-            match records.read(buffer, |room| stream.try_read(room).map(|came| (came, ()))) {
-                Ok((0, _)) => return Poll::Ready(Ok(())),
-                Ok((came, _)) => (*begin, *end) = (0, came),
+            let read: io::Result<()> = BUFFER.with_borrow_mut(|buffer| {
+                let (came, _) = records.read(buffer, |room| stream.try_read(room).map(|came| (came, ())))?;
+                let (taken, left) = buffer[..came].split_at(into.remaining().min(came));
+                into.put_slice(taken);
+                rest.extend_from_slice(left);
+                Ok(())
+            });
+            match read {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                Err(error) => return Poll::Ready(Err(error)),
+                read => return Poll::Ready(read),
             }
         }
-        let taken = into.remaining().min(*end - *begin);
-        into.put_slice(&buffer[*begin..*begin + taken]);
-        *begin += taken;
-        Poll::Ready(Ok(()))
     }
+}
+
+thread_local! {
+    /// What the connections of a thread are read into, since thousands may be opened at the same time.
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; LEAST_BUFFER]);
 }
 
 impl AsyncWrite for Ready {

@@ -10,9 +10,10 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 
 use rustls::client::UnbufferedClientConnection;
-use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus};
+use rustls::unbuffered::{ConnectionState, UnbufferedStatus};
 use rustls::{Error, HandshakeKind, ProtocolVersion};
 
+use super::room::{append, fill};
 use super::{Client, words};
 
 /// One side of a TLS connection.
@@ -252,6 +253,12 @@ impl Records {
         }
     }
 
+    /// Gives back what only the handshake needed.
+    pub fn shrink(&mut self) {
+        self.kept.shrink_to_fit();
+        self.unsent.shrink_to_fit();
+    }
+
     /// Encrypts `plain`, behind what rustls has to say of its own; returns how much of `scratch` that takes.
     fn encrypt(&mut self, plain: &[u8], scratch: &mut Vec<u8>) -> io::Result<usize> {
         let mut length = 0;
@@ -284,58 +291,6 @@ impl fmt::Debug for Records {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Records").field("settled", &self.settled()).field("ended", &self.ended).finish_non_exhaustive()
     }
-}
-
-/// What needs more room than it was given.
-trait Wants {
-    /// How much, if that is what is wrong.
-    fn wanted(&self) -> Option<usize>;
-}
-
-impl Wants for EncodeError {
-    fn wanted(&self) -> Option<usize> {
-        match self {
-            Self::InsufficientSize(InsufficientSizeError { required_size }) => Some(*required_size),
-            Self::AlreadyEncoded => None,
-        }
-    }
-}
-
-impl Wants for EncryptError {
-    fn wanted(&self) -> Option<usize> {
-        match self {
-            Self::InsufficientSize(InsufficientSizeError { required_size }) => Some(*required_size),
-            Self::EncryptExhausted => None,
-        }
-    }
-}
-
-/// Has `write` fill `buffer` from `from` on, which grows where there is not enough room; returns how much it took.
-fn fill<E: Wants + fmt::Display>(
-    buffer: &mut Vec<u8>,
-    from: usize,
-    mut write: impl FnMut(&mut [u8]) -> Result<usize, E>,
-) -> io::Result<usize> {
-    loop {
-        match write(&mut buffer[from..]) {
-            Ok(written) => return Ok(written),
-            Err(error) => match error.wanted() {
-                Some(wanted) if from + wanted > buffer.len() => buffer.resize(from + wanted, 0),
-                _ => return Err(io::Error::other(Failure(error.to_string()))),
-            },
-        }
-    }
-}
-
-/// Has `write` append to `buffer`.
-fn append<E: Wants + fmt::Display>(
-    buffer: &mut Vec<u8>,
-    write: impl FnMut(&mut [u8]) -> Result<usize, E>,
-) -> io::Result<()> {
-    let from = buffer.len();
-    let written = fill(buffer, from, write)?;
-    buffer.truncate(from + written);
-    Ok(())
 }
 
 fn failure(error: &Error) -> io::Error {
@@ -389,7 +344,7 @@ const MOST_PLAIN: usize = 4 * RECORD_BYTES;
 const MOST_IDLE_READS: usize = 64;
 
 /// Bytes read at once during a handshake: a server's flight is 1 to 5 KB.
-const HANDSHAKE_BYTES: usize = 8 << 10;
+const HANDSHAKE_BYTES: usize = 4 << 10;
 
 /// Bytes shown of what is no TLS.
 const MOST_SHOWN: usize = 32;
