@@ -304,6 +304,20 @@ fn compression_templates_and_relays_go_over_tls_too() {
 }
 
 #[test]
+fn a_server_that_goes_down_says_so_and_ends_the_streams_in_order() {
+    for flags in WAYS {
+        let mut setting = Setting::new(flags);
+        let mut client = setting.connect();
+        echoed(&mut client, b"before the signal");
+        let unfinished = setting.socket();
+        setting.server.signal(Signal::TERM);
+        client.expect_close(1001);
+        drop((client, unfinished));
+        assert!(setting.server.wait().success());
+    }
+}
+
+#[test]
 fn frames_sent_with_the_request_are_answered() {
     for flags in WAYS {
         let setting = Setting::new(flags);

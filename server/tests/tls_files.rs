@@ -1,6 +1,8 @@
 //! Certificates, keys and authorities of TLS: what is refused at the start, what is asked of clients, and how files are replaced
 //! while the server runs.
 
+#[path = "support/skipped.rs"]
+mod skipped;
 mod support;
 #[path = "support/tls.rs"]
 mod tls;
@@ -19,6 +21,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use skipped::skipped;
 use support::{Client, PATIENCE, Server, frame};
 use tls::{Authority, Files, Secure, Setting, upgrade};
 use wire::OpCode::Binary;
@@ -75,6 +78,44 @@ fn files_that_cannot_be_used_are_refused_at_the_start_with_the_reason() {
         let (code, stderr) = refused(&flags);
         let expected = format!("error: {flag} {}: ", file.display());
         assert!(code == Some(1) && stderr.starts_with(&expected) && stderr.contains(reason), "{code:?} {stderr}");
+    }
+}
+
+#[test]
+fn a_chain_is_shown_as_it_is_in_the_file_whatever_kind_of_key_it_has() {
+    let openssl = |arguments: &[&str]| Command::new("openssl").args(arguments).output();
+    if openssl(&["version"]).is_err() {
+        return skipped("there is no openssl to make other kinds of keys with");
+    }
+    let authority = Authority::new();
+    let between = authority.between();
+    let [made, key, chain] = ["made.key", "other.key", "other.crt"].map(|name| authority.folder().join(name));
+    // As openssl writes them by itself, and in the forms of former times.
+    for (generate, form) in [
+        ("-algorithm RSA -pkeyopt rsa_keygen_bits:2048", "pkey"),
+        ("-algorithm RSA -pkeyopt rsa_keygen_bits:2048", "rsa -traditional"),
+        ("-algorithm EC -pkeyopt ec_paramgen_curve:P-384", "ec"),
+        ("-algorithm ED25519", "pkey"),
+    ] {
+        let run = |line: &str| {
+            let output = openssl(&line.split(' ').collect::<Vec<_>>()).unwrap();
+            assert!(output.status.success(), "openssl {line}: {}", String::from_utf8_lossy(&output.stderr));
+        };
+        run(&format!("genpkey {generate} -out {}", made.display()));
+        run(&format!("{form} -in {} -out {}", made.display(), key.display()));
+        let signing = format!("-CA {} -CAkey {}", between.chain.display(), between.key.display());
+        let names = "-addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE";
+        run(&format!("req -x509 -new -key {} -subj /CN=x {signing} {names} -out {}", key.display(), chain.display()));
+        let leaf = std::fs::read_to_string(&chain).unwrap();
+        std::fs::write(&chain, leaf + &std::fs::read_to_string(&between.chain).unwrap()).unwrap();
+        let files = Files { chain: chain.clone(), key: key.clone() };
+        let server = Server::start(&files.flags());
+        let client = Arc::new(authority.client(rustls::ALL_VERSIONS));
+        let connection = ClientConnection::new(client, "localhost".try_into().unwrap()).unwrap();
+        let stream = Server::stream_to(server.tls_port.unwrap());
+        let mut client = upgrade(rustls::StreamOwned::new(connection, stream), "");
+        echoed(&mut client);
+        assert_eq!(client.stream.conn.peer_certificates().unwrap().len(), 2, "{generate}");
     }
 }
 

@@ -241,7 +241,8 @@ impl Line {
     /// Reads into the worker's buffer, behind the `kept` bytes in it, and echoes.
     #[inline]
     fn read(&mut self, workspace: &mut Workspace, kept: usize) -> Served {
-        let received = match self.stream.read(&mut workspace.buffer[kept..], workspace.read_at_most) {
+        let (window, work) = (&mut workspace.buffer[kept..], workspace.exchange.turn.time());
+        let received = match self.stream.read(window, workspace.read_at_most, work) {
             Ok(Some(0)) | Err(_) => return Served::Ends,
             Ok(Some(received)) => received,
             Ok(None) => {
@@ -273,7 +274,7 @@ impl Line {
         if frame.len() == frame.capacity() && frame.try_reserve_exact(room_for_rest(&self.dialogue, &frame)).is_err() {
             return Served::Ends;
         }
-        match self.stream.read_behind(&mut frame, PIECE) {
+        match self.stream.read_behind(&mut frame, PIECE, workspace.exchange.turn.time()) {
             Ok(Some(0)) | Err(_) => Served::Ends,
             Ok(received) => {
                 workspace.exchange.turn.add_received(received.unwrap_or(0));

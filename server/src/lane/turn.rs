@@ -26,6 +26,12 @@ impl Turn {
         self.ns += WRITE_NS + bytes as u64 / BYTES_PER_NS;
     }
 
+    /// Its time in nanoseconds, to be added to.
+    #[inline]
+    pub(super) fn time(&mut self) -> &mut u64 {
+        &mut self.ns
+    }
+
     /// Adds bytes of a large frame that were received into a buffer of its own.
     pub(super) fn add_received(&mut self, bytes: usize) {
         self.ns += bytes as u64 * RECEIVED_NS_PER_BYTE;

@@ -28,20 +28,21 @@ pub(crate) enum Stream<T = ()> {
 impl<T> Stream<T> {
     /// Reads what there is, `most` bytes from the socket at the most: `Some(0)` at the end of the stream, `None` where nothing is
     /// to be had now. `buffer` must have room for `most` bytes, and for more than a record of TLS.
+    /// What TLS takes is added to `work` (nanoseconds, about).
     #[inline]
-    pub(crate) fn read(&self, buffer: &mut [u8], most: usize) -> io::Result<Option<usize>> {
+    pub(crate) fn read(&self, buffer: &mut [u8], most: usize, work: &mut u64) -> io::Result<Option<usize>> {
         match self {
             Self::Tcp(stream, _) => tcp::read(stream, &mut buffer[..most]),
-            Self::Tls(stream) => stream.0.read(buffer, most),
+            Self::Tls(stream) => stream.0.read(buffer, most, work),
         }
     }
 
     /// Reads behind what `buffer` holds, as much as it has room for and `most` bytes at the most; otherwise as
     /// [`Stream::read`]. With TLS the buffer may grow by what a record has beyond that.
-    pub(crate) fn read_behind(&self, buffer: &mut Vec<u8>, most: usize) -> io::Result<Option<usize>> {
+    pub(crate) fn read_behind(&self, buffer: &mut Vec<u8>, most: usize, work: &mut u64) -> io::Result<Option<usize>> {
         match self {
             Self::Tcp(stream, _) => tcp::read_behind(stream, buffer, most),
-            Self::Tls(stream) => stream.0.read_behind(buffer, most),
+            Self::Tls(stream) => stream.0.read_behind(buffer, most, work),
         }
     }
 

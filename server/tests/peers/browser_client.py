@@ -1,4 +1,5 @@
-"""Chromium, headless, as a client of an echo server: `browser_client.py BROWSER URL [deflate]`, the last to compress.
+"""Chromium, headless, as a client of an echo server: `browser_client.py BROWSER URL [deflate] [--trust=KEY]`, to compress,
+and to trust a certificate by its key.
 
 The page and its script are served from here, because a page from a file may import no module.
 """
@@ -49,6 +50,9 @@ class Page(http.server.BaseHTTPRequestHandler):
 
 
 def main(browser, server_url, *options):
+    trusted = [option.removeprefix("--trust=") for option in options if option.startswith("--trust=")]
+    options = [option for option in options if not option.startswith("--trust=")]
+    flags = [*FLAGS, *(f"--ignore-certificate-errors-spki-list={key}" for key in trusted)]
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as site, tempfile.TemporaryDirectory(
         ignore_cleanup_errors=True
     ) as profile:
@@ -58,7 +62,7 @@ def main(browser, server_url, *options):
             {"server": server_url, **dict.fromkeys(options, "")}
         )
         process = subprocess.Popen(
-            [browser, *FLAGS, f"--user-data-dir={profile}", page],
+            [browser, *flags, f"--user-data-dir={profile}", page],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -39,7 +39,7 @@ class Server:
         if not select.select([self.process.stdout], [], [], START_LIMIT)[0]:
             raise NotReady(f"{self.command[0]} said nothing on stdout for {START_LIMIT} s")
         line = self.process.stdout.readline().decode().strip()
-        if not line.startswith("listening on ws://"):
+        if not line.startswith(("listening on ws://", "listening on wss://")):
             raise NotReady(f"{self.command[0]} is not ready, its first line on stdout is {line!r}")
         return line.removeprefix("listening on ")
 

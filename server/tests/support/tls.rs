@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -66,6 +66,18 @@ impl Authority {
         std::fs::write(&chain, certificate.pem()).unwrap();
         std::fs::write(&key_file, key.serialize_pem()).unwrap();
         Files { chain, key: key_file }
+    }
+
+    /// The files of somebody else who signs, whom this authority has signed.
+    pub fn between(&self) -> Files {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "between");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let signing = KeyPair::generate().unwrap();
+        let [chain, key] = ["between.crt", "between.key"].map(|name| self.folder().join(name));
+        std::fs::write(&key, signing.serialize_pem()).unwrap();
+        std::fs::write(&chain, params.signed_by(&signing, &self.issuer).unwrap().pem()).unwrap();
+        Files { chain, key }
     }
 
     /// What clients know of the server.

@@ -29,11 +29,11 @@ pub(crate) struct Tls {
 
 impl Tls {
     /// See [`super::Stream::read`].
-    pub(super) fn read(&self, buffer: &mut [u8], most: usize) -> io::Result<Option<usize>> {
+    pub(super) fn read(&self, buffer: &mut [u8], most: usize, work: &mut u64) -> io::Result<Option<usize>> {
         // Records of which the beginning has come before say more than what is received now.
         let most = most.min(buffer.len() - PARTIAL_AT_MOST);
         let mut at = 0;
-        let received = self.session.borrow_mut().receive(self.as_fd(), most, |bytes| {
+        let received = self.session.borrow_mut().receive(self.as_fd(), most, work, |bytes| {
             buffer[at..at + bytes.len()].copy_from_slice(bytes);
             at += bytes.len();
         })?;
@@ -41,11 +41,11 @@ impl Tls {
     }
 
     /// See [`super::Stream::read_behind`].
-    pub(super) fn read_behind(&self, buffer: &mut Vec<u8>, most: usize) -> io::Result<Option<usize>> {
+    pub(super) fn read_behind(&self, buffer: &mut Vec<u8>, most: usize, work: &mut u64) -> io::Result<Option<usize>> {
         let room = buffer.capacity() - buffer.len();
         // About what it takes to bring so many bytes, in records of 1.4 KB or more.
         let most = most.min(room + room / 64 + 64);
-        let received = self.session.borrow_mut().receive(self.as_fd(), most, |bytes| {
+        let received = self.session.borrow_mut().receive(self.as_fd(), most, work, |bytes| {
             buffer.reserve_exact(bytes.len());
             buffer.extend_from_slice(bytes);
         })?;

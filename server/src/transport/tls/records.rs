@@ -11,6 +11,8 @@ pub(super) struct Progress {
     pub(super) used: usize,
     /// Bytes of plaintext that came of them.
     pub(super) plain: usize,
+    /// How many times something was found in them: once for each record, about.
+    pub(super) steps: usize,
     /// The peer has ended its side (close_notify).
     pub(super) closed: bool,
 }
@@ -30,6 +32,7 @@ pub(super) fn open(
     loop {
         let UnbufferedStatus { mut discard, state } = connection.process_tls_records(&mut bytes[progress.used..]);
         let mut over = false;
+        progress.steps += 1;
         match state {
             Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                 while let Some(record) = traffic.next_record() {

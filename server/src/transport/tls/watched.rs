@@ -81,7 +81,7 @@ impl WatchedTls {
                 plain.extend_from_slice(later);
             };
             let received = socket.try_io(Interest::READABLE, || {
-                match session.receive(socket.as_fd(), most, take)? {
+                match session.receive(socket.as_fd(), most, &mut 0, take)? {
                     // Only this tells that the socket is empty.
                     Received::Nothing => Err(ErrorKind::WouldBlock.into()),
                     received => Ok(received),
