@@ -27,7 +27,7 @@ use crate::measure::encoded::DecodeError;
 use crate::measure::measured::Measured;
 use crate::measure::mismatch::Mismatches;
 use crate::measure::paced::Paced;
-use crate::plan::{Arrival, Load};
+use crate::plan::{Arrival, Load, Plan};
 use crate::report::changes::Baseline;
 use crate::serde_time::Rfc3339;
 
@@ -242,6 +242,17 @@ pub struct Resources {
     pub worker_paced: Vec<Paced>,
 }
 
+impl LoadReport {
+    fn of(plan: &Plan, duration_seconds: f64, achieved_rate: f64) -> Self {
+        let (mode, in_flight, arrival) = match plan.load {
+            Load::Closed { in_flight } => (Mode::Closed, Some(in_flight.get()), None),
+            Load::Open { arrival, .. } => (Mode::Open, None, Some(arrival)),
+        };
+        let (offered_rate, connections) = (plan.offered_rate(), plan.connections.get());
+        Self { mode, in_flight, arrival, offered_rate, achieved_rate, connections, duration_seconds }
+    }
+}
+
 impl Least {
     fn of(measured: &Measured) -> Self {
         let latency = Stats::from(&measured.times.least);
@@ -255,10 +266,6 @@ impl Report {
         let plan = &environment.plan;
         let seconds = measured.window.as_secs_f64();
         let per_second = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
-        let (mode, in_flight, arrival) = match plan.load {
-            Load::Closed { in_flight } => (Mode::Closed, Some(in_flight.get()), None),
-            Load::Open { arrival, .. } => (Mode::Open, None, Some(arrival)),
-        };
         let connection_memory = connection_memory::of(&measured.growth).map(PerConnection::from);
         let cost = |usage: &Usage| ProcessCost::new(usage, measured.counts.replies_in_window);
         Self {
@@ -271,15 +278,7 @@ impl Report {
             trust: trust::judge(plan, measured),
             thresholds: Vec::new(),
             baseline: None,
-            load: LoadReport {
-                mode,
-                in_flight,
-                arrival,
-                offered_rate: plan.offered_rate(),
-                achieved_rate: per_second(measured.counts.replies_in_window),
-                connections: plan.connections.get(),
-                duration_seconds: seconds,
-            },
+            load: LoadReport::of(plan, seconds, per_second(measured.counts.replies_in_window)),
             throughput: Throughput {
                 messages_per_second: per_second(measured.counts.replies_in_window),
                 bytes_per_second: per_second(measured.counts.reply_bytes_in_window),
