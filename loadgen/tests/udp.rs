@@ -292,6 +292,8 @@ fn a_capacity_has_a_limit_on_losses_where_one_is_asked_for() {
     // A message in 5 is lost: no rate is held where none may be, and the highest one where half of them may.
     let finished = capacity(&["latency.p90<500ms"]);
     assert_eq!(finished.code, Some(96), "{}", finished.stderr);
+    let finished = capacity(&["latency.p90<500ms", "errors.rate<50%"]);
+    assert_eq!(finished.code, Some(96), "losses are no errors: {}", finished.stderr);
     let finished = capacity(&["latency.p90<500ms", "datagrams.lost<50%"]);
     assert_eq!(finished.code, Some(97), "{}", finished.stderr);
 }

@@ -142,7 +142,7 @@ impl<'a> Up<'a, '_> {
     fn judged(&self, offer: Offer<'_>, plan: Plan, measured: Measured) -> Result<Shown, TrialError> {
         let slos = offer.slos;
         let limits_errors = slos.iter().any(|slo| slo.metric().is_of_errors());
-        let limits_losses = limits_errors || slos.iter().any(|slo| slo.metric() == Metric::Datagrams(Fate::Lost));
+        let limits_losses = slos.iter().any(|slo| slo.metric() == Metric::Datagrams(Fate::Lost));
         let messages = measured.counts.messages;
         let wrong = messages.corrupted + messages.reordered + messages.unexpected;
         if measured.all_lost.is_some() || (wrong > 0 && !limits_errors) {
@@ -161,7 +161,12 @@ impl<'a> Up<'a, '_> {
                 *judged = broken;
             }
         }
-        let lost = if measured.aborted || limits_losses { 0 } else { messages.lost + measured.counts.over_backlog };
+        let of_datagrams = measured.counts.datagrams.unwrap_or_default().lost;
+        let of_errors = messages.lost.saturating_sub(of_datagrams) + measured.counts.over_backlog;
+        // What a limit is on, that limit judges.
+        let counted = [(of_datagrams, limits_losses), (of_errors, limits_errors)];
+        let counted = counted.into_iter().filter(|(_, limited)| !limited && !measured.aborted);
+        let lost = counted.map(|(lost, _)| lost).sum();
         let (outcome, why) = verdict(slos, &report, lost, measured.counts.connections.dropped);
         Ok(Shown { outcome, why, report, trust, measured })
     }
