@@ -155,8 +155,7 @@ fn wait_until_ready(
             return Err(TargetError::Ended { command: command.to_owned(), status });
         }
         if let Some(address) = address.filter(|address| takes_connections(*address, began.elapsed())) {
-            // A server may say where it listens once it does.
-            let url = ready.recv_timeout(LINE_PATIENCE).unwrap_or_else(|_| Url::at(address));
+            let url = line_of_listening(ready, &process).unwrap_or_else(|| Url::at(address));
             return Ok(Server { url, process: Some(process) });
         }
         if interrupted.load(Ordering::Relaxed) {
@@ -168,6 +167,19 @@ fn wait_until_ready(
         }
         // A closed stdout answers at once.
         thread::sleep(READY_POLL);
+    }
+}
+
+/// What a server says that listens already. It may say so once it does: on a busy machine that is when it is given the
+/// processor, and until then it has not come to wait for anything.
+fn line_of_listening(ready: &mpsc::Receiver<Url>, process: &Process) -> Option<Url> {
+    let began = Instant::now();
+    loop {
+        match ready.recv_timeout(LINE_PATIENCE) {
+            Ok(url) => return Some(url),
+            Err(_) if process.runs() && began.elapsed() < MOST_LINE_PATIENCE => thread::sleep(READY_POLL),
+            Err(_) => return None,
+        }
     }
 }
 
@@ -221,6 +233,9 @@ const READY_POLL: Duration = Duration::from_millis(10);
 
 /// How long the line of a server that listens is waited for: it is written right after, and most servers write none.
 const LINE_PATIENCE: Duration = Duration::from_millis(20);
+
+/// The same of one that is still running or waits for the processor.
+const MOST_LINE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long a started server may not be seen to listen before it is connected to: longer than most take to start.
 const UNSEEN_PATIENCE: Duration = Duration::from_secs(3);

@@ -56,6 +56,13 @@ impl Process {
         i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
     }
 
+    /// Whether it runs or waits for the processor, and for nothing else.
+    pub(super) fn runs(&self) -> bool {
+        let stat =
+            i32::try_from(self.child.id()).ok().and_then(|pid| procfs::process::Process::new(pid).ok()?.stat().ok());
+        stat.is_some_and(|stat| stat.state == 'R')
+    }
+
     /// How it ended, without taking that from whoever waits for it later.
     pub(super) fn ended(&self) -> Option<ExitStatus> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
