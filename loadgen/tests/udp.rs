@@ -13,8 +13,9 @@ use binary::{Finished, Json, comparison, loadgen};
 const LISTEN: &str = "--listen udp://127.0.0.1:0";
 
 fn run(arguments: &[&str]) -> Finished {
-    let fixed = ["run", "--connections", "3", "--messages", "600", "--warmup", "0s", "--threads", "1"];
-    loadgen(&[&fixed[..], arguments].concat()).wait()
+    let fixed = ["run", "--connections", "3", "--warmup", "0s", "--threads", "1"];
+    let usual: &[&str] = if arguments.contains(&"--messages") { &[] } else { &["--messages", "600"] };
+    loadgen(&[&fixed[..], usual, arguments].concat()).wait()
 }
 
 /// The report of a run that measured; whether the machine was quiet enough is not the question here.
