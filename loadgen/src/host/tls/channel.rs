@@ -26,10 +26,10 @@ impl Channel {
         &self.stream
     }
 
-    /// Reads as [`Records::read`], with `receive` from the socket.
+    /// Reads as `Records::read`, with `receive` from the socket.
     ///
     /// # Errors
-    /// As [`Records::read`].
+    /// As `Records::read`.
     pub fn read_by<T>(
         &mut self,
         into: &mut [u8],
@@ -42,7 +42,7 @@ impl Channel {
     /// Reads what has come; 0 at the end.
     ///
     /// # Errors
-    /// As [`Records::read`].
+    /// As `Records::read`.
     pub fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let (plain, _) = self.read_by(into, |mut stream, room| stream.read(room).map(|came| (came, ())))?;
         Ok(plain)
@@ -51,7 +51,7 @@ impl Channel {
     /// Writes, and keeps what the socket does not take.
     ///
     /// # Errors
-    /// As [`Records::write`].
+    /// As `Records::write`.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let Self { stream, records } = self;
         records.write(bytes, |ciphertext| stream.write(ciphertext))
@@ -60,7 +60,7 @@ impl Channel {
     /// Writes what is kept.
     ///
     /// # Errors
-    /// As [`Records::flush`].
+    /// As `Records::flush`.
     pub fn flush(&mut self) -> io::Result<()> {
         let Self { stream, records } = self;
         records.flush(|ciphertext| stream.write(ciphertext))

@@ -25,7 +25,7 @@ impl Ready {
     /// Makes the handshake on an open connection.
     ///
     /// # Errors
-    /// As [`Records::advance`].
+    /// As `Records::advance`.
     pub async fn open(stream: TcpStream, client: &Client) -> io::Result<Self> {
         let mut records = Records::begin(client)?;
         loop {
