@@ -285,7 +285,7 @@ fn flags_that_no_datagram_heeds_are_refused_where_there_is_nothing_else() {
         (&["--permessage-deflate", "on"], "--permessage-deflate on"),
     ] {
         let stderr = refused(&[&UDP[..], flags].concat());
-        assert_eq!(stderr, format!("error: {flag} is for WebSocket, and no --listen is for ws://\n"));
+        assert_eq!(stderr, format!("error: {flag} is for WebSocket, and no --listen is for ws:// or wss://\n"));
         echoed(&client(&start(flags)), b"beside WebSocket they are taken, and datagrams come back as they are");
     }
     let stderr = refused(&["--listen", "127.0.0.1:0", "--udp-limit", "5"]);
