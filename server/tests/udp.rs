@@ -281,7 +281,8 @@ fn flags_that_no_datagram_heeds_are_refused_where_there_is_nothing_else() {
     };
     for (flags, flag) in [
         (&["--reply", "<{}>"][..], "--reply"),
-        (&["--relay", "all"], "--relay"),
+        // Which needs the lane, also where all others run without.
+        (&["--relay", "all", "--lane", "on"], "--relay"),
         (&["--permessage-deflate", "on"], "--permessage-deflate on"),
     ] {
         let stderr = refused(&[&UDP[..], flags].concat());
