@@ -4,12 +4,12 @@ mod binary;
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use binary::{EmbeddedServer, loadgen};
+use binary::{EmbeddedServer, loadgen, pass_both_ways};
 
 /// An echo server behind a relay, which notes the head of every request.
 struct Relay {
@@ -56,13 +56,7 @@ fn relay(mut client: TcpStream, behind: &str, noted: &Mutex<Vec<String>>, named:
         response = response.split_inclusive("\r\n").filter(|line| !line.starts_with("Server: ")).collect();
     }
     client.write_all(response.as_bytes())?;
-    let (mut from, mut to) = (client.try_clone()?, server.try_clone()?);
-    thread::spawn(move || {
-        io::copy(&mut from, &mut to)?;
-        to.shutdown(Shutdown::Write)
-    });
-    io::copy(&mut server, &mut client)?;
-    client.shutdown(Shutdown::Write)
+    pass_both_ways(client, server)
 }
 
 fn head(stream: &mut TcpStream) -> io::Result<String> {

@@ -4,6 +4,7 @@
 pub mod addresses;
 pub mod cores;
 pub mod environment;
+pub mod exchange;
 pub mod footprint;
 pub mod interrupt;
 pub(crate) mod leftovers;

@@ -13,6 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use crate::host::addresses::race::NoAddress;
+use crate::host::exchange::drive;
 use crate::plan::proxy::Proxy;
 use crate::plan::url::Url;
 
@@ -85,21 +86,12 @@ pub async fn through(stream: TcpStream, proxy: &Proxy, url: &Url) -> Result<TcpS
         }
         hyper::upgrade::on(&mut response).await.map_err(failed)
     };
-    let connection = connection.with_upgrades();
-    tokio::pin!(connection, exchange);
-    let mut ended = None;
-    let upgraded = loop {
-        tokio::select! {
-            biased;
-            end = &mut connection, if ended.is_none() => ended = Some(end),
-            result = &mut exchange => break result,
-        }
-    };
-    let upgraded = match (upgraded, ended) {
+    let upgraded = drive(connection.with_upgrades(), exchange, |error, cause| match error {
         // The exchange knows only that it was given up.
-        (Err(ProxyError::Failed { source, .. }), Some(Err(cause))) if source.is_canceled() => Err(failed(cause)),
-        (result, _) => result,
-    }?;
+        ProxyError::Failed { source, .. } if source.is_canceled() => failed(cause),
+        error => error,
+    })
+    .await?;
     let parts = upgraded.downcast::<TokioIo<TcpStream>>().expect("it is the stream that it began as");
     if !parts.read_buf.is_empty() {
         return Err(ProxyError::Talks { proxy: proxy.clone(), server: server.clone() });

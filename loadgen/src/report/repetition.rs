@@ -66,6 +66,12 @@ pub(crate) fn forecast(repetition: &Repetition, max_seconds: f64) -> String {
     [Some(least), resolves, needs].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
+/// The --max-time to propose where the fewest starts that can tell anything end after `seconds`: starts do not all take the same
+/// time.
+pub(crate) fn enough(seconds: f64) -> String {
+    format!("--max-time {}s", (seconds * 1.1).ceil())
+}
+
 /// How trials were shared out, in a sentence.
 pub(crate) fn choice(repetition: &Repetition) -> Option<String> {
     let Repetition { restarts, pairs, start_seconds, pair_seconds, between_starts, within_starts, .. } = *repetition;

@@ -50,14 +50,10 @@ impl Question {
 
     /// Whether it is known after so many starts that the time cannot hold as many as any verdict takes.
     pub fn is_too_short(&self, planned: &Repetition, starts: usize) -> bool {
-        let ends = planned.fewest_seconds > self.tempo.max_time.as_secs_f64();
         // Of several attempts the next may hold what this one does not.
-        ends && starts <= STARTS_THAT_TELL && self.attempts == 1 && !self.force && !self.aa
+        self.tempo.is_too_short(planned.fewest_seconds, starts) && self.attempts == 1 && !self.force && !self.aa
     }
 }
 
 /// Who is told of the time that has passed and of the starts so far, and what is said on the way.
 pub type Watchers<'f> = (&'f mut dyn FnMut(Duration, usize), &'f mut dyn FnMut(&str));
-
-/// Starts whose prices tell what others will cost: later ones were worth their while.
-pub(super) const STARTS_THAT_TELL: usize = 3;

@@ -51,7 +51,7 @@ pub(super) fn kind(restarts: Restarts) -> RestartKind {
 }
 
 /// What the starts that are missing from `fewest` take at the least, with one round each, in seconds.
-fn remaining(fewest: usize, starts: usize, prices: Prices) -> f64 {
+pub(super) fn remaining(fewest: usize, starts: usize, prices: Prices) -> f64 {
     fewest.saturating_sub(starts) as f64 * prices.of_start(1)
 }
 

@@ -23,7 +23,7 @@ use crate::report::estimate::{Estimate, Spread};
 use crate::report::sweep::{ArmReport, Effect, Needs, Sweep, SweepRules, SweepSchema, words};
 use crate::trials::course::{Arm, Course, Lives, Start, Tempo, TrialError};
 use crate::trials::notes;
-use crate::trials::question::{STARTS_THAT_TELL, Watchers};
+use crate::trials::question::Watchers;
 
 /// What a sweep is to find out of its design.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +45,7 @@ impl Question {
 
     /// Whether it is known after so many starts that the time cannot hold as many as any effect takes.
     fn is_too_short(&self, needs: &Needs, starts: usize) -> bool {
-        needs.seconds > self.tempo.max_time.as_secs_f64() && starts <= STARTS_THAT_TELL && !self.force
+        self.tempo.is_too_short(needs.seconds, starts) && !self.force
     }
 }
 

@@ -34,12 +34,23 @@ pub enum Restarts {
     Never(u32),
 }
 
+impl Tempo {
+    /// Whether it is known after so many starts that the time is too short for the fewest that can tell anything, which end after
+    /// `seconds`.
+    pub(super) fn is_too_short(&self, seconds: f64, starts: usize) -> bool {
+        seconds > self.max_time.as_secs_f64() && starts <= STARTS_THAT_TELL
+    }
+}
+
 /// Whether so few starts were made, or so little was measured in them, that it may be the machine's fault if a server has not
 /// replied in any of their trials. A busy machine keeps a server from its core for many trials of 10 ms, which are as many
 /// starts where each has one trial.
 pub(super) fn is_early(starts: usize, measured: Duration) -> bool {
     starts < STARTS_FOR_A_REPLY || measured < TRIALS_FOR_A_REPLY
 }
+
+/// Starts whose prices tell what others will cost: later ones were worth their while.
+const STARTS_THAT_TELL: usize = 3;
 
 /// Starts without a reply after which there will be none.
 const STARTS_FOR_A_REPLY: usize = 3;

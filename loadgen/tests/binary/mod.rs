@@ -1,7 +1,8 @@
 //! Running the real binaries.
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
+use std::net::{Shutdown, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,17 @@ pub fn loadgen(arguments: &[&str]) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     Run(Some(command.spawn().expect("loadgen starts")))
+}
+
+/// Passes on what either side sends to the other, until both have ended.
+pub fn pass_both_ways(mut client: TcpStream, mut server: TcpStream) -> io::Result<()> {
+    let (mut from, mut to) = (client.try_clone()?, server.try_clone()?);
+    std::thread::spawn(move || {
+        io::copy(&mut from, &mut to)?;
+        to.shutdown(Shutdown::Write)
+    });
+    io::copy(&mut server, &mut client)?;
+    client.shutdown(Shutdown::Write)
 }
 
 /// Waits until `condition` holds.

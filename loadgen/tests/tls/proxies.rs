@@ -1,13 +1,13 @@
 //! HTTP proxies between loadgen and a server: one that connects, and those that do not.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use crate::authority::Authority;
-use crate::binary::EmbeddedServer;
+use crate::binary::{EmbeddedServer, pass_both_ways};
 use crate::secure::echo_server;
 use crate::{refused, report};
 
@@ -53,17 +53,11 @@ fn serve(
         client.write_all(answer.as_bytes())?;
         return client.read_to_end(&mut Vec::new()).map(drop);
     }
-    let mut server = TcpStream::connect(head.split(' ').nth(1).unwrap())?;
+    let server = TcpStream::connect(head.split(' ').nth(1).unwrap())?;
     [&client, &server].into_iter().try_for_each(|socket| socket.set_nodelay(true))?;
     client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
     connected.fetch_add(1, Ordering::Relaxed);
-    let (mut from, mut to) = (client.try_clone()?, server.try_clone()?);
-    thread::spawn(move || {
-        io::copy(&mut from, &mut to)?;
-        to.shutdown(Shutdown::Write)
-    });
-    io::copy(&mut server, &mut client)?;
-    client.shutdown(Shutdown::Write)
+    pass_both_ways(client, server)
 }
 
 #[test]

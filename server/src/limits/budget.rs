@@ -186,6 +186,11 @@ impl Charge {
         Self { share: Arc::clone(share), bytes: 0 }
     }
 
+    /// How many bytes are counted.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Counts so many bytes from now on; false if that passes the limit.
     pub(crate) fn set(&mut self, bytes: usize) -> bool {
         let before = std::mem::replace(&mut self.bytes, bytes);

@@ -51,7 +51,7 @@ impl Prices {
 impl Asked {
     /// The fewest starts that can bring a verdict at the last look, if none before was taken.
     pub fn fewest_starts(self) -> usize {
-        fewest(self.share(1.0))
+        fewest(self.level())
     }
 
     /// The level for one metric of a judge who looks once, when the time is up.
@@ -61,7 +61,7 @@ impl Asked {
 
     /// The level of the last look for one metric, which is what a verdict is planned with.
     pub fn last_level(self) -> f64 {
-        self.share(1.0) - self.share(LOOKS[LOOKS.len() - 2])
+        self.level() - self.share(LOOKS[LOOKS.len() - 2])
     }
 
     /// One metric's part of what may be spent up to this part of the time.

@@ -18,6 +18,7 @@ use wire::deflate::Agreed;
 use super::came::{Came, Tap};
 use super::refusal::{self, Query};
 use super::{ConnectError, Connection, MOST_HEAD_BYTES, Stream, secure};
+use crate::host::exchange::drive;
 use crate::host::server_config;
 use crate::load::dialogue::Protocol;
 use crate::plan::url::Url;
@@ -77,7 +78,6 @@ async fn handshake(
     let mut client = hyper::client::conn::http1::Builder::new();
     let client = client.max_buf_size(MOST_HEAD_BYTES).handshake(TokioIo::new(stream));
     let (mut sender, connection) = client.await.map_err(Failed::Http)?;
-    let connection = connection.with_upgrades();
     let exchange = async {
         // An answer that has begun is not given up for the sake of its body.
         let answer = timeout_at(deadline, sender.send_request(request(url, how, &key))).await;
@@ -85,20 +85,12 @@ async fn handshake(
         let is_fathom = server_config::is_fathom(answer.headers());
         accept(answer, url, how, &key).await.map(|(upgraded, deflate)| (upgraded, deflate, is_fathom))
     };
-    tokio::pin!(connection, exchange);
-    let mut ended = None;
-    let result = loop {
-        tokio::select! {
-            biased;
-            end = &mut connection, if ended.is_none() => ended = Some(end),
-            result = &mut exchange => break result,
-        }
-    };
-    match (result, ended) {
+    drive(connection.with_upgrades(), exchange, |failed, cause| match failed {
         // The exchange knows only that it was given up.
-        (Err(Failed::Http(error)), Some(Err(cause))) if error.is_canceled() => Err(Failed::Http(cause)),
-        (result, _) => result,
-    }
+        Failed::Http(error) if error.is_canceled() => Failed::Http(cause),
+        failed => failed,
+    })
+    .await
 }
 
 fn request(url: &Url, how: &Connect, key: &str) -> Request<Empty<Bytes>> {

@@ -6,6 +6,7 @@ use crate::measure::metric::Metric;
 use crate::report::comparison::Ended;
 use crate::report::estimate::Estimate;
 use crate::report::formats::text::comparison::change_cells;
+use crate::report::repetition::enough;
 use crate::units;
 
 /// How much was measured.
@@ -158,13 +159,12 @@ pub(crate) fn forecast(needs: &Needs, max_seconds: f64) -> String {
 /// What to do where the time holds no verdict on any effect.
 fn too_short(needs: &Needs, max_seconds: f64) -> String {
     let time = units::seconds(max_seconds);
-    // Starts do not all take the same time.
-    let enough = (needs.seconds * 1.1).ceil();
     format!(
-        "{time} are too short to tell any effect, which takes {} of {} at least: expected --max-time {enough}s, fewer \
+        "{time} are too short to tell any effect, which takes {} of {} at least: expected {}, fewer \
          combinations (--one-at-a-time), fewer metrics (--gate), or --force to measure for {time} nonetheless",
         units::counted(needs.starts, "start"),
-        units::seconds(needs.start_seconds)
+        units::seconds(needs.start_seconds),
+        enough(needs.seconds)
     )
 }
 

@@ -7,6 +7,7 @@ use crate::report::sweep::Needs;
 use crate::trials::contrast::log_ratios;
 use crate::trials::course::{Course, Restarts, Start};
 use crate::trials::design::Design;
+use crate::trials::repetition::remaining;
 
 /// What is known after these starts. Where the number of rounds is free and would leave no room for as many starts as an effect
 /// takes, the course's is set to the most that does.
@@ -39,7 +40,7 @@ pub(super) fn of(
     let resolves = all.filter(|all| !all.is_empty() && in_time >= fewest as f64);
     Needs {
         starts: fewest as u64,
-        seconds: elapsed + missing * prices.of_start(1),
+        seconds: elapsed + remaining(fewest, starts.len(), prices),
         start_seconds: prices.of_start(1),
         resolves: resolves.map(|all| all.into_iter().fold(0.0, f64::max).exp_m1()),
     }

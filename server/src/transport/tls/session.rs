@@ -52,8 +52,7 @@ pub(super) struct Session {
     closed: bool,
     /// The peer broke a rule: nothing more may be sent but what is unsent.
     failed: bool,
-    /// Bytes that are counted.
-    counted: usize,
+    /// What is counted of that.
     charge: Charge,
     /// Whether anything is to be counted here.
     counts: bool,
@@ -71,7 +70,6 @@ impl Session {
             ended: false,
             closed: false,
             failed: false,
-            counted: 0,
             charge,
             counts: false,
         }
@@ -264,9 +262,8 @@ impl Session {
     /// Counts what is held now. Whether that passes the limit is looked at behind every turn.
     fn count(&mut self) {
         let held = if self.counts { self.held() } else { 0 };
-        if held != self.counted {
+        if held != self.charge.bytes() {
             self.charge.set(held);
-            self.counted = held;
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::judge::statistics::Change;
 use crate::measure::metric::{Better, Metric};
 use crate::report::comparison::{Attempts, Comparison, Ended, MetricReport, Rules, RulingReport};
-use crate::report::repetition::Repetition;
+use crate::report::repetition::{Repetition, enough};
 use crate::units;
 
 /// A change of this share, as `+1.2%`.
@@ -66,13 +66,12 @@ pub(crate) fn verdict(comparison: &Comparison) -> String {
 /// What to do where the time holds no verdict.
 fn too_short(rules: &Rules, repetition: &Repetition) -> String {
     let time = units::seconds(rules.max_time_seconds);
-    // Starts do not all take the same time.
-    let enough = (repetition.fewest_seconds * 1.1).ceil();
     format!(
-        "inconclusive: {time} are too short for any verdict, which takes {} of {} at least: expected --max-time {enough}s, or \
+        "inconclusive: {time} are too short for any verdict, which takes {} of {} at least: expected {}, or \
          --force to measure for {time} nonetheless",
         units::counted(repetition.fewest_starts, "start"),
-        units::seconds(repetition.start_seconds + repetition.pair_seconds)
+        units::seconds(repetition.start_seconds + repetition.pair_seconds),
+        enough(repetition.fewest_seconds)
     )
 }
 
