@@ -37,6 +37,18 @@ def commands(target):
     }
 
 
+def tls_commands(target):
+    """Likewise of those that are compared over TLS; `{key}` and `{certificate}` stand for the files."""
+    node = target / "compared/node"
+    files = ["{key}", "{certificate}"]
+    return {
+        FATHOM: [target / "release/echo-server", "--threads", "1", "--listen", "wss://127.0.0.1:{port}",
+                 "--tls-key", "{key}", "--tls-cert", "{certificate}"],
+        "Bun": [bun(node), HERE / "bun_server.mjs", "{port}", *files],
+        "ws": ["node", node / "ws_server.mjs", "{port}", *files],
+    }  # fmt: skip
+
+
 def bun(node):
     """Bun's program in the package for this machine; the `bun` package is but a script that would put it in place."""
     found = sorted(node.glob("node_modules/@oven/bun-*/bin/bun"))
@@ -58,12 +70,16 @@ class Server:
     name: str
     port: int
     process: subprocess.Popen
+    scheme: str
 
     @classmethod
-    def start(cls, name, command, core):
-        """Starts a server on `core` and waits until it listens."""
+    def start(cls, name, command, core, authority=None):
+        """Starts a server on `core` and waits until it listens; over TLS with the certificate of an authority."""
         port = free_port()
-        words = [str(word).replace("{port}", str(port)) for word in command]
+        holes = {"{port}": port}
+        if authority is not None:
+            holes |= {"{key}": authority.key, "{certificate}": authority.certificate}
+        words = [filled(str(word), holes) for word in command]
         try:
             # A session of its own, so that whatever the server starts can be ended with it.
             process = subprocess.Popen(
@@ -72,7 +88,7 @@ class Server:
             )
         except OSError as error:
             raise ServerFailed(f"{name}: cannot start {words[0]}: {error}") from error
-        server = cls(name, port, process)
+        server = cls(name, port, process, "ws" if authority is None else "wss")
         deadline = time.monotonic() + START_LIMIT
         while not server.listens():
             if process.poll() is not None:
@@ -85,7 +101,7 @@ class Server:
 
     @property
     def url(self):
-        return f"ws://127.0.0.1:{self.port}/"
+        return f"{self.scheme}://127.0.0.1:{self.port}/"
 
     def listens(self):
         with socket.socket() as probe:
@@ -102,6 +118,12 @@ class Server:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+
+def filled(word, holes):
+    for hole, value in holes.items():
+        word = word.replace(hole, str(value))
+    return word
 
 
 def free_port():

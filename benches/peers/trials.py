@@ -64,6 +64,7 @@ def trial(cell, server, loadgen, core, seconds):
         "taskset", "--cpu-list", str(core), loadgen, "run", server.url, "--threads", "1", "--quiet", "--format", "json",
         "--connections", str(cell.connections), "--size", cell.size, "--in-flight", str(cell.in_flight),
         "--duration", f"{seconds * 1000:.0f}ms", "--warmup", f"{WARMUP * 1000:.0f}ms",
+        *(["--insecure"] if server.scheme == "wss" else []),
     ]
     try:
         run = subprocess.run(command, capture_output=True, text=True, timeout=TRIAL_LIMIT + seconds)

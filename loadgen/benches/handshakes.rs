@@ -4,9 +4,10 @@
 //!
 //! All servers are up at once. A round gives each of them one slice of time, in an order that is drawn anew, and each rate is
 //! divided by that of the first server in the same round: what the machine does to one slice it does to its neighbours too.
-//! Servers and clients may run on all cores. `cargo test --bench handshakes` tries it with one short round.
+//! Servers and clients may run on all cores. With servers that speak TLS (`wss://`) a handshake is TLS' and WebSocket's, the
+//! former in full, or of a session that is resumed with `--tls-resume`. `cargo test --bench handshakes` tries it with one short round.
 
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
@@ -20,12 +21,15 @@ use loadgen::host::interrupt::Interrupt;
 use loadgen::host::resources::Sampler;
 use loadgen::host::running::{Running, Shares};
 use loadgen::host::target::{EMBEDDED_SUBCOMMAND, Spec};
-use loadgen::plan::url::Url;
+use loadgen::host::tls::Client as TlsClient;
+use loadgen::plan::tls::Tls;
+use loadgen::plan::url::{Scheme, Url};
 use loadgen::program::cli::default_plan;
 use loadgen::report::estimate::Spread;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom as _;
+use rustls::StreamOwned;
 use socket2::{Domain, Socket, Type};
 
 /// Measures how many WebSocket connections a second servers take, in alternation
@@ -45,6 +49,9 @@ struct Arguments {
     /// How long a slice is [default: 200ms]
     #[arg(long, value_name = "TIME", value_parser = positive_duration)]
     slice: Option<Duration>,
+    /// Have clients resume the session of an earlier connection where TLS is spoken; without it every handshake is a full one
+    #[arg(long)]
+    tls_resume: bool,
     /// Seed of the servers' order
     #[arg(long, value_name = "N", default_value = "1")]
     seed: u64,
@@ -57,6 +64,7 @@ struct Arguments {
 struct Side {
     name: String,
     server: Running,
+    tls: Option<TlsClient>,
     /// Handshakes per second, one for each round.
     rates: Vec<f64>,
     /// The server's CPU time for each handshake in microseconds, likewise; none where its process cannot be seen.
@@ -85,11 +93,15 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
     let specs = if arguments.servers.is_empty() { default_servers() } else { arguments.servers };
     let interrupt = Interrupt::install(INTERRUPTED).context("cannot handle signals")?;
     let shares = Shares::together(&Cores::allowed());
-    let connect = default_plan(std::num::NonZeroUsize::MIN).connect;
+    let mut connect = default_plan(std::num::NonZeroUsize::MIN).connect;
+    // The certificates are the tests' own.
+    connect.tls = Tls { insecure: true, resume: arguments.tls_resume, ..Tls::default() };
     let start = |spec: Spec| -> anyhow::Result<Side> {
         let name = spec.to_string();
         let server = Running::start(&started(spec), &connect, &shares, interrupt.flag())?;
-        Ok(Side { name, server, rates: Vec::new(), cpu: Vec::new() })
+        let url = server.url();
+        let tls = (url.scheme() == Scheme::Wss).then(|| TlsClient::new(url.host(), &connect.tls)).transpose()?;
+        Ok(Side { name, server, tls, rates: Vec::new(), cpu: Vec::new() })
     };
     let mut sides = specs.into_iter().map(start).collect::<Result<Vec<_>, _>>()?;
     for side in &sides {
@@ -135,11 +147,11 @@ fn started(spec: Spec) -> Spec {
 impl Side {
     /// Opens and closes connections for a while, `clients` at a time.
     fn slice(&self, clients: u8, length: Duration) -> anyhow::Result<Slice> {
-        let (address, url) = (self.server.addresses().in_use()[0], self.server.url());
+        let (address, url, tls) = (self.server.addresses().in_use()[0], self.server.url(), self.tls.as_ref());
         let sampler = Sampler::of(self.server.pids());
         let began = Instant::now();
         let client = |number: u8| {
-            let count = open_and_close(address, url, number, began + length)?;
+            let count = open_and_close(address, url, tls, number, began + length)?;
             Ok((count, count as f64 / began.elapsed().as_secs_f64()))
         };
         let results: Vec<anyhow::Result<(u64, f64)>> = thread::scope(|scope| {
@@ -160,7 +172,13 @@ impl Side {
 }
 
 /// Opens and closes connections until then; how many, one at least.
-fn open_and_close(address: SocketAddr, url: &Url, client: u8, until: Instant) -> anyhow::Result<u64> {
+fn open_and_close(
+    address: SocketAddr,
+    url: &Url,
+    tls: Option<&TlsClient>,
+    client: u8,
+    until: Instant,
+) -> anyhow::Result<u64> {
     let request = format!(
         "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n",
@@ -170,8 +188,13 @@ fn open_and_close(address: SocketAddr, url: &Url, client: u8, until: Instant) ->
     let mut count: u64 = 0;
     loop {
         let mut stream = connect(address, client, count as u16).context("cannot connect")?;
-        stream.write_all(request.as_bytes()).context("cannot send the request of a handshake")?;
-        expect_upgrade(&mut stream)?;
+        match tls {
+            None => upgrade(&mut stream, &request)?,
+            Some(tls) => {
+                let connection = tls.connection().context("TLS cannot be spoken")?;
+                upgrade(&mut StreamOwned::new(connection, stream), &request)?;
+            }
+        }
         count += 1;
         if Instant::now() >= until {
             return Ok(count);
@@ -193,8 +216,14 @@ fn connect(address: SocketAddr, client: u8, host: u16) -> io::Result<TcpStream> 
     Ok(socket.into())
 }
 
+/// Asks for the upgrade, and reads the answer.
+fn upgrade(stream: &mut (impl Read + Write), request: &str) -> anyhow::Result<()> {
+    stream.write_all(request.as_bytes()).context("cannot send the request of a handshake")?;
+    expect_upgrade(stream)
+}
+
 /// Reads the answer to a handshake, which is to be the upgrade.
-fn expect_upgrade(stream: &mut TcpStream) -> anyhow::Result<()> {
+fn expect_upgrade(stream: &mut impl Read) -> anyhow::Result<()> {
     let (mut answer, mut length) = ([0; MOST_BYTES], 0);
     while !answer[..length].ends_with(b"\r\n\r\n") {
         match stream.read(&mut answer[length..]) {

@@ -18,7 +18,7 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use crate::plan::tls::{ClientCertificate, Tls, TlsVersion};
 pub use channel::Channel;
@@ -99,6 +99,14 @@ impl Client {
         // A handshake of WebSocket is HTTP/1.1 (RFC 6455, 4.1).
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self { config: Arc::new(config), name })
+    }
+
+    /// A connection that has not sent anything yet, for those who wait in rustls' own streams.
+    ///
+    /// # Errors
+    /// When the library refuses.
+    pub fn connection(&self) -> Result<ClientConnection, TlsError> {
+        Ok(ClientConnection::new(self.config.clone(), self.name.clone())?)
     }
 
     /// The name that the server is asked for.

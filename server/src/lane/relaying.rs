@@ -69,16 +69,7 @@ impl Lane {
             for key in std::mem::take(&mut workspace.again) {
                 self.serve_member(lines, key, workspace, host);
             }
-            let mut full = workspace.exchange.writing.is_full();
-            while !full && let Some(key) = workspace.batch.next() {
-                match key {
-                    BELL => rung = true,
-                    // What lies in the mailbox is taken before the lane waits again.
-                    MAIL => {}
-                    key => self.serve_member(lines, key as usize, workspace, host),
-                }
-                full = workspace.exchange.writing.is_full() || workspace.exchange.turn.is_over();
-            }
+            let full = self.read_members(lines, workspace, &mut rung, host)?;
             if workspace.ends_turn() {
                 self.ring();
                 return Ok(TurnEnd::Over);
@@ -91,6 +82,40 @@ impl Lane {
             }
             if !workspace.batch.wait(&self.epoll, patience)? {
                 return Ok(TurnEnd::Idle);
+            }
+        }
+    }
+
+    /// Reads the members whose sockets are ready, until enough was said to be handed out or nobody says more; true if it is
+    /// enough, and sockets may be left to be read.
+    ///
+    /// Whoever has spoken while others were read is read as well, as long as that is less work than a write for each member:
+    /// these are written to once and not twice.
+    fn read_members(
+        &self,
+        lines: &mut Slab<Line>,
+        workspace: &mut Workspace,
+        rung: &mut bool,
+        host: &impl Host,
+    ) -> io::Result<bool> {
+        let mut spared = lines.len() / WRITES_FOR_A_LOOK;
+        loop {
+            let mut full = workspace.exchange.writing.is_full();
+            while !full && let Some(key) = workspace.batch.next() {
+                match key {
+                    BELL => *rung = true,
+                    // What lies in the mailbox is taken before the lane waits again.
+                    MAIL => {}
+                    key => self.serve_member(lines, key as usize, workspace, host),
+                }
+                full = workspace.exchange.writing.is_full() || workspace.exchange.turn.is_over();
+            }
+            if full || spared == 0 || workspace.exchange.writing.is_empty() || !workspace.again.is_empty() {
+                return Ok(full);
+            }
+            spared -= 1;
+            if !workspace.batch.wait(&self.epoll, Some(&NOW))? {
+                return Ok(false);
             }
         }
     }
@@ -175,6 +200,12 @@ impl Lane {
         host.depart(line.depart(parting));
     }
 }
+
+/// Writes that take as long as to look for sockets that are ready and to read one of them, at the most.
+const WRITES_FOR_A_LOOK: usize = 4;
+
+/// No time at all.
+const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// What the socket of a member is watched for while something waits for it.
 const BOTH: EventFlags = EventFlags::IN.union(EventFlags::OUT);
