@@ -212,6 +212,8 @@ fn connect(address: SocketAddr, client: u8, host: u16) -> io::Result<TcpStream> 
         socket.bind(&SocketAddr::new(source, 0).into())?;
     }
     socket.connect_timeout(&address.into(), PATIENCE)?;
+    // As every client has it: the end of TLS' handshake and the request do not wait for each other's acknowledgement.
+    socket.set_tcp_nodelay(true)?;
     socket.set_read_timeout(Some(PATIENCE))?;
     Ok(socket.into())
 }
