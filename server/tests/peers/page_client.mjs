@@ -87,10 +87,31 @@ async function checkConversation() {
     onPage(server, {}, async (page) => {
       await connect(page)
       await page.fill('#expected', '{{{}}} elsewhere')
+      for (const invalid of ['{} {}', '{{{']) {
+        await page.fill('#expected', invalid)
+        expectEqual(await page.evaluate(() => document.getElementById('expected').validity.valid), false, `that ${invalid} is a template`)
+      }
       await page.click('#send button')
       await page.locator('#messages .wrong', { hasText: 'not as expected' }).waitFor()
-      await figures(page, { sent: '1', right: '0', wrong: '1' })
+      await figures(page, { sent: '1', received: '1', right: '0', wrong: '1' })
     }))
+  await checks.run('what a relay hands on is neither checked nor timed', async () => {
+    const relay = await start('--relay', 'others')
+    await onPage(relay, {}, async (listener) => {
+      await connect(listener)
+      await onPage(relay, {}, async (speaker) => {
+        await connect(speaker)
+        await speaker.fill('#text', 'to everybody')
+        await speaker.click('#send button')
+        await listener.locator('#messages .text', { hasText: '0: to everybody' }).waitFor()
+        expectEqual(await listener.isVisible('#relayed'), true, 'that the page says so')
+        expectEqual(await listener.locator('#messages .wrong, #messages .round-trip').count(), 0, 'marks and times')
+        await figures(listener, { received: '1', right: '0', wrong: '0' })
+        await figures(speaker, { sent: '1', received: '0', unanswered: '0' })
+      })
+    })
+    await stop(relay, 'SIGKILL')
+  })
 }
 
 async function checkEnds() {
@@ -128,6 +149,21 @@ async function checkEnds() {
       await page.click('#send button')
       await page.locator('#messages .text', { hasText: '0: ' }).waitFor()
     }))
+  await checks.run('a URL without a scheme, of a server that answers in another way', async () => {
+    const plain = await start()
+    await onPage(server, {}, async (page) => {
+      await page.fill('#url', `127.0.0.1:${plain.port}`)
+      await connect(page)
+      await life(page, [`connecting to ws://127.0.0.1:${plain.port}/`, 'open; subprotocol: none; extensions: none'])
+      await page.click('#send button')
+      await figures(page, { right: '1', wrong: '0' })
+      await page.fill('#url', '/room')
+      await connect(page)
+      await page.click('#send button')
+      await figures(page, { right: '2', wrong: '0' })
+    })
+    await stop(plain, 'SIGKILL')
+  })
   await checks.run('nobody listens', () =>
     onPage(server, {}, async (page) => {
       const gone = await start()
@@ -148,6 +184,7 @@ async function checkEnds() {
       await page.click('#send button')
       await page.locator('#life', { hasText: 'closed with code 1009' }).waitFor()
       expectEqual((await page.textContent('#life')).includes('messages unanswered: 1'), true, 'the message unanswered')
+      await figures(page, { sent: '1', received: '0', unanswered: '0', lost: '1' })
     })
     await stop(strict, 'SIGKILL')
   })
@@ -177,6 +214,7 @@ async function checkLoad() {
       await connect(page)
       await page.focus('#rate')
       await page.keyboard.press('End')
+      await page.locator('#rate-shown', { hasText: /^2,000 messages per second$/ }).waitFor()
       expectEqual(await page.getAttribute('#rate', 'aria-valuetext'), '2,000 messages per second', "the slider's value")
       const rounds = []
       for (let messages = 2000; messages <= 10_000; messages += 2000) {
@@ -240,9 +278,14 @@ async function checkForm() {
       await tabTo('rate')
       await tabTo('messages')
       await tabTo('life')
-      await page.focus('#reason')
+      await page.focus('#close button')
       await page.keyboard.press('Enter')
       await page.locator('#life', { hasText: 'closed with code 1000' }).waitFor()
+      expectEqual(await focused(), 'connect', 'what has the focus once nothing can be closed')
+      expectEqual(await page.textContent('#rate-shown'), 'off', 'the load')
+      await page.focus('#rate')
+      await page.keyboard.press('End')
+      expectEqual(await page.textContent('#rate-shown'), '2,000 messages per second once connected', 'the load without a connection')
     }))
   await checks.run('language and colours are chosen, complete and remembered', () =>
     onPage(server, { locale: 'en-GB' }, async (page) => {

@@ -1,4 +1,4 @@
-// The last minute in half-seconds: round trips above, the rate below.
+// The last minute, second by second: round trips above, the rate below.
 
 export class Chart {
   #canvas
@@ -10,24 +10,35 @@ export class Chart {
     new ResizeObserver(() => this.draw()).observe(canvas)
   }
 
+  // Adds a message that came; `milliseconds` is undefined where it ended no round trip.
   add(milliseconds) {
     const now = this.#current
     now.count += 1
-    now.longest = Math.max(now.longest, milliseconds)
+    if (milliseconds === undefined) return
+    now.longest = Math.max(now.longest ?? 0, milliseconds)
     if (now.samples.length < SAMPLES) now.samples.push(milliseconds)
   }
 
-  // Ends a half-second and returns what came in it: `rate` per second, `median` and `longest`, undefined where nothing came.
+  // Ends a second.
   turn() {
     const { since, count, longest, samples } = this.#current
     const seconds = (performance.now() - since) / 1000
-    const median = samples.sort((a, b) => a - b)[Math.floor(samples.length / 2)]
-    const ended = { rate: Math.round(count / seconds), median, longest: count > 0 ? longest : undefined }
-    this.#bins.push(ended)
+    this.#bins.push({ seconds, count, rate: count / seconds, median: middle(samples), longest, samples })
     if (this.#bins.length > BINS) this.#bins.shift()
     this.#current = bin()
     this.draw()
-    return ended
+  }
+
+  // What the last few seconds came to: `rate` per second, `median` and `longest`, undefined where no round trip ended.
+  recent() {
+    const bins = this.#bins.slice(-RECENT)
+    const sum = (key) => bins.reduce((sum, bin) => sum + bin[key], 0)
+    const longest = bins.flatMap((bin) => bin.longest ?? [])
+    return {
+      rate: bins.length > 0 ? sum('count') / sum('seconds') : 0,
+      median: middle(bins.flatMap((bin) => bin.samples)),
+      longest: longest.length > 0 ? Math.max(...longest) : undefined,
+    }
   }
 
   draw() {
@@ -41,13 +52,14 @@ export class Chart {
     const colour = (name) => resolved(style, name)
     pen.font = `12px ${style.fontFamily}`
     const upper = { top: 18, height: height * 0.62 - 22 }
-    const lower = { top: height * 0.62 + 18, height: height * 0.38 - 22 }
+    const lower = { top: height * 0.62 + 18, height: height * 0.38 - 22 - BELOW }
     const most = (key) => Math.max(0, ...this.#bins.map((bin) => bin[key] ?? 0))
     const slowest = niceAbove(most('longest'))
     const fastest = niceAbove(most('rate'))
     const x = (at) => width - (this.#bins.length - at) * (width / BINS)
     frame(pen, upper, width, `${slowest} ms`, colour)
     frame(pen, lower, width, `${fastest}/s`, colour)
+    ages(pen, width, height)
     pen.fillStyle = colour('--replies')
     this.#bins.forEach(({ rate }, at) => {
       const tall = (rate / fastest) * lower.height
@@ -64,7 +76,7 @@ export class Chart {
           const [left, top] = [x(at) + width / BINS / 2, upper.top + upper.height * (1 - value / slowest)]
           if (before) pen.lineTo(left, top)
           else pen.moveTo(left, top)
-          // A half-second between two without any has no line to be seen by.
+          // A second between two without any has no line to be seen by.
           pen.fillRect(left - 1.5, top - 1.5, 3, 3)
         }
         before = value !== undefined
@@ -88,6 +100,20 @@ function frame(pen, { top, height }, width, label, colour) {
   pen.fillText(label, 0, top - 5)
 }
 
+// How long ago it was, below the panels.
+function ages(pen, width, height) {
+  for (const [at, age] of [[0, BINS], [0.5, BINS / 2], [1, 0]]) {
+    pen.textAlign = ['left', 'center', 'right'][at * 2]
+    pen.fillText(age === 0 ? '0 s' : `-${age} s`, width * at, height - 3)
+  }
+  pen.textAlign = 'left'
+}
+
+// The median, undefined of none.
+function middle(values) {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]
+}
+
 // A custom property in the colours of the theme in force, which a canvas cannot work out for itself.
 function resolved(style, name) {
   const [light, dark] = style.getPropertyValue(name).match(/#[0-9a-f]+/g)
@@ -105,12 +131,16 @@ function niceAbove(value) {
 }
 
 function bin() {
-  return { since: performance.now(), count: 0, longest: 0, samples: [] }
+  return { since: performance.now(), count: 0, longest: undefined, samples: [] }
 }
 
-// Milliseconds of a bin; in the background a browser makes it a second.
-export const TURN = 500
+// Milliseconds of a bin.
+export const TURN = 1000
 // A minute.
-const BINS = 120
+const BINS = 60
+// Bins that what is recent is taken of.
+const RECENT = 5
 // Round trips of a bin that its median is taken of: the first ones.
 const SAMPLES = 4096
+// Pixels below the panels, for their scale.
+const BELOW = 14

@@ -1,5 +1,5 @@
 // One WebSocket connection: what was sent and waits for its reply, and what happens to it, told to `on`:
-// `life(event, details)`, `state(name)`, `reply({ data, message, milliseconds, load })`.
+// `life(event, details)`, `state(name)`, `reply({ data, message, milliseconds, load })`, `lost(count)`.
 
 export class Connection {
   #socket = null
@@ -7,6 +7,8 @@ export class Connection {
   // Sent and not answered, oldest first from `#answered` on.
   #sent = []
   #answered = 0
+  // Whether the server answers each message. One that hands messages on does not: what it sends is not awaited.
+  #answers = true
 
   constructor(on) {
     this.#on = on
@@ -20,12 +22,17 @@ export class Connection {
     return this.#sent.length - this.#answered
   }
 
+  get answers() {
+    return this.#answers
+  }
+
   // Throws where the browser refuses the URL or the subprotocols.
-  connect(url, subprotocols) {
+  connect(url, subprotocols, answers) {
     const socket = new WebSocket(url, subprotocols)
     // Only now is an earlier connection given up.
     this.#abandon()
     this.#socket = socket
+    this.#answers = answers
     socket.binaryType = 'arraybuffer'
     const during = (handle) => (event) => {
       if (this.#socket === socket) handle(event)
@@ -37,8 +44,7 @@ export class Connection {
     socket.onmessage = during(({ data }) => this.#received(data, performance.now()))
     socket.onerror = during(() => this.#on.life('error'))
     socket.onclose = during(({ code, reason, wasClean }) => {
-      const unanswered = this.unanswered
-      this.#forget()
+      const unanswered = this.#forget()
       this.#on.state('closed')
       this.#on.life('closed', { code, reason, wasClean, unanswered })
     })
@@ -56,7 +62,7 @@ export class Connection {
 
   // `load`: whether it is one of many.
   send(message, load = false) {
-    this.#sent.push({ message, load, at: performance.now() })
+    if (this.#answers) this.#sent.push({ message, load, at: performance.now() })
     this.#socket.send(message)
   }
 
@@ -75,14 +81,17 @@ export class Connection {
     this.#on.reply({ data, message, milliseconds: now - at, load })
   }
 
+  // What is unanswered now stays so; returns how many that are.
   #forget() {
+    const lost = this.unanswered
     this.#sent = []
     this.#answered = 0
+    this.#on.lost(lost)
+    return lost
   }
 
   #abandon() {
-    const unanswered = this.unanswered
-    this.#forget()
+    const unanswered = this.#forget()
     if (!this.#socket || this.#socket.readyState === WebSocket.CLOSED) return
     const earlier = this.#socket
     this.#socket = null

@@ -4,25 +4,33 @@ import { Chart, TURN } from './chart.js'
 import { Connection } from './connection.js'
 import { Load } from './load.js'
 import { Messages, tell } from './messages.js'
-import { Answers } from './reply.js'
+import { Answers, isTemplate } from './reply.js'
 import { milliseconds, say, text, translate } from './words.js'
 
 // Messages per second, by the slider's position; 0 is off.
 const RATES = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000]
 // Messages of the load that may wait for their replies.
 const MOST_UNANSWERED = 1000
+// Milliseconds between two looks at the figures.
+const REFRESH = 250
+// What the page came by says what is spoken where a URL does not.
+const SCHEME = location.protocol === 'https:' ? 'wss' : 'ws'
 
 const at = (id) => document.getElementById(id)
-const counts = { sent: 0, right: 0, wrong: 0 }
-const messages = new Messages(at('messages'), at('earlier'))
+const counts = { sent: 0, received: 0, right: 0, wrong: 0, lost: 0 }
+const messages = new Messages(at('messages'), at('earlier'), showCounts)
 const chart = new Chart(at('chart'))
-const connection = new Connection({ life, state, reply })
+const connection = new Connection({ life, state, reply, lost: (count) => (counts.lost += count) })
 const load = new Load(
   (message) => send(message, true),
   () => connection.open && connection.unanswered < MOST_UNANSWERED,
 )
 
-let answers = new Answers()
+// How the server of this page answers, and how the one that the page is connected to is taken to.
+let ofServer = new Answers()
+let answers = ofServer
+// Whether the reader has said what to expect.
+let isSaid = false
 
 function send(message, isLoad = false) {
   counts.sent += 1
@@ -30,20 +38,36 @@ function send(message, isLoad = false) {
 }
 
 function reply({ data, message, milliseconds: time, load: isLoad }) {
-  const verdict = message === undefined ? 'unasked' : answers.has(message, data) ? 'right' : 'wrong'
-  counts[verdict === 'right' ? 'right' : 'wrong'] += 1
+  const verdict = judged(message, data)
+  counts.received += 1
+  if (verdict !== 'relayed') counts[verdict === 'right' ? 'right' : 'wrong'] += 1
   // A reply that was not asked for, or is another than expected, is no round trip.
-  if (verdict === 'right') chart.add(time)
+  chart.add(verdict === 'right' ? time : undefined)
   const number = messages.add(data, time, verdict)
   if (isLoad) return
   if (time === undefined) say(at('announced'), 'announced.unasked', number)
   else say(at('announced'), 'announced', String(number), milliseconds(time))
 }
 
+function judged(message, data) {
+  if (!connection.answers) return 'relayed'
+  if (message === undefined) return 'unasked'
+  return answers.has(message, data) ? 'right' : 'wrong'
+}
+
 function state(name) {
   say(at('state'), `state.${name}`)
-  for (const id of ['send', 'send-file']) at(id).querySelector('button').disabled = name !== 'open'
-  at('close').querySelector('button').disabled = name !== 'open' && name !== 'connecting'
+  enable('send', name === 'open', at('text'))
+  enable('send-file', name === 'open', at('file'))
+  enable('close', name === 'open' || name === 'connecting', at('connect').querySelector('button'))
+  showRate()
+}
+
+// Has a form's button work or not; where it does not any more and has the focus, `next` gets that.
+function enable(form, works, next) {
+  const button = at(form).querySelector('button')
+  if (!works && document.activeElement === button) next.focus()
+  button.disabled = !works
 }
 
 function life(event, { url, code, reason, wasClean, subprotocol, extensions, unanswered } = {}) {
@@ -74,8 +98,26 @@ function onSubmit(id, act) {
 
 onSubmit('connect', () => {
   const subprotocols = at('subprotocols').value.split(',').map((name) => name.trim())
-  connection.connect(at('url').value.trim(), subprotocols.filter((name) => name !== ''))
+  const url = whole(at('url').value.trim())
+  at('url').value = url
+  expect(url)
+  connection.connect(url, subprotocols.filter((name) => name !== ''), !answers.relays)
 })
+
+// The URL, of which the scheme may have been left out, and the host too where it is that of this page.
+function whole(url) {
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(url)) return url
+  return `${SCHEME}://${url.startsWith('/') ? location.host : ''}${url}`
+}
+
+// Takes the server at `url` to answer as this page's does if it is that one, and to send messages back if not.
+function expect(url) {
+  const isOwn = URL.canParse(url) && new URL(url).host === location.host
+  answers = Object.assign(new Answers(), isOwn ? ofServer : {})
+  if (isSaid) answers.template = at('expected').value
+  else at('expected').value = answers.template
+  at('relayed').hidden = !answers.relays
+}
 onSubmit('close', () => connection.close(Number(at('code').value), at('reason').value))
 onSubmit('send', () => send(at('text').value))
 onSubmit('send-file', async () => {
@@ -90,35 +132,50 @@ at('text').addEventListener('keydown', (event) => {
 })
 at('clear').addEventListener('click', () => messages.clear())
 
-at('expected').addEventListener('input', () => (answers.template = at('expected').value))
+at('expected').addEventListener('input', () => {
+  const template = at('expected').value
+  at('expected').setCustomValidity(isTemplate(template) ? '' : text('expected.invalid'))
+  if (!at('expected').reportValidity()) return
+  isSaid = true
+  answers.template = template
+})
 
-function setRate() {
+function showRate() {
   const rate = RATES[Number(at('rate').value)]
-  load.rate = rate
   if (rate === 0) say(at('rate-shown'), 'rate.off')
-  else say(at('rate-shown'), 'rate.shown', rate)
+  else say(at('rate-shown'), connection.open ? 'rate.shown' : 'rate.later', rate)
   at('rate').setAttribute('aria-valuetext', at('rate-shown').textContent)
 }
 
-at('rate').addEventListener('input', setRate)
+at('rate').addEventListener('input', () => {
+  load.rate = RATES[Number(at('rate').value)]
+  showRate()
+})
 at('size').addEventListener('change', () => {
   if (at('size').reportValidity()) load.size = Number(at('size').value)
 })
 
+// Together with the list, so that both say the same.
+function showCounts() {
+  for (const [key, count] of Object.entries({ ...counts, unanswered: connection.unanswered })) {
+    at(`figure-${key}`).textContent = count.toLocaleString('en')
+  }
+}
+
+setInterval(showCounts, REFRESH)
 setInterval(() => {
-  const { rate, median, longest } = chart.turn()
-  at('figure-rate').textContent = rate.toLocaleString('en')
+  chart.turn()
+  const { rate, median, longest } = chart.recent()
+  at('figure-rate').textContent = rate < 10 ? rate.toFixed(1) : Math.round(rate).toLocaleString('en')
   at('figure-median').textContent = median === undefined ? '-' : milliseconds(median)
   at('figure-longest').textContent = longest === undefined ? '-' : milliseconds(longest)
-  for (const key of ['sent', 'right', 'wrong']) at(`figure-${key}`).textContent = counts[key].toLocaleString('en')
-  at('figure-unanswered').textContent = connection.unanswered.toLocaleString('en')
 }, TURN)
 
 function setLanguage(tag) {
   const untouched = at('text').value === '' || at('text').value === text('message.first')
   translate(tag)
   if (untouched) at('text').value = text('message.first')
-  setRate()
+  showRate()
 }
 
 function setTheme(scheme) {
@@ -150,9 +207,6 @@ function choice(id, first, apply) {
 
 choice('language', navigator.language.startsWith('zh') ? 'zh' : 'en', setLanguage)
 choice('theme', 'light dark', setTheme)
-at('url').value = `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/`
-const ofServer = await Answers.ofServer()
-if (at('expected').value === '{}') {
-  answers = ofServer
-  at('expected').value = answers.template
-}
+at('url').value = whole('/')
+ofServer = await Answers.ofServer()
+expect(at('url').value)

@@ -11,14 +11,17 @@ export class Messages {
   // What came since the page was last drawn.
   #pending = []
   #scheduled = false
+  #drawn
 
-  constructor(region, earlier) {
+  // Calls `drawn` whenever the list shows what came.
+  constructor(region, earlier, drawn) {
+    this.#drawn = drawn
     this.#region = region
     this.#list = region.querySelector('ol')
     this.#earlier = earlier
   }
 
-  // `state`: right, wrong or unasked. Returns the message's number.
+  // `state`: right, wrong, unasked or relayed. Returns the message's number.
   add(data, roundTrip, state) {
     const number = this.#next++
     this.#pending.push({ number, data, roundTrip, state })
@@ -45,6 +48,7 @@ export class Messages {
     const earlier = this.#next - this.#list.childElementCount
     this.#earlier.hidden = earlier <= 0
     if (earlier > 0) say(this.#earlier, 'earlier', earlier, SHOWN)
+    this.#drawn()
   }
 }
 
@@ -74,7 +78,7 @@ function entry({ number, data, roundTrip, state }) {
   text.className = 'text'
   text.textContent = `${number}: ${shown(data)}`
   line.append(text)
-  if (state !== 'right') {
+  if (state === 'wrong' || state === 'unasked') {
     const wrong = document.createElement('span')
     wrong.className = 'wrong'
     say(wrong, `reply.${state}`)

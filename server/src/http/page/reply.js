@@ -5,10 +5,18 @@ export function expected(template, message) {
   return template.replace(/\{\{|\}\}|\{\}/g, (found) => (found === '{}' ? message : found[0]))
 }
 
+// Whether this is a template: at most one `{}`, and no other brace that is not doubled.
+export function isTemplate(text) {
+  const holes = text.match(/\{\{|\}\}|\{\}/g)?.filter((found) => found === '{}') ?? []
+  return holes.length <= 1 && !/[{}]/.test(text.replace(/\{\{|\}\}|\{\}/g, ''))
+}
+
 // How a server answers: texts by `template`, and bytes too where `binaryToo`, which are otherwise sent back as they are.
 export class Answers {
   template = '{}'
   binaryToo = false
+  // Whether it hands messages on to others instead, which answers nothing.
+  relays = false
 
   // Whether `reply` answers `message`.
   has(message, reply) {
@@ -31,9 +39,10 @@ export class Answers {
   static async ofServer() {
     const answers = new Answers()
     try {
-      const { echo } = await (await fetch('/config')).json()
+      const { echo, relay } = await (await fetch('/config')).json()
       answers.template = echo.reply ?? '{}'
       answers.binaryToo = echo.reply_binary
+      answers.relays = relay !== null
     } catch {
       // Then it is taken to send messages back.
     }
