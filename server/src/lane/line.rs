@@ -4,6 +4,7 @@
 //! connection holds nothing. The beginning of a frame, and replies that the socket does not take, are held for the
 //! next turn; a large frame is gathered, echoed and sent in a buffer of its own, so that no byte of it moves twice.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -32,7 +33,7 @@ pub(super) struct Workspace {
     /// The sockets to be served.
     pub(super) batch: Batch,
     /// Members of rooms of whose last read something is left.
-    pub(super) again: Vec<usize>,
+    pub(super) again: VecDeque<usize>,
     /// Room for what a member is given.
     pub(super) runs: Vec<Run>,
 }
@@ -46,7 +47,7 @@ impl Workspace {
             spares: Spares::default(),
             bounds: LaneBounds::new(share),
             batch: Batch::new(),
-            again: Vec::new(),
+            again: VecDeque::new(),
             runs: Vec::new(),
         }
     }
@@ -178,6 +179,11 @@ impl Line {
         self.held.as_ref().map_or(0, |kept| kept.held.bytes()) + self.dialogue.held() + self.stream.held()
     }
 
+    /// Whether whole messages may lie in what it has read and holds.
+    pub(super) fn stopped(&self) -> bool {
+        self.held.as_ref().is_some_and(|kept| matches!(kept.held, Held::Unsent { .. }))
+    }
+
     /// Takes the connection off the lane, with what is still to be sent to its peer.
     pub(super) fn depart(mut self, mut parting: Parting) -> Departed {
         let mut unsent = match self.held.map(|kept| kept.held) {
@@ -285,10 +291,7 @@ impl Line {
 
     /// Goes on sending `replies`.
     fn flush(&mut self, workspace: &mut Workspace, replies: Vec<u8>, sent: usize, behind: Vec<u8>) -> Served {
-        let now = match self.stream.send(&replies[sent..]) {
-            Ok(now) => now,
-            Err(_) => return Served::Ends,
-        };
+        let Ok(now) = self.stream.send(&replies[sent..]) else { return Served::Ends };
         workspace.exchange.turn.add_sent(now);
         if sent + now < replies.len() {
             self.keep(workspace, Held::Unsent { replies, sent: sent + now, behind });
