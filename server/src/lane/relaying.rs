@@ -158,11 +158,19 @@ impl Lane {
     fn deliver(&self, relay: &Relay, lines: &mut Slab<Line>, workspace: &mut Workspace, host: &impl Host) -> bool {
         let writing = &mut workspace.exchange.writing;
         let mut floor = relay.floor();
-        writing.take_mail(relay, &mut floor);
+        let mut took_mail = writing.take_mail(relay, &mut floor);
         writing.hand_out(relay, &mut floor);
         let posted = writing.post(relay);
         let mut runs = std::mem::take(&mut workspace.runs);
-        while let Some((delivery, members)) = floor.current() {
+        loop {
+            let Some((delivery, members)) = floor.current() else {
+                if took_mail {
+                    break;
+                }
+                // It came while the rest of a former turn was to be delivered, and its bell does not ring again.
+                took_mail = workspace.exchange.writing.take_mail(relay, &mut floor);
+                continue;
+            };
             while let Some(member) = members.get(delivery.next) {
                 delivery.next += 1;
                 let Some(key) = member else { continue };
