@@ -124,6 +124,8 @@ pub(crate) struct Departed {
     pub(crate) admission: Admission,
     pub(crate) stream: Stream,
     pub(crate) dialogue: Dialogue,
+    /// The rest of a message from somebody else that is still to be sent, before anything else.
+    pub(crate) rest: Bytes,
     /// Replies that are still to be sent.
     pub(crate) unsent: Vec<u8>,
     pub(crate) parting: Parting,
@@ -186,15 +188,13 @@ impl Line {
 
     /// Takes the connection off the lane, with what is still to be sent to its peer.
     pub(super) fn depart(mut self, mut parting: Parting) -> Departed {
-        let mut unsent = match self.held.map(|kept| kept.held) {
-            Some(Held::Unsent { mut replies, sent, .. }) => {
-                replies.drain(..sent);
-                replies
-            }
-            Some(Held::Begun(_)) | None => Vec::new(),
-        };
+        let (mut rest, mut unsent) = (Bytes::new(), Vec::new());
+        if let Some(Held::Unsent { replies, sent, .. }) = self.held.map(|kept| kept.held) {
+            unsent = replies;
+            unsent.drain(..sent);
+        }
         if let Some(member) = self.dialogue.member() {
-            unsent = member.outbox.rest();
+            rest = member.outbox.rest();
             match parting {
                 Parting::Eviction => member.cause = Cause::Evicted,
                 Parting::SlowReader => member.cause = Cause::SlowReaderClosed,
@@ -206,7 +206,7 @@ impl Line {
             }
         }
         let (stream, admission) = self.stream.apart();
-        Departed { admission, stream, dialogue: self.dialogue, unsent, parting }
+        Departed { admission, stream, dialogue: self.dialogue, rest, unsent, parting }
     }
 
     /// Does what its socket is ready for: one read or none, one write or none.
