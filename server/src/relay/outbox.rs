@@ -234,9 +234,13 @@ impl Outbox {
         self.bytes += bytes;
     }
 
-    /// Drops the oldest messages of which nothing is sent until there is room for `bytes`; returns how many.
+    /// Drops the oldest messages of which nothing is sent until there is room for `bytes`; returns how many. It is none where
+    /// the message that is begun leaves too little room anyway.
     fn make_room(&mut self, bytes: usize, most: usize) -> usize {
         let kept = usize::from(self.begun > 0);
+        if kept > 0 && self.cost(&self.waiting[0].held.batch, self.waiting[0].messages.start) + bytes > most {
+            return 0;
+        }
         let mut dropped = 0;
         while self.messages > kept && self.bytes + bytes > most {
             if kept > 0 && self.waiting[0].messages.len() > 1 {
