@@ -90,6 +90,19 @@ fn a_room_is_a_path_and_vanishes_with_its_members() {
 }
 
 #[test]
+fn a_room_has_a_name_of_limited_length() {
+    let server = start(&["--relay", "others"]);
+    let longest = format!("/{}", "n".repeat(1023));
+    let mut members = [join(&server, &longest), join(&server, &format!("{longest}?the=query&does=not&count"))];
+    members[0].send(&frame(Text, b"by a long name"));
+    assert_eq!(members[1].frame(), (FIN | Text as u8, b"by a long name".to_vec()));
+    let request = support::UPGRADE.replace("/chat", &format!("{longest}n"));
+    let refused = server.http(&format!("{request}\r\n"));
+    assert!(refused.starts_with("HTTP/1.1 414 ") && refused.contains("1024 bytes at the most"), "{refused}");
+    assert_eq!(settled(&server)["rooms"], 1);
+}
+
+#[test]
 fn fragments_are_handed_on_as_one_message_and_control_frames_are_answered() {
     let server = start(&["--relay", "others"]);
     let (mut sender, mut other) = (join(&server, "/"), join(&server, "/"));

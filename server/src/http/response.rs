@@ -92,6 +92,7 @@ pub(crate) fn refuse(refusal: Refusal, method: &Method) -> Vec<u8> {
         Refusal::Upgrade | Refusal::WebSocketVersion => (StatusCode::UPGRADE_REQUIRED, &again),
         Refusal::Connect => (StatusCode::NOT_IMPLEMENTED, &[("Connection", "close")]),
         Refusal::Http2 => (StatusCode::HTTP_VERSION_NOT_SUPPORTED, &[("Connection", "close")]),
+        Refusal::RoomName => (StatusCode::URI_TOO_LONG, &[("Connection", "close")]),
         Refusal::Rooms => (StatusCode::SERVICE_UNAVAILABLE, &[("Connection", "close"), ("Retry-After", "1")]),
         _ => (StatusCode::BAD_REQUEST, &[("Connection", "close")]),
     };
