@@ -107,7 +107,7 @@ impl Batch {
                 continue;
             }
             if self.logs {
-                tracing::info!(peer = ?from, bytes = message.bytes, "datagram");
+                tracing::info!(peer = from.map(tracing::field::display), bytes = message.bytes, "datagram");
             }
             self.due.push(Due { buffer, bytes: message.bytes, came_to: came_to(&message) });
             self.to.push(message.address);
