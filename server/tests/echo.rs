@@ -229,9 +229,24 @@ fn messages_are_logged_if_asked() {
     for (format, expected) in [
         (
             "text",
-            ["bytes=5 text=\"hello\"", "opcode=Binary bytes=2", "bytes=1000 text=\"\\u{1b}\\nx", "connection opened"],
+            [
+                " bytes=5 text=\"hello\"",
+                "opcode=Binary bytes=2",
+                "bytes=1000 text=\"\\u{1b}\\nx",
+                "connection opened",
+                "message peer=127.0.0.1:",
+            ],
         ),
-        ("json", ["\"bytes\":5", "\"opcode\":\"Binary\",\"bytes\":2", "\"bytes\":1000", "connection opened"]),
+        (
+            "json",
+            [
+                r#""bytes":5,"text":"hello""#,
+                r#""opcode":"Binary","bytes":2"#,
+                r#""bytes":1000,"text":"\u001b\nx"#,
+                "connection opened",
+                r#""message":"message","peer":"127.0.0.1:"#,
+            ],
+        ),
     ] {
         let flags = ["--log-messages", "--log-format", format, "--permessage-deflate", "on"];
         let server = Server::start(&flags);

@@ -90,6 +90,32 @@ fn a_room_is_a_path_and_vanishes_with_its_members() {
 }
 
 #[test]
+fn a_room_has_a_name_of_limited_length() {
+    let server = start(&["--relay", "others"]);
+    let longest = format!("/{}", "n".repeat(1023));
+    let mut members = [join(&server, &longest), join(&server, &format!("{longest}?the=query&does=not&count"))];
+    members[0].send(&frame(Text, b"by a long name"));
+    assert_eq!(members[1].frame(), (FIN | Text as u8, b"by a long name".to_vec()));
+    let request = support::UPGRADE.replace("/chat", &format!("{longest}n"));
+    let refused = server.http(&format!("{request}\r\n"));
+    assert!(refused.starts_with("HTTP/1.1 414 ") && refused.contains("1024 bytes at the most"), "{refused}");
+    assert_eq!(settled(&server)["rooms"], 1);
+}
+
+#[test]
+fn the_short_page_says_what_becomes_of_messages() {
+    for (flags, says) in [
+        (&[][..], "sends every message back."),
+        (&["--relay", "others"], "hands every message on to the other connections of the same path."),
+        (&["--relay", "all"], "hands every message on to all connections of the same path."),
+    ] {
+        let page = start(flags).http("GET /any HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        assert!(page.contains(says) && !page.contains('{'), "{page}");
+        assert_eq!(page.contains("href=/stats"), !flags.is_empty(), "{page}");
+    }
+}
+
+#[test]
 fn fragments_are_handed_on_as_one_message_and_control_frames_are_answered() {
     let server = start(&["--relay", "others"]);
     let (mut sender, mut other) = (join(&server, "/"), join(&server, "/"));
@@ -175,6 +201,34 @@ fn deflating(head: &str) -> (Codec, Shared) {
     (Codec::new(agreed, Peer::Server), Shared::new(Effort::default()))
 }
 
+/// The frame of a message that is compressed by that codec.
+fn compressed((codec, shared): &mut (Codec, Shared), opcode: OpCode, message: &[u8]) -> Vec<u8> {
+    let mut packed = Vec::new();
+    codec.compress(shared, message, &mut packed);
+    let mut sent = frame(opcode, &packed);
+    sent[0] |= 0x40;
+    sent
+}
+
+#[test]
+fn what_is_far_more_than_a_turn_is_delivered_although_its_sender_falls_silent() {
+    const MESSAGES: usize = 60;
+    for threads in ["1", "2"] {
+        let flags = ["--relay", "others", "--threads", threads, "--relay-queue", "64MiB", "--permessage-deflate", "on"];
+        let server = start(&flags);
+        let mut sender = join_with(&server, "/", "Sec-WebSocket-Extensions: permessage-deflate\r\n", b"");
+        let (mut first, mut second) = (join(&server, "/"), join(&server, "/"));
+        let mut codec = deflating(&sender.head);
+        // Few bytes come, all of them with one read, and become as many as are handed out in 15 turns.
+        let message = [b'x'; 64 << 10];
+        let burst: Vec<u8> = (0..MESSAGES).flat_map(|_| compressed(&mut codec, Text, &message)).collect();
+        sender.send(&burst);
+        for member in [&mut first, &mut second] {
+            (0..MESSAGES).for_each(|at| assert!(member.frame() == (FIN | Text as u8, message.to_vec()), "{at}"));
+        }
+    }
+}
+
 #[test]
 fn each_gets_a_message_in_the_form_that_it_agreed_on() {
     for (threads, takeover) in [("1", "off"), ("3", "both")] {
@@ -203,15 +257,11 @@ fn each_gets_a_message_in_the_form_that_it_agreed_on() {
             for sender in 0..offers.len() {
                 for opcode in [Text, Binary] {
                     let message = payload(length);
-                    let (client, (codec, shared)) = &mut members[sender];
+                    let (client, codec) = &mut members[sender];
                     if offers[sender].is_empty() {
                         client.send(&frame(opcode, &message));
                     } else {
-                        let mut packed = Vec::new();
-                        codec.compress(shared, &message, &mut packed);
-                        let mut sent = frame(opcode, &packed);
-                        sent[0] |= 0x40;
-                        client.send(&sent);
+                        client.send(&compressed(codec, opcode, &message));
                     }
                     for (offer, (client, (codec, shared))) in offers.iter().zip(&mut members) {
                         let (first, received) = client.frame();
@@ -236,12 +286,8 @@ fn compressed_text_that_is_none_is_refused() {
     let server = start(&["--relay", "all", "--permessage-deflate", "on", "--max-message-size", "1000"]);
     for (opcode, plain, code) in [(Text, &b"\xff"[..], 1007), (Binary, &[0; 1001], 1009)] {
         let mut client = join_with(&server, "/", "Sec-WebSocket-Extensions: permessage-deflate\r\n", b"");
-        let (mut codec, mut shared) = deflating(&client.head);
-        let mut packed = Vec::new();
-        codec.compress(&mut shared, plain, &mut packed);
-        let mut sent: Vec<u8> = frame(opcode, &packed);
-        sent[0] |= 0x40;
-        client.send(&sent);
+        let mut codec = deflating(&client.head);
+        client.send(&compressed(&mut codec, opcode, plain));
         client.expect_close(code);
     }
 }

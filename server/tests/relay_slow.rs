@@ -130,6 +130,30 @@ fn a_slow_reader_is_closed() {
 }
 
 #[test]
+fn the_rest_of_a_message_is_not_copied_for_those_that_are_closed_within_it() {
+    const MEMBERS: usize = 60;
+    let flags = ["--relay", "others", "--slow-reader", "close", "--relay-queue", "1KiB", "--send-buffer", "64KiB"];
+    let server = start(&[&flags[..], &["--max-buffered", "64MiB", "--close-timeout", "60s"]].concat());
+    let mut late: Vec<_> = (0..MEMBERS).map(|_| join(&server, "/")).collect();
+    let mut sender = join(&server, "/");
+    let large = message(1, 0, 8 << 20);
+    sender.send(&frame(Binary, &large));
+    let deadline = Instant::now() + support::PATIENCE;
+    while stats(&server)["deliveries"]["waiting"] != MEMBERS {
+        assert!(Instant::now() < deadline, "{}", stats(&server));
+    }
+    sender.send(&frame(Binary, b"for which there is no room"));
+    let stats = left(&server, 1);
+    assert_eq!((&stats["slow_readers_closed"], dropped(&stats)), (&MEMBERS.into(), 2 * MEMBERS as u64), "{stats}");
+    let most = server.memory_kib("VmHWM");
+    assert!(most < 128 << 10, "{most} KiB, and copies would be {} MiB", MEMBERS * 8);
+    for member in [0, MEMBERS - 1] {
+        assert!(late[member].frame() == (0x82, large.clone()), "it is sent to its end");
+        late[member].expect_close(1008);
+    }
+}
+
+#[test]
 fn what_waits_counts_towards_max_buffered() {
     let server = start(&[
         "--relay",

@@ -6,10 +6,11 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 use support::{PATIENCE, Server, frame, payload};
 use wire::OpCode::Binary;
 
@@ -123,7 +124,7 @@ fn more_than_a_batch_at_once_comes_back_once_each() {
         let udp = &counted(&server)["udp"];
         assert_eq!(
             *udp,
-            json!({ "received": 200, "answered": 200, "dropped": { "limit": 0, "unsent": 0 } }),
+            json!({ "received": 200, "answered": 200, "dropped": { "limit": 0, "own": 0, "unsent": 0 } }),
             "{flags:?}"
         );
     }
@@ -173,6 +174,26 @@ fn a_datagram_to_everybody_is_not_answered() {
 }
 
 #[test]
+fn what_comes_from_an_address_of_the_server_is_not_answered() {
+    for listen in ["udp://0.0.0.0:0", "udp://[::]:0"] {
+        // With two workers sockets of the same user can join the port. This one gets what is sent to its address.
+        let server = Server::start(&["--listen", listen, "--threads", "2"]);
+        let port = server.udp.unwrap().port();
+        let forger = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
+        forger.set_reuse_port(true).unwrap();
+        forger.bind(&SocketAddr::from(([127, 0, 0, 9], port)).into()).unwrap();
+        let forger = UdpSocket::from(forger);
+        forger.send_to(b"would go round for ever", ("127.0.0.1", port)).unwrap();
+        echoed(&socket("127.0.0.9", ([127, 0, 0, 1], port).into()), b"from another port");
+        assert_eq!(rest(&forger), Vec::<Vec<u8>>::new(), "{listen}");
+        let deadline = Instant::now() + PATIENCE;
+        while counted(&server)["udp"]["received"] != 2 && Instant::now() < deadline {}
+        let expected = json!({ "received": 2, "answered": 1, "dropped": { "limit": 0, "own": 1, "unsent": 0 } });
+        assert_eq!(counted(&server)["udp"], expected);
+    }
+}
+
+#[test]
 fn a_source_over_its_limit_is_dropped_and_others_are_not() {
     let server = start(&["--udp-limit", "5", "--threads", "1"]);
     let [much, little] = ["127.0.0.2", "127.0.0.3"].map(|from| socket(from, server.udp.unwrap()));
@@ -185,7 +206,7 @@ fn a_source_over_its_limit_is_dropped_and_others_are_not() {
     let udp = counted(&server)["udp"].clone();
     assert_eq!(udp["received"], 105);
     assert_eq!(udp["answered"], 5 + answered);
-    assert_eq!(udp["dropped"], json!({ "limit": 100 - answered, "unsent": 0 }));
+    assert_eq!(udp["dropped"], json!({ "limit": 100 - answered, "own": 0, "unsent": 0 }));
     // Another port is the same source.
     let again = socket("127.0.0.2", server.udp.unwrap());
     (0..100).for_each(|_| send(&again, b"again"));

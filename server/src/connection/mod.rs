@@ -15,7 +15,7 @@ use wire::{CloseCode, Limits};
 use self::bounds::{Next, TaskBounds};
 pub(crate) use self::worker::Worker;
 use crate::dialogue::{Dialogue, close_frame};
-use crate::engine::closing::close;
+use crate::engine::closing::{close, send_all};
 use crate::engine::conversation::Conversation;
 use crate::engine::{Cause, Ended, Manner};
 use crate::lane::{Departed, Lane, Parting};
@@ -96,7 +96,7 @@ fn enter_room(
 
 /// Goes on with a connection that has left the lane, in a task of its own.
 pub(crate) fn depart(worker: &Arc<Worker>, departed: Departed) {
-    let Departed { admission, stream, dialogue, mut unsent, parting } = departed;
+    let Departed { admission, stream, dialogue, rest, mut unsent, parting } = departed;
     let mut stream = match stream.watch() {
         Ok(stream) => stream,
         Err(error) => return tracing::warn!("the lane cannot hand a connection on: {error}"),
@@ -106,7 +106,7 @@ pub(crate) fn depart(worker: &Arc<Worker>, departed: Departed) {
             return drop(tokio::spawn(run(Arc::clone(worker), admission, stream, read_ahead, dialogue)));
         }
         // Only the rest of the reply may be sent now, and the peer does not take it: there is no room for last words.
-        Parting::Eviction if !unsent.is_empty() => {
+        Parting::Eviction if !rest.is_empty() || !unsent.is_empty() => {
             return tracing::debug!("connection dropped: its unsent replies took most memory");
         }
         Parting::Refusal(violation) => {
@@ -118,12 +118,14 @@ pub(crate) fn depart(worker: &Arc<Worker>, departed: Departed) {
         Parting::Eviction => dialogue.append_last_words(&mut unsent, CloseCode::TRY_AGAIN_LATER, EVICTED),
     }
     stream.stop_reading();
-    // Counted like any other reply that is not taken, but not evicted: it ends soon by itself.
+    // Counted like any other reply that is not taken, but not evicted: it ends soon by itself. The rest is counted already.
     let mut charge = Charge::new(&worker.share);
     charge.set(unsent.capacity());
     let limit = worker.config.limits.close_timeout;
     tokio::spawn(async move {
-        close(stream, unsent, limit).await;
+        if send_all(&mut stream, rest, limit).await {
+            close(stream, unsent, limit).await;
+        }
         drop((charge, admission));
     });
 }

@@ -111,7 +111,7 @@ impl Tcp<'_> {
         }
         let came = window.filled();
         if config.echo.log_messages {
-            tracing::info!(peer = ?self.stream.peer(), bytes = came.len(), "bytes");
+            tracing::info!(peer = self.stream.peer().map(tracing::field::display), bytes = came.len(), "bytes");
         }
         inject::hold_up(self.injected.as_ref(), 1);
         let sent = match Pin::new(&mut self.stream).poll_write(cx, came) {

@@ -16,6 +16,7 @@ use nix::sys::socket::{
 use super::Socket;
 use super::counts::{Counts, Outcome};
 use super::limit::Limit;
+use super::own::is_own;
 use crate::dialogue::inject::{self, Injected};
 
 /// Room for the datagrams of one batch, and what is done about them.
@@ -66,47 +67,52 @@ impl Batch {
     /// # Errors
     /// When they cannot be received. That none has come is no error.
     pub(super) fn answer(&mut self, socket: &Socket, counts: &Counts) -> io::Result<usize> {
-        let socket = socket.as_raw_fd();
-        let received = self.receive(socket)?;
+        let (received, own) = self.receive(socket)?;
         if received > 0 {
-            let over_limit = received - self.due.len();
+            let over_limit = received - own - self.due.len();
             inject::hold_up(self.injected.as_ref(), self.due.len());
-            let answered = self.send(socket);
-            counts.add(Outcome { received, answered, over_limit, unsent: self.due.len() - answered });
+            let answered = self.send(socket.as_raw_fd());
+            counts.add(Outcome { received, answered, over_limit, own, unsent: self.due.len() - answered });
         }
         Ok(received)
     }
 
-    /// Receives what has come and notes what is to be answered; returns how many datagrams came.
-    fn receive(&mut self, socket: RawFd) -> io::Result<usize> {
+    /// Receives what has come and notes what is to be answered; returns how many datagrams came, and how many of them from an
+    /// address of this server.
+    fn receive(&mut self, socket: &Socket) -> io::Result<(usize, usize)> {
         self.due.clear();
         self.to.clear();
         let mut buffers = self.buffers.chunks_exact_mut(STRIDE);
         let mut slices: [[IoSliceMut<'_>; 1]; MOST] =
             array::from_fn(|_| [IoSliceMut::new(buffers.next().expect("one for each"))]);
-        let messages = match recvmmsg(socket, &mut self.received.0, &mut slices, MsgFlags::MSG_DONTWAIT, None) {
-            Ok(messages) => messages,
-            Err(Errno::EAGAIN) => return Ok(0),
-            Err(error) => return Err(error.into()),
-        };
+        let messages =
+            match recvmmsg(socket.as_raw_fd(), &mut self.received.0, &mut slices, MsgFlags::MSG_DONTWAIT, None) {
+                Ok(messages) => messages,
+                Err(Errno::EAGAIN) => return Ok((0, 0)),
+                Err(error) => return Err(error.into()),
+            };
         let now = self.limit.as_ref().map_or(0, Limit::now);
-        let mut received = 0;
+        let (mut received, mut own) = (0, 0);
         for message in messages {
             let buffer = received;
             received += 1;
             let from = message.address.as_ref().and_then(address);
+            if from.is_some_and(|from| is_own(&socket.own, from)) {
+                own += 1;
+                continue;
+            }
             if let (Some(limit), Some(from)) = (&mut self.limit, from)
                 && !limit.takes(from.ip(), now)
             {
                 continue;
             }
             if self.logs {
-                tracing::info!(peer = ?from, bytes = message.bytes, "datagram");
+                tracing::info!(peer = from.map(tracing::field::display), bytes = message.bytes, "datagram");
             }
             self.due.push(Due { buffer, bytes: message.bytes, came_to: came_to(&message) });
             self.to.push(message.address);
         }
-        Ok(received)
+        Ok((received, own))
     }
 
     /// Sends back what is to be answered; returns how many replies the kernel took.

@@ -30,7 +30,7 @@ impl Tally {
             |of: fn(&Counts) -> &AtomicU64| self.all.iter().map(|counts| of(counts).load(Ordering::Relaxed)).sum();
         Stats {
             answered: sum(|of| &of.answered),
-            dropped: Dropped { limit: sum(|of| &of.over_limit), unsent: sum(|of| &of.unsent) },
+            dropped: Dropped { limit: sum(|of| &of.over_limit), own: sum(|of| &of.own), unsent: sum(|of| &of.unsent) },
             // Last, so that it is no less than what became of them.
             received: sum(|of| &of.received),
         }
@@ -45,6 +45,7 @@ pub(super) struct Counts {
     received: AtomicU64,
     answered: AtomicU64,
     over_limit: AtomicU64,
+    own: AtomicU64,
     unsent: AtomicU64,
 }
 
@@ -59,6 +60,7 @@ impl Counts {
         add(&self.received, batch.received);
         add(&self.answered, batch.answered);
         add(&self.over_limit, batch.over_limit);
+        add(&self.own, batch.own);
         add(&self.unsent, batch.unsent);
     }
 }
@@ -70,6 +72,8 @@ pub(super) struct Outcome {
     pub(super) answered: usize,
     /// Their source had sent more than `--udp-limit`.
     pub(super) over_limit: usize,
+    /// They came from an address of this server.
+    pub(super) own: usize,
     /// The kernel did not take the reply.
     pub(super) unsent: usize,
 }
@@ -86,6 +90,8 @@ pub(crate) struct Stats {
 struct Dropped {
     /// The source had sent more than `--udp-limit`.
     limit: u64,
+    /// It came from an address at which this server answers.
+    own: u64,
     /// The kernel did not take the reply: its buffers were full, or there is no way back to the source.
     unsent: u64,
 }

@@ -1,16 +1,18 @@
 //! UDP: each datagram is sent back to where it came from, from the address that it came to, as it is and never longer.
 //! There are no connections, hence nothing of this is on the lane or in an engine: each worker has a socket for each
-//! address, and a task that takes what has come in batches ([`batch`]). A source may be limited ([`limit`]), and what
-//! became of each datagram is counted ([`counts`]).
+//! address, and a task that takes what has come in batches ([`batch`]). A source may be limited ([`limit`]), the server does
+//! not answer itself ([`own`]), and what became of each datagram is counted ([`counts`]).
 
 mod batch;
 mod counts;
 mod limit;
+mod own;
 
 use std::io;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::Interest;
@@ -32,6 +34,8 @@ pub(crate) struct Socket {
     pub(crate) socket: UdpSocket,
     /// Whether each datagram says which address it came to: the socket is bound to every address.
     pub(crate) says_address: bool,
+    /// The addresses of all such sockets of this server: it does not answer what comes from there.
+    pub(crate) own: Arc<[SocketAddr]>,
 }
 
 impl AsRawFd for Socket {

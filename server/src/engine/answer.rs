@@ -59,12 +59,12 @@ pub(super) fn answer<'f>(
 
 /// Logs a message, decompressed: of text the beginning, with what would break the line escaped.
 fn log(peer: Option<SocketAddr>, opcode: wire::OpCode, message: &[u8]) {
-    let bytes = message.len();
+    let (peer, bytes) = (peer.map(tracing::field::display), message.len());
     if opcode == wire::OpCode::Text {
         let text = String::from_utf8_lossy(&message[..cut(message)]);
-        tracing::info!(?peer, ?opcode, bytes, ?text, "message");
+        tracing::info!(peer, ?opcode, bytes, text = &*text, "message");
     } else {
-        tracing::info!(?peer, ?opcode, bytes, "message");
+        tracing::info!(peer, ?opcode, bytes, "message");
     }
 }
 

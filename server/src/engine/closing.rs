@@ -16,15 +16,9 @@ use crate::transport::Watched;
 /// that says what was wrong. Hence whatever still comes is read and thrown away (RFC 6455, 7.1.1).
 pub(crate) async fn close(mut stream: Watched, unsent: Vec<u8>, limit: Duration) {
     stream.stop_reading();
-    let mut sent = 0;
-    while sent < unsent.len() {
-        match timeout(limit, stream.write(&unsent[sent..])).await {
-            Ok(Ok(count)) if count > 0 => sent += count,
-            // Whether it went well is the peer's business: there is nobody left to tell.
-            _ => return,
-        }
+    if !send_all(&mut stream, unsent, limit).await {
+        return;
     }
-    drop(unsent);
     let farewell = async {
         stream.shutdown().await?;
         let mut discarded = 0;
@@ -41,6 +35,19 @@ pub(crate) async fn close(mut stream: Watched, unsent: Vec<u8>, limit: Duration)
     };
     // Here, too, it is the peer's business whether it went well.
     let _ = timeout(limit, farewell).await;
+}
+
+/// Sends `unsent`; false if that fails, or the peer takes nothing of it for `limit`: whether it went well is the peer's
+/// business, and there is nobody left to tell.
+pub(crate) async fn send_all(stream: &mut Watched, unsent: impl AsRef<[u8]>, limit: Duration) -> bool {
+    let mut left = unsent.as_ref();
+    while !left.is_empty() {
+        match timeout(limit, stream.write(left)).await {
+            Ok(Ok(count)) if count > 0 => left = &left[count..],
+            _ => return false,
+        }
+    }
+    true
 }
 
 /// Reads and throws away what is there, into a buffer that is not kept while the task waits.

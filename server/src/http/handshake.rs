@@ -9,6 +9,8 @@ use hyper::{Method, Request, Version};
 use wire::deflate::{Agreed, Policy};
 use wire::extension::{Malformed, token};
 
+use crate::relay::LONGEST_NAME;
+
 /// What a request asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
@@ -57,6 +59,8 @@ pub(crate) enum Refusal {
     MalformedSubprotocol,
     #[error("this path would be one room more than --relay-rooms allows; try again later")]
     Rooms,
+    #[error("this path is the name of a room, which may have {LONGEST_NAME} bytes at the most")]
+    RoomName,
     #[error("{0}")]
     Extensions(#[from] Malformed),
 }

@@ -37,7 +37,7 @@ use crate::engine::closing::close;
 use crate::limits::admission::Admission;
 use crate::limits::budget::Charge;
 use crate::limits::drain::REQUEST_GRACE;
-use crate::relay::{Member, Place};
+use crate::relay::{LONGEST_NAME, Member, Place};
 use crate::transport::Watched;
 
 /// Serves HTTP on an accepted connection. An upgrade goes on in a task of its own, since a task keeps the size of its
@@ -241,6 +241,7 @@ fn accept(worker: &Worker, request: &mut Request<Incoming>) -> Result<HttpEnd, R
     let (accepted, _) = fastwebsockets::upgrade::upgrade(&mut *request).map_err(|_| Refusal::MalformedKey)?;
     let (agreed, extensions) = granted.unzip();
     let place = match &worker.relay {
+        Some(_) if request.uri().path().len() > LONGEST_NAME => return Err(Refusal::RoomName),
         Some(relay) => Some(relay.enter(request.uri().path(), takes_compressed(worker, agreed)).ok_or(Refusal::Rooms)?),
         None => None,
     };

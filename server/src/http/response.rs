@@ -39,13 +39,28 @@ impl Paths<'_> {
             }
             path => match page::file(path).filter(|_| self.page) {
                 Some(file) => with_headers(file),
-                None => with_type("text/html; charset=utf-8", PAGE),
+                None => with_type("text/html; charset=utf-8", self.short_page()),
             },
         }
     }
 }
 
 impl Paths<'_> {
+    /// What this server is and how to talk to it.
+    fn short_page(&self) -> String {
+        let does = match self.relay {
+            None => "sends every message back",
+            Some(relay) if relay.to_sender() => "hands every message on to all connections of the same path",
+            Some(_) => "hands every message on to the other connections of the same path",
+        };
+        let counts = if self.relay.is_some() || self.datagrams.is_some() {
+            ", <a href=/stats>/stats</a> what it has counted"
+        } else {
+            ""
+        };
+        SHORT_PAGE.replace("{does}", does).replace("{counts}", counts)
+    }
+
     fn stats(&self) -> Stats {
         Stats { relay: self.relay.map(Relay::stats), udp: self.datagrams.map(Tally::stats) }
     }
@@ -92,6 +107,7 @@ pub(crate) fn refuse(refusal: Refusal, method: &Method) -> Vec<u8> {
         Refusal::Upgrade | Refusal::WebSocketVersion => (StatusCode::UPGRADE_REQUIRED, &again),
         Refusal::Connect => (StatusCode::NOT_IMPLEMENTED, &[("Connection", "close")]),
         Refusal::Http2 => (StatusCode::HTTP_VERSION_NOT_SUPPORTED, &[("Connection", "close")]),
+        Refusal::RoomName => (StatusCode::URI_TOO_LONG, &[("Connection", "close")]),
         Refusal::Rooms => (StatusCode::SERVICE_UNAVAILABLE, &[("Connection", "close"), ("Retry-After", "1")]),
         _ => (StatusCode::BAD_REQUEST, &[("Connection", "close")]),
     };
@@ -130,15 +146,15 @@ const PRODUCT: &str = concat!("Fathom/", env!("CARGO_PKG_VERSION"));
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
-const PAGE: &str = "<!doctype html>
+const SHORT_PAGE: &str = "<!doctype html>
 <meta charset=utf-8><meta name=viewport content='width=device-width'><title>Fathom echo server</title>
 <h1>Fathom echo server</h1>
-<p>This is a WebSocket server that sends every message back. Connect to it on any path, for example in the browser's
+<p>This is a WebSocket server that {does}. Connect to it on any path, for example in the browser's
 console:
 <pre>const socket = new WebSocket(location.href.replace(/^http/, 'ws'));
 socket.onmessage = event => console.log(event.data);
 socket.onopen = () => socket.send('hello');</pre>
-<p><a href=/healthz>/healthz</a> says whether it is up, <a href=/config>/config</a> how it is set up.
+<p><a href=/healthz>/healthz</a> says whether it is up, <a href=/config>/config</a> how it is set up{counts}.
 ";
 
 #[cfg(test)]

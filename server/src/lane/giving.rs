@@ -85,6 +85,8 @@ pub(super) fn give(
             break;
         }
     }
+    // Also what is dropped at once takes its time.
+    turn.add_messages(total - written, 0, 0, 0);
     counts.delivered(total, all.queued, written);
     if all.close {
         counts.dropped(Cause::SlowReaderClosed, total - written - all.queued);
@@ -161,3 +163,46 @@ pub(super) fn flush(member: &mut Member, stream: &Stream<Admission>, turn: &mut 
 
 /// Bytes that are sent to a member before others have their turn: as many as are read from one.
 const FLUSHED: usize = 512 << 10;
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::atomic::AtomicUsize;
+
+    use wire::{Limits, OpCode};
+
+    use super::*;
+    use crate::config::{RelayOptions, RelayTo, SlowReader};
+    use crate::limits::admission::Admissions;
+    use crate::limits::budget::Share;
+
+    #[test]
+    fn a_turn_ends_also_where_all_messages_are_queued_or_dropped() {
+        const MESSAGES: usize = 10_000;
+        for slow_reader in [SlowReader::DropNewest, SlowReader::DropOldest] {
+            let options = RelayOptions { to: RelayTo::All, queue: 100_000, slow_reader, rooms: 1 };
+            let share = &Share::split(1 << 30, 1, &Arc::default())[0];
+            let relay = &Relay::for_workers(&options, std::slice::from_ref(share)).unwrap()[0];
+            let admission = Admissions::new(&Arc::new(AtomicUsize::new(0)), 1, share).admit().unwrap();
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let stream = Stream::Tcp(stream, ()).with(admission);
+            let limits = Limits { max_message_size: 1, max_fragments: 1 };
+            let mut member = Member::new(relay.enter("/", false).unwrap(), None, limits);
+            // It waits to be told that it can be written to.
+            member.outbox.answer_ping(b"");
+            let mut batch = Batch::default();
+            (0..MESSAGES).for_each(|_| batch.push(1, OpCode::Binary, b""));
+            let mut delivery = Delivery { batches: vec![Arc::new(batch)], held: vec![None], ..Delivery::default() };
+            let mut runs = Vec::new();
+            find_runs(&mut runs, &delivery.batches, None);
+            let mut turn = Turn::default();
+            let mut given = 0;
+            while !turn.is_over() {
+                assert!(given < 100, "a million messages in one turn");
+                assert!(matches!(give(&mut member, &stream, relay, &mut delivery, &runs, &mut turn), Fate::Stays));
+                given += 1;
+            }
+        }
+    }
+}

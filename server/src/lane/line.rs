@@ -4,6 +4,7 @@
 //! connection holds nothing. The beginning of a frame, and replies that the socket does not take, are held for the
 //! next turn; a large frame is gathered, echoed and sent in a buffer of its own, so that no byte of it moves twice.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -32,7 +33,7 @@ pub(super) struct Workspace {
     /// The sockets to be served.
     pub(super) batch: Batch,
     /// Members of rooms of whose last read something is left.
-    pub(super) again: Vec<usize>,
+    pub(super) again: VecDeque<usize>,
     /// Room for what a member is given.
     pub(super) runs: Vec<Run>,
 }
@@ -46,7 +47,7 @@ impl Workspace {
             spares: Spares::default(),
             bounds: LaneBounds::new(share),
             batch: Batch::new(),
-            again: Vec::new(),
+            again: VecDeque::new(),
             runs: Vec::new(),
         }
     }
@@ -123,6 +124,8 @@ pub(crate) struct Departed {
     pub(crate) admission: Admission,
     pub(crate) stream: Stream,
     pub(crate) dialogue: Dialogue,
+    /// The rest of a message from somebody else that is still to be sent, before anything else.
+    pub(crate) rest: Bytes,
     /// Replies that are still to be sent.
     pub(crate) unsent: Vec<u8>,
     pub(crate) parting: Parting,
@@ -178,17 +181,20 @@ impl Line {
         self.held.as_ref().map_or(0, |kept| kept.held.bytes()) + self.dialogue.held() + self.stream.held()
     }
 
+    /// Whether whole messages may lie in what it has read and holds.
+    pub(super) fn stopped(&self) -> bool {
+        self.held.as_ref().is_some_and(|kept| matches!(kept.held, Held::Unsent { .. }))
+    }
+
     /// Takes the connection off the lane, with what is still to be sent to its peer.
     pub(super) fn depart(mut self, mut parting: Parting) -> Departed {
-        let mut unsent = match self.held.map(|kept| kept.held) {
-            Some(Held::Unsent { mut replies, sent, .. }) => {
-                replies.drain(..sent);
-                replies
-            }
-            Some(Held::Begun(_)) | None => Vec::new(),
-        };
+        let (mut rest, mut unsent) = (Bytes::new(), Vec::new());
+        if let Some(Held::Unsent { replies, sent, .. }) = self.held.map(|kept| kept.held) {
+            unsent = replies;
+            unsent.drain(..sent);
+        }
         if let Some(member) = self.dialogue.member() {
-            unsent = member.outbox.rest();
+            rest = member.outbox.rest();
             match parting {
                 Parting::Eviction => member.cause = Cause::Evicted,
                 Parting::SlowReader => member.cause = Cause::SlowReaderClosed,
@@ -200,7 +206,7 @@ impl Line {
             }
         }
         let (stream, admission) = self.stream.apart();
-        Departed { admission, stream, dialogue: self.dialogue, unsent, parting }
+        Departed { admission, stream, dialogue: self.dialogue, rest, unsent, parting }
     }
 
     /// Does what its socket is ready for: one read or none, one write or none.
@@ -285,10 +291,7 @@ impl Line {
 
     /// Goes on sending `replies`.
     fn flush(&mut self, workspace: &mut Workspace, replies: Vec<u8>, sent: usize, behind: Vec<u8>) -> Served {
-        let now = match self.stream.send(&replies[sent..]) {
-            Ok(now) => now,
-            Err(_) => return Served::Ends,
-        };
+        let Ok(now) = self.stream.send(&replies[sent..]) else { return Served::Ends };
         workspace.exchange.turn.add_sent(now);
         if sent + now < replies.len() {
             self.keep(workspace, Held::Unsent { replies, sent: sent + now, behind });

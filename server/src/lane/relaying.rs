@@ -66,9 +66,7 @@ impl Lane {
                 self.ring();
                 return Ok(TurnEnd::Over);
             }
-            for key in std::mem::take(&mut workspace.again) {
-                self.serve_member(lines, key, workspace, host);
-            }
+            self.serve_again(lines, workspace, host);
             let full = self.read_members(lines, workspace, &mut rung, host)?;
             if workspace.ends_turn() {
                 self.ring();
@@ -83,6 +81,20 @@ impl Lane {
             if !workspace.batch.wait(&self.epoll, patience)? {
                 return Ok(TurnEnd::Idle);
             }
+        }
+    }
+
+    /// Goes on with the members of whose last read something is left, until enough was said to be handed out.
+    fn serve_again(&self, lines: &mut Slab<Line>, workspace: &mut Workspace, host: &impl Host) {
+        for _ in 0..workspace.again.len() {
+            if workspace.exchange.writing.is_full() || workspace.exchange.turn.is_over() {
+                return;
+            }
+            let Some(key) = workspace.again.pop_front() else { return };
+            if let Some((member, _)) = lines.get_mut(key).and_then(Line::member) {
+                member.goes_on = false;
+            }
+            self.serve_member(lines, key, workspace, host);
         }
     }
 
@@ -123,15 +135,21 @@ impl Lane {
     /// Serves a member: what it says goes into its room's batch; what waits for it is sent as far as its socket takes it.
     fn serve_member(&self, lines: &mut Slab<Line>, key: usize, workspace: &mut Workspace, host: &impl Host) {
         let Some(line) = lines.get_mut(key) else { return };
+        if line.member().is_some_and(|(member, _)| member.goes_on) {
+            return;
+        }
         match line.serve(workspace) {
-            Served::Waits => {}
-            // It has nothing to send: it stopped because its turn was over.
-            Served::WaitsFor(EventFlags::OUT) => workspace.again.push(key),
-            Served::WaitsFor(_) => {}
+            Served::Waits | Served::WaitsFor(_) => {}
             Served::Leaves(parting) => return self.part(lines, key, parting, host),
             Served::Ends => return drop(lines.remove(key)),
         }
+        let stopped = line.stopped();
         let Some((member, stream)) = line.member() else { return };
+        if stopped {
+            // It has more to say. Its peer need not send anything, so that no socket may tell of it.
+            member.goes_on = true;
+            workspace.again.push_back(key);
+        }
         let fate = flush(member, stream, &mut workspace.exchange.turn);
         self.settle(lines, key, fate, workspace, host);
     }
@@ -140,11 +158,19 @@ impl Lane {
     fn deliver(&self, relay: &Relay, lines: &mut Slab<Line>, workspace: &mut Workspace, host: &impl Host) -> bool {
         let writing = &mut workspace.exchange.writing;
         let mut floor = relay.floor();
-        writing.take_mail(relay, &mut floor);
+        let mut took_mail = writing.take_mail(relay, &mut floor);
         writing.hand_out(relay, &mut floor);
         let posted = writing.post(relay);
         let mut runs = std::mem::take(&mut workspace.runs);
-        while let Some((delivery, members)) = floor.current() {
+        loop {
+            let Some((delivery, members)) = floor.current() else {
+                if took_mail {
+                    break;
+                }
+                // It came while the rest of a former turn was to be delivered, and its bell does not ring again.
+                took_mail = workspace.exchange.writing.take_mail(relay, &mut floor);
+                continue;
+            };
             while let Some(member) = members.get(delivery.next) {
                 delivery.next += 1;
                 let Some(key) = member else { continue };

@@ -98,6 +98,9 @@ pub fn bind(config: &Config) -> Result<Listeners, Error> {
         }
         addresses.push(Endpoint { scheme, address });
     }
+    let of_datagrams = addresses.iter().filter(|endpoint| endpoint.scheme == Scheme::Udp);
+    let own: Arc<[SocketAddr]> = of_datagrams.map(|endpoint| endpoint.address).collect();
+    datagrams.iter_mut().flatten().for_each(|socket: &mut datagrams::Socket| socket.own = Arc::clone(&own));
     // Datagrams alone: what holds for buffers holds for theirs.
     let granted = granted.map_or_else(|| probe(config), Ok)?;
     warn_of_shortfalls(&config.socket, &granted);

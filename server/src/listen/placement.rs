@@ -54,7 +54,7 @@ impl Placement {
         };
         match worker.admissions.admit() {
             Some(admission) => serve(worker, Accepted { admission, stream, peer, scheme }),
-            None => turn_away(&stream, scheme),
+            None => turn_away(&stream, scheme, CROWDED),
         }
     }
 }
@@ -88,7 +88,7 @@ impl Fewest {
 
     fn hand_over(&self, stream: Stream, peer: SocketAddr, scheme: Scheme) {
         let seat = &self.seats[self.fewest()];
-        let Some(admission) = seat.worker.admissions.admit() else { return turn_away(&stream, scheme) };
+        let Some(admission) = seat.worker.admissions.admit() else { return turn_away(&stream, scheme, CROWDED) };
         // It fails only if the worker has panicked, which ends the server.
         let _ = seat.queue.send(Accepted { admission, stream, peer, scheme });
         // The worker may be waiting in its lane, which does not watch this queue.
@@ -124,7 +124,7 @@ pub(crate) async fn receive(worker: Arc<Worker>, mut queue: UnboundedReceiver<Ac
 
 /// On the worker's own thread, which may have to close connections that hold much to make room for the request.
 fn serve(worker: &Arc<Worker>, Accepted { admission, stream, peer, scheme }: Accepted) {
-    let Some(room) = room_for_request(worker) else { return turn_away(&stream, scheme) };
+    let Some(room) = room_for_request(worker) else { return turn_away(&stream, scheme, LOADED) };
     if scheme == Scheme::Tcp {
         return connection::start_bytes(worker, admission, stream, peer);
     }
@@ -147,12 +147,12 @@ fn room_for_request(worker: &Arc<Worker>) -> Option<Charge> {
     (worker.share.wanted() == 0).then_some(room)
 }
 
-/// Tells a client that `--max-connections` or `--max-buffered` is reached, without waiting for its request. If the
-/// request arrives later, the client may see a reset instead of the answer. Where there are only bytes, or nothing can be said
-/// before a handshake of TLS, the connection is closed without a word.
-fn turn_away(stream: &Stream, scheme: Scheme) {
+/// Tells a client `why` there is no room for it, without waiting for its request. If the request arrives later, the client may
+/// see a reset instead of the answer. Where there are only bytes, or nothing can be said before a handshake of TLS, the
+/// connection is closed without a word.
+fn turn_away(stream: &Stream, scheme: Scheme, why: &str) {
     match scheme {
-        Scheme::Ws => stream.send_last(BUSY),
+        Scheme::Ws => stream.send_last(format!("{BUSY}{}\r\n\r\n{why}", why.len()).as_bytes()),
         Scheme::Wss | Scheme::Tcp | Scheme::Udp => stream.send_last(&[]),
     }
 }
@@ -160,6 +160,12 @@ fn turn_away(stream: &Stream, scheme: Scheme) {
 /// Bytes: a head of the largest size, and hyper's state.
 const REQUEST_BYTES: usize = http::HEAD_BYTES + (8 << 10);
 
-/// The answer to a connection for which there is no room.
-const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n\
-Content-Type: text/plain; charset=utf-8\r\nContent-Length: 21\r\n\r\ntoo many connections\n";
+/// What a connection is told where `--max-connections` are open.
+const CROWDED: &str = "too many connections\n";
+
+/// What it is told where `--max-buffered` is passed and nobody can be closed to make room.
+const LOADED: &str = "the connections hold as much as they may (--max-buffered); try again later\n";
+
+/// The answer to a connection for which there is no room, up to the length of what it says.
+const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n\
+Content-Type: text/plain; charset=utf-8\r\nContent-Length: ";

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -12,7 +13,8 @@ use crate::Error;
 use crate::config::{Config, Endpoint};
 use crate::datagrams;
 
-/// Binds an address once for every worker; the address has the port that the kernel picked where it was 0.
+/// Binds an address once for every worker; the address has the port that the kernel picked where it was 0. Which addresses are
+/// this server's own is to be told to the sockets when all are bound.
 ///
 /// # Errors
 /// When it cannot be bound, or the kernel refuses an option for another reason than its size.
@@ -39,7 +41,8 @@ pub(super) fn bind(endpoint: Endpoint, config: &Config) -> Result<(SocketAddr, V
         );
     }
     let says_address = address.ip().is_unspecified();
-    Ok((address, sockets.into_iter().map(|socket| datagrams::Socket { socket: socket.into(), says_address }).collect()))
+    let socket = |socket: Socket| datagrams::Socket { socket: socket.into(), says_address, own: Arc::default() };
+    Ok((address, sockets.into_iter().map(socket).collect()))
 }
 
 /// A socket with every option set. (SO_REUSEADDR is not among them: with it another program could take the port over.)

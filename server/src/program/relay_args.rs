@@ -48,5 +48,6 @@ impl RelayArgs {
 /// Bytes: some 8,000 messages of 64 bytes, or the burst that a reader misses that pauses for a moment.
 const DEFAULT_QUEUE: u64 = 1 << 20;
 
-/// Rooms: one costs some hundred bytes beside its members, so that these take a few megabytes.
+/// Rooms: one costs some hundred bytes beside its members, so that these take a few megabytes, and 10 MB more where their names
+/// are as long as may be.
 const DEFAULT_ROOMS: usize = 10_000;

@@ -31,7 +31,7 @@ pub(crate) enum Cause {
     SlowReaderClosed,
     /// The member was closed since `--max-buffered` was passed and it held most.
     Evicted,
-    /// It waited when the member left or the server went down.
+    /// It waited when the member left or the server went down, or the write failed that told that the member had left.
     Left,
 }
 

@@ -61,6 +61,11 @@ impl Floor {
         Some((delivery, slots))
     }
 
+    /// Whether nothing is to be delivered.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.deliveries.is_empty()
+    }
+
     /// Has a batch delivered to a room: together with what came before it, where nobody has been given that.
     pub(crate) fn add(&mut self, room: u64, batch: Arc<Batch>) {
         let mut latest = self.deliveries.iter_mut().rev().take(LOOKED_AT);

@@ -21,6 +21,8 @@ pub(crate) struct Member {
     pub(crate) said: Said,
     /// Its socket is watched for room to write.
     pub(crate) watches_room: bool,
+    /// Something is left of what was read from it: it is served once more, whatever its socket says.
+    pub(crate) goes_on: bool,
     /// The payload of the Close frame that it has sent.
     pub(crate) farewell: Option<Vec<u8>>,
     /// Why what waits for it is lost if it is dropped now.
@@ -50,6 +52,7 @@ impl Member {
             codec: agreed.map(none_kept),
             said: Said::default(),
             watches_room: false,
+            goes_on: false,
             farewell: None,
             cause: Cause::Left,
             charge: Charge::new(&place.relay.share),

@@ -6,6 +6,7 @@ use std::io::IoSlice;
 use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use wire::{Header, MAX_HEADER_LEN, OpCode};
 
 use super::batch::{Batch, Encoding};
@@ -65,6 +66,19 @@ pub(crate) struct Outbox {
 struct Waiting {
     held: Arc<Held>,
     messages: Range<usize>,
+}
+
+/// One message of a batch, encoded.
+struct Message {
+    held: Arc<Held>,
+    number: usize,
+    encoding: Encoding,
+}
+
+impl AsRef<[u8]> for Message {
+    fn as_ref(&self) -> &[u8] {
+        self.held.batch.bytes(self.number..self.number + 1, self.encoding)
+    }
 }
 
 impl Outbox {
@@ -186,16 +200,19 @@ impl Outbox {
         through
     }
 
-    /// What is still to be sent before anything else may be: the rest of a frame, or nothing.
-    pub(crate) fn rest(&self) -> Vec<u8> {
+    /// What is still to be sent before anything else may be: the rest of a frame, or nothing. The rest of a message is not
+    /// copied: it may be large, and the same for many members that are closed together.
+    pub(crate) fn rest(&self) -> Bytes {
         if self.answered > 0 {
-            return self.pongs[self.answered..self.first_pong()].to_vec();
+            return Bytes::copy_from_slice(&self.pongs[self.answered..self.first_pong()]);
         }
         match self.waiting.front() {
             Some(first) if self.begun > 0 => {
-                first.bytes(first.messages.start..first.messages.start + 1, self.encoding)[self.begun..].to_vec()
+                let Waiting { held, messages } = first;
+                let message = Message { held: Arc::clone(held), number: messages.start, encoding: self.encoding };
+                Bytes::from_owner(message).slice(self.begun..)
             }
-            _ => Vec::new(),
+            _ => Bytes::new(),
         }
     }
 
@@ -217,9 +234,13 @@ impl Outbox {
         self.bytes += bytes;
     }
 
-    /// Drops the oldest messages of which nothing is sent until there is room for `bytes`; returns how many.
+    /// Drops the oldest messages of which nothing is sent until there is room for `bytes`; returns how many. It is none where
+    /// the message that is begun leaves too little room anyway.
     fn make_room(&mut self, bytes: usize, most: usize) -> usize {
         let kept = usize::from(self.begun > 0);
+        if kept > 0 && self.cost(&self.waiting[0].held.batch, self.waiting[0].messages.start) + bytes > most {
+            return 0;
+        }
         let mut dropped = 0;
         while self.messages > kept && self.bytes + bytes > most {
             if kept > 0 && self.waiting[0].messages.len() > 1 {

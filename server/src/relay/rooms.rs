@@ -128,3 +128,6 @@ impl Drop for Place {
         self.relay.rooms.leave(self);
     }
 }
+
+/// Bytes of a path that can be a room: names are counted nowhere, and thousands of them may be kept (`--relay-rooms`).
+pub(crate) const LONGEST_NAME: usize = 1024;

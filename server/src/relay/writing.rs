@@ -95,10 +95,15 @@ impl Writing {
         self.turn += 1;
     }
 
-    /// Adds what other workers have for this one's members to what is to be delivered.
-    pub(crate) fn take_mail(&mut self, relay: &Relay, floor: &mut Floor) {
-        relay.take_mail(&mut self.mail);
-        self.mail.drain(..).for_each(|Post { room, batch }| floor.add(room, batch));
+    /// Adds what other workers have for this one's members to what is to be delivered; false if something is to be delivered
+    /// before. Meanwhile the mailbox fills up and those who send wait: otherwise all that they can send would lie here.
+    pub(crate) fn take_mail(&mut self, relay: &Relay, floor: &mut Floor) -> bool {
+        let idle = floor.is_idle();
+        if idle {
+            relay.take_mail(&mut self.mail);
+            self.mail.drain(..).for_each(|Post { room, batch }| floor.add(room, batch));
+        }
+        idle
     }
 
     /// Posts what is for other workers.
@@ -139,3 +144,39 @@ const FULL: usize = 256 << 10;
 
 /// Empty batches that are kept.
 const SPARES: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use wire::OpCode;
+
+    use super::*;
+    use crate::config::{RelayOptions, RelayTo, SlowReader};
+    use crate::limits::budget::Share;
+
+    #[test]
+    fn mail_is_taken_only_when_all_is_delivered_so_that_those_who_send_it_wait() {
+        let options = RelayOptions { to: RelayTo::All, queue: 1, slow_reader: SlowReader::DropNewest, rooms: 1 };
+        let relays = Relay::for_workers(&options, &Share::split(1 << 20, 2, &Arc::default())).unwrap();
+        let (sender, receiver) = (&relays[0], &relays[1]);
+        let place = receiver.enter("/", false).unwrap();
+        let mut posts: Vec<Post> = (0..20)
+            .map(|_| {
+                let mut batch = Batch::default();
+                batch.push(1, OpCode::Binary, &vec![0; 1 << 20]);
+                Post { room: place.room.id, batch: Arc::new(batch) }
+            })
+            .collect();
+        let (mut writing, mut floor) = (Writing::new(), Floor::default());
+        floor.enter(place.room.id, 7);
+        assert!(!sender.post(1, &mut posts));
+        assert!(writing.take_mail(receiver, &mut floor));
+        floor.current().unwrap().0.next = 1;
+        for _ in 0..3 {
+            assert!(!sender.post(1, &mut posts) && posts.len() == 12, "{} posts are left", posts.len());
+            assert!(!writing.take_mail(receiver, &mut floor), "somebody is still to be given what was taken before");
+        }
+        floor.done(drop);
+        assert!(writing.take_mail(receiver, &mut floor));
+        assert!(!sender.post(1, &mut posts) && posts.len() == 8, "{} posts are left", posts.len());
+    }
+}

@@ -87,6 +87,19 @@ fn an_empty_queue_takes_any_message_and_no_other_beside_it() {
 }
 
 #[test]
+fn nothing_is_dropped_for_a_message_that_does_not_fit_beside_the_one_that_is_begun() {
+    let (small, large) = (batch(0..3, 8), batch(3..4, 170));
+    let queue = queue(4, SlowReader::DropOldest);
+    let mut outbox = Outbox::new(Encoding::Plain);
+    outbox.offer(&small, 0..3, 5, &queue);
+    assert_eq!(outbox.offer(&large, 0..1, 0, &queue), Offered { queued: 0, dropped: 1, close: false });
+    assert_eq!(send_all(&mut outbox, 7).0, frames(0..3)[5..]);
+    // Without one that is begun there is room once the others are dropped.
+    outbox.offer(&small, 0..3, 0, &queue);
+    assert_eq!(outbox.offer(&large, 0..1, 0, &queue), Offered { queued: 1, dropped: 3, close: false });
+}
+
+#[test]
 fn pongs_come_between_two_messages() {
     for step in 1..40 {
         let mut outbox = Outbox::new(Encoding::Plain);
