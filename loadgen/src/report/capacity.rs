@@ -56,8 +56,8 @@ pub struct CapacityReport {
     pub generator: Option<Generator>,
     /// What connections took of memory; null where it did not come to that.
     pub memory: Option<ConnectionCost>,
-    /// How TLS was spoken on the connections of all starts; null where it was not, and in documents of earlier versions.
-    #[serde(default)]
+    /// How TLS was spoken on the connections of all starts; absent where it was not, and in documents of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsReport>,
     /// What was asked for takes (--need); null where nothing was, or no rate is sustained.
     pub sizing: Option<Sizing>,

@@ -114,9 +114,9 @@ pub struct Side {
     pub server_config: Option<serde_json::Value>,
     /// What became of the messages of all its trials, settling included.
     pub messages: Messages,
-    /// How TLS was spoken with it on the connections of all its starts; null where it was not, and in documents of earlier
-    /// versions.
-    #[serde(default)]
+    /// How TLS was spoken with it on the connections of all its starts; absent where it was not, and in documents of
+    /// earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsReport>,
 }
 

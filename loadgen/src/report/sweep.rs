@@ -140,8 +140,8 @@ pub struct ArmReport {
     pub target: String,
     /// What became of the messages of all its trials, settling included.
     pub messages: Messages,
-    /// How TLS was spoken on the connections of all its starts; null where it was not, and in documents of earlier versions.
-    #[serde(default)]
+    /// How TLS was spoken on the connections of all its starts; absent where it was not, and in documents of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsReport>,
     /// Messages for one second of the server's CPU time, by the median; null where that cannot be seen.
     pub messages_per_cpu_second: Option<f64>,
