@@ -223,6 +223,11 @@ impl<'a, 'scope> Session<'a, 'scope> {
         &self.opened.connect
     }
 
+    /// What TLS has settled on the connections that were opened first.
+    pub fn tls(&self) -> &Secured {
+        &self.opened.tls
+    }
+
     /// Whether the server has named itself as Fathom, so that it has a configuration to ask for.
     pub fn is_fathom(&self) -> bool {
         self.opened.is_fathom

@@ -44,7 +44,8 @@ impl Secured {
         self.add_all(Handshakes { version, cipher_suite, connections: 1, resumed: resumed.into() });
     }
 
-    fn add_all(&mut self, more: Handshakes) {
+    /// So many more.
+    pub fn add_all(&mut self, more: Handshakes) {
         let of = |handshakes: &Handshakes| (handshakes.version.clone(), handshakes.cipher_suite.clone());
         match self.settled.binary_search_by_key(&of(&more), of) {
             Ok(at) => {

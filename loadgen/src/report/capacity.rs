@@ -15,6 +15,7 @@ use crate::judge::outcome::{OutOfSight, Outcome};
 use crate::judge::sizing::{self, Machine, Need, Sizing};
 use crate::judge::threshold::{Judged, Standing};
 use crate::measure::metric::{Better, Unit};
+use crate::report::tls::TlsReport;
 use crate::report::warmup::Warmup;
 use crate::serde_time::Rfc3339;
 use parts::{Answer, ConnectionCost, End, Generator, ProbeReport};
@@ -55,6 +56,9 @@ pub struct CapacityReport {
     pub generator: Option<Generator>,
     /// What connections took of memory; null where it did not come to that.
     pub memory: Option<ConnectionCost>,
+    /// How TLS was spoken on the connections of all starts; absent where it was not, and in documents of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsReport>,
     /// What was asked for takes (--need); null where nothing was, or no rate is sustained.
     pub sizing: Option<Sizing>,
     /// How the server was warmed up after each start.

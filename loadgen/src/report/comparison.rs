@@ -16,6 +16,7 @@ use crate::measure::metric::{Better, Metric};
 use crate::measure::trial::{Figures, Positive};
 use crate::report::estimate::{Estimate, Shown, Spread};
 use crate::report::repetition::Repetition;
+use crate::report::tls::TlsReport;
 use crate::report::warmup::Warmup;
 use crate::serde_time::Rfc3339;
 
@@ -113,6 +114,10 @@ pub struct Side {
     pub server_config: Option<serde_json::Value>,
     /// What became of the messages of all its trials, settling included.
     pub messages: Messages,
+    /// How TLS was spoken with it on the connections of all its starts; absent where it was not, and in documents of
+    /// earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsReport>,
 }
 
 /// What was asked for.

@@ -25,7 +25,7 @@ pub mod run;
 pub mod saved;
 mod stats;
 pub mod sweep;
-mod tls;
+pub(crate) mod tls;
 pub mod warmup;
 pub(crate) mod words;
 

@@ -17,6 +17,7 @@ use crate::measure::counts::Messages;
 use crate::measure::metric::Metric;
 use crate::report::comparison::Ended;
 use crate::report::estimate::{Estimate, Spread};
+use crate::report::tls::TlsReport;
 use crate::report::warmup::Warmup;
 use crate::serde_time::Rfc3339;
 
@@ -139,6 +140,9 @@ pub struct ArmReport {
     pub target: String,
     /// What became of the messages of all its trials, settling included.
     pub messages: Messages,
+    /// How TLS was spoken on the connections of all its starts; absent where it was not, and in documents of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsReport>,
     /// Messages for one second of the server's CPU time, by the median; null where that cannot be seen.
     pub messages_per_cpu_second: Option<f64>,
     /// Figures by metric, in its unit.

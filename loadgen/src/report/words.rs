@@ -5,7 +5,7 @@ mod datagrams;
 pub(crate) mod experiments;
 
 use super::comparison::Comparison;
-use super::{Mode, PerConnection, ProcessCost, Report, Resources, Stats, TlsReport};
+use super::{Mode, PerConnection, ProcessCost, Report, Resources, Stats, TlsReport, tls};
 use crate::host::resources::PeakOf;
 use crate::judge::trust::bounds::LowerEnd;
 use crate::measure::arrivals::{Arrivals, EndsAt};
@@ -66,6 +66,11 @@ pub(crate) fn compared(comparison: &Comparison) -> String {
     }
     let connections = units::counted(u64::from(plan.connections.get()), "connection");
     format!("the rate that keeps {}, over {connections}", comparison.slos.join(", "))
+}
+
+/// How TLS was spoken with either server of a comparison.
+pub(crate) fn tls_of_both(comparison: &Comparison) -> Vec<(&'static str, String)> {
+    tls::of_each([("A".to_owned(), comparison.a.tls.as_ref()), ("B".to_owned(), comparison.b.tls.as_ref())])
 }
 
 /// What is sent, in few words.

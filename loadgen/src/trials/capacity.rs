@@ -30,7 +30,9 @@ use crate::load::live::Live;
 use crate::load::session::Session;
 use crate::load::worker::Common;
 use crate::measure::growth::FEWEST_CONNECTIONS;
+use crate::measure::tls::Secured;
 use crate::plan::Plan;
+use crate::report::TlsReport;
 use crate::report::capacity::parts::{ConnectionCost, Generator, Narrowed, ProbeReport};
 use crate::report::capacity::{CapacityReport, CapacitySchema};
 use holdout::{Ending, Held};
@@ -109,6 +111,7 @@ pub fn run(experiment: &Experiment, site: Site<'_>) -> Result<CapacityReport, Tr
         thresholds: Vec::new(),
         generator: prober.generator,
         memory: prober.memory,
+        tls: TlsReport::of(&prober.arm.plan.connect.tls, &prober.tls),
         sizing: None,
         warmup: prober.warming.report(),
         notes: answer::notes(&prober, &search, &held),
@@ -161,6 +164,8 @@ struct Prober<'a> {
     config: Option<serde_json::Value>,
     generator: Option<Generator>,
     memory: Option<ConnectionCost>,
+    /// What TLS has settled on the connections of all starts.
+    tls: Secured,
     /// Of the search.
     probes: Vec<ProbeReport>,
 }
@@ -187,6 +192,7 @@ impl<'a> Prober<'a> {
             config: None,
             generator: None,
             memory: None,
+            tls: Secured::default(),
             probes: Vec::new(),
         }
     }
@@ -226,6 +232,7 @@ impl<'a> Prober<'a> {
             self.start_took = started.elapsed();
             let [mut up] = up;
             let told = body(self, &mut up);
+            self.tls += std::mem::take(&mut up.tls);
             if told.is_ok() && self.starts == 1 && up.session.is_fathom() {
                 up.session.close_all(None, true);
                 self.config = server.config();

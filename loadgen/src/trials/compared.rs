@@ -19,6 +19,7 @@ use crate::measure::counts::Messages;
 use crate::measure::metric::Metric;
 use crate::measure::trial::Trial;
 use crate::plan::Plan;
+use crate::report::TlsReport;
 use crate::report::comparison::{CompareSchema, Comparison, Ended, MetricReport, Rules, RulingReport, Side};
 use crate::report::estimate::{Estimate, Shown, Spread, share};
 use crate::report::repetition::{self, Repetition};
@@ -45,7 +46,9 @@ pub(super) struct Compared {
 
 /// The report.
 pub(super) fn document(question: &Question, plan: &Plan, course: &Course<'_>, compared: Compared) -> Comparison {
-    let Compared { earlier, before, ended, part, gated, judge, starts, repetition } = compared;
+    let Compared { mut earlier, before, ended, part, gated, judge, starts, repetition } = compared;
+    let mut tls = std::mem::take(&mut earlier.tls);
+    tls.iter_mut().zip(&course.tls).for_each(|(all, more)| *all += more.clone());
     let (lives, attempts) = (course.lives(), earlier.report(ended, part));
     let rulings: BTreeMap<Metric, Option<Ruling>> = gated.iter().copied().zip(judge.rulings()).collect();
     let elapsed_seconds = earlier.seconds + course.elapsed().as_secs_f64();
@@ -81,8 +84,8 @@ pub(super) fn document(question: &Question, plan: &Plan, course: &Course<'_>, co
         change,
         trust,
         ends_at: Some(course.ends_at()),
-        a: side(0, &starts),
-        b: side(1, &starts),
+        a: side(0, &starts, TlsReport::of(&plan.connect.tls, &tls[0])),
+        b: side(1, &starts, TlsReport::of(&plan.connect.tls, &tls[1])),
         rules: rules(question, course.rounds()),
         slos: question.capacity.iter().flat_map(|limits| &limits.slos).map(ToString::to_string).collect(),
         warmup: Some(course.warmup()),
@@ -170,11 +173,11 @@ fn trials(server: usize, starts: &[Start]) -> impl Iterator<Item = &Trial> {
     starts.iter().flat_map(|start| &start.rounds).map(move |round| &round.trials[server])
 }
 
-fn side(server: usize, starts: &[Start]) -> Side {
+fn side(server: usize, starts: &[Start], tls: Option<TlsReport>) -> Side {
     let first = &starts[0].lives[server];
     let mut messages = Messages::default();
     starts.iter().for_each(|start| messages += start.lives[server].messages);
-    Side { target: first.target.clone(), server_config: first.config.clone(), messages }
+    Side { target: first.target.clone(), server_config: first.config.clone(), messages, tls }
 }
 
 fn rules(question: &Question, rounds: u32) -> Rules {

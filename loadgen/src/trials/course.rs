@@ -15,7 +15,7 @@ pub use super::start::{Life, Lives, Round, Start};
 use super::tempo::is_early;
 pub use super::tempo::{Restarts, Tempo};
 pub use super::up::Arm;
-use super::up::{self, Up};
+use super::up::{self, End, Up};
 use super::warming::Warming;
 use crate::host::cores::Cores;
 use crate::host::interrupt::Interrupt;
@@ -26,8 +26,8 @@ use crate::judge::statistics::Prices;
 use crate::load::live::Live;
 use crate::load::session::Session;
 use crate::measure::arrivals::{Arrivals, EndsAt};
-use crate::measure::counts::Messages;
 use crate::measure::metric::Metric;
+use crate::measure::tls::Secured;
 use crate::measure::trial::{Figures, Trial};
 use crate::plan::Plan;
 use crate::report::warmup;
@@ -56,14 +56,8 @@ pub struct Course<'a> {
     starts: u64,
     withheld: Withheld,
     arrivals: Arrivals,
-}
-
-/// What is known of a server once its connections are closed.
-struct End {
-    messages: Messages,
-    arrivals: Arrivals,
-    figures: Figures,
-    is_fathom: bool,
+    /// What TLS has settled with each server, once its connections are closed.
+    pub(super) tls: Vec<Secured>,
 }
 
 impl<'a> Course<'a> {
@@ -95,6 +89,7 @@ impl<'a> Course<'a> {
             starts: 0,
             withheld: Withheld::default(),
             arrivals: Arrivals::default(),
+            tls: vec![Secured::default(); arms.len()],
         }
     }
 
@@ -268,15 +263,12 @@ impl<'a> Course<'a> {
             };
             // While all are still connected: a server that has lost its connections soon gives memory back.
             let memory: Vec<Figures> = ups.iter().map(Up::memory).collect();
-            let close = |(up, figures): (Up<'_, '_>, Figures)| {
-                let is_fathom = up.session.is_fathom();
-                up.session.close()?;
-                Ok(End { messages: up.messages, arrivals: up.arrivals, figures, is_fathom })
-            };
+            let close = |(up, figures): (Up<'_, '_>, Figures)| up.close(figures);
             let ends = ups.into_iter().zip(memory).map(close).collect::<Result<Vec<_>, TrialError>>()?;
             Ok::<_, TrialError>((rounds, ends, warmed + all))
         })?;
         ends.iter().for_each(|end| self.arrivals += end.arrivals);
+        self.tls.iter_mut().zip(&ends).for_each(|(tls, end)| *tls += end.tls.clone());
         let life = |((server, end), arm): ((Running, End), &Arm)| Life {
             target: arm.spec.to_string(),
             config: (self.starts == 0 && end.is_fathom).then(|| server.config()).flatten(),

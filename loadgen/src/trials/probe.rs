@@ -178,7 +178,8 @@ impl<'a> Up<'a, '_> {
         }
         self.session.close_all(None, false);
         let all = self.arm.plan.connections.get();
-        let opened = self.session.open_more(all, Manner::Paced, show);
+        let mut opened = self.session.open_more(all, Manner::Paced, show);
+        self.tls += std::mem::take(&mut opened.tls);
         let counts = opened.connections();
         // What an interruption left unopened did not fail.
         if counts.failed == 0 || opened.failures.is_empty() {

@@ -11,7 +11,9 @@ use crate::host::environment::Environment;
 use crate::judge::statistics::{Change, Interval, Judge, Ruling};
 use crate::measure::counts::Messages;
 use crate::measure::metric::Metric;
+use crate::measure::tls::Secured;
 use crate::measure::trial::{Figures, Trial};
+use crate::report::TlsReport;
 use crate::report::comparison::{
     Attempts, Comparison, Ended, MetricReport, PairReport, Rules, RulingReport, Side, StartReport, Which,
 };
@@ -91,6 +93,8 @@ pub struct Earlier {
     pub gated: Vec<Metric>,
     /// What was noted on its figures.
     pub notes: Vec<String>,
+    /// What TLS had settled with A and with B.
+    pub tls: [Secured; 2],
     /// Attempts that were announced, and the time that has passed of them, in attempts.
     attempts: u32,
     passed: f64,
@@ -106,6 +110,7 @@ impl Earlier {
             starts: Vec::new(),
             gated: Vec::new(),
             notes: Vec::new(),
+            tls: Default::default(),
             attempts,
             passed: 0.0,
             rulings: Vec::new(),
@@ -135,9 +140,14 @@ impl Earlier {
         let of_gate = then.metrics.iter().filter(|metric| metric.gated);
         let rulings = of_gate.map(|metric| ruling(metric, max_time)).collect();
         let Comparison { began_at, elapsed_seconds: seconds, trust, starts, a, b, .. } = then;
+        let secured = |name: &str, tls: &Option<TlsReport>| {
+            let secured = tls.as_ref().map_or_else(|| Ok(Secured::default()), TlsReport::secured);
+            secured.map_err(|error| damaged(format!("{name}.tls.handshake: {error}")))
+        };
+        let tls = [secured("a", &a.tls)?, secured("b", &b.tls)?];
         let mut sides = [Some(a), Some(b)];
         let starts = starts.into_iter().map(|start| start_of(start, &mut sides, &now.targets)).collect();
-        Ok(Self { began_at, seconds, starts, gated, notes: trust.notes, attempts, passed, rulings })
+        Ok(Self { began_at, seconds, starts, gated, notes: trust.notes, tls, attempts, passed, rulings })
     }
 
     /// Attempts that are over.
@@ -211,7 +221,7 @@ fn start_of(start: StartReport, sides: &mut [Option<Side>; 2], targets: &[String
         Round { at_seconds: pair.at_seconds, order, trials: vec![trial(pair.a), trial(pair.b)] }
     };
     let mut life = |side: usize, figures: Figures| match sides[side].take() {
-        Some(Side { target, server_config: config, messages }) => Life { target, config, figures, messages },
+        Some(Side { target, server_config: config, messages, .. }) => Life { target, config, figures, messages },
         None => {
             let target = targets[side].clone();
             Life { target, config: None, figures, messages: Messages::default() }

@@ -18,6 +18,7 @@ use crate::judge::trust;
 use crate::measure::counts::Messages;
 use crate::measure::metric::{Better, Metric};
 use crate::plan::Plan;
+use crate::report::TlsReport;
 use crate::report::comparison::Ended;
 use crate::report::estimate::{Estimate, Spread};
 use crate::report::sweep::{ArmReport, Effect, Needs, Sweep, SweepRules, SweepSchema, words};
@@ -115,7 +116,9 @@ pub fn run(
     if starts.is_empty() {
         return Err(SweepError::Interrupted);
     }
-    let reports: Vec<ArmReport> = (0..arms.len()).map(|arm| arm_report(design, arm, &starts, course.lives())).collect();
+    let tls = |arm: usize| TlsReport::of(&arms[arm].plan.connect.tls, &course.tls[arm]);
+    let reports: Vec<ArmReport> =
+        (0..arms.len()).map(|arm| arm_report(design, arm, &starts, course.lives(), tls(arm))).collect();
     let trials = |arm: usize| starts.iter().flat_map(|start| &start.rounds).map(move |round| &round.trials[arm]);
     let with_reports = arms.iter().zip(&reports).enumerate();
     let mut trust =
@@ -207,7 +210,7 @@ fn without_memory(judged: &[Metric], effects: &[Effect]) -> Option<String> {
     })
 }
 
-fn arm_report(design: &Design, arm: usize, starts: &[Start], lives: Lives) -> ArmReport {
+fn arm_report(design: &Design, arm: usize, starts: &[Start], lives: Lives, tls: Option<TlsReport>) -> ArmReport {
     let mut figures: BTreeMap<Metric, Vec<f64>> = BTreeMap::new();
     let mut messages = Messages::default();
     for start in starts {
@@ -229,6 +232,7 @@ fn arm_report(design: &Design, arm: usize, starts: &[Start], lives: Lives) -> Ar
         settings: design.settings(arm),
         target: starts[0].lives[arm].target.clone(),
         messages,
+        tls,
         messages_per_cpu_second: figures.get(&Metric::ServerCpu).map(|cpu| 1e9 / cpu.median),
         change: if arm == 0 { BTreeMap::new() } else { figures.keys().filter_map(|metric| change(*metric)).collect() },
         figures,

@@ -20,6 +20,7 @@ use crate::measure::metric::Metric;
 use crate::measure::recorder::Interval;
 use crate::measure::so_far::Passed;
 use crate::measure::times::Times;
+use crate::measure::tls::Secured;
 use crate::measure::trial::{Figures, Trial};
 use crate::plan::messages::Corpus;
 use crate::plan::{Plan, Stop};
@@ -46,11 +47,24 @@ pub(super) struct Up<'a, 'scope> {
     pub messages: Messages,
     /// Of its trials.
     pub arrivals: Arrivals,
+    /// What TLS has settled on the connections that were opened to it.
+    pub tls: Secured,
+}
+
+/// What is known of a server once its connections are closed.
+pub(super) struct End {
+    pub messages: Messages,
+    pub arrivals: Arrivals,
+    /// What TLS has settled on its connections.
+    pub tls: Secured,
+    pub figures: Figures,
+    pub is_fathom: bool,
 }
 
 impl<'a, 'scope> Up<'a, 'scope> {
     pub fn new(arm: &'a Arm, server: &'a Running, session: Session<'a, 'scope>) -> Self {
-        Self { arm, server, session, sampler: None, messages: Messages::default(), arrivals: Arrivals::default() }
+        let (messages, arrivals, tls) = (Messages::default(), Arrivals::default(), session.tls().clone());
+        Self { arm, server, session, sampler: None, messages, arrivals, tls }
     }
 
     /// The first of its trials comes next, from which on its memory counts.
@@ -102,6 +116,14 @@ impl<'a, 'scope> Up<'a, 'scope> {
             figures.insert(Metric::ServerMemory, usage.max_rss_bytes as f64);
         }
         figures
+    }
+
+    /// Closes its connections, whose server has come to these figures.
+    pub fn close(self, figures: Figures) -> Result<End, TrialError> {
+        let Self { session, messages, arrivals, tls, .. } = self;
+        let is_fathom = session.is_fathom();
+        session.close()?;
+        Ok(End { messages, arrivals, tls, figures, is_fathom })
     }
 
     pub fn trial(&mut self, length: Duration, seed: u64, metrics: &[Metric]) -> Result<Trial, TrialError> {

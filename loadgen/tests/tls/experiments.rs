@@ -1,9 +1,12 @@
 //! Comparisons, held connections, fan-outs and servers that are started, over TLS.
 
+use std::collections::HashMap;
+use std::fs;
+
 use crate::authority::Authority;
-use crate::binary::{self, EmbeddedServer, comparison, loadgen};
+use crate::binary::{self, EmbeddedServer, comparison, converted, loadgen};
 use crate::secure::{before, echo_server};
-use crate::{report, run};
+use crate::{report, run, said};
 
 #[test]
 fn a_comparison_tells_what_tls_costs() {
@@ -17,8 +20,151 @@ fn a_comparison_tells_what_tls_costs() {
     let document = serde_json::to_value(&compared).unwrap();
     binary::assert_valid(&document);
     assert!(document.to_string().contains("wss://localhost:"), "{document}");
+    // Connections are made anew with every start.
+    assert_eq!(document["a"]["tls"], serde_json::Value::Null);
+    let settled = &document["b"]["tls"]["settled"];
+    assert_eq!(
+        (&settled[0]["version"], &settled[0]["resumed"], settled[1].is_null()),
+        (&"1.3".into(), &0.into(), true)
+    );
+    assert_eq!(settled[0]["connections"], 2 * compared.starts.len() as u64);
+    assert_eq!(document["b"]["tls"]["handshake"]["count"], settled[0]["connections"]);
     let noted = serde_json::to_value(comparison(&with(&["--insecure"]), 0)).unwrap().to_string();
     assert!(noted.contains("certificates were not checked"), "{noted}");
+}
+
+#[test]
+fn a_comparison_says_what_tls_settled_in_every_format_and_adds_up_when_it_goes_on() {
+    let authority = Authority::new();
+    let plain = EmbeddedServer::start(&[]);
+    let secure = before(authority.leaf().config(), &plain.url);
+    let (first, second) = (scratch("first"), scratch("second"));
+    let servers = ["compare", "--a", &plain.url, "--b", &secure, "--cacert", authority.file(), "--gate", "throughput"];
+    // Too short for a verdict at this alpha, so that there is something to go on with.
+    let short =
+        ["--trial", "100ms", "--max-time", "2s", "--alpha", "0.01%", "--attempts", "2", "-c", "3", "--force", "-q"];
+    let with = |flags: &[&str]| loadgen(&[&servers[..], &short, flags].concat()).wait();
+    let settled = |file: &str| {
+        let document: serde_json::Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+        let starts = document["starts"].as_array().unwrap().len() as u64;
+        let connections = document["b"]["tls"]["settled"][0]["connections"].as_u64();
+        assert_eq!((connections, &document["a"]["tls"]), (Some(3 * starts), &serde_json::Value::Null));
+        starts
+    };
+    let finished = with(&["-o", &first]);
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let before = settled(&first);
+    let finished = with(&["--resume", &first, "-o", &second]);
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    assert!(settled(&second) > before);
+    let suite = "TLS_AES_256_GCM_SHA384";
+    for (format, words) in [
+        ("text", &format!("B: TLS 1.3, {suite} on ")),
+        ("markdown", &format!("- B: TLS 1.3, {suite} on ").replace('_', "\\_")),
+        ("html", &format!("B: TLS 1.3, {suite} on ")),
+        (
+            "openmetrics",
+            &format!("tls_connections{{side=\"b\",version=\"1.3\",cipher_suite=\"{suite}\",resumed=\"false\"}} "),
+        ),
+    ] {
+        let made = converted(&second, format).stdout;
+        assert!(made.contains(words.as_str()), "{format}: expected {words} in {made}");
+        assert!(format == "openmetrics" || made.contains("A: without TLS"), "{format}: {made}");
+    }
+    // A histogram that cannot be read would be lost in the sum.
+    let damaged = fs::read_to_string(&first).unwrap();
+    let mut damaged: serde_json::Value = serde_json::from_str(&damaged).unwrap();
+    damaged["b"]["tls"]["handshake"]["histogram"] = "HISTnone".into();
+    fs::write(&first, damaged.to_string()).unwrap();
+    let refused = with(&["--resume", &first, "-o", &second]);
+    assert!(refused.code == Some(2) && refused.stderr.contains("b.tls.handshake"), "{}", refused.stderr);
+    [first, second].iter().for_each(|file| fs::remove_file(file).unwrap());
+}
+
+#[test]
+fn a_sweep_says_what_tls_settled_once_or_of_each_combination() {
+    let authority = Authority::new();
+    let url = echo_server(authority.leaf().config());
+    let file = scratch("sweep");
+    let sweep =
+        ["sweep", "--server", &url, "--cacert", authority.file(), "-c", "2", "--trial", "100ms", "--max-time", "3s"];
+    let swept = |vary: &str| {
+        let finished = loadgen(&[&sweep[..], &["--vary-load", vary, "--force", "-q", "-o", &file]].concat()).wait();
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+        let document: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        let starts = document["starts"].as_u64().unwrap();
+        let arms = document["arms"].as_array().unwrap().clone();
+        for arm in &arms {
+            assert_eq!(arm["tls"]["settled"][0]["connections"], 2 * starts, "{}", arm["tls"]);
+            assert_eq!((arm["tls"]["certificates_checked"] == true, arm["tls"]["resumed"] == 0), (true, true));
+        }
+        let versions: Vec<_> = arms.iter().map(|arm| arm["tls"]["settled"][0]["version"].clone()).collect();
+        (versions, said(&finished), starts)
+    };
+    let (versions, said, _) = swept("tls-versions=1.2,1.3");
+    assert_eq!(versions, ["1.2", "1.3"]);
+    for (line, suite) in [("tls-versions=1.2: TLS 1.2", "TLS_ECDHE_ECDSA_"), ("tls-versions=1.3: TLS 1.3", "TLS_AES_")]
+    {
+        assert!(said.contains(&format!("{line}, {suite}")), "{said}");
+    }
+    let made = converted(&file, "openmetrics").stdout;
+    assert!(made.contains("fathom_sweep_tls_connections{combination=\"tls-versions=1.2\",version=\"1.2\""), "{made}");
+    assert!(converted(&file, "html").stdout.contains("tls-versions=1.2: TLS 1.2"));
+    let (versions, said, starts) = swept("in-flight=1,2");
+    assert_eq!(versions, ["1.3", "1.3"]);
+    let once = format!("tls TLS 1.3, TLS_AES_256_GCM_SHA384 on {} connections; 0 resumed", 4 * starts);
+    assert!(said.contains(&once), "{said}");
+    fs::remove_file(&file).unwrap();
+}
+
+#[test]
+fn a_capacity_says_what_tls_settled() {
+    let authority = Authority::new();
+    let mut config = authority.leaf().config();
+    config.ticketer = rustls::crypto::ring::Ticketer::new().unwrap();
+    let url = echo_server(config);
+    let file = scratch("capacity");
+    let search =
+        ["capacity", &url, "--cacert", authority.file(), "-c", "4", "--slo", "latency.p50<4s", "--min-rate", "20"];
+    let short =
+        ["--max-rate", "50", "--probe", "200ms", "--holdout", "1", "--tls-resume", "on", "--tls-versions", "1.2"];
+    let finished = loadgen(&[&search[..], &short, &["--warmup", "100ms", "-q", "-o", &file]].concat()).wait();
+    assert!(matches!(finished.code, Some(0 | 96..=98)), "{:?}: {}", finished.code, finished.stderr);
+    let document: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let settled = &document["tls"]["settled"][0];
+    assert_eq!((&settled["version"], &settled["connections"]), (&"1.2".into(), &8.into()), "{document}");
+    assert_eq!(document["tls"]["resumption"], true);
+    assert_eq!(document["tls"]["handshake"]["count"], 8);
+    let said = said(&finished);
+    assert!(said.contains("tls TLS 1.2, TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 on 8 connections"), "{said}");
+    assert!(converted(&file, "html").stdout.contains("on 8 connections"));
+    assert!(converted(&file, "openmetrics").stdout.contains("fathom_capacity_tls_connections{version=\"1.2\""));
+    fs::remove_file(&file).unwrap();
+}
+
+#[test]
+fn tables_and_metrics_of_a_run_have_what_tls_settled() {
+    let authority = Authority::new();
+    let url = echo_server(authority.leaf().config());
+    let file = scratch("run");
+    let finished = run(&[&url, "--cacert", authority.file(), "-o", &file]);
+    assert!(matches!(finished.code, Some(0 | 98)), "{}", finished.stderr);
+    let table = converted(&file, "csv").stdout;
+    let row: Vec<HashMap<String, String>> =
+        csv::Reader::from_reader(table.as_bytes()).deserialize().map(Result::unwrap).collect();
+    let cells = ["tls_version", "tls_cipher_suite", "tls_resumed_share"].map(|name| row[0][name].as_str());
+    assert_eq!(cells, ["1.3", "TLS_AES_256_GCM_SHA384", "0"]);
+    let made = converted(&file, "openmetrics").stdout;
+    let labels = "version=\"1.3\",cipher_suite=\"TLS_AES_256_GCM_SHA384\",resumed=";
+    for (resumed, connections) in [("false", 3), ("true", 0)] {
+        let sample = format!("{labels}\"{resumed}\"}} {connections}");
+        let named = made.lines().filter(|line| line.starts_with("fathom_tls_connections{run="));
+        assert_eq!(named.filter(|line| line.contains(&sample)).count(), 1, "{sample} in {made}");
+    }
+    fs::remove_file(&file).unwrap();
+    let plain = EmbeddedServer::start(&[]);
+    let finished = run(&[&plain.url, "--format", "openmetrics"]);
+    assert!(!finished.stdout.contains("tls_connections"), "{}", finished.stdout);
 }
 
 #[test]
@@ -99,4 +245,9 @@ while True:
     let report = report(&["--server", &spec, "--cacert", authority.file()]);
     assert_eq!(report.number("/messages/verified"), 300.0);
     assert!(report.0["target"].as_str().unwrap().contains("at wss://localhost:"), "{}", report.0["target"]);
+}
+
+/// A file of this test process's own.
+fn scratch(name: &str) -> String {
+    format!("{}/tls-{}-{name}.json", env!("CARGO_TARGET_TMPDIR"), std::process::id())
 }

@@ -6,7 +6,7 @@ use std::net::Shutdown;
 use wire::OpCode;
 
 use crate::authority::Authority;
-use crate::secure::{Secure, echo, echo_server, end, server};
+use crate::secure::{Secure, echo, echo_server, end, end_with, server, server_that_ends_with_the_upgrade};
 use crate::servers::frame;
 use crate::{report, run, said};
 
@@ -67,12 +67,27 @@ fn new_keys_come_between_messages_and_are_no_data() {
 fn an_end_of_tls_is_told_from_one_of_tcp_alone() {
     let authority = Authority::new();
     let says = |url: &str| {
-        let finished = run(&[url, "--cacert", authority.file()]);
+        let finished = run(&[url, "--cacert", authority.file(), "--drain-timeout", "100s"]);
         assert_eq!(finished.code, Some(1), "{}", finished.stderr);
         said(&finished)
     };
     let clean = says(&server(authority.leaf().config(), ends));
     assert!(clean.contains("closed by the server without a Close frame"), "{clean}");
+    // TCP stays open: what ends TLS says by itself that nothing comes any more.
+    let with_a_reply = says(&server(authority.leaf().config(), |stream, n, payload| match n {
+        ..5 => echo(stream, n, payload),
+        5 => end_with(stream, &frame(OpCode::Binary, payload)),
+        _ => Ok(()),
+    }));
+    let alone = says(&server(authority.leaf().config(), |stream, n, payload| match n {
+        ..5 => echo(stream, n, payload),
+        5 => end(stream),
+        _ => Ok(()),
+    }));
+    let with_the_upgrade = says(&server_that_ends_with_the_upgrade(authority.leaf().config()));
+    for said in [with_a_reply, alone, with_the_upgrade] {
+        assert!(said.contains("3 times: closed by the server without a Close frame"), "{said}");
+    }
     let cut = says(&server(authority.leaf().config(), |stream, n, payload| match n {
         5.. => stream.sock.shutdown(Shutdown::Both),
         _ => echo(stream, n, payload),

@@ -46,10 +46,44 @@ pub fn echo(stream: &mut Secure, _n: usize, payload: &[u8]) -> io::Result<()> {
     stream.write_all(&frame(OpCode::Binary, payload))
 }
 
-/// Ends TLS, and TCP with it.
+/// Ends TLS. TCP ends once the stream is dropped.
 pub fn end(stream: &mut Secure) -> io::Result<()> {
     stream.conn.send_close_notify();
     stream.conn.complete_io(&mut stream.sock).map(drop)
+}
+
+/// The same right behind these bytes, so that both come at once; TCP stays open.
+pub fn end_with(stream: &mut Secure, bytes: &[u8]) -> io::Result<()> {
+    stream.conn.writer().write_all(bytes)?;
+    end(stream)
+}
+
+/// A server that ends TLS together with its answer to the WebSocket handshake, and leaves TCP open; its URL.
+pub fn server_that_ends_with_the_upgrade(config: ServerConfig) -> String {
+    url(listen(config, |mut stream| {
+        upgrade(&mut Unsent(&mut stream))?;
+        end(&mut stream)?;
+        io::copy(&mut stream, &mut io::sink()).map(drop)
+    }))
+}
+
+/// Keeps what is written until the connection has more to send.
+struct Unsent<'a>(&'a mut Secure);
+
+impl Read for Unsent<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.0.read(into)
+    }
+}
+
+impl Write for Unsent<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.conn.writer().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// TLS in front of a server that speaks none, at this `ws://` URL; its own URL.

@@ -27,9 +27,13 @@ class Authority:
     def __exit__(self, *_):
         self._folder.cleanup()
 
+    def files(self):
+        """What has a server show the certificate: echo-server, and those of other runtimes that can."""
+        return ["--tls-cert", str(self.certificate), "--tls-key", str(self.key)]
+
     def flags(self):
-        """What has echo-server show the certificate on a free port."""
-        return ["--listen", "wss://127.0.0.1:0", "--tls-cert", str(self.certificate), "--tls-key", str(self.key)]
+        """What has echo-server show it on a free port."""
+        return ["--listen", "wss://127.0.0.1:0", *self.files()]
 
     def fingerprint(self):
         """The certificate's key as Chromium takes it in --ignore-certificate-errors-spki-list: it knows no file of authorities."""

@@ -1,7 +1,7 @@
 //! A TLS connection on a socket of its own, as a lane reads and writes it.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 
 use super::records::Records;
 
@@ -14,7 +14,9 @@ pub struct Channel {
 
 impl Channel {
     pub(super) fn new(stream: TcpStream, records: Records) -> Self {
-        Self { stream, records }
+        let channel = Self { stream, records };
+        channel.show_end();
+        channel
     }
 
     pub(super) fn into_parts(self) -> (TcpStream, Records) {
@@ -36,7 +38,18 @@ impl Channel {
         receive: impl Fn(&TcpStream, &mut [u8]) -> io::Result<(usize, T)>,
     ) -> io::Result<(usize, Option<T>)> {
         let Self { stream, records } = self;
-        records.read(into, |room| receive(stream, room))
+        let read = records.read(into, |room| receive(stream, room));
+        self.show_end();
+        read
+    }
+
+    /// Where the server has ended TLS, nothing can come any more, even if it leaves TCP open: the socket becomes readable for good, so
+    /// that whoever waits for it reads the end at once, also where it came together with data.
+    fn show_end(&self) {
+        if self.records.has_ended() {
+            // An error means that TCP has ended, which makes it readable too.
+            let _ = self.stream.shutdown(Shutdown::Read);
+        }
     }
 
     /// Reads what has come; 0 at the end.

@@ -245,6 +245,11 @@ impl Records {
         !self.unsent.is_empty()
     }
 
+    /// Whether the server has ended its side of TLS.
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// Has this side end, as TLS asks for: its last word waits to be [flushed](Records::flush).
     pub fn close(&mut self) {
         let status = self.connection.process_tls_records(&mut self.kept);

@@ -6,6 +6,7 @@ use crate::judge::capacity::{Probe, Verdict};
 use crate::judge::outcome::Outcome;
 use crate::judge::sizing::Line;
 use crate::judge::threshold::Threshold;
+use crate::report::TlsReport;
 use crate::report::warmup::sentences;
 use crate::report::words::what;
 use crate::units;
@@ -150,6 +151,7 @@ pub(crate) fn facts(report: &CapacityReport) -> Vec<(&'static str, String)> {
         facts.push((if i == 0 { "server CPU" } else { "" }, format!("{} a message {name}", units::time(cost))));
     }
     facts.extend(sentences(&report.warmup, |_| "the server".to_owned()).into_iter().map(|line| ("", line)));
+    facts.extend(report.tls.iter().flat_map(TlsReport::facts));
     let environment = &report.environment;
     let cpu = environment.cpu.as_deref().unwrap_or("unknown CPU");
     facts.push(("machine", format!("{cpu}, {} cores, Linux {}", environment.cores.allowed, environment.kernel)));

@@ -7,6 +7,7 @@ use crate::report::comparison::Ended;
 use crate::report::estimate::Estimate;
 use crate::report::formats::text::comparison::change_cells;
 use crate::report::repetition::enough;
+use crate::report::tls;
 use crate::units;
 
 /// How much was measured.
@@ -63,6 +64,11 @@ pub(crate) fn arm_cells(sweep: &Sweep, arm: &ArmReport) -> Vec<String> {
     ];
     let wire = tells_wire(sweep).then(|| show(median(Metric::WireBytes).map(|bytes| format!("{bytes:.1}"))));
     cells.into_iter().chain(wire).collect()
+}
+
+/// How TLS was spoken: once where all combinations settled on the same, else of each.
+pub(crate) fn tls(sweep: &Sweep) -> Vec<(&'static str, String)> {
+    tls::once_or_of_each(sweep.arms.iter().map(|arm| (settings(arm), arm.tls.as_ref())))
 }
 
 /// The metrics that effects are on.

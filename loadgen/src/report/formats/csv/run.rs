@@ -6,7 +6,7 @@ use crate::measure::histogram::histogram;
 use crate::measure::percentile;
 use crate::report::datagrams::counts;
 use crate::report::run::unique_names;
-use crate::report::{Mode, Report, Stats};
+use crate::report::{Mode, Report, SettledOn, Stats, TlsReport};
 
 /// The runs as CSV, a header first; what a run does not have is an empty cell.
 pub fn render(runs: &[Report]) -> Vec<u8> {
@@ -96,12 +96,30 @@ fn columns(run: &Report) -> Vec<(String, String)> {
     }
     column("connections_failed", run.connections.failed.to_string());
     column("connections_dropped", run.connections.dropped.to_string());
+    for (name, cell) in tls(run.tls.as_ref()) {
+        column(name, cell);
+    }
     let (loadgen, server) = (run.resources.loadgen, run.resources.server);
     column("loadgen_cpu_us_per_message", or_nothing(loadgen.cpu_us_per_message));
     column("loadgen_max_rss_bytes", loadgen.max_rss_bytes.to_string());
     column("server_cpu_us_per_message", or_nothing(server.and_then(|cost| cost.cpu_us_per_message)));
     column("server_max_rss_bytes", or_nothing(server.map(|cost| cost.max_rss_bytes)));
     columns
+}
+
+/// What TLS has settled: of several versions or cipher suites the one of the most connections. Empty where TLS was not spoken.
+fn tls(tls: Option<&TlsReport>) -> [(&'static str, String); 3] {
+    let most = tls.and_then(|tls| tls.settled.iter().max_by_key(|settled| settled.connections));
+    let of = |cell: fn(&SettledOn) -> String| most.map(cell).unwrap_or_default();
+    let share = tls.map(|tls| {
+        let connections: u64 = tls.settled.iter().map(|settled| settled.connections).sum();
+        tls.resumed as f64 / connections.max(1) as f64
+    });
+    [
+        ("tls_version", of(|settled| settled.version.clone())),
+        ("tls_cipher_suite", of(|settled| settled.cipher_suite.clone())),
+        ("tls_resumed_share", or_nothing(share)),
+    ]
 }
 
 /// The statistics of a distribution under the names of their columns, ns.

@@ -26,7 +26,10 @@ pub(super) fn section(sweep: &Sweep) -> Markup {
             (warmup::figures(sweep.warmup.as_ref(), |arm| sweep.arms.get(arm).map(words::settings).unwrap_or_default()))
             div.panel {
                 h3 { "Notes" }
-                dl.facts { @for note in words::notes(sweep) { div { dt { "note" } dd { (note) } } } }
+                dl.facts {
+                    @for (name, fact) in words::tls(sweep) { div { dt { (name) } dd { (fact) } } }
+                    @for note in words::notes(sweep) { div { dt { "note" } dd { (note) } } }
+                }
             }
         }
     }

@@ -39,6 +39,9 @@ pub fn render(comparison: &Comparison) -> String {
         line(format!("| {} | {a} | {b} | {change} | {interval} | {called} |", metric.metric));
     }
     line(format!("\n{}\n", escaped(&text::about_intervals(comparison))));
+    for (_, fact) in words::tls_of_both(comparison) {
+        line(format!("- {}", escaped(&fact)));
+    }
     for reason in &comparison.trust.reasons {
         line(format!("- not valid: {}", escaped(reason)));
     }

@@ -31,6 +31,9 @@ pub fn render(sweep: &Sweep) -> String {
         line(format!("| {} | {cells} |", escaped(&words::settings(arm))));
     }
     line(String::new());
+    for (_, fact) in words::tls(sweep) {
+        line(format!("- {}", escaped(&fact)));
+    }
     for reason in &sweep.trust.reasons {
         line(format!("- not valid: {}", escaped(reason)));
     }

@@ -5,8 +5,10 @@ use std::fmt;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
+use crate::report::TlsReport;
 use crate::report::capacity::{CapacityReport, Figure, words};
-use crate::report::formats::openmetrics::comparison::{Labels, exposition, gauges};
+use crate::report::formats::openmetrics::parts::{Labels, exposition, gauges};
+use crate::report::formats::openmetrics::tls;
 
 /// Reports as one exposition, those along an axis with a label for their value of it.
 pub fn render<'a>(reports: impl IntoIterator<Item = (Option<String>, &'a CapacityReport)>) -> String {
@@ -14,6 +16,7 @@ pub fn render<'a>(reports: impl IntoIterator<Item = (Option<String>, &'a Capacit
         over,
         figures: report.figures(),
         verdict: words::verdict(report),
+        tls: report.tls.clone(),
     };
     exposition("fathom_capacity", Exposition(reports.into_iter().map(answer).collect()))
 }
@@ -26,6 +29,7 @@ struct Answer {
     over: Option<String>,
     figures: Vec<Figure>,
     verdict: &'static str,
+    tls: Option<TlsReport>,
 }
 
 impl Answer {
@@ -45,6 +49,7 @@ impl Collector for Exposition {
         });
         let verdicts = self.0.iter().map(|answer| (answer.labels(&[("verdict", answer.verdict)]), 1.0));
         gauges(&mut encoder, "figure", "A figure of the answer, in the unit of its label", None, values.collect())?;
-        gauges(&mut encoder, "verdict", "1 for the kind of answer", None, verdicts.collect())
+        gauges(&mut encoder, "verdict", "1 for the kind of answer", None, verdicts.collect())?;
+        tls::encode(&mut encoder, self.0.iter().map(|answer| (answer.labels(&[]), answer.tls.as_ref())))
     }
 }

@@ -5,12 +5,14 @@ use std::fmt;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
+use crate::report::TlsReport;
 use crate::report::figure::Figure;
-use crate::report::formats::openmetrics::comparison::{Labels, exposition, gauges};
+use crate::report::formats::openmetrics::parts::{Labels, exposition, gauges};
+use crate::report::formats::openmetrics::tls;
 
 /// The figures as one exposition, each name after this prefix; `ends` says what the ends of an interval are.
-pub fn render(prefix: &str, figures: Vec<Figure>, ends: &'static str, valid: bool) -> String {
-    exposition(prefix, Exposition { figures, ends, valid })
+pub fn render(prefix: &str, figures: Vec<Figure>, ends: &'static str, valid: bool, tls: Option<&TlsReport>) -> String {
+    exposition(prefix, Exposition { figures, ends, valid, tls: tls.cloned() })
 }
 
 #[derive(Debug)]
@@ -18,6 +20,7 @@ struct Exposition {
     figures: Vec<Figure>,
     ends: &'static str,
     valid: bool,
+    tls: Option<TlsReport>,
 }
 
 impl Collector for Exposition {
@@ -35,6 +38,7 @@ impl Collector for Exposition {
         let trusted = vec![(Labels::new(), f64::from(u8::from(self.valid)))];
         gauges(&mut encoder, "figure", "A figure, in the unit of its label", None, values)?;
         gauges(&mut encoder, "interval", self.ends, None, ends.collect())?;
+        tls::encode(&mut encoder, [(Labels::new(), self.tls.as_ref())])?;
         gauges(&mut encoder, "valid", "Whether the figures are to be trusted", None, trusted)
     }
 }

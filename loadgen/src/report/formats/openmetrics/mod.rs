@@ -3,8 +3,10 @@
 mod capacity;
 mod comparison;
 mod figures;
+mod parts;
 mod run;
 mod sweep;
+mod tls;
 
 use super::{Format, FormatError, Part, one};
 use crate::report::saved::Document;
@@ -23,15 +25,19 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
         Document::Runs(runs) => one(run::render(runs)?),
         Document::Comparison(comparison) => one(comparison::render(comparison)),
         Document::Sweep(sweep) => one(sweep::render(sweep)),
-        Document::Connections(report) => {
-            one(figures::render("fathom_connections", report.figures()?, ESTIMATE, report.trust.is_valid()))
-        }
+        Document::Connections(report) => one(figures::render(
+            "fathom_connections",
+            report.figures()?,
+            ESTIMATE,
+            report.trust.is_valid(),
+            report.tls.as_ref(),
+        )),
         Document::Capacity(report) => one(capacity::render([(None, &**report)])),
         Document::Capacities(report) => {
             one(capacity::render(report.points.iter().map(|point| (Some(report.name(point)), &point.capacity))))
         }
         Document::Fanout(report) => {
-            one(figures::render("fathom_fanout", report.figures()?, LATE, report.trust.is_valid()))
+            one(figures::render("fathom_fanout", report.figures()?, LATE, report.trust.is_valid(), report.tls.as_ref()))
         }
     }
 }

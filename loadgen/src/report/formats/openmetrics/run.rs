@@ -15,6 +15,7 @@ use crate::judge::threshold::Standing;
 use crate::measure::arrivals::EndsAt;
 use crate::measure::encoded::DecodeError;
 use crate::report::datagrams::counts;
+use crate::report::formats::openmetrics::tls;
 use crate::report::run::{Report, unique_names};
 use crate::report::{ProcessCost, Stats};
 
@@ -118,6 +119,13 @@ impl Collector for Exposition {
                 ("dropped", connections.dropped),
             ];
             counts.map(|(outcome, count)| (run.with("outcome", outcome), count)).to_vec()
+        })?;
+        family.gauges(tls::NAME, tls::HELP, None, |run| {
+            let with = |labels: Vec<(&'static str, String)>| {
+                labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+            };
+            let counts = tls::counts(run.report.tls.as_ref()).into_iter();
+            counts.map(|(labels, count)| ([run.labels.clone(), with(labels)].concat(), count)).collect()
         })?;
         let costs = |run: &Exposed, of: &dyn Fn(&ProcessCost) -> f64| -> Vec<(Labels, f64)> {
             let resources = &run.report.resources;

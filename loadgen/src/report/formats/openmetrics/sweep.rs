@@ -6,7 +6,8 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Unit;
 
-use crate::report::formats::openmetrics::comparison::{Labels, bounds, exposition, gauges};
+use crate::report::formats::openmetrics::parts::{Labels, bounds, exposition, gauges};
+use crate::report::formats::openmetrics::tls;
 use crate::report::sweep::{Sweep, words};
 
 /// The sweep as one exposition.
@@ -43,6 +44,9 @@ impl Collector for Exposition {
         gauges(&mut encoder, "median", "Median over the trials, in the unit of its label", None, medians)?;
         gauges(&mut encoder, "change", "From the reference, with its 95% interval", ratios(), changes)?;
         gauges(&mut encoder, "effect", "What a flag is worth, with its 95% interval", ratios(), effects.collect())?;
+        let arms = sweep.arms.iter();
+        let settled = arms.map(|arm| (vec![("combination", words::settings(arm))], arm.tls.as_ref()));
+        tls::encode(&mut encoder, settled)?;
         gauges(&mut encoder, "valid", "Whether the figures are to be trusted", None, valid)
     }
 }
