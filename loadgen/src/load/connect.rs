@@ -23,6 +23,8 @@ use crate::host::proxy::{self, ProxyError};
 use crate::host::tls::Settled;
 use crate::load::dialogue::Protocol;
 use crate::load::transport::Transport;
+use crate::measure::clock::nanoseconds;
+use crate::measure::tls::Secured;
 use crate::plan::Connect;
 use crate::plan::url::{Scheme, Url};
 pub use stream::Stream;
@@ -135,6 +137,16 @@ pub struct Connection {
     pub is_fathom: bool,
     /// What the handshake of TLS has settled, where it was made.
     pub tls: Option<Settled>,
+}
+
+impl Connection {
+    /// Enters what the handshake of TLS has settled and how long it took, where it was made.
+    pub fn enter_tls(&self, took: Took, into: &mut Secured) {
+        if let (Some(Settled { version, cipher_suite, resumed }), Some(took)) = (self.tls, took.tls) {
+            into.add(version, cipher_suite, resumed);
+            into.took.saturating_record(nanoseconds(took));
+        }
+    }
 }
 
 /// How long the parts of an opening took.

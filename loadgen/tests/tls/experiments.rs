@@ -64,7 +64,13 @@ fn a_fan_out_reaches_everyone_over_tls() {
     let document: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();
     assert_eq!(document["deliveries"]["lost"], 0, "{document}");
     assert!(document["deliveries"]["received"].as_u64().unwrap() > 100, "{document}");
-    assert!(document["churn"]["joined"].as_u64().unwrap() > 0, "{}", document["churn"]);
+    let churn = &document["churn"];
+    assert!(churn["joined"].as_u64().unwrap() > 0, "{churn}");
+    assert_eq!(
+        (&churn["tls"]["handshake"]["count"], &churn["tls"]["resumed"]),
+        (&churn["joined"], &0.into()),
+        "{churn}"
+    );
     assert_eq!(document["tls"]["handshake"]["count"], 8, "{document}");
 }
 
