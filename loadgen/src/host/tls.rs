@@ -32,6 +32,8 @@ use unchecked::Unchecked;
 pub struct Client {
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
+    /// Those that are resumed, if any are.
+    sessions: Option<Arc<Sessions>>,
 }
 
 /// Why TLS cannot be spoken as it is to be.
@@ -94,11 +96,11 @@ impl Client {
                 })?
             }
         };
-        config.resumption =
-            if how.resume { Resumption::store(Arc::new(Sessions::default())) } else { Resumption::disabled() };
+        let sessions = how.resume.then(|| Arc::new(Sessions::default()));
+        config.resumption = sessions.clone().map_or_else(Resumption::disabled, |sessions| Resumption::store(sessions));
         // A handshake of WebSocket is HTTP/1.1 (RFC 6455, 4.1).
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { config: Arc::new(config), name })
+        Ok(Self { config: Arc::new(config), name, sessions })
     }
 
     /// A connection that has not sent anything yet, for those who wait in rustls' own streams.
@@ -107,6 +109,17 @@ impl Client {
     /// When the library refuses.
     pub fn connection(&self) -> Result<ClientConnection, TlsError> {
         Ok(ClientConnection::new(self.config.clone(), self.name.clone())?)
+    }
+
+    /// Has sessions only be collected and none resumed until they are [released](Client::release_sessions), so that as many
+    /// `connections` have one each when they come back: a connection that resumes a session uses up its ticket.
+    pub fn hold_sessions_back(&self, connections: usize) {
+        self.sessions.iter().for_each(|sessions| sessions.hold_back(connections));
+    }
+
+    /// Has sessions be resumed from now on.
+    pub fn release_sessions(&self) {
+        self.sessions.iter().for_each(|sessions| sessions.release());
     }
 
     /// The name that the server is asked for.

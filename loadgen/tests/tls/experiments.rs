@@ -1,7 +1,9 @@
 //! Comparisons, held connections, fan-outs and servers that are started, over TLS.
 
+use std::fs;
+
 use crate::authority::Authority;
-use crate::binary::{self, EmbeddedServer, comparison, loadgen};
+use crate::binary::{self, EmbeddedServer, comparison, converted, loadgen};
 use crate::secure::{before, echo_server};
 use crate::{report, run};
 
@@ -50,6 +52,43 @@ fn the_handshake_of_held_connections_is_told_in_its_parts() {
     assert_eq!(document["storm"]["failed"], 0, "{}", document["storm"]);
     let finished = loadgen(&[&held[..], &["-q"]].concat()).wait();
     assert!(finished.stdout.contains("of it TLS") && finished.stdout.contains("TLS 1.3"), "{}", finished.stdout);
+}
+
+#[test]
+fn every_client_that_returns_has_a_session_to_resume() {
+    let authority = Authority::new();
+    let plain = EmbeddedServer::start(&[]);
+    let directory = tempfile::tempdir().unwrap();
+    for version in ["1.2", "1.3"] {
+        let mut config = authority.leaf().config();
+        config.ticketer = rustls::crypto::ring::Ticketer::new().unwrap();
+        // A ticket for each connection and none to spare: one that a client used while the others connect would be missing.
+        config.send_tls13_tickets = 1;
+        let url = before(config, &plain.url);
+        let held = ["connections", &url, "--cacert", authority.file(), "-n", "20", "--hold", "200ms", "--steps", "2"];
+        let over = ["--tls-versions", version, "--tls-resume", "on", "--ping", "50ms"];
+        let disturbed = ["--trickle", "50ms", "--churn", "100", "--storm"];
+        let finished = loadgen(&[&held[..], &over, &disturbed, &["--format", "json", "-q"]].concat()).wait();
+        assert!(matches!(finished.code, Some(0 | 98)), "{:?}: {}{}", finished.code, finished.stdout, finished.stderr);
+        let document: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();
+        assert_eq!(
+            (&document["tls"]["resumed"], document["tls"]["handshake"]["count"].as_u64()),
+            (&0.into(), Some(20))
+        );
+        let (churn, storm) = (&document["churn"], &document["storm"]);
+        assert!(churn["opened"].as_u64().unwrap() > 0, "{churn}");
+        assert_eq!(
+            (&churn["tls"]["resumed"], &churn["tls"]["handshake"]["count"]),
+            (&churn["opened"], &churn["opened"])
+        );
+        assert_eq!((&storm["back"], &storm["tls"]["resumed"]), (&20.into(), &20.into()), "{storm}");
+        assert_eq!(storm["tls"]["settled"][0]["version"], version, "{storm}");
+        assert_eq!(document["hold"]["pings"]["unanswered"], 0, "{}", document["hold"]);
+        let saved = directory.path().join(version);
+        fs::write(&saved, finished.stdout).unwrap();
+        let told = converted(saved.to_str().unwrap(), "text").stdout;
+        assert!(told.contains("20 of 20 resumed a session of TLS"), "{told}");
+    }
 }
 
 #[test]
