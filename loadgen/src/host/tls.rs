@@ -17,10 +17,13 @@ use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use rustls::{CertificateError, ClientConfig, ClientConnection, InconsistentKeys, RootCertStore};
+use server::tls_words;
 
 use crate::plan::tls::{ClientCertificate, Tls, TlsVersion};
+use crate::plan::url::in_ascii;
 pub use channel::Channel;
 pub use ready::Ready;
 pub use records::{Failure, Settled};
@@ -69,7 +72,8 @@ impl Client {
     /// When a file cannot be read or is not what it should be, or there is nothing to trust.
     pub fn new(host: &str, how: &Tls) -> Result<Self, TlsError> {
         let name = how.server_name.as_deref().unwrap_or(host);
-        let name = ServerName::try_from(name.to_owned()).map_err(|_| TlsError::Name(name.to_owned()))?;
+        let ascii = in_ascii(name).and_then(|name| ServerName::try_from(name).ok());
+        let name = ascii.ok_or_else(|| TlsError::Name(name.to_owned()))?;
         let provider = Arc::new(provider());
         let versions: Vec<_> = how
             .versions
@@ -81,19 +85,14 @@ impl Client {
             .collect();
         let builder = ClientConfig::builder_with_provider(provider.clone()).with_protocol_versions(&versions)?;
         let builder = if how.insecure {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(Unchecked(provider)))
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Unchecked(provider.clone())))
         } else {
             builder.with_root_certificates(roots(&how.cacert)?)
         };
         let mut config = match &how.client {
             None => builder.with_no_client_auth(),
-            Some(ClientCertificate { cert, key }) => {
-                let chain = certificates("--client-cert", cert)?;
-                builder.with_client_auth_cert(chain, private_key(key)?).map_err(|error| {
-                    let why =
-                        format!("it is not the key of --client-cert {}, or of no known kind ({error})", cert.display());
-                    TlsError::File { flag: "--client-key", file: key.clone(), why }
-                })?
+            Some(client) => {
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(shown(client, &provider)?)))
             }
         };
         let sessions = how.resume.then(|| Arc::new(Sessions::default()));
@@ -142,7 +141,7 @@ fn roots(files: &[PathBuf]) -> Result<Arc<RootCertStore>, TlsError> {
     for file in files {
         for certificate in certificates("--cacert", file)? {
             roots.add(certificate).map_err(|error| {
-                let why = format!("a certificate in it cannot be trusted: {error}");
+                let why = format!("a certificate in it cannot be read: {}", tls_words::of_certificate(&error));
                 TlsError::File { flag: "--cacert", file: file.clone(), why }
             })?;
         }
@@ -174,7 +173,32 @@ fn certificates(flag: &'static str, file: &Path) -> Result<Vec<CertificateDer<'s
             Err(wrong("no certificate is in it; expected PEM, -----BEGIN CERTIFICATE-----".to_owned()))
         }
         Ok(certificates) => Ok(certificates),
-        Err(error) => Err(wrong(format!("it is no PEM: {error}"))),
+        Err(error) => Err(wrong(format!("it is no PEM: {}", tls_words::of_pem(&error)))),
+    }
+}
+
+/// The generator's own certificate, with the key that it signs by. A certificate that rustls cannot read, such as one of X.509
+/// version 1, is shown as it is: whether it is taken is the server's affair.
+fn shown(
+    ClientCertificate { cert, key }: &ClientCertificate,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, TlsError> {
+    let of_key = |why: String| TlsError::File { flag: "--client-key", file: key.clone(), why };
+    let chain = certificates("--client-cert", cert)?;
+    let signing = provider
+        .key_provider
+        .load_private_key(private_key(key)?)
+        .map_err(|_| of_key(format!("its kind of key is not taken, or it is damaged; expected {}", tls_words::KEYS)))?;
+    let shown = CertifiedKey::new(chain, signing);
+    match shown.keys_match() {
+        Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+            Err(of_key(format!("it is not the key of --client-cert {}", cert.display())))
+        }
+        Err(error @ rustls::Error::InvalidCertificate(CertificateError::BadEncoding)) => {
+            let why = format!("the first certificate in it cannot be read: {}", tls_words::of_certificate(&error));
+            Err(TlsError::File { flag: "--client-cert", file: cert.clone(), why })
+        }
+        _ => Ok(shown),
     }
 }
 
@@ -185,7 +209,7 @@ fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
         pem::Error::NoItemsFound => {
             wrong("no private key is in it; expected PEM, -----BEGIN PRIVATE KEY----- without a password".to_owned())
         }
-        error => wrong(format!("it is no PEM: {error}")),
+        error => wrong(format!("it is no PEM: {}", tls_words::of_pem(&error))),
     })
 }
 
@@ -235,6 +259,7 @@ mod tests {
         };
         assert_eq!(named("::1", None).unwrap(), "::1");
         assert_eq!(named("127.0.0.1", Some("echo.example")).unwrap(), "echo.example");
+        assert_eq!(named("127.0.0.1", Some("bücher.example")).unwrap(), "xn--bcher-kva.example");
         assert!(named("h", Some("a b")).unwrap_err().to_string().contains("'a b' is neither a domain name"));
     }
 }

@@ -47,7 +47,7 @@ fn certificates_that_cannot_be_trusted_are_refused_by_their_cause() {
     });
     let elsewhere = echo_server(elsewhere.config());
     let said = refused(&[&elsewhere, "--cacert", authority.file()]);
-    assert!(said.contains("is not for localhost") && said.contains("echo.example"), "{said}");
+    assert!(said.contains("is not for localhost, which it was asked for, but for echo.example; "), "{said}");
     report(&[&elsewhere, "--cacert", authority.file(), "--tls-server-name", "echo.example"]);
     let said = refused(&[&right, "--cacert", "/no/such/file"]);
     assert!(said.contains("--cacert /no/such/file: No such file"), "{said}");
@@ -63,6 +63,11 @@ fn whatever_certificate_is_taken_where_none_is_checked_and_the_report_says_so() 
     assert!(notes.contains("certificates were not checked (--insecure)"), "{notes}");
     let said = said(&run(&[&url, "--insecure"]));
     assert!(said.contains("the server's certificate was not checked"), "{said}");
+    let stolen = echo_server(Authority::new().leaf().config_without_its_key());
+    for version in ["1.2", "1.3"] {
+        let said = refused(&[&stolen, "--insecure", "--tls-versions", version]);
+        assert!(said.contains("TLS failed: a signature of the server's is wrong"), "{said}");
+    }
 }
 
 #[test]

@@ -25,21 +25,23 @@ pub fn of_certificate(error: &Error) -> String {
     let Error::InvalidCertificate(error) = error else { return error.to_string() };
     match error {
         CertificateError::BadEncoding => "its bytes are no X.509 certificate".to_owned(),
-        CertificateError::UnhandledCriticalExtension => {
-            "it has an extension that is critical and that rustls does not know".to_owned()
-        }
+        CertificateError::UnhandledCriticalExtension => CRITICAL.to_owned(),
         // webpki's own errors are known by their names alone.
         CertificateError::Other(other) => match other.to_string().as_str() {
+            "UnsupportedCriticalExtension" => CRITICAL.to_owned(),
             "UnsupportedCertVersion" => "it is of X.509 version 1 or 2; expected version 3".to_owned(),
-            name if name.chars().all(char::is_alphanumeric) => format!("rustls calls it {}", apart(name)),
-            words => words.to_owned(),
+            name => format!("rustls calls it {}", of_name(name)),
         },
         error => error.to_string(),
     }
 }
 
-/// `MalformedExtensions` as `malformed extensions`.
-fn apart(name: &str) -> String {
+/// The name of an error in rustls, taken apart: `MalformedExtensions` as `malformed extensions`. What is more than a name stays as
+/// it is.
+pub fn of_name(name: &str) -> String {
+    if !name.chars().all(char::is_alphanumeric) {
+        return name.to_owned();
+    }
     let mut words = String::new();
     for c in name.chars() {
         if c.is_uppercase() && !words.is_empty() {
@@ -49,6 +51,8 @@ fn apart(name: &str) -> String {
     }
     words
 }
+
+const CRITICAL: &str = "it has an extension that is critical and that rustls does not know";
 
 #[cfg(test)]
 mod tests {
@@ -71,6 +75,7 @@ mod tests {
 
     #[test]
     fn names_of_errors_are_taken_apart() {
-        assert_eq!(apart("MalformedExtensions"), "malformed extensions");
+        assert_eq!(of_name("MalformedExtensions"), "malformed extensions");
+        assert_eq!(of_name("InvalidCertRequest(x)"), "InvalidCertRequest(x)");
     }
 }
