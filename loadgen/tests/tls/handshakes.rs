@@ -36,6 +36,7 @@ fn certificates_that_cannot_be_trusted_are_refused_by_their_cause() {
     let right = echo_server(authority.leaf().config());
     let said = refused(&[&right, "--cacert", other.file()]);
     assert!(said.contains("TLS failed: the server's certificate is of no authority that is trusted"), "{said}");
+    assert!(said.contains("or the server does not show the certificates between the two"), "{said}");
     // The system trusts no authority of a test's.
     let said = refused(&[&right]);
     assert!(said.contains("authority"), "{said}");
@@ -145,6 +146,11 @@ fn what_is_no_tls_is_named() {
         let said = refused(&[&answer(sent), "--insecure"]);
         assert!(said.contains(words), "{said}");
     }
+    let full = ["--tls-self-signed", "--max-connections", "1"];
+    let full = EmbeddedServer::start_at("wss://127.0.0.1:0", &full);
+    let finished = run(&[&full.url, "--insecure"]);
+    assert_eq!(finished.code, Some(98), "{}", finished.stdout);
+    assert!(crate::said(&finished).contains("or it takes no more connections"), "{}", finished.stdout);
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("wss://{}/", silent.local_addr().unwrap());
     let said = refused(&[&url, "--insecure", "--connect-timeout", "200ms"]);
