@@ -240,6 +240,7 @@ fn what_no_datagram_can_be_is_refused_by_its_flag() {
         (&["-H", "a: b"][..], "--header is for WebSocket, and the server is for UDP alone (udp://)"),
         (&["--permessage-deflate"], "--permessage-deflate is for WebSocket"),
         (&["--expect", "order"], "--expect template or order is for WebSocket"),
+        (&["--proxy", "http://127.0.0.1:1"], "--proxy is for TCP, and the server is for UDP alone (udp://)"),
         (&["--size", "7"], "--size: 7 B for UDP (udp://), where a message has from 8 bytes, its number, to 65507"),
         (&["--size", "8..65508"], "--size: 8..65508 B for UDP"),
     ] {

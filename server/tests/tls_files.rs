@@ -120,6 +120,49 @@ fn a_chain_is_shown_as_it_is_in_the_file_whatever_kind_of_key_it_has() {
 }
 
 #[test]
+fn files_of_unknown_kinds_are_refused_in_plain_words() {
+    let authority = Authority::new();
+    let good = authority.issue("good");
+    let [key, chain] = ["unknown.key", "unknown.crt"].map(|name| authority.folder().join(name));
+    let said = |chain: &Path, key: &Path, flag: &str, file: &Path, reason: &str| {
+        let [chain, key] = [chain, key].map(|path| path.to_str().unwrap());
+        let (code, stderr) = refused(&[&WSS[..], &["--tls-cert", chain, "--tls-key", key]].concat());
+        let expected = format!("error: {flag} {}: {reason}", file.display());
+        assert!(code == Some(1) && stderr.starts_with(&expected), "{code:?} {stderr}");
+    };
+    std::fs::write(&chain, "-----BEGIN CERTIFICATE-----\nAAAA\n").unwrap();
+    said(&chain, &good.key, "--tls-cert", &chain, "it is no PEM: it has no line -----END CERTIFICATE-----");
+    std::fs::write(&chain, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+    said(&chain, &good.key, "--tls-cert", &chain, "certificate 1 in it cannot be read: its bytes are no X.509");
+    let openssl = |arguments: &[&str]| Command::new("openssl").args(arguments).output();
+    if openssl(&["version"]).is_err() {
+        return skipped("there is no openssl to make other kinds of keys with");
+    }
+    let run = |line: &str| {
+        let output = openssl(&line.split(' ').collect::<Vec<_>>()).unwrap();
+        assert!(output.status.success(), "openssl {line}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    for generate in [
+        "-algorithm RSA -pkeyopt rsa_keygen_bits:1024",
+        "-algorithm EC -pkeyopt ec_paramgen_curve:P-521",
+        "-algorithm ED448",
+    ] {
+        run(&format!("genpkey {generate} -out {}", key.display()));
+        run(&format!("req -x509 -new -key {} -subj /CN=x -out {}", key.display(), chain.display()));
+        said(&chain, &key, "--tls-key", &key, "its kind of key is not taken, or it is damaged; expected RSA of 2048");
+    }
+    // Without extensions, openssl makes certificates of version 1.
+    let request = authority.folder().join("request");
+    let (key, chain, request) = (key.display(), chain.display(), request.display());
+    run(&format!("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out {key}"));
+    run(&format!("req -new -key {key} -subj /CN=x -out {request}"));
+    run(&format!("x509 -req -in {request} -signkey {key} -out {chain}"));
+    let (key, chain) = (authority.folder().join("unknown.key"), authority.folder().join("unknown.crt"));
+    let reason = "certificate 1 in it cannot be read: it is of X.509 version 1 or 2; expected version 3";
+    said(&chain, &key, "--tls-cert", &chain, reason);
+}
+
+#[test]
 fn flags_that_do_not_go_together_are_refused() {
     let authority = Authority::new();
     let good = authority.issue("good");
@@ -249,6 +292,20 @@ fn files_that_cannot_be_used_later_are_logged_and_the_former_ones_stay() {
     assert!(log.contains(&expected), "{log}");
     let setting = Setting { authority, files: Files { chain, key }, server, client };
     echoed(&mut setting.connect());
+}
+
+#[test]
+fn a_certificate_of_its_own_is_not_read_again() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_echo-server"));
+    let mut server = Server::spawn(command.args(WSS).arg("--tls-self-signed"));
+    server.signal(Signal::HUP);
+    let mut line = String::new();
+    let mut lines = std::io::BufReader::new(server.child.stderr.take().unwrap());
+    while !line.contains("TLS files") {
+        line.clear();
+        assert!(std::io::BufRead::read_line(&mut lines, &mut line).unwrap() > 0, "the log says nothing of it");
+    }
+    assert!(line.contains("no TLS files are read: there are none with --tls-self-signed"), "{line}");
 }
 
 /// Waits until a certificate is shown that is not this one.

@@ -51,18 +51,18 @@ struct Candidate {
 #[derive(Debug, thiserror::Error)]
 pub enum AddressError {
     /// The name cannot be resolved.
-    #[error("cannot resolve the host of {url}")]
+    #[error("cannot resolve the host of {of}")]
     Lookup {
-        /// The URL.
-        url: Url,
+        /// The URL, or the proxy.
+        of: String,
         /// The cause.
         source: io::Error,
     },
     /// Resolving takes too long.
-    #[error("the host of {url} was not resolved within {} (--connect-timeout)", humantime::format_duration(*.limit))]
+    #[error("the host of {of} was not resolved within {} (--connect-timeout)", humantime::format_duration(*.limit))]
     Late {
-        /// The URL.
-        url: Url,
+        /// The URL, or the proxy.
+        of: String,
         /// The limit.
         limit: Duration,
     },
@@ -82,10 +82,10 @@ pub enum AddressError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// The user did not want to wait.
-    #[error("interrupted before the host of {url} was resolved")]
+    #[error("interrupted before the host of {of} was resolved")]
     Interrupted {
-        /// The URL.
-        url: Url,
+        /// The URL, or the proxy.
+        of: String,
     },
 }
 
@@ -102,7 +102,8 @@ impl Addresses {
             Scheme::Udp => Carrier::Udp,
         };
         let next = how.proxy.as_ref().map_or(url, Proxy::at);
-        Self::new(&next.authority(), resolve(next, how.timeout, interrupted)?, how, carrier)
+        let of = how.proxy.as_ref().map_or_else(|| url.to_string(), |proxy| format!("the proxy {proxy}"));
+        Self::new(&next.authority(), resolve(next, of, how.timeout, interrupted)?, how, carrier)
     }
 
     /// These addresses of `host`.
@@ -157,25 +158,27 @@ impl Addresses {
     }
 }
 
-/// The addresses of the host, from a thread of its own: the system's resolver takes as long as its configuration says.
-fn resolve(url: &Url, limit: Duration, interrupted: &AtomicBool) -> Result<Vec<SocketAddr>, AddressError> {
+/// The addresses of the host, which is that `of` a URL or a proxy, from a thread of its own: the system's resolver takes as long as its configuration says.
+fn resolve(url: &Url, of: String, limit: Duration, interrupted: &AtomicBool) -> Result<Vec<SocketAddr>, AddressError> {
     let (resolved, answer) = mpsc::channel();
     let asked = url.clone();
     // Nobody listens any more where it came too late.
     let look_up = move || drop(resolved.send(asked.resolve()));
     let started = thread::Builder::new().name("resolver".to_owned()).spawn(look_up);
-    started.map_err(|source| AddressError::Lookup { url: url.clone(), source: no_thread(source) })?;
+    if let Err(error) = started {
+        return Err(AddressError::Lookup { of, source: no_thread(error) });
+    }
     let began = Instant::now();
     loop {
         let left = limit.saturating_sub(began.elapsed());
         match answer.recv_timeout(left.min(INTERRUPTION_POLL)) {
-            Ok(found) => return found.map_err(|source| AddressError::Lookup { url: url.clone(), source }),
+            Ok(found) => return found.map_err(|source| AddressError::Lookup { of, source }),
             Err(RecvTimeoutError::Disconnected) => unreachable!("the resolver's thread sends before it ends"),
             Err(RecvTimeoutError::Timeout) if interrupted.load(Ordering::Relaxed) => {
-                return Err(AddressError::Interrupted { url: url.clone() });
+                return Err(AddressError::Interrupted { of });
             }
             Err(RecvTimeoutError::Timeout) if left.is_zero() => {
-                return Err(AddressError::Late { url: url.clone(), limit });
+                return Err(AddressError::Late { of, limit });
             }
             Err(RecvTimeoutError::Timeout) => {}
         }
@@ -258,7 +261,7 @@ mod tests {
     #[test]
     fn resolving_ends_with_the_limit_or_with_an_interruption() {
         let url: Url = "ws://localhost:1/".parse().unwrap();
-        let resolve = |limit, interrupted| resolve(&url, limit, &AtomicBool::new(interrupted));
+        let resolve = |limit, interrupted| resolve(&url, url.to_string(), limit, &AtomicBool::new(interrupted));
         assert!(!resolve(Duration::from_secs(60), false).unwrap().is_empty());
         // A thread does not start within no time at all; should it, there is an answer.
         assert!(!matches!(resolve(Duration::ZERO, false), Err(AddressError::Interrupted { .. })));

@@ -1,5 +1,6 @@
 //! One request and its answer on an HTTP/1 connection of hyper's, which answers only while the connection is driven.
 
+use std::error::Error as _;
 use std::future::Future;
 use std::pin::pin;
 
@@ -23,4 +24,15 @@ pub async fn drive<T, E>(
         (Err(error), Some(Err(cause))) => Err(give_up(error, cause)),
         (result, _) => result,
     }
+}
+
+/// The error and its causes, since hyper's own names the step only.
+pub fn chain(error: &hyper::Error) -> String {
+    let mut words = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        words += &format!(", {cause}");
+        next = cause.source();
+    }
+    words
 }

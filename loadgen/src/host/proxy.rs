@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use crate::host::addresses::race::NoAddress;
-use crate::host::exchange::drive;
+use crate::host::exchange::{chain, drive};
 use crate::plan::proxy::Proxy;
 use crate::plan::url::Url;
 
@@ -48,11 +48,11 @@ pub enum ProxyError {
         server: String,
         /// Its answer.
         status: StatusCode,
-        /// How it wants to be told who asks, as it says.
-        wants: Option<String>,
+        /// The schemes by which it wants to be told who asks.
+        wants: Vec<String>,
     },
     /// It gave no answer that is one.
-    #[error("the proxy {proxy} gave no answer to CONNECT {server}: {source}")]
+    #[error("the proxy {proxy} gave no answer to CONNECT {server}: {}", chain(.source))]
     Failed {
         /// The proxy.
         proxy: Proxy,
@@ -108,19 +108,35 @@ fn request(server: &str, proxy: &Proxy) -> Request<Empty<Bytes>> {
 }
 
 fn refused<B>(response: &Response<B>, proxy: &Proxy, server: &str) -> ProxyError {
-    let wants = response.headers().get(PROXY_AUTHENTICATE).and_then(|value| value.to_str().ok());
-    // Its first word is the scheme; what follows is for machines.
-    let wants = wants.and_then(|value| value.split_whitespace().next()).map(str::to_owned);
+    let headers = response.headers().get_all(PROXY_AUTHENTICATE).into_iter().filter_map(|value| value.to_str().ok());
+    let wants = headers.flat_map(schemes).map(str::to_owned).collect();
     ProxyError::Refused { proxy: proxy.clone(), server: server.to_owned(), status: response.status(), wants }
 }
 
+/// The schemes of a list of challenges (RFC 9110, 11.6.1): what stands between its commas begins with one, or is a parameter,
+/// `realm="a, b"`, of the one before.
+fn schemes(challenges: &str) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut escaped) = (false, false);
+    let between = challenges.split(move |c| {
+        quoted ^= c == '"' && !escaped;
+        escaped = quoted && c == '\\' && !escaped;
+        c == ',' && !quoted
+    });
+    between.filter_map(|part| {
+        let (scheme, rest) = part.trim().split_once(char::is_whitespace).unwrap_or((part.trim(), ""));
+        let parameter = scheme.contains('=') || rest.trim_start().starts_with('=');
+        (!scheme.is_empty() && !parameter).then_some(scheme)
+    })
+}
+
 /// What the answer means, and what to try.
-fn because(status: StatusCode, wants: &Option<String>) -> String {
-    match (status, wants) {
-        (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(wants)) if !wants.eq_ignore_ascii_case("basic") => {
-            format!(": it wants to be told who asks by {wants}, and loadgen knows Basic only")
+fn because(status: StatusCode, wants: &[String]) -> String {
+    let basic = wants.is_empty() || wants.iter().any(|scheme| scheme.eq_ignore_ascii_case("basic"));
+    match (status, basic) {
+        (StatusCode::PROXY_AUTHENTICATION_REQUIRED, false) => {
+            format!(": it wants to be told who asks by {}, and loadgen knows Basic only", wants.join(" or "))
         }
-        (StatusCode::PROXY_AUTHENTICATION_REQUIRED, _) => {
+        (StatusCode::PROXY_AUTHENTICATION_REQUIRED, true) => {
             ": it wants a user name and a password, or others; expected --proxy http://USER:PASSWORD@HOST:PORT"
                 .to_owned()
         }
@@ -131,5 +147,23 @@ fn because(status: StatusCode, wants: &Option<String>) -> String {
             ": it could not reach the server".to_owned()
         }
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scheme_of_a_list_of_challenges_is_found() {
+        for (challenges, found) in [
+            ("Basic", &["Basic"][..]),
+            ("Negotiate, Basic realm=\"x\"", &["Negotiate", "Basic"]),
+            ("Digest realm=\"a, Basic b\", qop = \"auth\",nonce=\"\\\"c, d\", NTLM", &["Digest", "NTLM"]),
+            (" , Negotiate YWJj ,", &["Negotiate"]),
+            ("", &[]),
+        ] {
+            assert_eq!(schemes(challenges).collect::<Vec<_>>(), found, "{challenges}");
+        }
     }
 }

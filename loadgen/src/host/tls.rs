@@ -17,10 +17,13 @@ use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use rustls::{CertificateError, ClientConfig, ClientConnection, InconsistentKeys, RootCertStore};
+use server::tls_words;
 
 use crate::plan::tls::{ClientCertificate, Tls, TlsVersion};
+use crate::plan::url::in_ascii;
 pub use channel::Channel;
 pub use ready::Ready;
 pub use records::{Failure, Settled};
@@ -32,6 +35,8 @@ use unchecked::Unchecked;
 pub struct Client {
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
+    /// Those that are resumed, if any are.
+    sessions: Option<Arc<Sessions>>,
 }
 
 /// Why TLS cannot be spoken as it is to be.
@@ -67,7 +72,8 @@ impl Client {
     /// When a file cannot be read or is not what it should be, or there is nothing to trust.
     pub fn new(host: &str, how: &Tls) -> Result<Self, TlsError> {
         let name = how.server_name.as_deref().unwrap_or(host);
-        let name = ServerName::try_from(name.to_owned()).map_err(|_| TlsError::Name(name.to_owned()))?;
+        let ascii = in_ascii(name).and_then(|name| ServerName::try_from(name).ok());
+        let name = ascii.ok_or_else(|| TlsError::Name(name.to_owned()))?;
         let provider = Arc::new(provider());
         let versions: Vec<_> = how
             .versions
@@ -79,26 +85,21 @@ impl Client {
             .collect();
         let builder = ClientConfig::builder_with_provider(provider.clone()).with_protocol_versions(&versions)?;
         let builder = if how.insecure {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(Unchecked(provider)))
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Unchecked(provider.clone())))
         } else {
             builder.with_root_certificates(roots(&how.cacert)?)
         };
         let mut config = match &how.client {
             None => builder.with_no_client_auth(),
-            Some(ClientCertificate { cert, key }) => {
-                let chain = certificates("--client-cert", cert)?;
-                builder.with_client_auth_cert(chain, private_key(key)?).map_err(|error| {
-                    let why =
-                        format!("it is not the key of --client-cert {}, or of no known kind ({error})", cert.display());
-                    TlsError::File { flag: "--client-key", file: key.clone(), why }
-                })?
+            Some(client) => {
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(shown(client, &provider)?)))
             }
         };
-        config.resumption =
-            if how.resume { Resumption::store(Arc::new(Sessions::default())) } else { Resumption::disabled() };
+        let sessions = how.resume.then(|| Arc::new(Sessions::default()));
+        config.resumption = sessions.clone().map_or_else(Resumption::disabled, |sessions| Resumption::store(sessions));
         // A handshake of WebSocket is HTTP/1.1 (RFC 6455, 4.1).
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { config: Arc::new(config), name })
+        Ok(Self { config: Arc::new(config), name, sessions })
     }
 
     /// A connection that has not sent anything yet, for those who wait in rustls' own streams.
@@ -107,6 +108,17 @@ impl Client {
     /// When the library refuses.
     pub fn connection(&self) -> Result<ClientConnection, TlsError> {
         Ok(ClientConnection::new(self.config.clone(), self.name.clone())?)
+    }
+
+    /// Has sessions only be collected and none resumed until they are [released](Client::release_sessions), so that as many
+    /// `connections` have one each when they come back: a connection that resumes a session uses up its ticket.
+    pub fn hold_sessions_back(&self, connections: usize) {
+        self.sessions.iter().for_each(|sessions| sessions.hold_back(connections));
+    }
+
+    /// Has sessions be resumed from now on.
+    pub fn release_sessions(&self) {
+        self.sessions.iter().for_each(|sessions| sessions.release());
     }
 
     /// The name that the server is asked for.
@@ -129,7 +141,7 @@ fn roots(files: &[PathBuf]) -> Result<Arc<RootCertStore>, TlsError> {
     for file in files {
         for certificate in certificates("--cacert", file)? {
             roots.add(certificate).map_err(|error| {
-                let why = format!("a certificate in it cannot be trusted: {error}");
+                let why = format!("a certificate in it cannot be read: {}", tls_words::of_certificate(&error));
                 TlsError::File { flag: "--cacert", file: file.clone(), why }
             })?;
         }
@@ -161,7 +173,32 @@ fn certificates(flag: &'static str, file: &Path) -> Result<Vec<CertificateDer<'s
             Err(wrong("no certificate is in it; expected PEM, -----BEGIN CERTIFICATE-----".to_owned()))
         }
         Ok(certificates) => Ok(certificates),
-        Err(error) => Err(wrong(format!("it is no PEM: {error}"))),
+        Err(error) => Err(wrong(format!("it is no PEM: {}", tls_words::of_pem(&error)))),
+    }
+}
+
+/// The generator's own certificate, with the key that it signs by. A certificate that rustls cannot read, such as one of X.509
+/// version 1, is shown as it is: whether it is taken is the server's affair.
+fn shown(
+    ClientCertificate { cert, key }: &ClientCertificate,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, TlsError> {
+    let of_key = |why: String| TlsError::File { flag: "--client-key", file: key.clone(), why };
+    let chain = certificates("--client-cert", cert)?;
+    let signing = provider
+        .key_provider
+        .load_private_key(private_key(key)?)
+        .map_err(|_| of_key(format!("its kind of key is not taken, or it is damaged; expected {}", tls_words::KEYS)))?;
+    let shown = CertifiedKey::new(chain, signing);
+    match shown.keys_match() {
+        Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+            Err(of_key(format!("it is not the key of --client-cert {}", cert.display())))
+        }
+        Err(error @ rustls::Error::InvalidCertificate(CertificateError::BadEncoding)) => {
+            let why = format!("the first certificate in it cannot be read: {}", tls_words::of_certificate(&error));
+            Err(TlsError::File { flag: "--client-cert", file: cert.clone(), why })
+        }
+        _ => Ok(shown),
     }
 }
 
@@ -172,7 +209,7 @@ fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
         pem::Error::NoItemsFound => {
             wrong("no private key is in it; expected PEM, -----BEGIN PRIVATE KEY----- without a password".to_owned())
         }
-        error => wrong(format!("it is no PEM: {error}")),
+        error => wrong(format!("it is no PEM: {}", tls_words::of_pem(&error))),
     })
 }
 
@@ -222,6 +259,7 @@ mod tests {
         };
         assert_eq!(named("::1", None).unwrap(), "::1");
         assert_eq!(named("127.0.0.1", Some("echo.example")).unwrap(), "echo.example");
+        assert_eq!(named("127.0.0.1", Some("bücher.example")).unwrap(), "xn--bcher-kva.example");
         assert!(named("h", Some("a b")).unwrap_err().to_string().contains("'a b' is neither a domain name"));
     }
 }

@@ -1,6 +1,7 @@
 //! Connections that come and go: opened at a rate and closed as soon as they are open, while others carry a load.
 
 use std::io;
+use std::ops::AddAssign;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -13,7 +14,8 @@ use crate::load::connect;
 use crate::load::lines::close_unused;
 use crate::measure::clock::nanoseconds;
 use crate::measure::failures::{self, Failures};
-use crate::measure::histogram::histogram;
+use crate::measure::histogram::{add, histogram};
+use crate::measure::tls::Secured;
 use crate::plan::messages::Corpus;
 use crate::plan::url::Url;
 use crate::plan::{Plan, Rate};
@@ -46,6 +48,27 @@ pub struct Churned {
     pub failures: Failures,
     /// How long each took to open, ns.
     pub handshake: Histogram<u64>,
+    /// What TLS has settled on them, and how long its handshakes took.
+    pub tls: Secured,
+}
+
+impl Churned {
+    /// Nothing yet.
+    pub fn nothing() -> Self {
+        let (failures, handshake, tls) = (Failures::new(), histogram(), Secured::default());
+        Self { opened: 0, failed: 0, skipped: 0, failures, handshake, tls }
+    }
+}
+
+impl AddAssign for Churned {
+    fn add_assign(&mut self, part: Self) {
+        self.opened += part.opened;
+        self.failed += part.failed;
+        self.skipped += part.skipped;
+        failures::merge(&mut self.failures, part.failures);
+        add(&mut self.handshake, &part.handshake);
+        self.tls += part.tls;
+    }
 }
 
 /// Opens and closes connections until `ended` is set, and waits for those under way.
@@ -60,7 +83,7 @@ pub fn run(churn: Churn<'_>, ended: &AtomicBool) -> io::Result<Churned> {
 async fn come_and_go(churn: Churn<'_>, ended: &AtomicBool) -> Churned {
     let Churn { plan, url, addresses, corpus, rate } = churn;
     let (url, how) = (Rc::new(url.clone()), Rc::new(plan.connect.clone()));
-    let mut churned = Churned { opened: 0, failed: 0, skipped: 0, failures: Failures::new(), handshake: histogram() };
+    let mut churned = Churned::nothing();
     let mut attempts = JoinSet::new();
     let (began, mut next) = (Instant::now(), 0u64);
     loop {
@@ -85,6 +108,7 @@ async fn come_and_go(churn: Churn<'_>, ended: &AtomicBool) -> Churned {
                 Ok((connection, took)) => {
                     churned.opened += 1;
                     churned.handshake.saturating_record(nanoseconds(took.all()));
+                    connection.enter_tls(took, &mut churned.tls);
                     close_unused(connection, plan, corpus);
                 }
                 Err(error) => {

@@ -9,7 +9,6 @@ mod stream;
 pub(crate) mod tests;
 mod websocket;
 
-use std::error::Error as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -19,11 +18,15 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::host::addresses::Addresses;
 use crate::host::addresses::race::{NoAddress, deadline_after};
+use crate::host::exchange::chain;
 use crate::host::proxy::{self, ProxyError};
 use crate::host::tls::Settled;
 use crate::load::dialogue::Protocol;
 use crate::load::transport::Transport;
+use crate::measure::clock::nanoseconds;
+use crate::measure::tls::Secured;
 use crate::plan::Connect;
+use crate::plan::proxy::Proxy;
 use crate::plan::url::{Scheme, Url};
 pub use stream::Stream;
 
@@ -39,11 +42,21 @@ pub enum ConnectError {
     /// The proxy does not connect with the server.
     #[error(transparent)]
     Proxy(Box<ProxyError>),
+    /// Something that the proxy may have done as well as the server, once it had said that they are connected.
+    #[error("{source}; all of it went through the proxy {proxy}, which may be the cause")]
+    Between {
+        /// The proxy.
+        proxy: Proxy,
+        /// What became of the connection.
+        source: Box<ConnectError>,
+    },
     /// TLS, in its handshake or later.
     #[error("TLS failed: {0}")]
     Tls(String),
     /// The server ended the connection in the handshake of TLS, without a word.
-    #[error("the server {how} the connection in the TLS handshake: its port may not be for TLS (ws://)")]
+    #[error(
+        "the server {how} the connection in the TLS handshake: its port may not be for TLS (ws://), or it takes no more connections"
+    )]
     TlsEnded {
         /// Closed or reset.
         how: &'static str,
@@ -137,6 +150,16 @@ pub struct Connection {
     pub tls: Option<Settled>,
 }
 
+impl Connection {
+    /// Enters what the handshake of TLS has settled and how long it took, where it was made.
+    pub fn enter_tls(&self, took: Took, into: &mut Secured) {
+        if let (Some(Settled { version, cipher_suite, resumed }), Some(took)) = (self.tls, took.tls) {
+            into.add(version, cipher_suite, resumed);
+            into.took.saturating_record(nanoseconds(took));
+        }
+    }
+}
+
 /// How long the parts of an opening took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Took {
@@ -155,11 +178,42 @@ impl Took {
     }
 }
 
+impl ConnectError {
+    /// Whether a proxy between the two may have done it.
+    fn may_be_a_proxys(&self) -> bool {
+        match self {
+            Self::TlsEnded { .. }
+            | Self::TlsSilent(_)
+            | Self::Silent(_)
+            | Self::Unfinished { .. }
+            | Self::Ended { .. }
+            | Self::CutShort { .. } => true,
+            Self::Http(error) => error.is_incomplete_message() || error.is_closed() || error.is_canceled(),
+            _ => false,
+        }
+    }
+}
+
 /// Opens the connection of this `number` within `how.timeout`; says how long its parts took.
 ///
 /// # Errors
 /// Says what went wrong, and with which address.
 pub async fn open(
+    url: &Url,
+    addresses: &Addresses,
+    number: usize,
+    how: &Connect,
+) -> Result<(Connection, Took), ConnectError> {
+    let opened = open_one(url, addresses, number, how).await;
+    opened.map_err(|error| match &how.proxy {
+        Some(proxy) if error.may_be_a_proxys() => {
+            ConnectError::Between { proxy: proxy.clone(), source: Box::new(error) }
+        }
+        _ => error,
+    })
+}
+
+async fn open_one(
     url: &Url,
     addresses: &Addresses,
     number: usize,
@@ -219,17 +273,6 @@ async fn reach(
         Ok((stream, address))
     };
     through.await.map_err(|error| ConnectError::Proxy(Box::new(error)))
-}
-
-/// The error and its causes, since hyper's own names the step only.
-fn chain(error: &hyper::Error) -> String {
-    let mut words = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        words += &format!(", {cause}");
-        next = cause.source();
-    }
-    words
 }
 
 /// The longest head of an answer in bytes: several times what servers and proxies send, and a bound on what one that never

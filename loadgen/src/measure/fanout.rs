@@ -77,6 +77,8 @@ pub struct Visitors {
     pub failures: Failures,
     /// How long joining took, ns.
     pub handshake: Histogram<u64>,
+    /// What TLS has settled on their connections, and how long its handshakes took.
+    pub tls: Secured,
     /// Their deliveries, from the first of each sender that came to the last: lost are those in between that did not.
     pub deliveries: Deliveries,
 }

@@ -26,6 +26,13 @@ impl Plan {
         }
         let sized = !matches!(self.message.payload, Payload::File(_));
         if scheme == Scheme::Udp {
+            if self.connect.proxy.is_some() {
+                return Some(
+                    "--proxy is for TCP, and the server is for UDP alone (udp://): an HTTP proxy passes no datagrams on; expected no \
+                     --proxy, or a server at ws://, wss:// or tcp://"
+                        .to_owned(),
+                );
+            }
             return if sized { too_small_or_large("--size", self.message.size) } else { None };
         }
         (sized && self.message.size.min() == 0).then(|| {

@@ -191,8 +191,8 @@ fn without_path(scheme: Scheme, authority: &str) -> Option<Url> {
     has_port.then_some(Url { scheme, host, port, path: String::new() })
 }
 
-/// The host of `authority` as DNS knows it (RFC 5891), and its port.
-fn in_ascii(authority: &str) -> Option<String> {
+/// The host of `authority` as DNS knows it (RFC 5891), and its port if there is one.
+pub fn in_ascii(authority: &str) -> Option<String> {
     if authority.is_ascii() {
         return Some(authority.to_owned());
     }

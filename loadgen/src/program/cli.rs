@@ -287,12 +287,12 @@ struct ConnectArgs {
     /// 64k ports at most
     #[arg(long = "source-ip", value_name = "IP")]
     source_ips: Vec<IpAddr>,
-    #[command(flatten)]
-    deflate: DeflateArgs,
     /// An HTTP proxy to go through, http://[USER:PASSWORD@]HOST:PORT, which is asked to CONNECT; what it takes counts as part of
     /// TCP. User name and password are kept out of reports
     #[arg(long, value_name = "URL")]
     proxy: Option<Proxy>,
+    #[command(flatten)]
+    deflate: DeflateArgs,
     #[command(flatten)]
     tls: TlsArgs,
 }

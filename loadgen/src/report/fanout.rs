@@ -170,7 +170,8 @@ impl FanoutReport {
                 deliveries: measured.of_stalled.deliveries,
                 latency: Stats::from(&measured.of_stalled.latency),
             }),
-            churn: measured.visitors.as_ref().zip(fanout.churn).map(|(visitors, rate)| Churn::of(visitors, rate)),
+            churn: (measured.visitors.as_ref().zip(fanout.churn))
+                .map(|(visitors, rate)| Churn::of(visitors, rate, &environment.plan.connect.tls)),
             tls: TlsReport::of(&environment.plan.connect.tls, &measured.tls),
             loadgen: Cost::of(&measured.loadgen, received),
             server: measured.server.as_ref().map(|usage| Cost::of(usage, received)),

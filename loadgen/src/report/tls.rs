@@ -80,6 +80,13 @@ impl TlsReport {
         Ok(Self::new(self.certificates_checked, self.resumption, &all))
     }
 
+    /// How many of the connections resumed a session, where they were to.
+    pub(crate) fn words_of_resumed(&self) -> Option<String> {
+        let all = self.settled.iter().map(|settled| settled.connections).sum();
+        self.resumption
+            .then(|| format!("{} of {} resumed a session of TLS", units::count(self.resumed), units::count(all)))
+    }
+
     /// What of it a person is told, each under its name.
     pub(crate) fn facts(&self) -> Vec<(&'static str, String)> {
         let mut facts: Vec<_> = self.settled.iter().map(|settled| ("", settled.in_words())).collect();

@@ -15,6 +15,7 @@ use crate::host::cores::Cores;
 use crate::host::environment::Environment;
 use crate::host::running::Running;
 use crate::host::target::END_TIMEOUT;
+use crate::host::tls::Client;
 use crate::judge::trust::Trust;
 use crate::load::error::RunError;
 use crate::load::live::{Live, Phase};
@@ -87,11 +88,13 @@ pub fn run(experiment: &Experiment, site: Site<'_>) -> Result<ConnectionsReport,
     let first = sizes[0].try_into().expect("no step is empty");
     let plan = Plan { connections: first, ..experiment.plan.clone() };
     let (url, addresses) = (server.url(), server.addresses());
-    if experiment.ping.is_some() && url.scheme() != Scheme::Ws {
+    if experiment.ping.is_some() && url.scheme() == Scheme::Tcp {
         return Err(RunError::Unfit("--ping: there are no Pings on plain TCP".to_owned()));
     }
     let workers = plan.workers();
     let common = Common { plan: &plan, url, addresses, corpus, cores, interrupted, live, workers, server_pids: &[] };
+    // No client opens its first connection with a ticket, so that each has one when it comes back.
+    addresses.tls().into_iter().for_each(|tls| tls.hold_sessions_back(experiment.plan.connections.get() as usize));
     let before = memory::look(server.pids(), 0);
     let (held, is_fathom) = thread::scope(|scope| {
         let opening = Instant::now();
@@ -295,6 +298,8 @@ impl Held<'_, '_> {
 
     fn hold(&mut self) -> Result<(), RunError> {
         let began = Instant::now();
+        // Who connects from now on comes back.
+        self.server.addresses().tls().into_iter().for_each(Client::release_sessions);
         let Experiment { hold, trickle, ping, .. } = *self.experiment;
         let trickle = match trickle {
             None => self.quiet(hold, ping).map(|_| None)?,

@@ -43,6 +43,15 @@ fn limits_are_kept_crossed_or_not_known() {
 }
 
 #[test]
+fn nothing_is_offered_that_is_refused() {
+    let help = finished(&["--help"]).stdout;
+    assert!(help.contains("wss://HOST:PORT/PATH for TLS"), "{help}");
+    for refused in ["tcp://", "permessage-deflate"] {
+        assert!(!help.contains(refused), "{refused}: {help}");
+    }
+}
+
+#[test]
 fn a_saved_report_is_read_back_in_every_format_but_one() {
     let saved = file("saved.json");
     let path = saved.to_str().unwrap();

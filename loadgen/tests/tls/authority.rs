@@ -9,6 +9,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig};
 use tempfile::TempDir;
@@ -99,6 +100,16 @@ impl Leaf {
         let provider = Arc::new(ring::default_provider());
         let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS12, &TLS13]).unwrap();
         builder.with_no_client_auth().with_single_cert(self.chain(), self.key()).unwrap()
+    }
+
+    /// A server that shows it and does not have the key to it.
+    pub fn config_without_its_key(&self) -> ServerConfig {
+        let provider = Arc::new(ring::default_provider());
+        let other = KeyPair::generate().unwrap().serialize_der();
+        let key = provider.key_provider.load_private_key(PrivatePkcs8KeyDer::from(other).into()).unwrap();
+        let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS12, &TLS13]).unwrap();
+        let shown = SingleCertAndKey::from(CertifiedKey::new(self.chain(), key));
+        builder.with_no_client_auth().with_cert_resolver(Arc::new(shown))
     }
 
     fn chain(&self) -> Vec<CertificateDer<'static>> {

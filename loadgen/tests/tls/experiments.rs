@@ -199,6 +199,43 @@ fn the_handshake_of_held_connections_is_told_in_its_parts() {
 }
 
 #[test]
+fn every_client_that_returns_has_a_session_to_resume() {
+    let authority = Authority::new();
+    let plain = EmbeddedServer::start(&[]);
+    let directory = tempfile::tempdir().unwrap();
+    for version in ["1.2", "1.3"] {
+        let mut config = authority.leaf().config();
+        config.ticketer = rustls::crypto::ring::Ticketer::new().unwrap();
+        // A ticket for each connection and none to spare: one that a client used while the others connect would be missing.
+        config.send_tls13_tickets = 1;
+        let url = before(config, &plain.url);
+        let held = ["connections", &url, "--cacert", authority.file(), "-n", "20", "--hold", "200ms", "--steps", "2"];
+        let over = ["--tls-versions", version, "--tls-resume", "on", "--ping", "50ms"];
+        let disturbed = ["--trickle", "50ms", "--churn", "100", "--storm"];
+        let finished = loadgen(&[&held[..], &over, &disturbed, &["--format", "json", "-q"]].concat()).wait();
+        assert!(matches!(finished.code, Some(0 | 98)), "{:?}: {}{}", finished.code, finished.stdout, finished.stderr);
+        let document: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();
+        assert_eq!(
+            (&document["tls"]["resumed"], document["tls"]["handshake"]["count"].as_u64()),
+            (&0.into(), Some(20))
+        );
+        let (churn, storm) = (&document["churn"], &document["storm"]);
+        assert!(churn["opened"].as_u64().unwrap() > 0, "{churn}");
+        assert_eq!(
+            (&churn["tls"]["resumed"], &churn["tls"]["handshake"]["count"]),
+            (&churn["opened"], &churn["opened"])
+        );
+        assert_eq!((&storm["back"], &storm["tls"]["resumed"]), (&20.into(), &20.into()), "{storm}");
+        assert_eq!(storm["tls"]["settled"][0]["version"], version, "{storm}");
+        assert_eq!(document["hold"]["pings"]["unanswered"], 0, "{}", document["hold"]);
+        let saved = directory.path().join(version);
+        fs::write(&saved, finished.stdout).unwrap();
+        let told = converted(saved.to_str().unwrap(), "text").stdout;
+        assert!(told.contains("20 of 20 resumed a session of TLS"), "{told}");
+    }
+}
+
+#[test]
 fn a_fan_out_reaches_everyone_over_tls() {
     let authority = Authority::new();
     let relay = EmbeddedServer::start(&["--relay", "others"]);
@@ -210,7 +247,13 @@ fn a_fan_out_reaches_everyone_over_tls() {
     let document: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();
     assert_eq!(document["deliveries"]["lost"], 0, "{document}");
     assert!(document["deliveries"]["received"].as_u64().unwrap() > 100, "{document}");
-    assert!(document["churn"]["joined"].as_u64().unwrap() > 0, "{}", document["churn"]);
+    let churn = &document["churn"];
+    assert!(churn["joined"].as_u64().unwrap() > 0, "{churn}");
+    assert_eq!(
+        (&churn["tls"]["handshake"]["count"], &churn["tls"]["resumed"]),
+        (&churn["joined"], &0.into()),
+        "{churn}"
+    );
     assert_eq!(document["tls"]["handshake"]["count"], 8, "{document}");
 }
 

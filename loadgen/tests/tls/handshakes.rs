@@ -36,6 +36,7 @@ fn certificates_that_cannot_be_trusted_are_refused_by_their_cause() {
     let right = echo_server(authority.leaf().config());
     let said = refused(&[&right, "--cacert", other.file()]);
     assert!(said.contains("TLS failed: the server's certificate is of no authority that is trusted"), "{said}");
+    assert!(said.contains("or the server does not show the certificates between the two"), "{said}");
     // The system trusts no authority of a test's.
     let said = refused(&[&right]);
     assert!(said.contains("authority"), "{said}");
@@ -47,7 +48,7 @@ fn certificates_that_cannot_be_trusted_are_refused_by_their_cause() {
     });
     let elsewhere = echo_server(elsewhere.config());
     let said = refused(&[&elsewhere, "--cacert", authority.file()]);
-    assert!(said.contains("is not for localhost") && said.contains("echo.example"), "{said}");
+    assert!(said.contains("is not for localhost, which it was asked for, but for echo.example; "), "{said}");
     report(&[&elsewhere, "--cacert", authority.file(), "--tls-server-name", "echo.example"]);
     let said = refused(&[&right, "--cacert", "/no/such/file"]);
     assert!(said.contains("--cacert /no/such/file: No such file"), "{said}");
@@ -63,6 +64,11 @@ fn whatever_certificate_is_taken_where_none_is_checked_and_the_report_says_so() 
     assert!(notes.contains("certificates were not checked (--insecure)"), "{notes}");
     let said = said(&run(&[&url, "--insecure"]));
     assert!(said.contains("the server's certificate was not checked"), "{said}");
+    let stolen = echo_server(Authority::new().leaf().config_without_its_key());
+    for version in ["1.2", "1.3"] {
+        let said = refused(&[&stolen, "--insecure", "--tls-versions", version]);
+        assert!(said.contains("TLS failed: a signature of the server's is wrong"), "{said}");
+    }
 }
 
 #[test]
@@ -140,6 +146,11 @@ fn what_is_no_tls_is_named() {
         let said = refused(&[&answer(sent), "--insecure"]);
         assert!(said.contains(words), "{said}");
     }
+    let full = ["--tls-self-signed", "--max-connections", "1"];
+    let full = EmbeddedServer::start_at("wss://127.0.0.1:0", &full);
+    let finished = run(&[&full.url, "--insecure"]);
+    assert_eq!(finished.code, Some(98), "{}", finished.stdout);
+    assert!(crate::said(&finished).contains("or it takes no more connections"), "{}", finished.stdout);
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("wss://{}/", silent.local_addr().unwrap());
     let said = refused(&[&url, "--insecure", "--connect-timeout", "200ms"]);

@@ -5,10 +5,13 @@ mod binary;
 #[path = "../faults/servers.rs"]
 #[allow(dead_code, reason = "servers over plain TCP are others' affair")]
 mod servers;
+#[path = "../../../server/tests/support/skipped.rs"]
+mod skipped;
 
 mod authority;
 mod experiments;
 mod handshakes;
+mod openssl;
 mod proxies;
 mod records;
 mod secure;

@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use crate::authority::Authority;
 use crate::binary::{EmbeddedServer, pass_both_ways};
@@ -55,7 +56,7 @@ fn serve(
     }
     let server = TcpStream::connect(head.split(' ').nth(1).unwrap())?;
     [&client, &server].into_iter().try_for_each(|socket| socket.set_nodelay(true))?;
-    client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
+    client.write_all(ESTABLISHED)?;
     connected.fetch_add(1, Ordering::Relaxed);
     pass_both_ways(client, server)
 }
@@ -126,6 +127,24 @@ fn a_proxy_that_does_not_connect_is_named_with_its_cause() {
             },
             "it wants to be told who asks by Negotiate, and loadgen knows Basic only",
         ),
+        (
+            |_| {
+                Some(
+                    "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Negotiate, NTLM\r\nProxy-Authenticate: \
+                     Digest realm=\"Basic, x\"\r\nContent-Length: 0\r\n\r\n",
+                )
+            },
+            "it wants to be told who asks by Negotiate or NTLM or Digest, and loadgen knows Basic only",
+        ),
+        (
+            |_| {
+                Some(
+                    "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: \
+                     Basic realm=x\r\nContent-Length: 0\r\n\r\n",
+                )
+            },
+            "it wants a user name and a password, or others",
+        ),
         (|_| Some("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"), "it could not reach the server"),
         (|_| Some("SSH-2.0-OpenSSH_9.2\r\n"), "gave no answer to CONNECT echo.example:80"),
         (|_| Some("HTTP/1.1 200 OK\r\n\r\nhello"), "sent bytes behind its answer"),
@@ -137,7 +156,63 @@ fn a_proxy_that_does_not_connect_is_named_with_its_cause() {
         assert!(said.contains(&format!("the proxy http://***@{}", proxy.authority)), "{said}");
         assert!(said.contains(words) && !said.contains("SECRET"), "{said}");
     }
+    let said = refused(&["ws://echo.example/", "--proxy", "http://u:SECRET@nosuch.invalid:1"]);
+    assert!(said.contains("cannot resolve the host of the proxy http://***@nosuch.invalid:1"), "{said}");
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let said = refused(&["ws://echo.example/", "--proxy", &format!("http://{nobody}")]);
     assert!(said.contains(&format!("the proxy http://{nobody} cannot be reached: ")), "{said}");
 }
+
+/// A proxy that has read the head of a request and does this with the connection.
+fn misbehaving(then: fn(TcpStream) -> io::Result<()>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let authority = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            thread::spawn(move || {
+                let mut stream = stream?;
+                let (mut head, mut byte) = (Vec::new(), [0]);
+                while !head.ends_with(b"\r\n\r\n") {
+                    stream.read_exact(&mut byte)?;
+                    head.push(byte[0]);
+                }
+                then(stream)
+            });
+        }
+        io::Result::Ok(())
+    });
+    authority
+}
+
+#[test]
+fn a_proxy_that_ends_or_keeps_quiet_is_named() {
+    let reset: fn(TcpStream) -> io::Result<()> =
+        |stream| rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).map_err(Into::into);
+    let proxy = misbehaving(reset);
+    let said = refused(&["ws://echo.example/", "--proxy", &format!("http://{proxy}")]);
+    let expected = format!("the proxy http://{proxy} gave no answer to CONNECT echo.example:80: ");
+    assert!(said.contains(&expected) && said.contains("Connection reset by peer"), "{said}");
+    let closes: fn(TcpStream) -> io::Result<()> = |mut stream| {
+        stream.write_all(ESTABLISHED)?;
+        // What the client says next is read, or the connection would end with a reset.
+        stream.read(&mut [0; 4096]).map(drop)
+    };
+    let stalls: fn(TcpStream) -> io::Result<()> = |mut stream| {
+        stream.write_all(ESTABLISHED)?;
+        stream.read_to_end(&mut Vec::new()).map(drop)
+    };
+    for (url, then, words) in [
+        ("wss://echo.example/", closes, "the server closed the connection in the TLS handshake"),
+        ("wss://echo.example/", stalls, "the server did not make the TLS handshake within 300ms"),
+        ("ws://echo.example/", closes, "the server closed the connection without an answer to the handshake"),
+        ("ws://echo.example/", stalls, "the server took the connection and sent nothing within 300ms"),
+    ] {
+        let proxy = misbehaving(then);
+        let way = format!("http://{proxy}");
+        let said = refused(&[url, "--proxy", &way, "--connect-timeout", "300ms"]);
+        let named = format!("all of it went through the proxy {way}, which may be the cause");
+        assert!(said.contains(words) && said.contains(&named), "{url}: {said}");
+    }
+}
+
+const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";

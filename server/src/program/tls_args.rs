@@ -13,7 +13,7 @@ pub(super) struct TlsArgs {
     /// changed; a file that cannot be used then is logged, and the former one stays in use
     #[arg(long, value_name = "FILE", requires = "tls_key", conflicts_with = "tls_self_signed")]
     tls_cert: Option<PathBuf>,
-    /// The certificate's private key in PEM, not encrypted
+    /// The certificate's private key in PEM, not encrypted: RSA of 2048 to 4096 bits, ECDSA on P-256 or P-384, or Ed25519
     #[arg(long, value_name = "FILE", requires = "tls_cert", conflicts_with = "tls_self_signed")]
     tls_key: Option<PathBuf>,
     /// Make a certificate for localhost and the addresses of --listen at every start, to try TLS: no client trusts it

@@ -13,6 +13,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 pub(crate) use self::tls::handshake::{Refused, shake_hands};
 pub(crate) use self::tls::identity::Identity;
+pub use self::tls::words as tls_words;
 pub(crate) use self::watched::Watched;
 
 /// A connection's bytes in both directions, and what stays with it as long as it is there (`T`), which makes the whole no larger

@@ -2,6 +2,7 @@
 //! enough for a browser: here thousands of connections may come back at the same time, each with a ticket of its own.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustls::NamedGroup;
@@ -9,11 +10,17 @@ use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSes
 use rustls::pki_types::ServerName;
 
 /// The sessions of one server; all connections to it share them.
-#[derive(Debug, Default)]
-pub(super) struct Sessions(Mutex<Kept>);
+#[derive(Debug)]
+pub(super) struct Sessions {
+    kept: Mutex<Kept>,
+    /// Whether they are only collected for now.
+    held_back: AtomicBool,
+}
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Kept {
+    /// The tickets of TLS 1.3 that are kept at the most.
+    most_tickets: usize,
     group: Option<NamedGroup>,
     /// With TLS 1.2 a session may be resumed any number of times.
     tls12: Option<Tls12ClientSessionValue>,
@@ -22,8 +29,33 @@ struct Kept {
 }
 
 impl Sessions {
+    /// From now on sessions are only collected and none is resumed, until they are [released](Sessions::release). So many
+    /// connections are to have a ticket then.
+    pub(super) fn hold_back(&self, connections: usize) {
+        let mut kept = self.kept();
+        kept.most_tickets = kept.most_tickets.max(connections);
+        self.held_back.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on sessions are resumed.
+    pub(super) fn release(&self) {
+        self.held_back.store(false, Ordering::Relaxed);
+    }
+
+    fn are_held_back(&self) -> bool {
+        self.held_back.load(Ordering::Relaxed)
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sessions are resumed as soon as there are any.
+impl Default for Sessions {
+    fn default() -> Self {
+        let kept = Kept { most_tickets: MOST_TICKETS, group: None, tls12: None, tls13: VecDeque::new() };
+        Self { kept: Mutex::new(kept), held_back: AtomicBool::new(false) }
     }
 }
 
@@ -42,7 +74,7 @@ impl ClientSessionStore for Sessions {
     }
 
     fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
-        self.kept().tls12.clone()
+        if self.are_held_back() { None } else { self.kept().tls12.clone() }
     }
 
     fn remove_tls12_session(&self, _: &ServerName<'static>) {
@@ -51,17 +83,17 @@ impl ClientSessionStore for Sessions {
 
     fn insert_tls13_ticket(&self, _: ServerName<'static>, ticket: Tls13ClientSessionValue) {
         let mut kept = self.kept();
-        if kept.tls13.len() == MOST_TICKETS {
+        if kept.tls13.len() >= kept.most_tickets {
             kept.tls13.pop_front();
         }
         kept.tls13.push_back(ticket);
     }
 
     fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
-        self.kept().tls13.pop_back()
+        if self.are_held_back() { None } else { self.kept().tls13.pop_back() }
     }
 }
 
-/// Tickets at the most, about 1 KB each: more than the connections that come back at once, and a bound on what a server that
-/// sends them without end costs.
+/// Tickets at the most, about 1 KB each, unless more connections are to come back: a bound on what a server that sends them
+/// without end costs.
 const MOST_TICKETS: usize = 16 << 10;

@@ -1,7 +1,8 @@
 //! What went wrong with TLS, in plain words, and what to try.
 
 use rustls::pki_types::UnixTime;
-use rustls::{AlertDescription, CertificateError, Error};
+use rustls::{AlertDescription, CertificateError, Error, PeerMisbehaved};
+use server::tls_words;
 
 /// Why the handshake failed, or the connection later.
 pub(super) fn of(error: &Error) -> String {
@@ -12,12 +13,23 @@ pub(super) fn of(error: &Error) -> String {
             format!("the server refused with the alert {}{hint}", name(*alert))
         }
         Error::PeerIncompatible(what) => format!(
-            "the server and loadgen have no version or cipher suite in common ({what:?}); loadgen offers those that rustls has of \
-             TLS 1.2 and 1.3, as far as --tls-versions lets it"
+            "the server and loadgen have no version or cipher suite in common ({}); loadgen offers those that rustls has of \
+             TLS 1.2 and 1.3, as far as --tls-versions lets it",
+            tls_words::of_name(&format!("{what:?}"))
         ),
         Error::DecryptError => "the server sent a record that cannot be decrypted".to_owned(),
         Error::PeerSentOversizedRecord => "the server sent a record that is too long".to_owned(),
         Error::NoCertificatesPresented => "the server showed no certificate".to_owned(),
+        // What --insecure offers for TLS 1.3 servers of TLS 1.2 see too.
+        Error::PeerMisbehaved(PeerMisbehaved::SignedKxWithWrongAlgorithm) => {
+            "the server's key is of a kind that loadgen does not take over TLS 1.2".to_owned()
+        }
+        Error::PeerMisbehaved(what) => {
+            format!("the server broke the protocol: {}", tls_words::of_name(&format!("{what:?}")))
+        }
+        Error::InvalidMessage(what) => {
+            format!("the server sent a message that is none of TLS: {}", tls_words::of_name(&format!("{what:?}")))
+        }
         other => format!("the server broke the protocol: {other}"),
     }
 }
@@ -27,14 +39,15 @@ fn certificate(error: &CertificateError) -> String {
     use CertificateError as E;
     match error {
         E::UnknownIssuer => {
-            "the server's certificate is of no authority that is trusted: expected --cacert FILE with its authority's, or --insecure"
+            "the server's certificate is of no authority that is trusted: expected --cacert FILE with its authority's, or --insecure; or \
+             the server does not show the certificates between the two"
                 .to_owned()
         }
-        E::Expired => "the server's certificate has expired".to_owned(),
-        E::ExpiredContext { not_after, .. } => format!("the server's certificate has expired: it was valid until {}", date(*not_after)),
-        E::NotValidYet => "the server's certificate is not valid yet".to_owned(),
+        E::Expired => format!("{CHAIN} has expired"),
+        E::ExpiredContext { not_after, .. } => format!("{CHAIN} has expired: it was valid until {}", date(*not_after)),
+        E::NotValidYet => format!("{CHAIN} is not valid yet"),
         E::NotValidYetContext { not_before, .. } => {
-            format!("the server's certificate is not valid yet: it will be from {} on", date(*not_before))
+            format!("{CHAIN} is not valid yet: it will be from {} on", date(*not_before))
         }
         E::NotValidForName => "the server's certificate is for another name than it was asked for; expected --tls-server-name".to_owned(),
         E::NotValidForNameContext { expected, presented } => format!(
@@ -42,16 +55,29 @@ fn certificate(error: &CertificateError) -> String {
             expected.to_str(),
             match presented.as_slice() {
                 [] => "for no name at all".to_owned(),
-                names => format!("for {}", names.join(", ")),
+                names => {
+                    let names: Vec<_> = names.iter().map(|name| plain(name)).collect();
+                    format!("for {}", names.join(", "))
+                }
             }
         ),
-        E::BadSignature => "the signature of the server's certificate is not its authority's".to_owned(),
+        E::BadSignature => "a signature of the server's is wrong: its certificate is not signed by the authority that it names, or it does \
+             not have the key to it, or the key is of RSA with fewer than 2048 bits, which --insecure takes"
+            .to_owned(),
+        E::UnsupportedSignatureAlgorithmContext { .. } | E::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "the server's certificate has a key or a signature of a kind that loadgen cannot check: expected RSA of 2048 bits or more \
+             with SHA-256 or better, ECDSA on P-256 or P-384, or Ed25519; --insecure takes it"
+                .to_owned()
+        }
         E::Revoked => "the server's certificate was revoked".to_owned(),
         E::InvalidPurpose | E::InvalidPurposeContext { .. } => "the server's certificate is not one for servers".to_owned(),
         E::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
             "the server's certificate is an authority's, which no server may use as its own; --insecure takes it".to_owned()
         }
-        other => format!("the server's certificate is not valid: {other}"),
+        other => {
+            let why = tls_words::of_certificate(&Error::InvalidCertificate(other.clone()));
+            format!("the server's certificate is not valid: {why}; --insecure takes it")
+        }
     }
 }
 
@@ -62,7 +88,8 @@ fn hint(alert: AlertDescription) -> Option<&'static str> {
             Some("it wants a certificate of the client's: expected --client-cert and --client-key")
         }
         AlertDescription::HandshakeFailure => Some(
-            "it may want a certificate of the client's (--client-cert, --client-key), or other versions or cipher suites",
+            "it may want a certificate of the client's (--client-cert, --client-key), or other versions or cipher suites, or have a key \
+             that loadgen cannot check (P-521, Ed448), which --insecure takes over TLS 1.3",
         ),
         AlertDescription::UnknownCA
         | AlertDescription::BadCertificate
@@ -92,11 +119,20 @@ fn name(alert: AlertDescription) -> String {
     name.replace("recognised", "recognized")
 }
 
+/// A name of a certificate, which webpki gives as `DnsName("echo.example")` or `IpAddress(127.0.0.1)`.
+fn plain(name: &str) -> &str {
+    let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(name);
+    inner.trim_matches('"')
+}
+
 fn date(time: UnixTime) -> String {
     let since = std::time::Duration::from_secs(time.as_secs());
     let time = std::time::UNIX_EPOCH.checked_add(since);
     time.map_or_else(|| "a time beyond all".to_owned(), |time| humantime::format_rfc3339_seconds(time).to_string())
 }
+
+/// What has been looked at when a time is wrong; webpki does not tell which of them it is.
+const CHAIN: &str = "the server's certificate, or one that leads from it to its authority,";
 
 #[cfg(test)]
 mod tests {
@@ -115,5 +151,12 @@ mod tests {
         }
         let said = of(&Error::AlertReceived(AlertDescription::CertificateRequired));
         assert!(said.contains("the alert certificate_required: it wants a certificate"), "{said}");
+    }
+
+    #[test]
+    fn names_are_told_as_people_write_them() {
+        for (name, told) in [("DnsName(\"echo.example\")", "echo.example"), ("IpAddress(::1)", "::1"), ("x", "x")] {
+            assert_eq!(plain(name), told);
+        }
     }
 }

@@ -26,6 +26,7 @@ use crate::measure::clock::nanoseconds;
 use crate::measure::failures::{self, Failures};
 use crate::measure::fanout::{Deliveries, Visitors};
 use crate::measure::histogram::histogram;
+use crate::measure::tls::Secured;
 use crate::plan::messages::push_frame;
 use crate::plan::url::Url;
 use crate::plan::{Connect, Rate};
@@ -58,6 +59,7 @@ async fn come_and_go(world: World<'_>, invitation: &Invitation, ended: &AtomicBo
         dropped: 0,
         failures: Failures::new(),
         handshake: histogram(),
+        tls: Secured::default(),
         deliveries: Deliveries::default(),
     };
     let (urls, how) = (Rc::new(world.urls.to_vec()), Rc::new(world.plan.connect.clone()));
@@ -97,9 +99,10 @@ async fn come_and_go(world: World<'_>, invitation: &Invitation, ended: &AtomicBo
 impl Visitors {
     fn count(&mut self, visit: Result<Visited, String>) {
         let why = match visit {
-            Ok(Visited { took, deliveries, dropped }) => {
+            Ok(Visited { took, tls, deliveries, dropped }) => {
                 self.joined += 1;
                 self.handshake.saturating_record(nanoseconds(took));
+                self.tls += tls;
                 self.deliveries += deliveries;
                 self.dropped += u64::from(dropped.is_some());
                 dropped
@@ -128,6 +131,7 @@ struct Visit {
 /// One that has.
 struct Visited {
     took: Duration,
+    tls: Secured,
     deliveries: Deliveries,
     /// Why the server dropped it before it left.
     dropped: Option<String>,
@@ -138,6 +142,8 @@ impl Visit {
         let room = self.number % self.urls.len();
         let opened = connect::open(&self.urls[room], &self.addresses, self.number, &self.how).await;
         let (connection, took) = opened.map_err(|error| error.to_string())?;
+        let mut tls = Secured::default();
+        connection.enter_tls(took, &mut tls);
         let mut stream = Stream::of(connection.stream).map_err(|error| error.to_string())?;
         let leaves = Instant::now() + STAY;
         let mut following = Following {
@@ -168,7 +174,7 @@ impl Visit {
             push_close(&mut close);
             let _ = stream.write_all(&close).await;
         }
-        Ok(Visited { took: took.all(), deliveries: following.counted(), dropped: taken.err() })
+        Ok(Visited { took: took.all(), tls, deliveries: following.counted(), dropped: taken.err() })
     }
 }
 

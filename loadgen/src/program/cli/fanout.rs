@@ -34,7 +34,7 @@ pub struct Fanning {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES, mut_args(without_compression))]
+#[command(after_help = EXIT_CODES, mut_args(of_fanout))]
 pub(super) struct FanoutArgs {
     #[command(flatten)]
     server: ServerArgs,
@@ -276,9 +276,13 @@ fn missing(metric: FanoutMetric, load: &LoadArgs, disturbed: &DisturbedArgs) -> 
     }
 }
 
-/// Compressed messages are not read here, so that nothing is said of them in the help.
-fn without_compression(arg: clap::Arg) -> clap::Arg {
+/// What the help says of arguments that other subcommands have too: only WebSocket has rooms, and compressed messages are not
+/// read here, so that nothing is said of them.
+fn of_fanout(arg: clap::Arg) -> clap::Arg {
     let name = arg.get_id().as_str();
+    if name == "url" {
+        return arg.help(URL_HELP);
+    }
     let hides = name == "permessage_deflate" || name.starts_with("deflate_");
     if hides { arg.hide(true) } else { arg }
 }
@@ -288,6 +292,9 @@ const MOST_PAIRS: u64 = 1 << 26;
 
 /// The largest payload in bytes: what one message takes of a JSON document's buffer at the most.
 const LARGEST: usize = 1 << 20;
+
+const URL_HELP: &str = "The server's URL, ws://HOST:PORT/PATH, or wss://HOST:PORT/PATH for TLS; its query is shown as ?*** everywhere \
+    [default: an embedded server]";
 
 const EXIT_CODES: &str = "Exit codes: 0 measured; 1 it failed (nothing reached any receiver, a member did not connect or was lost, \
     a message was not sent, or a delivery was lost, duplicated, out of order, altered or unexpected, unless a --threshold on one \

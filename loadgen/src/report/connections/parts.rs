@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::judge::statistics::Slope;
 use crate::measure::counts::Messages;
 use crate::measure::failures::Failures;
-use crate::report::Stats;
+use crate::report::{Stats, TlsReport};
 
 /// How the connections were opened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -132,6 +132,9 @@ pub struct Churn {
     pub failures: Failures,
     /// How long they took to open, ns.
     pub handshake: Stats,
+    /// How TLS was spoken on them; absent where it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsReport>,
     /// How long the others' latency was measured without and with them, in seconds each.
     #[schemars(range(min = 0))]
     pub seconds: f64,
@@ -183,6 +186,9 @@ pub struct Storm {
     pub wait: Stats,
     /// How long each took to open, ns.
     pub handshake: Stats,
+    /// How TLS was spoken on them; absent where it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsReport>,
 }
 
 /// How the connections were closed.

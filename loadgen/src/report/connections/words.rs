@@ -83,10 +83,12 @@ pub(crate) fn facts(report: &ConnectionsReport) -> Vec<(&'static str, String)> {
     }
     if let Some(found) = &report.churn {
         facts.push(("churn", churn(found)));
+        facts.extend(found.tls.as_ref().and_then(TlsReport::words_of_resumed).map(|words| ("", words)));
         facts.extend(causes(&found.failures));
     }
     if let Some(found) = &report.storm {
         facts.push(("storm", storm(found)));
+        facts.extend(found.tls.as_ref().and_then(TlsReport::words_of_resumed).map(|words| ("", words)));
         facts.extend(causes(&found.failures));
     }
     if let Some(closing) = &report.closing {

@@ -8,7 +8,8 @@ use crate::host::resources::Usage;
 use crate::measure::failures::Failures;
 use crate::measure::fanout::{Deliveries, Measured, Visitors};
 use crate::plan::Rate;
-use crate::report::Stats;
+use crate::plan::tls::Tls;
+use crate::report::{Stats, TlsReport};
 
 /// How many of the receivers got a message, and by when. Deliveries that never came have no time: where there are too many of
 /// them for a share to be reached, the time is null.
@@ -69,6 +70,9 @@ pub struct Churn {
     pub failures: Failures,
     /// How long joining took, ns.
     pub handshake: Stats,
+    /// How TLS was spoken on them; absent where it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsReport>,
     /// Their deliveries: expected are those from the first message of each sender that came to the last.
     pub deliveries: Deliveries,
 }
@@ -111,8 +115,8 @@ fn by_when(latency: &Histogram<u64>, expected: u64, share: f64) -> Option<u64> {
 }
 
 impl Churn {
-    /// Of those that came at this rate.
-    pub fn of(visitors: &Visitors, rate: Rate) -> Self {
+    /// Of those that came at this rate, over TLS as it was asked for where it was spoken.
+    pub fn of(visitors: &Visitors, rate: Rate, tls: &Tls) -> Self {
         Self {
             asked_per_second: rate.get(),
             joined: visitors.joined,
@@ -121,6 +125,7 @@ impl Churn {
             dropped: visitors.dropped,
             failures: visitors.failures.clone(),
             handshake: Stats::from(&visitors.handshake),
+            tls: TlsReport::of(tls, &visitors.tls),
             deliveries: visitors.deliveries,
         }
     }

@@ -81,6 +81,7 @@ pub(crate) fn facts(report: &FanoutReport) -> Vec<(&'static str, String)> {
     facts.extend(report.stalled.as_ref().map(|found| ("", stalled(found))));
     if let Some(found) = &report.churn {
         facts.push(("churn", churn(found)));
+        facts.extend(found.tls.as_ref().and_then(TlsReport::words_of_resumed).map(|words| ("", words)));
         facts.extend(causes(&found.failures));
     }
     facts.push(("generator", cost(&report.loadgen)));

@@ -11,11 +11,10 @@ use super::Held;
 use crate::load::churning::{self, Churned};
 use crate::load::error::RunError;
 use crate::load::worker::Common;
-use crate::measure::failures::{self, Failures};
 use crate::measure::histogram::{add, histogram};
 use crate::plan::Rate;
-use crate::report::Stats;
 use crate::report::connections::parts::Churn;
+use crate::report::{Stats, TlsReport};
 
 /// Measures in turns, each of the two sides for as long as the hold.
 ///
@@ -26,7 +25,7 @@ pub(super) fn measure(held: &mut Held<'_, '_>, common: Common<'_>, rate: Rate) -
     let churning = churning::Churn { plan, url, addresses, corpus, rate };
     let turn = held.experiment.hold / TURNS;
     let (mut without, mut with) = (Side::new(), Side::new());
-    let mut all = Churned { opened: 0, failed: 0, skipped: 0, failures: Failures::new(), handshake: histogram() };
+    let mut all = Churned::nothing();
     for number in 0..TURNS * 2 {
         if held.over() {
             break;
@@ -37,7 +36,7 @@ pub(super) fn measure(held: &mut Held<'_, '_>, common: Common<'_>, rate: Rate) -
             continue;
         }
         let ended = AtomicBool::new(false);
-        let churned = thread::scope(|scope| {
+        all += thread::scope(|scope| {
             let thread = thread::Builder::new().name("churn".to_owned());
             let churner = thread.spawn_scoped(scope, || churning::run(churning, &ended))?;
             let taken = with.take(held, turn);
@@ -45,11 +44,6 @@ pub(super) fn measure(held: &mut Held<'_, '_>, common: Common<'_>, rate: Rate) -
             let churned = churner.join().expect("it does not panic")?;
             taken.map(|()| churned)
         })?;
-        all.opened += churned.opened;
-        all.failed += churned.failed;
-        all.skipped += churned.skipped;
-        failures::merge(&mut all.failures, churned.failures);
-        add(&mut all.handshake, &churned.handshake);
     }
     Ok(Churn {
         asked_per_second: rate.get(),
@@ -58,6 +52,7 @@ pub(super) fn measure(held: &mut Held<'_, '_>, common: Common<'_>, rate: Rate) -
         skipped: all.skipped,
         failures: all.failures,
         handshake: Stats::from(&all.handshake),
+        tls: TlsReport::of(&plan.connect.tls, &all.tls),
         seconds: with.seconds,
         wrong_messages: without.wrong + with.wrong,
         without: Stats::from(&without.latency),

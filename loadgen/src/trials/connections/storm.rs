@@ -7,8 +7,8 @@ use super::Held;
 use crate::load::retrying::Retry;
 use crate::load::session::Manner;
 use crate::measure::counts::Connections;
-use crate::report::Stats;
 use crate::report::connections::parts::Storm;
+use crate::report::{Stats, TlsReport};
 
 /// How connections come back after all are dropped at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +51,7 @@ impl Held<'_, '_> {
             all_back_seconds: (failed == 0).then(|| Duration::from_nanos(back.back.max()).as_secs_f64()),
             wait: Stats::from(&back.back),
             handshake: Stats::from(&back.connect),
+            tls: TlsReport::of(&self.experiment.plan.connect.tls, &back.tls),
         });
     }
 }

@@ -16,6 +16,7 @@ use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, InconsistentKeys, RootCertStore};
 
+use super::words;
 use crate::Error;
 use crate::config::{Certificate, Endpoint};
 
@@ -61,7 +62,10 @@ pub(super) fn certified(
         }
         (Certificate::SelfSigned, None) => return Err(Error::Tls("no self-signed certificate was made".into())),
     };
-    let signing = provider.key_provider.load_private_key(key).map_err(|error| wrong(KEY, files.1, error))?;
+    // What is wrong with it rustls does not say.
+    let unknown =
+        |_| wrong(KEY, files.1, format!("its kind of key is not taken, or it is damaged; expected {}", words::KEYS));
+    let signing = provider.key_provider.load_private_key(key).map_err(unknown)?;
     let certified = CertifiedKey::new(chain, signing);
     match certified.keys_match() {
         // Some kinds of keys do not tell.
@@ -69,7 +73,7 @@ pub(super) fn certified(
         Err(rustls::Error::InconsistentKeys(_)) => {
             Err(wrong(KEY, files.1, format!("it is not the key of the certificate in {}", files.0.display())))
         }
-        Err(error) => Err(wrong(CERT, files.0, error)),
+        Err(error) => Err(wrong(CERT, files.0, words::of_certificate(&error))),
     }
 }
 
@@ -83,7 +87,7 @@ pub(super) fn client_verifier(
 ) -> Result<Arc<dyn ClientCertVerifier>, Error> {
     let mut roots = RootCertStore::empty();
     for certificate in read_certificates(CLIENT_CA, file, provider)? {
-        roots.add(certificate).map_err(|error| wrong(CLIENT_CA, file, error))?;
+        roots.add(certificate).map_err(|error| wrong(CLIENT_CA, file, words::of_certificate(&error)))?;
     }
     let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(provider));
     verifier.build().map_err(|error| wrong(CLIENT_CA, file, error))
@@ -97,7 +101,7 @@ fn read_certificates(
 ) -> Result<Vec<CertificateDer<'static>>, Error> {
     let text = read(flag, path)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    let found = found.map_err(|error| wrong(flag, path, error))?;
+    let found = found.map_err(|error| not_pem(flag, path, &error))?;
     if found.is_empty() {
         return Err(wrong(
             flag,
@@ -107,8 +111,10 @@ fn read_certificates(
     }
     for (at, certificate) in found.iter().enumerate() {
         let number = at + 1;
-        let parsed = ParsedCertificate::try_from(certificate)
-            .map_err(|error| wrong(flag, path, format!("certificate {number} in it cannot be read: {error}")))?;
+        let parsed = ParsedCertificate::try_from(certificate).map_err(|error| {
+            let why = words::of_certificate(&error);
+            wrong(flag, path, format!("certificate {number} in it cannot be read: {why}"))
+        })?;
         if let Some(reason) = out_of_time(&parsed, provider) {
             return Err(wrong(flag, path, format!("certificate {number} in it {reason}")));
         }
@@ -144,7 +150,7 @@ fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
             path,
             "no private key is in it; expected PEM, which begins with -----BEGIN PRIVATE KEY-----, not encrypted",
         ),
-        error => wrong(KEY, path, error),
+        error => not_pem(KEY, path, &error),
     })
 }
 
@@ -156,6 +162,10 @@ fn read(flag: &'static str, path: &Path) -> Result<Vec<u8>, Error> {
         return Err(wrong(flag, path, format!("it is larger than {} MiB", FILE_BYTES >> 20)));
     }
     Ok(text)
+}
+
+fn not_pem(flag: &'static str, path: &Path, error: &pem::Error) -> Error {
+    wrong(flag, path, format!("it is no PEM: {}", words::of_pem(error)))
 }
 
 fn wrong(flag: &'static str, path: &Path, reason: impl ToString) -> Error {

@@ -58,6 +58,12 @@ impl Identity {
 
     /// Reads the files again. Where one cannot be used the log says why, and what was in use stays in use.
     pub(crate) fn reload(&self) {
+        if self.loaded.is_empty() {
+            tracing::info!(
+                "no TLS files are read: there are none with --tls-self-signed, whose certificate stays in use"
+            );
+            return;
+        }
         match configure(&self.options, self.made.as_ref()) {
             Ok(config) => {
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);

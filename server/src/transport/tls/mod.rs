@@ -10,6 +10,7 @@ mod records;
 mod scratch;
 mod session;
 mod watched;
+pub mod words;
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
