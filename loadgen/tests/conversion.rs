@@ -68,7 +68,8 @@ fn text_and_percentiles_are_those_of_the_run() {
     let names = [&file, &hgrm].map(|path| path.to_str().unwrap());
     let plan = ["run", "-c", "2", "--warmup", "0s", "--messages", "300", "-q", "-o", names[0], "--hgrm", names[1]];
     let finished = loadgen(&plan).wait();
-    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    // A busy machine may make the run so long that its steadiness is judged.
+    assert!(matches!(finished.code, Some(0 | 98)), "{}", finished.stderr);
     assert_eq!(format!("{}\n", converted(&[names[0]])), finished.stdout);
     assert_eq!(converted(&[names[0], "--to", "hgrm"]), fs::read_to_string(&hgrm).unwrap());
     assert_eq!(converted(&[names[0], "--to", "text", "-o", text.to_str().unwrap()]), "");

@@ -289,9 +289,8 @@ fn servers_whose_round_trips_are_not_short_against_a_trial_are_told_apart() {
     assert_eq!(report["change"], "regressed", "{report}");
     let change = report["metrics"][0]["estimate"]["change"].as_f64().unwrap();
     assert!((-0.4..-0.15).contains(&change), "a quarter less, not {change}");
-    let too_short =
-        [&["compare", "--a", &a, "--b", &b, "-c", "1", "--trial", "5ms", "--restart-every", "1"][..], &["-q"]];
-    let finished = loadgen(&too_short.concat()).wait();
+    let too_short = ["compare", "--a", &a, "--b", &b, "-c", "1", "--trial", "5ms", "--restart-every", "1"];
+    let finished = loadgen(&[&too_short[..], &["--max-time", "5s", "-q"]].concat()).wait();
     assert_eq!(finished.code, Some(1), "{}", finished.stdout);
     assert!(finished.stderr.contains("no trial of both servers had a reply"), "{}", finished.stderr);
 }
