@@ -21,7 +21,11 @@ use rustix::process::Signal;
 /// Measures with these flags for a second and expects one of these exit codes; the report. A machine that is too busy for
 /// the rate makes it 98.
 fn measured(url: &str, flags: &[&str], codes: &[i32]) -> Json {
-    let common = ["-q", "--format", "json", "-d", "1s", "--warmup", "200ms", "--senders", "2", "--receivers", "6"];
+    measured_for("1s", url, flags, codes)
+}
+
+fn measured_for(duration: &str, url: &str, flags: &[&str], codes: &[i32]) -> Json {
+    let common = ["-q", "--format", "json", "-d", duration, "--warmup", "200ms", "--senders", "2", "--receivers", "6"];
     loadgen(&[&["fanout", url][..], &common, flags].concat()).json(codes)
 }
 
@@ -240,6 +244,15 @@ fn receivers_that_do_not_read_are_told_apart() {
     let report = measured(&closing.start(), &[&flags[..], &["20%"]].concat(), &[0, 98]);
     assert_eq!(report.number("/stalled/dropped"), 1.0);
     assert_eq!(report.number("/receivers/dropped"), 0.0, "it was for it not to read");
+}
+
+#[test]
+fn what_waits_for_receivers_that_do_not_read_comes_as_soon_as_they_read_again() {
+    // Of a queue without an end nothing is lost. What the kernel had to send again after 4 s would come 2 s later.
+    let flags = ["--rate", "100", "--size", "2KiB", "--drain-timeout", "1500ms", "--stall", "2"];
+    let report = measured_for("4s", &plain().start(), &flags, &[0, 98]);
+    assert_eq!(deliveries(&report, "/stalled/deliveries")[..3], [800.0, 800.0, 0.0]);
+    assert_eq!(deliveries(&report, "/undisturbed/deliveries")[..3], [1600.0, 1600.0, 0.0]);
 }
 
 #[test]

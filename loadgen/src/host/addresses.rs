@@ -20,7 +20,11 @@ use crate::plan::url::{Scheme, Url};
 
 /// The addresses of one server, shared by all who connect to it: what one of them learns of an address, the others use.
 #[derive(Debug, Clone)]
-pub struct Addresses(Arc<Inner>);
+pub struct Addresses {
+    inner: Arc<Inner>,
+    /// The numbers of the connections whose sockets take in little, in rising order.
+    small: Arc<[usize]>,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -118,12 +122,20 @@ impl Addresses {
         }
         let candidate = |address| Candidate { address, answers: AtomicBool::new(false) };
         let candidates = addresses.into_iter().map(candidate).collect();
-        Ok(Self(Arc::new(Inner { candidates, sources, tcp_nodelay: how.tcp_nodelay, carrier })))
+        let inner = Arc::new(Inner { candidates, sources, tcp_nodelay: how.tcp_nodelay, carrier });
+        Ok(Self { inner, small: Arc::default() })
+    }
+
+    /// The same addresses, where the sockets of the connections with these numbers, in rising order, keep little of what comes
+    /// while it is not read ([`race::SMALL_BUFFER`]): their server notices soon. It is to be said before they connect: where it is said
+    /// later, the kernel throws away what it had told the server to send, and it comes again only after seconds.
+    pub fn with_small_buffers(&self, numbers: impl IntoIterator<Item = usize>) -> Self {
+        Self { inner: Arc::clone(&self.inner), small: numbers.into_iter().collect() }
     }
 
     /// What TLS is spoken with there; `None` where it is not.
     pub fn tls(&self) -> Option<&Client> {
-        match &self.0.carrier {
+        match &self.inner.carrier {
             Carrier::Tls(client) => Some(client),
             Carrier::Tcp | Carrier::Udp => None,
         }
@@ -131,7 +143,7 @@ impl Addresses {
 
     /// Those that have answered last; all of them as long as none has.
     pub fn in_use(&self) -> Vec<SocketAddr> {
-        let all = || self.0.candidates.iter();
+        let all = || self.inner.candidates.iter();
         let answering: Vec<_> =
             all().filter(|one| one.answers.load(Ordering::Relaxed)).map(|one| one.address).collect();
         if answering.is_empty() { all().map(|one| one.address).collect() } else { answering }
@@ -149,12 +161,12 @@ impl Addresses {
 
     /// Whether UDP is spoken there.
     pub fn datagrams(&self) -> bool {
-        matches!(self.0.carrier, Carrier::Udp)
+        matches!(self.inner.carrier, Carrier::Udp)
     }
 
     /// Whether there is a choice, and nothing is known yet of the addresses.
     pub fn undecided(&self) -> bool {
-        self.0.candidates.len() > 1 && !self.0.candidates.iter().any(|one| one.answers.load(Ordering::Relaxed))
+        self.inner.candidates.len() > 1 && !self.inner.candidates.iter().any(|one| one.answers.load(Ordering::Relaxed))
     }
 }
 

@@ -25,10 +25,10 @@ impl Addresses {
         number: usize,
         limit: Duration,
     ) -> Result<(std::net::UdpSocket, SocketAddr), NoAddress> {
-        let sources = &self.0.sources;
+        let sources = &self.inner.sources;
         let source = (!sources.is_empty()).then(|| sources[number % sources.len()]);
         let order = self.order(source);
-        let candidates: Vec<&Candidate> = order.iter().map(|&index| &self.0.candidates[index]).collect();
+        let candidates: Vec<&Candidate> = order.iter().map(|&index| &self.inner.candidates[index]).collect();
         let (mut failed, mut quiet) = (Vec::new(), None);
         let choice = candidates.len() > 1 && !candidates[0].answers.load(Ordering::Relaxed);
         let patience = PATIENCE.min(limit / candidates.len().max(1) as u32);

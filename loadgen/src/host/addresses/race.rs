@@ -53,8 +53,9 @@ impl Addresses {
     /// # Errors
     /// Says of each address what came of it.
     pub async fn connect(&self, number: usize, limit: Duration) -> Result<(TcpStream, SocketAddr), NoAddress> {
-        let sources = &self.0.sources;
+        let sources = &self.inner.sources;
         let source = (!sources.is_empty()).then(|| sources[number % sources.len()]);
+        let small = self.small.binary_search(&number).is_ok();
         let mut race = Race { addresses: self, order: self.order(source), next: 0, failed: Vec::new() };
         let deadline = deadline_after(limit);
         // With a short limit each address has its share of it.
@@ -63,8 +64,8 @@ impl Addresses {
         loop {
             if let Some(&index) = race.order.get(race.next) {
                 race.next += 1;
-                let (address, nodelay) = (self.0.candidates[index].address, self.0.tcp_nodelay);
-                let socket = socket(address, source, nodelay)?;
+                let (address, nodelay) = (self.inner.candidates[index].address, self.inner.tcp_nodelay);
+                let socket = socket(address, source, nodelay, small)?;
                 attempts.spawn(async move { (index, connect(socket, address).await) });
             } else if attempts.is_empty() {
                 return Err(race.lost(limit));
@@ -84,7 +85,7 @@ impl Addresses {
 
     /// The candidates that `source` can reach, those that answered last time first.
     pub(super) fn order(&self, source: Option<IpAddr>) -> Vec<usize> {
-        let all = &self.0.candidates;
+        let all = &self.inner.candidates;
         let reachable = |index: &usize| source.is_none_or(|source| same_family(all[*index].address.ip(), source));
         let mut order: Vec<usize> = (0..all.len()).filter(reachable).collect();
         order.sort_by_key(|&index| !all[index].answers.load(Ordering::Relaxed));
@@ -95,7 +96,7 @@ impl Addresses {
 impl Race<'_> {
     /// `index` has answered. Those that were asked before it and have not, must not keep the next connection waiting.
     fn won(&self, index: usize) -> SocketAddr {
-        let all = &self.addresses.0.candidates;
+        let all = &self.addresses.inner.candidates;
         let before = self.order.iter().take_while(|&&asked| asked != index);
         before.for_each(|&asked| all[asked].answers.store(false, Ordering::Relaxed));
         all[index].answers.store(true, Ordering::Relaxed);
@@ -110,14 +111,20 @@ impl Race<'_> {
             None => Err(limit),
         };
         let causes: Vec<_> = asked.iter().copied().map(cause).collect();
-        let address = |index: &usize| self.addresses.0.candidates[*index].address;
+        let address = |index: &usize| self.addresses.inner.candidates[*index].address;
         let attempt = |(address, cause)| Attempt { address, cause };
         NoAddress::Reached(asked.iter().map(address).zip(causes).map(attempt).collect())
     }
 }
 
-/// A socket for `address`, bound to `source`; `Ok(Err)` is a failure of this address, `Err` one of the source.
-fn socket(address: SocketAddr, source: Option<IpAddr>, nodelay: bool) -> Result<io::Result<TcpSocket>, NoAddress> {
+/// A socket for `address`, bound to `source`, with a `small` buffer if it is to be; `Ok(Err)` is a failure of this address,
+/// `Err` one of the source.
+fn socket(
+    address: SocketAddr,
+    source: Option<IpAddr>,
+    nodelay: bool,
+    small: bool,
+) -> Result<io::Result<TcpSocket>, NoAddress> {
     let socket = match if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() } {
         Ok(socket) => socket,
         Err(error) => return Ok(Err(error)),
@@ -125,7 +132,8 @@ fn socket(address: SocketAddr, source: Option<IpAddr>, nodelay: bool) -> Result<
     if let Some(ip) = source {
         socket.bind(SocketAddr::new(ip, 0)).map_err(|source| NoAddress::Source { ip, source })?;
     }
-    Ok(socket.set_nodelay(nodelay).map(|()| socket))
+    let buffer = if small { socket.set_recv_buffer_size(SMALL_BUFFER) } else { Ok(()) };
+    Ok(buffer.and_then(|()| socket.set_nodelay(nodelay)).map(|()| socket))
 }
 
 async fn connect(socket: io::Result<TcpSocket>, address: SocketAddr) -> io::Result<TcpStream> {
@@ -174,6 +182,10 @@ fn hint(error: &io::Error) -> &'static str {
 
 /// How long an address may keep quiet before the next one is tried too (RFC 8305, 5, recommends 250 ms).
 const STAGGER: Duration = Duration::from_millis(250);
+
+/// Bytes that a socket is asked to keep of what is not read, where that is to be little: the kernel doubles it for what it needs
+/// itself. While it is read, as much can be under way, which is enough for large messages too.
+pub(crate) const SMALL_BUFFER: u32 = 32 << 10;
 
 /// Longer than any connection is waited for: 30 years.
 const NEVER: Duration = Duration::from_secs(30 * 365 * 86_400);
@@ -253,6 +265,21 @@ pub(crate) mod tests {
         let many: Vec<String> = (1..=9).map(|i| format!("127.0.1.{i}")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         assert!(error(&many).ends_with(", and 5 more addresses"), "{}", error(&many));
+    }
+
+    #[test]
+    fn the_sockets_of_those_numbers_have_small_buffers() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addresses = addresses(&["127.0.0.1"], listener.local_addr().unwrap().port()).with_small_buffers([1, 3]);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let buffers: Vec<_> = (0..4)
+            .map(|number| {
+                let (stream, _) = runtime.block_on(addresses.connect(number, LONG)).unwrap();
+                socket2::SockRef::from(&stream).recv_buffer_size().unwrap()
+            })
+            .collect();
+        assert_eq!((buffers[1], buffers[3]), (64 << 10, 64 << 10), "as the kernel doubles it");
+        assert!(buffers[0] > buffers[1] && buffers[2] > buffers[1], "{buffers:?}");
     }
 
     #[test]

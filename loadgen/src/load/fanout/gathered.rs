@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use super::World;
 use super::lane::Shared;
 use super::timetable::Timetable;
-use super::worker::{self, Joined};
+use super::worker::Joined;
 use crate::load::error::RunError;
 use crate::load::live::{Phase, SHOW_EVERY};
 use crate::measure::clock::nanoseconds;
@@ -76,12 +76,6 @@ impl Members {
     pub(super) fn connections(&self, kind: usize, requested: u32, dropped: u64) -> Connections {
         let (requested, established) = (u64::from(requested), self.of(kind).count() as u64);
         Connections { requested, established, failed: requested - established, dropped }
-    }
-
-    pub(super) fn stalled(&self, world: World<'_>) -> Vec<bool> {
-        let receivers = world.fanout.receivers.get();
-        let stalled = world.fanout.stall.map_or(0, |stall| stall.of(receivers));
-        worker::draw(stalled, receivers, world.plan.seed)
     }
 
     /// In each room, the receivers that are among the stalled, or those that are not.

@@ -304,9 +304,6 @@ impl<'a> Lane<'a> {
             if !receiver.stalls {
                 continue;
             }
-            // The less the kernel keeps for them, the sooner the server knows; nothing depends on whether it is heeded.
-            let bytes = if stalls { STALLED_BYTES } else { RECEIVE_BYTES };
-            let _ = socket2::SockRef::from(stream).set_recv_buffer_size(bytes);
             if stalls {
                 epoll::delete(&self.epoll, stream)?;
             } else {
@@ -354,9 +351,6 @@ const EVENTS: usize = 64;
 
 /// The receive buffer in bytes: one read takes all that a socket holds.
 const RECEIVE_BYTES: usize = 512 << 10;
-
-/// What the kernel is asked to keep for a receiver that does not read, in bytes.
-const STALLED_BYTES: usize = 4 << 10;
 
 /// The longest sleep in ns: an interruption is noticed within it.
 const LONGEST_SLEEP_NS: u64 = 50_000_000;

@@ -91,7 +91,7 @@ pub fn measure(world: World<'_>, message: Message, show: &mut dyn FnMut(Phase)) 
                 return join(threads).and(Err(error));
             }
         };
-        let stalled: &Vec<bool> = stalled.get_or_init(|| members.stalled(world));
+        let stalled: &Vec<bool> = stalled.get_or_init(|| worker::stalled(world));
         let timetable: &Timetable = timetable.get_or_init(|| members.timetable(world, stalled));
         let shared: &Shared = shared.get_or_init(|| members.shared(world));
         let clock = Clock::starting_at(Instant::now() + START_DELAY);

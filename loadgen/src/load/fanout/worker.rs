@@ -166,6 +166,8 @@ impl Seats {
 fn join(worker: usize, world: World<'_>) -> io::Result<([Vec<(u32, Connection)>; 2], Joined)> {
     let (senders, receivers) = (world.fanout.senders.get(), world.fanout.receivers.get());
     let (mut failures, mut tls) = (Failures::new(), Secured::default());
+    let stalled = (senders..).zip(stalled(world)).filter_map(|(number, stalls)| stalls.then_some(number as usize));
+    let addresses = world.addresses.with_small_buffers(stalled);
     let mut open = |before: u32, all: u32| -> io::Result<Vec<(u32, Connection)>> {
         let (first, connections) = part(worker as u32, world.plan.workers() as u32, all);
         if world.interrupted.load(Ordering::Relaxed) || connections == 0 {
@@ -174,7 +176,7 @@ fn join(worker: usize, world: World<'_>) -> io::Result<([Vec<(u32, Connection)>;
         let rate = world.plan.connect.rate;
         let share = Share {
             urls: world.urls,
-            addresses: world.addresses,
+            addresses: &addresses,
             how: &world.plan.connect,
             connections,
             first: before + first,
@@ -220,8 +222,14 @@ fn room(world: World<'_>) -> Room {
     }
 }
 
-/// Draws which receivers stop reading.
-pub fn draw(stalled: u32, receivers: u32, seed: u64) -> Vec<bool> {
+/// Which receivers stop reading.
+pub fn stalled(world: World<'_>) -> Vec<bool> {
+    let receivers = world.fanout.receivers.get();
+    draw(world.fanout.stall.map_or(0, |stall| stall.of(receivers)), receivers, world.plan.seed)
+}
+
+/// Draws as many as are to stop reading.
+fn draw(stalled: u32, receivers: u32, seed: u64) -> Vec<bool> {
     use rand::SeedableRng as _;
     let mut rng = rand::rngs::SmallRng::seed_from_u64(seed);
     let drawn = rand::seq::index::sample(&mut rng, receivers as usize, stalled as usize);
