@@ -1,8 +1,6 @@
 //! Certificates and keys: read from their files and checked, so that what is wrong with them is said at the start, by the
 //! flag and the file, and not to the first client.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -14,9 +12,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::{CertificateError, InconsistentKeys, RootCertStore};
+use rustls::{CertificateError, InconsistentKeys, RootCertStore, SignatureAlgorithm};
 
-use super::words;
+use super::{files, words};
 use crate::Error;
 use crate::config::{Certificate, Endpoint};
 
@@ -66,6 +64,12 @@ pub(super) fn certified(
     let unknown =
         |_| wrong(KEY, files.1, format!("its kind of key is not taken, or it is damaged; expected {}", words::KEYS));
     let signing = provider.key_provider.load_private_key(key).map_err(unknown)?;
+    if signing.public_key().is_some_and(|key| signing.algorithm() == SignatureAlgorithm::RSA && key.len() > RSA_2048) {
+        tracing::warn!(
+            "{KEY} {}: RSA of more than 2048 bits makes handshakes slow; ECDSA P-256 is fast",
+            files.1.display()
+        );
+    }
     let certified = CertifiedKey::new(chain, signing);
     match certified.keys_match() {
         // Some kinds of keys do not tell.
@@ -155,13 +159,7 @@ fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
 }
 
 fn read(flag: &'static str, path: &Path) -> Result<Vec<u8>, Error> {
-    let mut text = Vec::new();
-    let file = File::open(path).map_err(|error| wrong(flag, path, error))?;
-    file.take(FILE_BYTES + 1).read_to_end(&mut text).map_err(|error| wrong(flag, path, error))?;
-    if text.len() as u64 > FILE_BYTES {
-        return Err(wrong(flag, path, format!("it is larger than {} MiB", FILE_BYTES >> 20)));
-    }
-    Ok(text)
+    files::read(path).map_err(|error| wrong(flag, path, error))
 }
 
 fn not_pem(flag: &'static str, path: &Path, error: &pem::Error) -> Error {
@@ -176,5 +174,5 @@ const CERT: &str = "--tls-cert";
 const KEY: &str = "--tls-key";
 const CLIENT_CA: &str = "--tls-client-ca";
 
-/// Bytes of a file: all the certificates that a system trusts take a fifth of it.
-const FILE_BYTES: u64 = 1 << 20;
+/// Bytes of an RSA public key of 2048 bits, with what says of which kind it is (RFC 3279, 2.3.1).
+const RSA_2048: usize = 294;

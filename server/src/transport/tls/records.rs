@@ -11,10 +11,17 @@ pub(super) struct Progress {
     pub(super) used: usize,
     /// Bytes of plaintext that came of them.
     pub(super) plain: usize,
-    /// How many times something was found in them: once for each record, about.
-    pub(super) steps: usize,
+    /// How many records had any.
+    pub(super) records: usize,
     /// The peer has ended its side (close_notify).
     pub(super) closed: bool,
+}
+
+impl Progress {
+    /// Bytes of records that say nothing, at least: of key updates, and of padding.
+    pub(super) fn silent(&self) -> usize {
+        self.used.saturating_sub(self.plain + self.records * AROUND_PLAIN)
+    }
 }
 
 /// Goes through the whole records in `bytes`: plaintext is passed to `take`, and what is to be sent because of them appended to
@@ -32,13 +39,13 @@ pub(super) fn open(
     loop {
         let UnbufferedStatus { mut discard, state } = connection.process_tls_records(&mut bytes[progress.used..]);
         let mut over = false;
-        progress.steps += 1;
         match state {
             Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                 while let Some(record) = traffic.next_record() {
                     let record = record?;
                     discard += record.discard;
                     progress.plain += record.payload.len();
+                    progress.records += 1;
                     take(record.payload);
                 }
             }
@@ -126,3 +133,6 @@ fn encode(data: &mut EncodeTlsData<'_, ServerConnectionData>, out: &mut Vec<u8>)
 }
 
 type Traffic<'c> = WriteTraffic<'c, ServerConnectionData>;
+
+/// Bytes that a record has beside its plaintext, at the most: header, nonce and tag of AES-GCM in TLS 1.2 (RFC 5288, 3).
+const AROUND_PLAIN: usize = 5 + 8 + 16;
