@@ -295,6 +295,21 @@ fn refusals_name_the_flag_and_what_was_expected() {
             ["--gate connection.memory with --connections 49", "--connections 50"],
         ),
         (&["compare", "--aa", "--gate", "errors"], ["--gate errors", "expected throughput"]),
+        (&["compare", "--aa", "--gate", "p99"], ["'p99' is no metric; expected throughput", "wire.ratio"]),
+        (
+            &["compare", "--aa", "--gate", "connection.memory", "--restart-every", "never"],
+            ["--gate connection.memory with --restart-every never", "expected --restart-every auto"],
+        ),
+        (
+            &["compare", "--a", "", "--b", "ws://127.0.0.1:1/", "--gate", "server.memory"],
+            ["--gate server.memory of ws://127.0.0.1:1/", "expected a command"],
+        ),
+        // Two times 8 s, and 9 starts of that with a tenth more.
+        (
+            &["compare", "--aa", "--warmup", "8s", "--max-time", "5s"],
+            ["--max-time 5s has no room for --warmup 8s of 2 servers", "expected --max-time 159s"],
+        ),
+        (&["compare", "--aa", "--warmup", "8s", "--max-time", "5s"], ["Usage: loadgen compare", "--aa"]),
         (&["compare", "--aa", "--restart-every", "0"], ["--restart-every", "'0'"]),
         (&["compare", "--aa", "--max-time", "2h"], ["--max-time", "at most 1h"]),
         (&["compare", "--aa", "--max-time", "9ms"], ["--max-time", "no room"]),

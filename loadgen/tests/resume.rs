@@ -108,6 +108,25 @@ fn an_interrupted_comparison_goes_on_with_what_is_left_of_its_time() {
 }
 
 #[test]
+fn a_comparison_that_was_too_short_has_spent_nothing_and_goes_on_with_its_starts() {
+    let file = scratch("too-short");
+    let file = file.to_str().unwrap();
+    // No start takes so little that nine fit.
+    let flags: Vec<&str> = OF_EQUALS.into_iter().filter(|flag| *flag != "--force").collect();
+    let flags = [&flags[..], &["--trial", "100ms", "--max-time", "1s", "-o", file]].concat();
+    let finished = loadgen(&flags).wait();
+    assert_eq!(finished.code, Some(98), "{}", finished.stderr);
+    let then = comparison(file);
+    assert_eq!(then.ended, Ended::TooShort);
+    assert!(then.metrics.iter().all(|metric| metric.ruling.is_none()), "nothing was looked at: {:?}", then.metrics);
+    let finished = loadgen(&[&flags[..], &["--resume", file, "--force"]].concat()).wait();
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let now = comparison(file);
+    assert!(now.starts.len() > then.starts.len() && now.ended != Ended::TooShort, "{:?}", now.ended);
+    fs::remove_file(file).unwrap();
+}
+
+#[test]
 fn another_comparison_and_a_damaged_file_are_refused_and_the_field_is_named() {
     let (file, changed) = (scratch("asked"), scratch("changed"));
     let (file, changed) = (file.to_str().unwrap(), changed.to_str().unwrap());

@@ -10,7 +10,9 @@ use binary::{assert_valid, comparison, loadgen};
 use loadgen::judge::statistics::Change;
 use loadgen::measure::metric::Metric;
 use loadgen::report::comparison::{Comparison, Ended};
+use loadgen::report::formats::Format;
 use loadgen::report::repetition::RestartKind;
+use loadgen::report::saved::Document;
 use serde_json::json;
 
 #[test]
@@ -29,6 +31,17 @@ fn a_time_that_holds_no_verdict_is_told_at_once_unless_it_is_forced() {
     assert_eq!((report.ended, report.change), (Ended::TooShort, Change::Inconclusive));
     assert!(report.starts.len() <= 3, "{} starts", report.starts.len());
     assert_valid(&json!(report));
+    // What the exit code says JUnit says too.
+    let junit = |report: &Comparison| {
+        let parts = Format::named("junit").unwrap().render(&Document::Comparison(Box::new(report.clone()))).unwrap();
+        String::from_utf8(parts.into_iter().next().unwrap().content).unwrap()
+    };
+    assert_eq!(junit(&report).matches("type=\"inconclusive\"").count(), 2, "{}", junit(&report));
+    let allowed = ["--fail-on-regression", "--allow-inconclusive", "-q", "--format", "json"];
+    let report = comparison(&loadgen(&[&flags[..], &allowed].concat()).wait(), 0);
+    assert_eq!((report.ended, report.change), (Ended::TooShort, Change::Inconclusive));
+    let text = junit(&report);
+    assert!(text.contains("<skipped") && !text.contains("<failure"), "{text}");
     let report = comparison(&loadgen(&[&flags[..], &["--force", "-q", "--format", "json"]].concat()).wait(), 0);
     assert_eq!(report.ended, Ended::MaxTime);
 }
@@ -100,6 +113,20 @@ fn servers_that_are_never_restarted_are_started_once() {
     assert_eq!(report.repetition.unwrap().restarts, RestartKind::Never);
     let notes = &report.trust.notes;
     assert!(notes.iter().any(|note| note.contains("two starts of one server")), "{notes:?}");
+    // A life has one figure of its memory, which has no interval.
+    for metric in report.metrics.iter().filter(|metric| metric.metric.is_of_starts()) {
+        assert_eq!((metric.a.count, metric.b.count, metric.log_ratios.len()), (1, 1, 1), "{metric:?}");
+        assert_eq!(metric.shown.and_then(|shown| shown.low), None, "{metric:?}");
+    }
+    let shown = String::from_utf8(
+        Format::named("markdown")
+            .unwrap()
+            .render(&Document::Comparison(Box::new(report.clone())))
+            .unwrap()
+            .remove(0)
+            .content,
+    );
+    assert!(shown.unwrap().contains(" block"), "stretches of one start are no starts");
     let sum: u64 = report.a.messages.sent;
     assert!(sum > 0 && report.a.messages.verified <= sum, "{:?}", report.a.messages);
 }

@@ -2,6 +2,7 @@
 //! configuration. Also which cores servers and workers share out among them.
 
 use std::process::ExitStatus;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub struct Running {
     addresses: Addresses,
     connect: Connect,
     pids: Vec<i32>,
+    /// Where there were none: those that were found once connections to it were open.
+    later: OnceLock<Vec<i32>>,
 }
 
 /// Why a server is not up.
@@ -80,7 +83,15 @@ impl Running {
             Spec::Url(_) | Spec::Command(_) if connect.proxy.is_some() => server.pid().into_iter().collect(),
             Spec::Url(_) | Spec::Command(_) => resources::of_server(server.pid(), &addresses),
         };
-        Ok(Self { server, addresses, connect: connect.clone(), pids })
+        Ok(Self { server, addresses, connect: connect.clone(), pids, later: OnceLock::new() })
+    }
+
+    /// Looks for its processes once more if none was found: one that is just starting may not have listened then. To be
+    /// called once it has accepted a connection.
+    pub fn look_again(&self) {
+        if self.pids.is_empty() && self.connect.proxy.is_none() {
+            self.later.get_or_init(|| resources::of_server(self.server.pid(), &self.addresses));
+        }
     }
 
     /// Where it listens.
@@ -95,7 +106,7 @@ impl Running {
 
     /// Its processes; none where they are on another machine or another user's.
     pub fn pids(&self) -> &[i32] {
-        &self.pids
+        if self.pids.is_empty() { self.later.get().map_or(&[], Vec::as_slice) } else { &self.pids }
     }
 
     /// What it says of its configuration. Only a server that has named itself Fathom is to be asked, and only while nothing
@@ -156,6 +167,26 @@ mod tests {
         assert_eq!(server.url().path(), "/x");
         assert_eq!(server.pids(), [server.server.pid().unwrap()]);
         assert_eq!(server.ended(Duration::ZERO), None);
+    }
+
+    #[test]
+    fn a_server_that_listens_only_later_is_found_then() {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let server = start(&format!("ws://127.0.0.1:{port}/"), false).unwrap();
+        assert_eq!(server.pids(), [0; 0]);
+        let listens = format!(
+            "import socket,time; s=socket.socket(); s.setsockopt(1,2,1); s.bind(('127.0.0.1',{port})); s.listen(); print(1,flush=True); \
+             time.sleep(60)"
+        );
+        let mut late =
+            process::Command::new("python3").args(["-c", &listens]).stdout(process::Stdio::piped()).spawn().unwrap();
+        let mut line = [0; 2];
+        std::io::Read::read_exact(late.stdout.as_mut().unwrap(), &mut line).unwrap();
+        server.look_again();
+        let found = server.pids().to_vec();
+        late.kill().unwrap();
+        late.wait().unwrap();
+        assert_eq!(found, [late.id() as i32]);
     }
 
     #[test]

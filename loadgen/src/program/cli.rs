@@ -109,6 +109,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, threads: NonZeroUsiz
         return Ok(Invocation::Guard);
     }
     let cli: Cli = values::command(&arguments).map_err(secrets::kept_back).map_err(tips::made_right)?;
+    lowered(cli, &arguments, threads).map_err(|error| tips::of_subcommand(error, &arguments))
+}
+
+fn lowered(cli: Cli, arguments: &[OsString], threads: NonZeroUsize) -> Result<Invocation, clap::Error> {
     match cli.command {
         None => Ok(Invocation::Quick { plan: default_plan(threads), output: cli.report.lower(FileArgs::default())? }),
         Some(Command::Run(run)) => {
@@ -117,7 +121,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, threads: NonZeroUsiz
             fit([&server], &plan)?;
             Ok(Invocation::Run { server, gate: run.gate.lower(&plan)?, output: run.report.lower(run.files)?, plan })
         }
-        Some(Command::Sweep(sweep)) => Ok(Invocation::Sweep(sweep.lower(&arguments, threads)?)),
+        Some(Command::Sweep(sweep)) => Ok(Invocation::Sweep(sweep.lower(arguments, threads)?)),
         Some(Command::Connections(held)) => Ok(Invocation::Connections(Box::new(held.lower(threads)?))),
         Some(Command::Capacity(capacity)) => Ok(match capacity.lower(threads)? {
             Lowered::Search(planning) => Invocation::Capacity(planning),
@@ -380,8 +384,9 @@ impl GateArgs {
     }
 }
 
+/// What arguments that can be read ask for and cannot have; [`parse`] says of which subcommand.
 fn refusal(message: &str) -> clap::Error {
-    Cli::command().error(ErrorKind::ArgumentConflict, message)
+    clap::Error::raw(ErrorKind::ArgumentConflict, message)
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 measured; 1 the run failed (no connection, or none left at the end; messages lost, \

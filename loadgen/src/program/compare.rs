@@ -40,8 +40,13 @@ pub(super) fn run(comparing: Comparing, cores: &Cores) -> Result<Outcome, Failur
     let compared = compare::run(&question, &arms, saved, cores, &interrupt, (&mut show, &mut say));
     progress.into_inner().clear();
     let mut comparison = compared?;
-    comparison.trust.notes.extend(environment::refusals());
-    comparison.trust.notes.extend(arms[0].plan.connect.tls.note());
+    // One that goes on from another has some of these.
+    let notes = &mut comparison.trust.notes;
+    for note in environment::refusals().into_iter().chain(arms[0].plan.connect.tls.note()) {
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
     sinks.document(&text::comparison(&comparison), &comparison)?;
     Ok(outcome(&comparison))
 }
@@ -64,15 +69,11 @@ fn saved(file: PathBuf) -> Result<Saved, Failure> {
 
 /// How a comparison ended; of several the greatest tells.
 fn outcome(comparison: &Comparison) -> Outcome {
-    let rules = &comparison.rules;
-    let regressed = rules.fail_on_regression && comparison.change == Change::Regressed;
-    let inconclusive = rules.inconclusive_fails()
-        && comparison.metrics.iter().any(|m| m.ruling.is_some_and(|ruling| ruling.change == Change::Inconclusive));
     match () {
         () if comparison.ended == Ended::Interrupted => Outcome::Interrupted,
-        () if comparison.ended == Ended::TooShort || !comparison.trust.is_valid() => Outcome::Untrusted,
-        () if regressed => Outcome::Crossed,
-        () if inconclusive => Outcome::Untrusted,
+        () if !comparison.trust.is_valid() => Outcome::Untrusted,
+        () if comparison.rules.fail_on_regression && comparison.change == Change::Regressed => Outcome::Crossed,
+        () if comparison.inconclusive_fails() && comparison.is_inconclusive() => Outcome::Untrusted,
         () => Outcome::Ok,
     }
 }

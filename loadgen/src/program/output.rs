@@ -52,6 +52,14 @@ pub enum OutputError {
         /// The cause.
         source: io::Error,
     },
+    /// There is no folder that it could be created in.
+    #[error("cannot write {}: there is no folder {}; expected one that exists", path.display(), folder.display())]
+    NoFolder {
+        /// The file.
+        path: PathBuf,
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The report did not get to where it was asked to go.
     #[error("cannot write the report to {}", to.display())]
     Write {
@@ -88,8 +96,7 @@ impl<W: Write> Sinks<W> {
     /// When a file cannot be created or written to.
     pub fn open(output: &Output, stdout: W) -> Result<Self, OutputError> {
         let open = |path: &Option<PathBuf>| {
-            let sink =
-                |path: &Path| Sink::open(path).map_err(|source| OutputError::Open { path: path.to_owned(), source });
+            let sink = |path: &Path| Sink::open(path).map_err(|source| not_opened(path, source));
             path.as_deref().map(sink).transpose()
         };
         Ok(Self {
@@ -199,6 +206,16 @@ pub fn place(path: &Path) -> PathBuf {
         Some(parent.canonicalize().ok()?.join(path.file_name()?))
     };
     path.canonicalize().ok().or_else(of_new).unwrap_or_else(|| path.to_owned())
+}
+
+/// Why a file cannot be opened; the kernel does not say which part of its path is missing.
+fn not_opened(path: &Path, source: io::Error) -> OutputError {
+    let path = path.to_owned();
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+    match folder.map(Path::to_owned) {
+        Some(folder) if source.kind() == io::ErrorKind::NotFound => OutputError::NoFolder { path, folder },
+        _ => OutputError::Open { path, source },
+    }
 }
 
 /// Each error with its cause.

@@ -68,6 +68,26 @@ pub struct Comparison {
     pub environment: Environment,
 }
 
+impl Comparison {
+    /// Whether something that is judged is not decided.
+    pub fn is_inconclusive(&self) -> bool {
+        let decided = |metric: &MetricReport| metric.ruling.is_some_and(|ruling| ruling.change != Change::Inconclusive);
+        self.ended == Ended::TooShort || self.metrics.iter().any(|metric| metric.gated && !decided(metric))
+    }
+
+    /// Whether that fails the command. Where the time holds no verdict it does, unless it was allowed by name; and it fails where it
+    /// was interrupted, whatever it would have come to.
+    pub fn inconclusive_fails(&self) -> bool {
+        let was_not_allowed = self.ended == Ended::TooShort && !self.rules.fail_on_regression;
+        self.rules.inconclusive_fails() || was_not_allowed || self.ended == Ended::Interrupted
+    }
+
+    /// What an observation is called: a start of the servers, or a stretch of the only one where they are never started anew.
+    pub(crate) fn observation(&self) -> &'static str {
+        self.repetition.map_or("start", |repetition| repetition.restarts.observation())
+    }
+}
+
 /// The format of the report of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum CompareSchema {
@@ -154,8 +174,8 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Whether an inconclusive metric fails the command.
-    pub fn inconclusive_fails(&self) -> bool {
+    /// Whether a metric that is still inconclusive when the time is up fails the command.
+    fn inconclusive_fails(&self) -> bool {
         self.require_conclusive || !self.allow_inconclusive
     }
 }
@@ -198,6 +218,14 @@ pub struct MetricReport {
     pub log_ratios: Vec<f64>,
 }
 
+impl MetricReport {
+    /// The change and its interval as all formats tell them: those of the table. In documents of earlier versions the change with
+    /// its 95% interval.
+    pub(crate) fn told(&self) -> Estimate {
+        self.shown.map_or(self.estimate, |Shown { change, low, high, .. }| Estimate { change: Some(change), low, high })
+    }
+}
+
 /// The verdict on a gated metric.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RulingReport {
@@ -218,6 +246,10 @@ pub struct RulingReport {
     /// When it was said, in seconds since the beginning.
     #[schemars(range(min = 0))]
     pub at_seconds: f64,
+    /// The starts up to then, counted from the first: all figures of the metric are of these. Null in documents of earlier
+    /// versions.
+    #[serde(default)]
+    pub starts: Option<u64>,
 }
 
 /// Both servers from one start to the next.

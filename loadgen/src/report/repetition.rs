@@ -48,12 +48,22 @@ pub enum RestartKind {
     Never,
 }
 
+impl RestartKind {
+    /// What an observation is called: a start of the servers, or a stretch of the only one.
+    pub(crate) fn observation(self) -> &'static str {
+        match self {
+            Self::Auto | Self::Fixed => "start",
+            Self::Never => "block",
+        }
+    }
+}
+
 /// What a verdict takes, in a sentence.
 pub(crate) fn forecast(repetition: &Repetition, max_seconds: f64) -> String {
-    let Repetition { fewest_starts, fewest_seconds, needs_seconds, resolves, .. } = *repetition;
+    let Repetition { restarts, fewest_starts, fewest_seconds, needs_seconds, resolves, .. } = *repetition;
     let least = format!(
         "a verdict takes {} at least, which end after {}",
-        units::counted(fewest_starts, "start"),
+        units::counted(fewest_starts, restarts.observation()),
         units::seconds(fewest_seconds)
     );
     let resolves = resolves.map(|share| {
@@ -91,9 +101,15 @@ pub(crate) fn choice(repetition: &Repetition) -> Option<String> {
     ))
 }
 
-/// What intervals do not cover where servers were not started anew.
-pub(crate) const NOT_COVERED: &str =
-    "the servers were not started anew: by how much two starts of one server differ is not covered by the intervals";
+/// What intervals do not cover where servers were not started anew: these of them, or all of them where no names are given.
+pub(crate) fn not_covered(names: &[String]) -> String {
+    let (who, whose) = match names {
+        [] => ("the servers were".to_owned(), "one server"),
+        [one] => (format!("{one} was"), "it"),
+        several => (format!("{} were", several.join(", ")), "one of them"),
+    };
+    format!("{who} not started anew: by how much two starts of {whose} differ is not covered by the intervals")
+}
 
 #[cfg(test)]
 mod tests {

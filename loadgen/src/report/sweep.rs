@@ -17,6 +17,7 @@ use crate::measure::counts::Messages;
 use crate::measure::metric::Metric;
 use crate::report::comparison::Ended;
 use crate::report::estimate::{Estimate, Spread};
+use crate::report::repetition::RestartKind;
 use crate::report::tls::TlsReport;
 use crate::report::warmup::Warmup;
 use crate::serde_time::Rfc3339;
@@ -84,6 +85,9 @@ pub struct SweepRules {
     pub settle_seconds: f64,
     /// Rounds between two starts of the servers.
     pub restart_every: u32,
+    /// When the servers are started anew; null in documents of earlier versions.
+    #[serde(default)]
+    pub restarts: Option<RestartKind>,
     /// The longest it may take, in seconds.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub max_time_seconds: f64,

@@ -14,9 +14,22 @@ pub struct Warmup {
     pub seconds: f64,
     /// The longest that it was looked whether a server has settled, in seconds; null where a time was given.
     pub max_seconds: Option<f64>,
+    /// What bounded that; null where a time was given, and in documents of earlier versions.
+    #[serde(default)]
+    pub limit: Option<WarmupLimit>,
     /// What the first starts showed: whether each server had settled. Empty where a time was given, and for Fathom's own
     /// server, which is compiled beforehand and does not warm up.
     pub studies: Vec<Study>,
+}
+
+/// What bounds how long it is looked whether a server has settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WarmupLimit {
+    /// `--max-warmup`.
+    MaxWarmup,
+    /// The share of `--max-time` that there is for it.
+    MaxTime,
 }
 
 /// A server's load from its start on, slice by slice.
@@ -43,12 +56,25 @@ pub struct Study {
 pub struct Unsteady {
     /// What.
     pub kind: UnsteadyKind,
+    /// Of which figure; null in documents of earlier versions.
+    #[serde(default)]
+    pub figure: Option<SliceFigure>,
     /// By how much, as a share: 0.04 is 4% more.
     pub change: f64,
     /// Of `noise`: when it had come to the level of the last half of its slices, as far as the noise tells, in seconds; null
     /// otherwise, and in documents of earlier versions.
     #[serde(default)]
     pub level_after_seconds: Option<f64>,
+}
+
+/// A figure of a slice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SliceFigure {
+    /// `cost`.
+    Cost,
+    /// `rate`.
+    Rate,
 }
 
 /// Why it cannot be said that a server has settled.
@@ -63,37 +89,122 @@ pub enum UnsteadyKind {
     Noise,
 }
 
-/// The servers' warm-up in sentences, each server by its name; none where there is nothing to say.
-pub(crate) fn sentences(warmup: &Warmup, name: impl Fn(usize) -> String) -> Vec<String> {
-    let mut said = Vec::new();
-    if warmup.seconds > 0.0 {
-        let learned = if warmup.studies.is_empty() { "" } else { ", as the first starts have shown" };
-        said.push(format!(
-            "warm-up: each server ran under the load for {} after each start before it was measured{learned}",
-            units::seconds(warmup.seconds)
-        ));
+/// How a server is warmed up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ran {
+    /// After each start.
+    InEachStart,
+    /// Once: it goes on running between connections.
+    Once,
+    /// Not at all: it was compiled beforehand.
+    Not,
+}
+
+/// The warm-up of servers that had so many starts in sentences, each server by its name and by how it `ran`; none where there is
+/// nothing to say. Of several starts in which a server was looked at, what is said is what they come to together.
+pub(crate) fn sentences(warmup: &Warmup, ran: &[Ran], starts: usize, name: impl Fn(usize) -> String) -> Vec<String> {
+    let mut said: Vec<String> = given(warmup, starts).into_iter().collect();
+    if said.is_empty() {
+        said.extend(learned(warmup, ran, starts, &name));
     }
-    let unsteady = warmup.studies.iter().filter_map(|study| Some((study, study.unsteady?)));
-    for (study, Unsteady { kind, change, .. }) in unsteady {
-        let name = name(study.server);
-        let time = units::seconds(study.slice_seconds * study.cost.len() as f64);
-        let percent = units::percent(change.abs());
-        let direction = if change > 0.0 { "rose" } else { "fell" };
-        said.push(match kind {
-            UnsteadyKind::Trends => format!(
-                "{name} is NOT STEADY: its cost or rate still {direction} by {percent} when the warm-up ended after {time}; a \
-                 longer --max-warmup may help"
-            ),
-            UnsteadyKind::Jumps => format!(
-                "{name} is NOT STEADY: its cost or rate jumped ({direction} by {percent}) within the {time} of its warm-up"
-            ),
-            UnsteadyKind::Noise => format!(
-                "whether {name} has settled after {time} of warm-up cannot be told: less than {percent} is lost in the noise"
-            ),
-        });
-    }
-    said.dedup();
+    said.extend((0..ran.len()).filter_map(|server| not_steady(warmup, server, &name(server))));
     said
+}
+
+/// How long servers ran for a time that was given.
+fn given(warmup: &Warmup, starts: usize) -> Option<String> {
+    let in_each = if starts > 1 { " in each start" } else { "" };
+    let is_given = warmup.max_seconds.is_none() && warmup.studies.is_empty() && warmup.seconds > 0.0;
+    let time = units::seconds(warmup.seconds);
+    is_given.then(|| format!("warm-up: each server ran under the load for {time}{in_each} before it was measured"))
+}
+
+/// How long servers ran until it was known that they have settled, and after that.
+fn learned(warmup: &Warmup, ran: &[Ran], starts: usize, name: impl Fn(usize) -> String) -> Vec<String> {
+    let times = |server: usize| {
+        let own = warmup.studies.iter().filter(|study| study.server == server);
+        own.map(|study| units::seconds(study.slice_seconds * study.cost.len() as f64)).collect::<Vec<_>>()
+    };
+    let of = |kind: Ran| (0..ran.len()).filter(move |server| ran[*server] == kind);
+    let mut said = Vec::new();
+    let most = of(Ran::InEachStart).map(|server| times(server).len()).max().unwrap_or(0);
+    if most > 0 && starts > most && warmup.seconds > 0.0 {
+        let names: Vec<String> = of(Ran::InEachStart).map(&name).collect();
+        said.push(format!(
+            "warm-up: {} ran under the load for {} in each start before {} measured, as the first starts have shown",
+            listed(&names),
+            units::seconds(warmup.seconds),
+            if names.len() == 1 { "it was" } else { "they were" }
+        ));
+    } else {
+        said.extend(of(Ran::InEachStart).filter(|server| !times(*server).is_empty()).map(|server| {
+            let times = listed(&times(server));
+            format!(
+                "warm-up: {} ran under the load for {times} before it was measured, while it was looked at",
+                name(server)
+            )
+        }));
+    }
+    said.extend(of(Ran::Once).filter(|server| !times(*server).is_empty()).map(|server| {
+        let time = listed(&times(server));
+        format!("warm-up: {} ran under the load for {time}, once, before it was measured", name(server))
+    }));
+    said
+}
+
+/// What a server did that has not settled, in a sentence; nothing where it settled in some start, unless it jumped in another.
+fn not_steady(warmup: &Warmup, server: usize, name: &str) -> Option<String> {
+    let own = || warmup.studies.iter().filter(|study| study.server == server);
+    let has_settled = own().any(|study| study.settled_after_seconds.is_some());
+    let order = |kind: UnsteadyKind| match kind {
+        UnsteadyKind::Jumps => 0,
+        UnsteadyKind::Trends => 1,
+        UnsteadyKind::Noise => 2,
+    };
+    let by_size = |a: &Unsteady, b: &Unsteady| b.change.abs().total_cmp(&a.change.abs());
+    let (study, Unsteady { kind, figure, change, .. }) = own()
+        .filter_map(|study| Some((study, study.unsteady?)))
+        .filter(|(_, unsteady)| !has_settled || unsteady.kind == UnsteadyKind::Jumps)
+        .min_by(|(_, a), (_, b)| order(a.kind).cmp(&order(b.kind)).then(by_size(a, b)))?;
+    let time = units::seconds(study.slice_seconds * study.cost.len() as f64);
+    let percent = units::percent(change.abs());
+    let direction = if change > 0.0 { "rose" } else { "fell" };
+    let what = match figure {
+        Some(SliceFigure::Cost) => "what a message costs it",
+        Some(SliceFigure::Rate) => "its rate",
+        None => "its cost or rate",
+    };
+    let longer = match warmup.limit {
+        Some(WarmupLimit::MaxWarmup) => "a longer --max-warmup",
+        Some(WarmupLimit::MaxTime) => "a longer --max-time, of which that is the share for it,",
+        None => "a longer --max-warmup, or --max-time,",
+    };
+    Some(match kind {
+        UnsteadyKind::Trends => format!(
+            "{name} is NOT STEADY: {what} still {direction} by {percent} when the warm-up ended after {time}; {longer} may help"
+        ),
+        UnsteadyKind::Jumps => {
+            format!("{name} is NOT STEADY: {what} jumped ({direction} by {percent}) within the {time} of its warm-up")
+        }
+        UnsteadyKind::Noise if change.abs() >= 1.0 => {
+            format!(
+                "whether {name} has settled after {time} of warm-up cannot be told: noise would hide that {what} doubled"
+            )
+        }
+        UnsteadyKind::Noise => {
+            format!(
+                "whether {name} has settled after {time} of warm-up cannot be told: less than {percent} is lost in the noise"
+            )
+        }
+    })
+}
+
+/// `A`, `A and B`, `A, B and C`.
+fn listed(names: &[String]) -> String {
+    match names {
+        [all @ .., last] if !all.is_empty() => format!("{} and {last}", all.join(", ")),
+        names => names.concat(),
+    }
 }
 
 #[cfg(test)]
@@ -111,18 +222,61 @@ mod tests {
         }
     }
 
+    fn unsteady(kind: UnsteadyKind, change: f64) -> Unsteady {
+        Unsteady { kind, figure: Some(SliceFigure::Rate), change, level_after_seconds: None }
+    }
+
+    fn warmup(limit: WarmupLimit, studies: Vec<Study>) -> Warmup {
+        Warmup { seconds: 1.2, max_seconds: Some(5.0), limit: Some(limit), studies }
+    }
+
+    fn said(warmup: &Warmup, ran: [Ran; 2], starts: usize) -> Vec<String> {
+        sentences(warmup, &ran, starts, |server| ["A", "B"][server].to_owned())
+    }
+
     #[test]
     fn a_server_that_has_not_settled_is_said_so() {
-        let falls = Unsteady { kind: UnsteadyKind::Trends, change: -0.041, level_after_seconds: None };
-        let jumps = Unsteady { kind: UnsteadyKind::Jumps, change: 0.3, level_after_seconds: None };
+        let (falls, jumps) = (unsteady(UnsteadyKind::Trends, -0.041), unsteady(UnsteadyKind::Jumps, 0.3));
         let studies = vec![study(0, None), study(1, Some(falls)), study(0, Some(jumps))];
-        let warmup = Warmup { seconds: 1.2, max_seconds: Some(5.0), studies };
-        let said = sentences(&warmup, |server| ["A", "B"][server].to_owned());
-        assert_eq!(said.len(), 3, "{said:?}");
-        assert!(said[0].contains("for 1.20 s after each start"), "{said:?}");
-        assert!(said[1].starts_with("B is NOT STEADY: its cost or rate still fell by 4.1% when"), "{said:?}");
-        assert!(said[2].contains("A is NOT STEADY: its cost or rate jumped (rose by 30.0%)"), "{said:?}");
-        let none = Warmup { seconds: 0.0, max_seconds: None, studies: Vec::new() };
-        assert_eq!(sentences(&none, |_| String::new()), Vec::<String>::new());
+        let both = [Ran::InEachStart; 2];
+        let told = said(&warmup(WarmupLimit::MaxWarmup, studies.clone()), both, 9);
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(told[0].contains("A and B ran under the load for 1.20 s in each start before they were"), "{told:?}");
+        assert!(told[1].contains("A is NOT STEADY: its rate jumped (rose by 30.0%)"), "{told:?}");
+        assert!(told[2].starts_with("B is NOT STEADY: its rate still fell by 4.1% when"), "{told:?}");
+        assert!(told[2].contains("a longer --max-warmup may help"), "{told:?}");
+        let by_time = said(&warmup(WarmupLimit::MaxTime, studies), both, 9);
+        assert!(by_time[2].contains("a longer --max-time") && !by_time[2].contains("--max-warmup"), "{by_time:?}");
+        let none = Warmup { seconds: 0.0, max_seconds: None, limit: None, studies: Vec::new() };
+        assert_eq!(said(&none, both, 9), Vec::<String>::new());
+    }
+
+    #[test]
+    fn two_starts_of_one_server_are_one_sentence_that_does_not_contradict_itself() {
+        let noise = |change| unsteady(UnsteadyKind::Noise, change);
+        let both = [Ran::InEachStart; 2];
+        let twice = vec![study(0, Some(noise(0.04))), study(0, Some(noise(30.775))), study(1, None)];
+        let told = said(&warmup(WarmupLimit::MaxWarmup, twice), both, 9);
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[1].ends_with("noise would hide that its rate doubled"), "{told:?}");
+        let settled_once = vec![study(0, Some(noise(0.04))), study(0, None), study(1, None)];
+        assert_eq!(said(&warmup(WarmupLimit::MaxWarmup, settled_once), both, 9).len(), 1);
+    }
+
+    #[test]
+    fn what_is_said_of_a_warm_up_is_what_was() {
+        let studies = vec![study(0, None), study(1, None)];
+        let of_kinds = |ran, starts| said(&warmup(WarmupLimit::MaxWarmup, studies.clone()), ran, starts).join("; ");
+        let ended_soon = of_kinds([Ran::InEachStart; 2], 1);
+        assert!(ended_soon.contains("A ran under the load for 5.00 s before it was measured"), "{ended_soon}");
+        assert!(!ended_soon.contains("each start"), "{ended_soon}");
+        let urls = of_kinds([Ran::Once, Ran::Not], 20);
+        assert_eq!(urls, "warm-up: A ran under the load for 5.00 s, once, before it was measured");
+        let mixed = of_kinds([Ran::Once, Ran::InEachStart], 20);
+        assert!(mixed.starts_with("warm-up: B ran under the load for 1.20 s in each start before it was"), "{mixed}");
+        let given = Warmup { seconds: 2.0, max_seconds: None, limit: None, studies: Vec::new() };
+        let one = said(&given, [Ran::InEachStart; 2], 1);
+        assert_eq!(one, ["warm-up: each server ran under the load for 2.00 s before it was measured"]);
+        assert!(said(&given, [Ran::InEachStart; 2], 2)[0].contains("for 2.00 s in each start"));
     }
 }

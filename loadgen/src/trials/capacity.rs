@@ -184,7 +184,7 @@ impl<'a> Prober<'a> {
             stage: Stage { elapsed: Duration::ZERO, rate: None, probes: 0, narrowed: None },
             began: Instant::now(),
             rng: SmallRng::seed_from_u64(arm.plan.seed),
-            warming: Warming::new(experiment.warmup.within(experiment.max_time), 1),
+            warming: Warming::new(experiment.warmup, experiment.max_time, 1),
             starts: 0,
             start_took: Duration::ZERO,
             probe_took_more: Duration::ZERO,
@@ -246,7 +246,8 @@ impl<'a> Prober<'a> {
     }
 
     fn warm(&mut self, up: &mut [Up<'_, '_>; 1]) -> Result<(), TrialError> {
-        let mut warming = std::mem::replace(&mut self.warming, Warming::new(self.experiment.warmup, 1));
+        let mut warming =
+            std::mem::replace(&mut self.warming, Warming::new(self.experiment.warmup, self.experiment.max_time, 1));
         let mut rng = SmallRng::seed_from_u64(self.rng.random());
         let warmed = warming.warm(up, &[0], &[Duration::ZERO], &mut rng, &mut || {
             self.look();

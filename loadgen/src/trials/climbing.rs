@@ -7,7 +7,7 @@ use rand::rngs::SmallRng;
 
 use super::failure::TrialError;
 use super::probe::{Limits, Offer};
-use super::up::Up;
+use super::up::{LONGEST_PACE, Up};
 use crate::host::environment::Environment;
 use crate::judge::capacity::{Probe, Staircase};
 use crate::load::error::RunError;
@@ -39,7 +39,7 @@ impl Climbs {
     pub fn begin(&mut self, ups: &mut [Up<'_, '_>], length: Duration, rng: &mut SmallRng) -> Result<(), TrialError> {
         let Limits { min_rate, max_rate, precision, .. } = self.limits;
         for up in ups.iter_mut().skip(self.stairs.len()) {
-            let rate = up.pace(length, 1, rng.random())?.unwrap_or(1.0);
+            let rate = up.pace(length, 1, LONGEST_PACE, rng.random())?.unwrap_or(1.0);
             self.stairs.push(Staircase::new(rate / BELOW, (min_rate, max_rate), precision));
         }
         Ok(())

@@ -5,14 +5,13 @@ use std::mem;
 use std::sync::atomic::Ordering;
 
 use super::climbing::Climbs;
-use super::compared::{Compared, asked, document};
-use super::contrast::{Contrast, log_ratios};
+use super::compared::{Compared, Judged, asked, document};
 use super::question::{Question, Watchers};
 use super::repetition;
 use super::resumed::{Earlier, ResumeError, Saved};
 use crate::host::cores::Cores;
 use crate::host::interrupt::Interrupt;
-use crate::judge::statistics::{Band, Judge, LOOKS, Sample};
+use crate::judge::statistics::{Band, Judge, LOOKS};
 use crate::measure::metric::Metric;
 use crate::plan::Plan;
 use crate::report::comparison::{Comparison, Ended};
@@ -76,7 +75,7 @@ pub fn run(
     course.climbs = question.capacity.clone().map(|limits| Climbs::new(limits, plan));
     let mut starts: Vec<Start> = mem::take(&mut earlier.starts);
     let before = starts.len();
-    let mut trial: Option<(Vec<Metric>, Judge)> = None;
+    let mut trial: Option<Judged> = None;
     let mut repetition = None;
     let lives = course.lives();
     let mut looks = LOOKS.into_iter().peekable();
@@ -97,9 +96,9 @@ pub fn run(
                 judge => Some(judge?),
             };
         }
-        let (gated, judge) = trial.as_mut().expect("it is made with the first start");
-        let asked = question.asked(gated.len());
-        let planned = repetition::plan(asked, gated, &starts, course);
+        let judged = trial.as_mut().expect("it is made with the first start");
+        let asked = question.asked(judged.gated.len());
+        let planned = repetition::plan(asked, &judged.gated, &starts, course);
         // Said twice: once it is known what starts cost, and once it is known how much they vary.
         if repetition.is_none_or(|before: Repetition| before.resolves.is_some() != planned.resolves.is_some()) {
             say(&forecast(&planned, question.tempo.max_time.as_secs_f64()));
@@ -110,23 +109,23 @@ pub fn run(
         while let Some(due) = looks.next_if(|due| *due <= part) {
             look = Some(due);
         }
-        if let Some(part) = look {
-            let change = Contrast::between(1, 0);
-            let sample = |metric: &Metric| Sample::new(&log_ratios(&change, *metric, &starts, lives));
-            judge.look(earlier.look(part), &gated.iter().map(sample).collect::<Vec<_>>());
+        let too_short = question.is_too_short(&planned, [starts.len(), starts.len() - before], earlier.left());
+        // Where no verdict can come nothing is looked at, so that nothing of the error is spent.
+        if let Some(part) = look.filter(|_| !too_short) {
+            judged.look(earlier.look(part), &starts, lives);
         }
         let ended = match () {
             () if interrupted => Some(Ended::Interrupted),
-            () if judge.decided() && !question.aa => Some(Ended::Decided),
+            () if judged.judge.decided() && !question.aa => Some(Ended::Decided),
             // Also where one start has taken all of it.
-            () if question.is_too_short(&planned, starts.len() - before) => Some(Ended::TooShort),
+            () if too_short => Some(Ended::TooShort),
             () if over => Some(Ended::MaxTime),
             () => None,
         };
         Ok::<_, CompareError>(ended.map(|ended| (ended, part)))
     })?;
-    let (gated, judge) = trial.expect("there was a start");
-    Ok(document(question, plan, &course, Compared { earlier, before, ended, part, gated, judge, starts, repetition }))
+    let judged = trial.expect("there was a start");
+    Ok(document(question, plan, &course, Compared { earlier, before, ended, part, judged, starts, repetition }))
 }
 
 /// The metrics that are judged, as in attempts before where there were any, and who judges them.
@@ -136,11 +135,13 @@ fn judge(
     earlier: &Earlier,
     starts: &[Start],
     may_wait: bool,
-) -> Result<(Vec<Metric>, Judge), CompareError> {
+) -> Result<Judged, CompareError> {
     let gated = if earlier.gated.is_empty() { gated(question, plan, starts, may_wait)? } else { earlier.gated.clone() };
     let (band, betters) = (Band::of(question.tolerance), gated.iter().map(|metric| metric.better()));
     let judge = Judge::new(question.aim(), question.alpha, band, betters);
-    Ok((gated, earlier.judge(judge)))
+    let mut stands_on = earlier.stands_on.clone();
+    stands_on.resize(gated.len(), None);
+    Ok(Judged { gated, judge: earlier.judge(judge), stands_on })
 }
 
 /// The metrics that are judged: those asked for, all of which must be there, or those of the load that are. One that is

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::climbing::Climbs;
-use super::contrast::{Contrast, log_ratios as log_ratios_of};
+use super::contrast::{Contrast, figures, log_ratios as log_ratios_of};
 use super::course::Course;
 use super::notes;
 use super::question::Question;
@@ -34,26 +34,50 @@ pub(super) struct Compared {
     pub ended: Ended,
     /// The part of this attempt's time that had passed when it ended.
     pub part: f64,
-    /// The metrics that are judged.
-    pub gated: Vec<Metric>,
-    /// What is said of them.
-    pub judge: Judge,
+    /// The metrics that are judged, and what is said of them.
+    pub judged: Judged,
     /// All that was measured.
     pub starts: Vec<Start>,
     /// What was known at the end of how trials are shared out.
     pub repetition: Option<Repetition>,
 }
 
+/// The metrics that are judged, and who judges them.
+pub(super) struct Judged {
+    /// The metrics.
+    pub gated: Vec<Metric>,
+    /// What is said of each.
+    pub judge: Judge,
+    /// How many starts, the first ones, the ruling on each stands on; `None` where that is not known.
+    pub stands_on: Vec<Option<usize>>,
+}
+
+impl Judged {
+    /// Looks at what the starts have come to at this time, in attempts.
+    pub fn look(&mut self, at: f64, starts: &[Start], lives: Lives) {
+        let change = Contrast::between(1, 0);
+        let sample = |metric: &Metric| Sample::new(&log_ratios_of(&change, *metric, starts, lives));
+        self.judge.look(at, &self.gated.iter().map(sample).collect::<Vec<_>>());
+        for (stands_on, ruling) in self.stands_on.iter_mut().zip(self.judge.rulings()) {
+            if ruling.is_some_and(|ruling| ruling.part == at) {
+                *stands_on = Some(starts.len());
+            }
+        }
+    }
+}
+
 /// The report.
 pub(super) fn document(question: &Question, plan: &Plan, course: &Course<'_>, compared: Compared) -> Comparison {
-    let Compared { mut earlier, before, ended, part, gated, judge, starts, repetition } = compared;
+    let Compared { mut earlier, before, ended, part, judged, starts, repetition } = compared;
     let mut tls = std::mem::take(&mut earlier.tls);
     tls.iter_mut().zip(&course.tls).for_each(|(all, more)| *all += more.clone());
+    let Judged { gated, judge, stands_on } = judged;
     let (lives, attempts) = (course.lives(), earlier.report(ended, part));
-    let rulings: BTreeMap<Metric, Option<Ruling>> = gated.iter().copied().zip(judge.rulings()).collect();
+    let rulings: BTreeMap<Metric, Ruled> = gated.iter().copied().zip(judge.rulings().zip(stands_on)).collect();
     let elapsed_seconds = earlier.seconds + course.elapsed().as_secs_f64();
     let max_time = question.tempo.max_time.as_secs_f64() * f64::from(attempts.made);
     let times = max_time / elapsed_seconds.min(max_time);
+    let unjudged = notes::not_judged(question.gate.is_none().then_some(plan), &gated, &starts, &["A", "B"]);
     let mut metrics: Vec<MetricReport> = measured(&starts)
         .chain(gated)
         .collect::<BTreeSet<Metric>>()
@@ -69,13 +93,15 @@ pub(super) fn document(question: &Question, plan: &Plan, course: &Course<'_>, co
         .of_trials_with(course.withheld());
     // Earlier attempts were judged by the same rules when they ended; those that were not valid cannot go on.
     trust.notes.extend(notes::of(course, &starts[before..], |server| ["A", "B"][server].to_owned()));
+    trust.notes.extend(unjudged);
     trust.notes.extend(repetition.as_ref().and_then(repetition::choice));
     if let Some(why) = course.climbs.as_ref().and_then(Climbs::distrust) {
         trust.level = Level::NotValid;
         trust.reasons.push(why);
     }
-    let new = earlier.notes.into_iter().filter(|note| !trust.notes.contains(note)).collect::<Vec<_>>();
-    trust.notes.extend(new);
+    let before = earlier.notes.into_iter().filter(|note| !trust.notes.iter().any(|now| notes::say_alike(now, note)));
+    let before: Vec<String> = before.collect();
+    trust.notes.extend(before);
     Comparison {
         schema: CompareSchema::V1,
         began_at: earlier.began_at,
@@ -121,27 +147,35 @@ fn measured(starts: &[Start]) -> impl Iterator<Item = Metric> {
     })
 }
 
+/// What is said of a gated metric, and how many starts it stands on.
+type Ruled = (Option<Ruling>, Option<usize>);
+
+/// A metric. All figures of one that is ruled on are of the starts that the ruling stands on; what more time would tell is
+/// told by all of them.
 fn report(
     metric: Metric,
-    ruling: Option<Option<Ruling>>,
+    ruled: Option<Ruled>,
     gates: usize,
     question: &Question,
-    (starts, lives): (&[Start], Lives),
+    (all, lives): (&[Start], Lives),
     elapsed: f64,
     times: f64,
 ) -> Option<MetricReport> {
+    let (ruling, stands_on) = (ruled.map(|(ruling, _)| ruling), ruled.and_then(|(_, stands_on)| stands_on));
+    let starts = &all[..stands_on.unwrap_or(all.len()).min(all.len())];
     let log_ratios = log_ratios_of(&Contrast::between(1, 0), metric, starts, lives);
     if log_ratios.is_empty() && ruling.is_none() {
         return None;
     }
-    let spread = |server: usize| Spread::of(starts.iter().flat_map(|start| start.figures(metric, server)).collect());
+    let spread = |server: usize| Spread::of(figures(metric, server, starts, lives));
     let sample = Sample::new(&log_ratios);
+    let of_all = Sample::new(&log_ratios_of(&Contrast::between(1, 0), metric, all, lives));
     // The last look of an attempt has about half of its error.
     let last = question.asked(gates).last_level();
     let max_time = question.tempo.max_time.as_secs_f64();
     let undecided = ruling.flatten().filter(|ruling| ruling.change == Change::Inconclusive);
     let (band, aim) = (Band::of(question.tolerance), question.aim());
-    let more = undecided.and_then(|_| statistics::times_more(&sample, last, band, aim, metric.better()));
+    let more = undecided.and_then(|_| statistics::times_more(&of_all, last, band, aim, metric.better()));
     let middle = Sample::new(&log_ratios_of(&Contrast::middle_of(0, 1), metric, starts, lives)).estimate();
     Some(MetricReport {
         metric,
@@ -162,9 +196,10 @@ fn report(
             low: share(ruling.interval.low),
             high: share(ruling.interval.high),
             at_seconds: (ruling.part * max_time).min(elapsed),
+            starts: stands_on.map(|starts| starts as u64),
         }),
         more_seconds: more.map(|times| ((times - 1.0) * elapsed).max(0.0)),
-        resolution: statistics::resolution(&sample, last, times).map(f64::exp_m1),
+        resolution: statistics::resolution(&of_all, last, times).map(f64::exp_m1),
         log_ratios,
     })
 }
@@ -194,5 +229,94 @@ fn rules(question: &Question, rounds: u32) -> Rules {
         fail_on_regression,
         require_conclusive,
         allow_inconclusive: allow_inconclusive || !(fail_on_regression || require_conclusive),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::judge::statistics::Aim;
+    use crate::measure::trial::Figures;
+    use crate::trials::start::{Life, Round};
+    use crate::trials::tempo::{Tempo, Warmup};
+
+    pub(super) fn question() -> Question {
+        let tempo = Tempo {
+            trial: Duration::from_millis(10),
+            settle: Duration::ZERO,
+            replies: 0,
+            warmup: Warmup::For(Duration::ZERO),
+            restarts: Restarts::Every(1),
+            max_time: Duration::from_secs(10),
+            seed: 1,
+        };
+        Question {
+            tempo,
+            gate: None,
+            alpha: 0.2,
+            attempts: 2,
+            tolerance: 0.02,
+            aa: false,
+            fail_on_regression: false,
+            allow_inconclusive: false,
+            require_conclusive: false,
+            capacity: None,
+            force: false,
+        }
+    }
+
+    /// A start with one pair, in which B needs so many times what A does.
+    fn start(times: f64) -> Start {
+        let trial = |cpu: f64| Trial { figures: Figures::from([(Metric::ServerCpu, cpu)]), ..Trial::default() };
+        let life =
+            || Life { target: String::new(), config: None, figures: Figures::new(), messages: Messages::default() };
+        let round = Round { at_seconds: 0.0, order: vec![0, 1], trials: vec![trial(1000.0), trial(1000.0 * times)] };
+        Start { at_seconds: 0.0, rounds: vec![round], lives: vec![life(), life()] }
+    }
+
+    #[test]
+    fn all_figures_of_a_decided_metric_stand_for_the_starts_up_to_its_decision() {
+        let question = question();
+        let mut starts: Vec<Start> = (0..12).map(|i| start(1.5 + f64::from(i) * 0.001)).collect();
+        let judge = Judge::new(Aim::Changed, 0.2, Band::of(0.02), [Metric::ServerCpu.better()]);
+        let mut judged = Judged { gated: vec![Metric::ServerCpu], judge, stands_on: vec![None] };
+        judged.look(0.4, &starts, Lives::Many);
+        assert!(judged.judge.decided());
+        let told = |judged: &Judged, starts: &[Start]| {
+            let ruled = judged.judge.rulings().zip(judged.stands_on.iter().copied()).next();
+            report(Metric::ServerCpu, ruled, 1, &question, (starts, Lives::Many), 10.0, 1.0).unwrap()
+        };
+        let then = told(&judged, &starts);
+        // What comes after the decision, while another metric is still open, is quite different.
+        starts.extend((0..12).map(|_| start(3.0)));
+        judged.look(0.6, &starts, Lives::Many);
+        let now = told(&judged, &starts);
+        assert_eq!((now.a, now.b, now.estimate, now.shown), (then.a, then.b, then.estimate, then.shown));
+        assert_eq!((now.log_ratios.len(), now.ruling.unwrap().starts), (12, Some(12)));
+        assert_eq!(now.estimate.change, now.shown.map(|shown| shown.change), "one estimator");
+    }
+
+    #[test]
+    fn attempts_are_too_short_where_all_of_them_together_are() {
+        let question = question();
+        let planned = Repetition {
+            restarts: kind(question.tempo.restarts),
+            pairs: 1,
+            start_seconds: 1.9,
+            pair_seconds: 0.1,
+            between_starts: None,
+            within_starts: None,
+            fewest_starts: 9,
+            fewest_seconds: 18.0,
+            needs_seconds: None,
+            resolves: None,
+        };
+        assert!(!question.is_too_short(&planned, [1, 1], 2.0), "two attempts of 10 s hold 18 s");
+        assert!(question.is_too_short(&planned, [1, 1], 1.0), "one does not");
+        assert!(!question.is_too_short(&planned, [9, 1], 1.0), "there are starts enough");
+        assert!(!question.is_too_short(&planned, [5, 5], 1.0), "what was not told early is not told late");
+        assert!(!Question { force: true, ..question }.is_too_short(&planned, [1, 1], 1.0));
     }
 }

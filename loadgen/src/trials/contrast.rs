@@ -1,4 +1,5 @@
-//! Contrasts of log figures: what a comparison and a sweep judge, one for each start of the servers.
+//! Contrasts of log figures: what a comparison and a sweep judge, one for each start of the servers; and the figures of one
+//! server, one for each of its trials or lives.
 
 use super::start::{Lives, Round, Start};
 use crate::judge::statistics::{Sample, blocks};
@@ -27,23 +28,80 @@ impl Contrast {
 
 /// The contrast's log ratios, one for each start: its rounds share the servers' memory layout, so that all of them together
 /// are one observation. It is their Hodges-Lehmann estimate, which a disturbed trial hardly moves. Of servers that have
-/// one life only, what follows in time may be alike: several of them are one observation where they are.
+/// one life only, what follows in time may be alike: several of them are one observation where they are. What a whole life
+/// has one figure of is one observation then, whose interval is not bounded.
 pub fn log_ratios(contrast: &Contrast, metric: Metric, starts: &[Start], lives: Lives) -> Vec<f64> {
-    let of_start = |start: &Start| {
-        if !metric.is_of_trials() {
-            return contrast.of(|arm| start.lives[arm].figures.get(&metric).copied());
+    match (metric.is_of_trials(), lives) {
+        (true, Lives::Many) => starts.iter().filter_map(|start| of_rounds(contrast, metric, start)).collect(),
+        (true, Lives::One) => {
+            blocks(&starts.iter().filter_map(|start| of_rounds(contrast, metric, start)).collect::<Vec<_>>())
         }
-        Sample::new(&round_log_ratios(contrast, metric, start)).estimate()
-    };
-    let log_ratios: Vec<f64> = starts.iter().filter_map(of_start).collect();
-    match lives {
-        Lives::Many => log_ratios,
-        Lives::One => blocks(&log_ratios),
+        (false, Lives::Many) => {
+            let of_start = |start: &Start| contrast.of(|arm| start.lives[arm].figures.get(&metric).copied());
+            starts.iter().filter_map(of_start).collect()
+        }
+        (false, Lives::One) => {
+            contrast.of(|arm| figures(metric, arm, starts, lives).first().copied()).into_iter().collect()
+        }
     }
+}
+
+/// The metric's figures of one server in these starts: one for each round, or one for each of its lives where trials have none
+/// of it. Of the only life of a server that is the most memory that it had, and what connections added to it when they were
+/// opened for the first time, before it could use what others gave back.
+pub fn figures(metric: Metric, server: usize, starts: &[Start], lives: Lives) -> Vec<f64> {
+    let all = starts.iter().flat_map(|start| start.figures(metric, server));
+    match (metric.is_of_trials(), lives) {
+        (true, _) | (false, Lives::Many) => all.collect(),
+        (false, Lives::One) if metric == Metric::ConnectionMemory => all.take(1).collect(),
+        (false, Lives::One) => all.reduce(f64::max).into_iter().collect(),
+    }
+}
+
+fn of_rounds(contrast: &Contrast, metric: Metric, start: &Start) -> Option<f64> {
+    Sample::new(&round_log_ratios(contrast, metric, start)).estimate()
 }
 
 /// The contrast's log ratios of one start, one for each round, in the order of time.
 pub fn round_log_ratios(contrast: &Contrast, metric: Metric, start: &Start) -> Vec<f64> {
     let of_round = |round: &Round| contrast.of(|arm| round.trials[arm].figures.get(&metric).copied());
     start.rounds.iter().filter_map(of_round).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::counts::Messages;
+    use crate::measure::trial::Figures;
+    use crate::trials::start::Life;
+
+    /// A start in which the memory of both servers came to these figures.
+    fn start(memory: [f64; 2], of_connections: Option<[f64; 2]>) -> Start {
+        let life = |server: usize| {
+            let mut figures = Figures::from([(Metric::ServerMemory, memory[server])]);
+            figures.extend(of_connections.map(|memory| (Metric::ConnectionMemory, memory[server])));
+            Life { target: String::new(), config: None, figures, messages: Messages::default() }
+        };
+        Start { at_seconds: 0.0, rounds: Vec::new(), lives: vec![life(0), life(1)] }
+    }
+
+    #[test]
+    fn a_life_has_one_figure_of_its_memory_however_often_it_is_looked_at() {
+        let starts =
+            [start([1e6, 2e6], Some([100.0, 150.0])), start([4e6, 2e6], Some([100.0, 150.0])), start([2e6, 3e6], None)];
+        let change = Contrast::between(1, 0);
+        let ratios = |metric, lives| log_ratios(&change, metric, &starts, lives);
+        let one = |metric, change: f64| {
+            let ratios = ratios(metric, Lives::One);
+            assert!(ratios.len() == 1 && (ratios[0] - change.ln()).abs() < 1e-9, "{metric}: {ratios:?}");
+        };
+        // Two copies would be an interval of no width.
+        one(Metric::ConnectionMemory, 1.5);
+        one(Metric::ServerMemory, 0.75);
+        assert_eq!(ratios(Metric::ConnectionMemory, Lives::Many).len(), 2);
+        assert_eq!(figures(Metric::ServerMemory, 0, &starts, Lives::One), [4e6]);
+        assert_eq!(figures(Metric::ServerMemory, 0, &starts, Lives::Many), [1e6, 4e6, 2e6]);
+        let none = [start([1e6, 2e6], None)];
+        assert_eq!(log_ratios(&change, Metric::ConnectionMemory, &none, Lives::One), [0.0; 0]);
+    }
 }

@@ -15,12 +15,11 @@ pub use super::start::{Life, Lives, Round, Start};
 use super::tempo::is_early;
 pub use super::tempo::{Restarts, Tempo};
 pub use super::up::Arm;
-use super::up::{self, End, Up};
+use super::up::{self, End, LONGEST_PACE, Up};
 use super::warming::Warming;
 use crate::host::cores::Cores;
 use crate::host::interrupt::Interrupt;
 use crate::host::running::{Running, Shares};
-use crate::host::target::Spec;
 use crate::host::withheld::{Meter, Withheld};
 use crate::judge::statistics::Prices;
 use crate::load::live::Live;
@@ -30,7 +29,7 @@ use crate::measure::metric::Metric;
 use crate::measure::tls::Secured;
 use crate::measure::trial::{Figures, Trial};
 use crate::plan::Plan;
-use crate::report::warmup;
+use crate::report::warmup::{self, Ran};
 
 /// Starts servers and measures them, time and again.
 #[derive(Debug)]
@@ -84,7 +83,7 @@ impl<'a> Course<'a> {
             round: (tempo.trial + tempo.settle) * arms.len() as u32,
             rounds,
             lengths: vec![tempo.trial; arms.len()],
-            warming: Warming::new(tempo.warmup.within(tempo.max_time), arms.len()),
+            warming: Warming::new(tempo.warmup, tempo.max_time, arms.len()),
             climbs: None,
             starts: 0,
             withheld: Withheld::default(),
@@ -128,13 +127,14 @@ impl<'a> Course<'a> {
         self.tempo.trial
     }
 
-    /// How many lives the servers have.
+    /// How many lives the servers have; one as soon as one of them has no more.
     pub fn lives(&self) -> Lives {
-        let is_started = |arm: &Arm| !matches!(arm.spec, Spec::Url(_));
-        match self.tempo.restarts {
-            Restarts::Auto(_) | Restarts::Every(_) if self.arms.iter().any(is_started) => Lives::Many,
-            _ => Lives::One,
-        }
+        if self.arms.iter().all(|arm| self.tempo.restarts.are_of(&arm.spec)) { Lives::Many } else { Lives::One }
+    }
+
+    /// Of each server, how it is warmed up, and whether it is started anew.
+    pub(crate) fn treated(&self) -> impl Iterator<Item = (Ran, bool)> + '_ {
+        self.arms.iter().map(|arm| (self.warming.ran(&arm.spec), self.tempo.restarts.are_of(&arm.spec)))
     }
 
     /// Whether so little was measured in these `starts` that it may be the machine's fault if a server has not replied.
@@ -170,7 +170,9 @@ impl<'a> Course<'a> {
 
     /// Whether the time is too short for another start with one round.
     pub fn is_over(&self) -> bool {
-        self.elapsed() + self.price_of_start() + self.round > self.tempo.max_time
+        let again = !matches!(self.tempo.restarts, Restarts::Never(_));
+        let more = if again { self.warming.more_to_study() } else { Duration::ZERO };
+        self.elapsed() + self.price_of_start() + more + self.round > self.tempo.max_time
     }
 
     fn price_of_start(&self) -> Duration {
@@ -240,6 +242,7 @@ impl<'a> Course<'a> {
                 let common = up::common(arm, server, &shares, self.interrupt, &live);
                 let session =
                     Session::open(scope, common, &mut |_| show()).map_err(|error| error.with_end_of(server))?;
+                server.look_again();
                 ups[i] = Some(Up::new(arm, server, session));
             }
             let mut ups: Vec<Up<'_, '_>> = ups.into_iter().flatten().collect();
@@ -286,11 +289,11 @@ impl<'a> Course<'a> {
 
     /// Brings servers that were just started to where they are measured, and finds out how long a trial of each must be.
     fn warm(&mut self, ups: &mut [Up<'_, '_>], order: &[usize], show: &mut dyn FnMut()) -> Result<(), TrialError> {
+        let longest = self.tempo.max_time / (MOST_OF_TIME * ups.len() as u32);
         for &i in order {
             let replies = if self.starts == 0 { self.tempo.replies } else { 0 };
-            let pace = ups[i].pace(WARMUP, replies, self.rng.random())?;
+            let pace = ups[i].pace(WARMUP, replies, longest.min(LONGEST_PACE), self.rng.random())?;
             if let (Some(rate), 1..) = (pace, replies) {
-                let longest = self.tempo.max_time / (MOST_OF_TIME * ups.len() as u32);
                 let needed = Duration::from_secs_f64(replies as f64 / rate).min(longest);
                 self.lengths[i] = needed.max(self.tempo.trial);
             }

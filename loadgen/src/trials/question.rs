@@ -6,7 +6,7 @@ use crate::judge::statistics::{Aim, Asked, Band};
 use crate::measure::metric::Metric;
 use crate::report::repetition::Repetition;
 use crate::trials::probe::Limits;
-use crate::trials::tempo::Tempo;
+use crate::trials::tempo::{Tempo, is_too_short};
 
 /// What a comparison is to find out.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,10 +48,12 @@ impl Question {
         Asked { alpha, gates, tolerance, time: self.tempo.max_time.as_secs_f64() }
     }
 
-    /// Whether it is known after so many starts that the time cannot hold as many as any verdict takes.
-    pub fn is_too_short(&self, planned: &Repetition, starts: usize) -> bool {
-        // Of several attempts the next may hold what this one does not.
-        self.tempo.is_too_short(planned.fewest_seconds, starts) && self.attempts == 1 && !self.force && !self.aa
+    /// Whether it is known after so many starts, of all attempts and of this one, that the time which is `left` for this one
+    /// and those to come (in attempts) cannot hold as many as any verdict takes.
+    pub fn is_too_short(&self, planned: &Repetition, [all, own]: [usize; 2], left: f64) -> bool {
+        let time = self.tempo.max_time.as_secs_f64() * left;
+        let is_missing = (all as u64) < planned.fewest_starts;
+        is_missing && is_too_short(planned.fewest_seconds, time, own) && !self.force && !self.aa
     }
 }
 

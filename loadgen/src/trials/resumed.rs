@@ -91,6 +91,8 @@ pub struct Earlier {
     pub starts: Vec<Start>,
     /// The metrics that it judged; empty where nothing came before.
     pub gated: Vec<Metric>,
+    /// How many of the starts the ruling on each of them stands on, where that is known.
+    pub stands_on: Vec<Option<usize>>,
     /// What was noted on its figures.
     pub notes: Vec<String>,
     /// What TLS had settled with A and with B.
@@ -109,6 +111,7 @@ impl Earlier {
             seconds: 0.0,
             starts: Vec::new(),
             gated: Vec::new(),
+            stands_on: Vec::new(),
             notes: Vec::new(),
             tls: Default::default(),
             attempts,
@@ -138,7 +141,7 @@ impl Earlier {
         }
         let max_time = then.rules.max_time_seconds;
         let of_gate = then.metrics.iter().filter(|metric| metric.gated);
-        let rulings = of_gate.map(|metric| ruling(metric, max_time)).collect();
+        let (rulings, stands_on) = of_gate.map(|metric| (ruling(metric, max_time), stands_on(metric))).unzip();
         let Comparison { began_at, elapsed_seconds: seconds, trust, starts, a, b, .. } = then;
         let secured = |name: &str, tls: &Option<TlsReport>| {
             let secured = tls.as_ref().map_or_else(|| Ok(Secured::default()), TlsReport::secured);
@@ -147,12 +150,17 @@ impl Earlier {
         let tls = [secured("a", &a.tls)?, secured("b", &b.tls)?];
         let mut sides = [Some(a), Some(b)];
         let starts = starts.into_iter().map(|start| start_of(start, &mut sides, &now.targets)).collect();
-        Ok(Self { began_at, seconds, starts, gated, notes: trust.notes, tls, attempts, passed, rulings })
+        Ok(Self { began_at, seconds, starts, gated, stands_on, notes: trust.notes, tls, attempts, passed, rulings })
     }
 
     /// Attempts that are over.
     fn over(&self) -> f64 {
         self.passed.floor()
+    }
+
+    /// What is left of the time of all attempts, this one's included, in attempts.
+    pub fn left(&self) -> f64 {
+        f64::from(self.attempts) - self.passed
     }
 
     /// The part of this attempt's time (0..1) that had passed before.
@@ -190,7 +198,10 @@ impl Earlier {
 
     /// What the report says of the attempts once this one ended at that part of its time.
     pub fn report(&self, ended: Ended, part: f64) -> Attempts {
-        let part = if ended == Ended::Interrupted { part.min(1.0) } else { 1.0 };
+        let part = match ended {
+            Ended::Interrupted | Ended::TooShort => part.min(1.0),
+            Ended::Decided | Ended::MaxTime => 1.0,
+        };
         Attempts { announced: self.attempts, made: self.over() as u32 + 1, passed: self.over() + part }
     }
 }
@@ -231,13 +242,15 @@ fn start_of(start: StartReport, sides: &mut [Option<Side>; 2], targets: &[String
     Start { at_seconds: start.at_seconds, rounds: start.pairs.into_iter().map(round).collect(), lives }
 }
 
-/// The time that has passed of all attempts, in attempts.
+/// The time that has passed of all attempts, in attempts. An attempt that was too short looked at nothing and has spent nothing:
+/// it begins again, with the starts that it made.
 fn passed(then: &Comparison) -> f64 {
-    let alone = || match then.ended {
-        Ended::Interrupted => (then.elapsed_seconds / then.rules.max_time_seconds).min(1.0),
-        Ended::Decided | Ended::MaxTime | Ended::TooShort => 1.0,
-    };
-    then.attempts.map_or_else(alone, |attempts| attempts.passed)
+    match (then.ended, then.attempts) {
+        (Ended::TooShort, attempts) => attempts.map_or(0.0, |attempts| f64::from(attempts.made) - 1.0),
+        (_, Some(attempts)) => attempts.passed,
+        (Ended::Interrupted, None) => (then.elapsed_seconds / then.rules.max_time_seconds).min(1.0),
+        (Ended::Decided | Ended::MaxTime, None) => 1.0,
+    }
 }
 
 fn nothing_left(then: &Comparison, attempts: u32, passed: f64) -> Option<String> {
@@ -340,8 +353,9 @@ fn sound(then: &Comparison, most_starts: usize) -> Result<(), String> {
         }
     }
     let rulings = then.metrics.iter().filter_map(|metric| Some((metric.metric, metric.ruling?)));
-    for (metric, RulingReport { p_value, level, at_seconds, .. }) in rulings {
-        if ![p_value, level].iter().all(|share| (0.0..=1.0).contains(share)) || !is_time(at_seconds) {
+    for (metric, RulingReport { p_value, level, at_seconds, starts, .. }) in rulings {
+        let has_starts = starts.is_none_or(|starts| (1..=then.starts.len() as u64).contains(&starts));
+        if ![p_value, level].iter().all(|share| (0.0..=1.0).contains(share)) || !is_time(at_seconds) || !has_starts {
             return Err(format!("metrics: the ruling on {metric}"));
         }
     }
@@ -350,7 +364,7 @@ fn sound(then: &Comparison, most_starts: usize) -> Result<(), String> {
 
 /// A ruling as it was before it was saved; only one that decided something is needed again.
 fn ruling(metric: &MetricReport, max_time: f64) -> Option<Ruling> {
-    let RulingReport { change, p_value, level, low, high, at_seconds } = metric.ruling?;
+    let RulingReport { change, p_value, level, low, high, at_seconds, .. } = metric.ruling?;
     let log_ratio = |share: Option<f64>, none: f64| share.map_or(none, f64::ln_1p);
     (change != Change::Inconclusive).then(|| Ruling {
         change,
@@ -360,6 +374,12 @@ fn ruling(metric: &MetricReport, max_time: f64) -> Option<Ruling> {
         interval: Interval { low: log_ratio(low, f64::NEG_INFINITY), high: log_ratio(high, f64::INFINITY) },
         part: at_seconds / max_time,
     })
+}
+
+/// The starts that a ruling which stays stands on.
+fn stands_on(metric: &MetricReport) -> Option<usize> {
+    let ruling = metric.ruling.filter(|ruling| ruling.change != Change::Inconclusive)?;
+    ruling.starts.and_then(|starts| usize::try_from(starts).ok())
 }
 
 fn list(differences: &[Difference]) -> String {

@@ -4,16 +4,16 @@
 
 mod needs;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use super::contrast::{Contrast, log_ratios};
+use super::contrast::{Contrast, figures, log_ratios};
 use super::design::Design;
 use crate::host::cores::Cores;
 use crate::host::environment::Environment;
 use crate::host::interrupt::Interrupt;
-use crate::judge::statistics::{Change, Sample, adjusted};
+use crate::judge::statistics::{Asked, Band, Change, Sample, adjusted};
 use crate::judge::trust;
 use crate::measure::counts::Messages;
 use crate::measure::metric::{Better, Metric};
@@ -25,6 +25,8 @@ use crate::report::sweep::{ArmReport, Effect, Needs, Sweep, SweepRules, SweepSch
 use crate::trials::course::{Arm, Course, Lives, Start, Tempo, TrialError};
 use crate::trials::notes;
 use crate::trials::question::Watchers;
+use crate::trials::repetition::kind;
+use crate::trials::tempo::is_too_short;
 
 /// What a sweep is to find out of its design.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,13 +42,20 @@ pub struct Question {
 }
 
 impl Question {
+    /// What the starts are to answer of so many effects, each on one metric: Holm's first step shares alpha among all of them.
+    pub fn asked(&self, effects: usize) -> Asked {
+        let (tolerance, time) = (Band::of(0.0), self.tempo.max_time.as_secs_f64());
+        Asked { alpha: self.alpha, gates: effects, tolerance, time }
+    }
+
     fn judged(&self, plan: &Plan) -> &[Metric] {
         self.gate.as_deref().unwrap_or(Metric::gated_by_default(&plan.load))
     }
 
     /// Whether it is known after so many starts that the time cannot hold as many as any effect takes.
     fn is_too_short(&self, needs: &Needs, starts: usize) -> bool {
-        self.tempo.is_too_short(needs.seconds, starts) && !self.force
+        let is_missing = (starts as u64) < needs.starts;
+        is_missing && is_too_short(needs.seconds, self.tempo.max_time.as_secs_f64(), starts) && !self.force
     }
 }
 
@@ -103,8 +112,9 @@ pub fn run(
         let over = course.is_over() || starts.len() >= MOST_STARTS;
         if !starts.is_empty() {
             let now = needs::of(design, question, judged, &starts, course);
-            tell(&now, needs.replace(now), tempo.max_time, say);
-            if !over && question.is_too_short(&now, starts.len()) {
+            tell(&now, needs.replace(now), tempo, say);
+            // Also where one start has taken all of it.
+            if question.is_too_short(&now, starts.len()) {
                 return Ok(Some(Ended::TooShort));
             }
         }
@@ -127,6 +137,10 @@ pub fn run(
     trust.notes.extend(notes::of(&course, &starts, |arm| words::settings(&reports[arm])));
     let effects = effects(design, alpha, judged, &starts, course.lives());
     trust.notes.extend(without_memory(judged, &effects));
+    let told: Vec<Metric> = effects.iter().map(|effect| effect.metric).collect();
+    let names: Vec<String> = reports.iter().map(words::settings).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    trust.notes.extend(notes::not_judged(question.gate.is_none().then_some(plan), &told, &starts, &names));
     Ok(Sweep {
         schema: SweepSchema::V1,
         began_at,
@@ -153,6 +167,7 @@ fn rules(design: &Design, question: &Question, course: &Course<'_>) -> SweepRule
         trial_seconds: tempo.trial.as_secs_f64(),
         settle_seconds: tempo.settle.as_secs_f64(),
         restart_every: course.rounds(),
+        restarts: Some(kind(tempo.restarts)),
         max_time_seconds: tempo.max_time.as_secs_f64(),
         seed: tempo.seed,
         one_at_a_time: design.is_one_at_a_time(),
@@ -160,9 +175,9 @@ fn rules(design: &Design, question: &Question, course: &Course<'_>) -> SweepRule
 }
 
 /// Says what it takes to tell an effect, twice: once it is known what starts cost, and once it is known how much they vary.
-fn tell(now: &Needs, before: Option<Needs>, time: Duration, say: &mut dyn FnMut(&str)) {
+fn tell(now: &Needs, before: Option<Needs>, tempo: Tempo, say: &mut dyn FnMut(&str)) {
     if before.is_none_or(|before| before.resolves.is_some() != now.resolves.is_some()) {
-        say(&words::forecast(now, time.as_secs_f64()));
+        say(&words::forecast(now, tempo.max_time.as_secs_f64(), kind(tempo.restarts)));
     }
 }
 
@@ -211,18 +226,16 @@ fn without_memory(judged: &[Metric], effects: &[Effect]) -> Option<String> {
 }
 
 fn arm_report(design: &Design, arm: usize, starts: &[Start], lives: Lives, tls: Option<TlsReport>) -> ArmReport {
-    let mut figures: BTreeMap<Metric, Vec<f64>> = BTreeMap::new();
+    let mut metrics: BTreeSet<Metric> = BTreeSet::new();
     let mut messages = Messages::default();
     for start in starts {
         let life = &start.lives[arm];
         messages += life.messages;
         let trials = start.rounds.iter().map(|round| &round.trials[arm].figures);
-        for (metric, figure) in trials.chain([&life.figures]).flatten() {
-            figures.entry(*metric).or_default().push(*figure);
-        }
+        metrics.extend(trials.chain([&life.figures]).flat_map(|figures| figures.keys()));
     }
-    let figures: BTreeMap<Metric, Spread> =
-        figures.into_iter().map(|(metric, figures)| (metric, Spread::of(figures))).collect();
+    let spread = |metric: Metric| (metric, Spread::of(figures(metric, arm, starts, lives)));
+    let figures: BTreeMap<Metric, Spread> = metrics.into_iter().map(spread).collect();
     let against_reference = Contrast::between(arm, 0);
     let change = |metric: Metric| {
         let log_ratios = log_ratios(&against_reference, metric, starts, lives);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 pub use super::warming::Warmup;
+use crate::host::target::Spec;
 
 /// How trials follow each other.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,12 +35,20 @@ pub enum Restarts {
     Never(u32),
 }
 
-impl Tempo {
-    /// Whether it is known after so many starts that the time is too short for the fewest that can tell anything, which end after
-    /// `seconds`.
-    pub(super) fn is_too_short(&self, seconds: f64, starts: usize) -> bool {
-        seconds > self.max_time.as_secs_f64() && starts <= STARTS_THAT_TELL
+impl Restarts {
+    /// Whether this server is started anew: one that is given by its URL is connected to anew at the most.
+    pub fn are_of(self, spec: &Spec) -> bool {
+        match self {
+            Self::Never(_) => false,
+            Self::Auto(_) | Self::Every(_) => !matches!(spec, Spec::Url(_)),
+        }
     }
+}
+
+/// Whether it is known after so many starts that the time (in seconds) is too short for the fewest that can tell anything, which
+/// end after `seconds`.
+pub(super) fn is_too_short(seconds: f64, time: f64, starts: usize) -> bool {
+    seconds > time && starts <= STARTS_THAT_TELL
 }
 
 /// Whether so few starts were made, or so little was measured in them, that it may be the machine's fault if a server has not

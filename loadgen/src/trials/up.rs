@@ -74,15 +74,21 @@ impl<'a, 'scope> Up<'a, 'scope> {
         }
     }
 
-    /// Load that nobody counts, for `length` and longer until there were so many replies, but not for ever. Returns how many
-    /// came in a second; `None` where there was none.
-    pub fn pace(&mut self, length: Duration, replies: u64, seed: u64) -> Result<Option<f64>, TrialError> {
+    /// Load that nobody counts, for `length` and longer until there were so many replies, but for no more than about `longest`.
+    /// Returns how many came in a second; `None` where there was none.
+    pub fn pace(
+        &mut self,
+        length: Duration,
+        replies: u64,
+        longest: Duration,
+        seed: u64,
+    ) -> Result<Option<f64>, TrialError> {
         let (mut length, mut came, mut passed) = (length, 0, Duration::ZERO);
         loop {
             let measured = self.phase(length, seed, &mut |_, _| (), &mut |_| ())?;
             came += measured.counts.replies_in_window;
             passed += measured.window;
-            if came >= replies || passed >= LONGEST_PACE || measured.interrupted {
+            if came >= replies || passed >= longest || measured.interrupted {
                 return Ok((came > 0).then(|| came as f64 / passed.as_secs_f64()));
             }
             length *= 2;
@@ -109,7 +115,10 @@ impl<'a, 'scope> Up<'a, 'scope> {
     /// What the server's memory has come to.
     pub fn memory(&self) -> Figures {
         let mut figures = Figures::new();
-        if let Ok(memory) = connection_memory::of(self.session.growth()) {
+        // Memory that grows in leaps has no one figure, but an interval, which no ratio can be made of.
+        if let Ok(memory) = connection_memory::of(self.session.growth())
+            && memory.high <= WIDEST_MEMORY * memory.low
+        {
             figures.insert(Metric::ConnectionMemory, memory.estimate);
         }
         if let Some(usage) = self.sampler.as_ref().and_then(Sampler::so_far) {
@@ -206,8 +215,11 @@ pub(super) fn common<'a>(
     }
 }
 
+/// How many times the lower end of its interval the upper end of a connection's memory may be, for the middle to be a figure.
+const WIDEST_MEMORY: f64 = 2.0;
+
 /// The longest that a server is given to show how fast it is.
-const LONGEST_PACE: Duration = Duration::from_secs(2);
+pub(super) const LONGEST_PACE: Duration = Duration::from_secs(2);
 
 /// How long a server may go on after its last reply: until it waits again, its CPU clock is not up to date.
 const REST: Duration = Duration::from_micros(300);

@@ -11,7 +11,7 @@ use super::up::Up;
 use crate::host::target::Spec;
 use crate::judge::statistics::{FIRST_LOOK, Settling, Slices, TIMES_AT_NOISE, UNSEEN, Why};
 use crate::load::error::RunError;
-use crate::report::warmup::{self, Study, Unsteady, UnsteadyKind};
+use crate::report::warmup::{self, Ran, SliceFigure, Study, Unsteady, UnsteadyKind, WarmupLimit};
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,10 +26,14 @@ pub enum Warmup {
 }
 
 impl Warmup {
-    /// The same in experiments that take at most `time`, of which looking at one server takes no more than a tenth.
-    pub fn within(self, time: Duration) -> Self {
+    /// The same in experiments of so many servers that take at most `time`: looking at one server takes no more than a tenth of
+    /// it, and looking at all of them once no more than a fifth.
+    pub fn within(self, time: Duration, servers: usize) -> Self {
         match self {
-            Self::Auto { at_most } => Self::Auto { at_most: at_most.min(time / MOST_OF_TIME) },
+            Self::Auto { at_most } => {
+                let share = time / MOST_OF_TIME.max(SHARED * u32::try_from(servers).unwrap_or(u32::MAX / SHARED));
+                Self::Auto { at_most: at_most.min(share) }
+            }
             Self::For(_) => self,
         }
     }
@@ -39,15 +43,28 @@ impl Warmup {
 #[derive(Debug)]
 pub(super) struct Warming {
     warmup: Warmup,
+    /// What bounds the time for looking at a server.
+    limit: WarmupLimit,
     studies: Vec<Study>,
     /// How often each server was studied.
     studied: Vec<usize>,
 }
 
 impl Warming {
-    /// Nothing known yet of so many servers.
-    pub fn new(warmup: Warmup, servers: usize) -> Self {
-        Self { warmup, studies: Vec::new(), studied: vec![0; servers] }
+    /// Nothing known yet of so many servers, in an experiment that takes at most `time`.
+    pub fn new(asked: Warmup, time: Duration, servers: usize) -> Self {
+        let warmup = asked.within(time, servers);
+        let limit = if warmup == asked { WarmupLimit::MaxWarmup } else { WarmupLimit::MaxTime };
+        Self { warmup, limit, studies: Vec::new(), studied: vec![0; servers] }
+    }
+
+    /// How this server is warmed up.
+    pub fn ran(&self, spec: &Spec) -> Ran {
+        match (self.warmup, spec) {
+            (Warmup::For(_), _) | (_, Spec::Command(_)) => Ran::InEachStart,
+            (Warmup::Auto { .. }, Spec::Url(_)) => Ran::Once,
+            (Warmup::Auto { .. }, Spec::Embedded(_)) => Ran::Not,
+        }
     }
 
     /// Warms up the servers in this order, each by itself, since they are measured one at a time too. A slice is not shorter
@@ -72,7 +89,7 @@ impl Warming {
                     // It goes on running between connections.
                     Spec::Url(_) if self.studied[i] > 0 => {}
                     Spec::Url(_) | Spec::Command(_) if self.studied[i] < STUDIES => {
-                        self.studied[i] += 1;
+                        self.studied[i] += if matches!(ups[i].arm.spec, Spec::Url(_)) { STUDIES } else { 1 };
                         let slice = SLICE.max(trials[i]).min(at_most / FIRST_LOOK as u32);
                         self.studies.push(study(i, &mut ups[i], slice, at_most, rng, show)?);
                     }
@@ -111,12 +128,25 @@ impl Warming {
         specs.map(length).sum()
     }
 
+    /// How much longer the next start takes than that, since servers are looked at in it as well: as long as the time before.
+    pub fn more_to_study(&self) -> Duration {
+        let again = |server: usize| self.studied[server] > 0 && self.studied[server] < STUDIES;
+        let looked = |server: usize| self.studies.iter().rev().find(|study| study.server == server);
+        let took = |study: &Study| Duration::from_secs_f64(study.slice_seconds * study.cost.len() as f64);
+        let servers = (0..self.studied.len()).filter(|server| again(*server));
+        servers.filter_map(looked).map(|study| took(study).saturating_sub(self.length())).sum()
+    }
+
     /// It as reports have it.
     pub fn report(&self) -> warmup::Warmup {
         warmup::Warmup {
             seconds: self.length().as_secs_f64(),
             max_seconds: match self.warmup {
                 Warmup::Auto { at_most } => Some(at_most.as_secs_f64()),
+                Warmup::For(_) => None,
+            },
+            limit: match self.warmup {
+                Warmup::Auto { .. } => Some(self.limit),
                 Warmup::For(_) => None,
             },
             studies: self.studies.clone(),
@@ -127,8 +157,9 @@ impl Warming {
 /// How long a server runs that was studied in these starts, in seconds; `None` of none.
 ///
 /// A jump is the server's own, and what comes after it is not known. A trend may be the machine's, which changes its speed for
-/// seconds at a time: where another start has settled, which takes evidence, that one tells. Where noise hides whether it has
-/// settled, it runs for several times as long as it took to come to its last level within the noise.
+/// seconds at a time, and so may noise be: where another start has settled, which takes evidence, that one tells. Where noise
+/// hides in all of them whether it has settled, it runs for several times as long as it took to come to its last level within
+/// the noise.
 fn needed<'s>(studies: impl Iterator<Item = &'s Study> + Clone, at_most: f64) -> Option<f64> {
     let longest = |times: f64, after: fn(&Study) -> Option<f64>| {
         let needed = |study: &Study| Some(times * after(study)? + study.slice_seconds * UNSEEN as f64);
@@ -140,8 +171,7 @@ fn needed<'s>(studies: impl Iterator<Item = &'s Study> + Clone, at_most: f64) ->
     let in_noise = longest(TIMES_AT_NOISE as f64, |study| study.unsteady?.level_after_seconds);
     let needed = match (settled, in_noise) {
         _ if is(UnsteadyKind::Jumps) => at_most,
-        (Some(settled), None) => settled,
-        (Some(settled), Some(_)) => longest(1.0, |study| study.unsteady?.level_after_seconds)?.max(settled),
+        (Some(settled), _) => settled,
         (None, Some(in_noise)) if !is(UnsteadyKind::Trends) => in_noise.min(at_most / 2.0),
         _ => at_most,
     };
@@ -175,19 +205,22 @@ fn study(
     let slice_seconds = slice.as_secs_f64();
     let (settled, unsteady) = match settling {
         Settling::Settled { from } => (Some(from as f64 * slice_seconds), None),
-        Settling::NotSteady(why) => (None, Some(unsteady(why, slices.level_from() as f64 * slice_seconds))),
+        Settling::NotSteady(why) => {
+            let figure = slices.unsteady().map(|figure| [SliceFigure::Cost, SliceFigure::Rate][figure]);
+            (None, Some(unsteady(why, figure, slices.level_from() as f64 * slice_seconds)))
+        }
         Settling::NotYet => (None, None),
     };
     Ok(Study { server, slice_seconds, settled_after_seconds: settled, unsteady, cost: costs, rate: rates })
 }
 
-fn unsteady(why: Why, level_after: f64) -> Unsteady {
+fn unsteady(why: Why, figure: Option<SliceFigure>, level_after: f64) -> Unsteady {
     let (kind, log_ratio, level_after_seconds) = match why {
         Why::Trends(log_ratio) => (UnsteadyKind::Trends, log_ratio, None),
         Why::Jumps(log_ratio) => (UnsteadyKind::Jumps, log_ratio, None),
         Why::Noise(log_ratio) => (UnsteadyKind::Noise, log_ratio, Some(level_after)),
     };
-    Unsteady { kind, change: log_ratio.exp_m1(), level_after_seconds }
+    Unsteady { kind, figure, change: log_ratio.exp_m1(), level_after_seconds }
 }
 
 /// Starts in which each server is looked at: two, so that one that was disturbed does not tell alone.
@@ -195,6 +228,9 @@ const STUDIES: usize = 2;
 
 /// Looking at one server once takes at most this part of the time.
 const MOST_OF_TIME: u32 = 10;
+
+/// Looking at all servers once takes at most this part of it.
+const SHARED: u32 = 5;
 
 /// The length of a slice of a warm-up: dozens of them in the seconds that a compiler at run time takes.
 const SLICE: Duration = Duration::from_millis(100);
@@ -204,7 +240,12 @@ mod tests {
     use super::*;
 
     fn study(settled: Option<f64>, unsteady: Option<(UnsteadyKind, Option<f64>)>) -> Study {
-        let unsteady = unsteady.map(|(kind, level_after_seconds)| Unsteady { kind, change: 0.1, level_after_seconds });
+        let unsteady = unsteady.map(|(kind, level_after_seconds)| Unsteady {
+            kind,
+            figure: None,
+            change: 0.1,
+            level_after_seconds,
+        });
         let [cost, rate] = [Vec::new(), Vec::new()];
         Study { server: 0, slice_seconds: 0.1, settled_after_seconds: settled, unsteady, cost, rate }
     }
@@ -221,7 +262,8 @@ mod tests {
         for (studies, tenths) in [
             (vec![settled(0.0), settled(1.2)], 17.0),
             (vec![settled(1.2), trends.clone()], 17.0),
-            (vec![settled(0.4), noise(0.8)], 13.0),
+            (vec![settled(0.4), noise(0.8)], 9.0),
+            (vec![settled(0.5), noise(5.5)], 10.0),
             (vec![noise(0.2), noise(0.8)], 37.0),
             (vec![noise(3.0), noise(0.0)], 50.0),
             (vec![noise(0.2), trends.clone()], 100.0),
@@ -236,7 +278,7 @@ mod tests {
 
     #[test]
     fn all_servers_run_as_long_as_the_slowest_to_settle() {
-        let mut warming = Warming::new(Warmup::Auto { at_most: Duration::from_secs(10) }, 2);
+        let mut warming = Warming::new(Warmup::Auto { at_most: Duration::from_secs(10) }, Duration::from_secs(100), 2);
         assert_eq!(warming.length(), Duration::ZERO);
         warming.studies = vec![study(Some(0.0), None), Study { server: 1, ..study(Some(2.0), None) }];
         assert_eq!(warming.length(), Duration::from_millis(2500));

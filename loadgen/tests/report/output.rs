@@ -51,10 +51,16 @@ fn json_has_stdout_for_itself() {
 
 #[test]
 fn a_wrong_path_fails_before_the_run_and_names_itself() {
-    for wrong in [scratch("no such directory/x.json"), PathBuf::from(env!("CARGO_TARGET_TMPDIR"))] {
+    let missing = scratch("no such directory/x.json");
+    let folder = missing.parent().unwrap().display().to_string();
+    for (wrong, words) in [
+        (&missing, format!("there is no folder {folder}")),
+        (&PathBuf::from(env!("CARGO_TARGET_TMPDIR")), "cannot open".to_owned()),
+    ] {
         let error = Sinks::open(&Output { json_file: Some(wrong.clone()), ..TEXT }, io::sink()).unwrap_err();
-        assert!(matches!(error, OutputError::Open { .. }));
-        assert!(error.to_string().contains(&wrong.display().to_string()), "{error}");
+        assert!(matches!(error, OutputError::Open { .. } | OutputError::NoFolder { .. }));
+        let said = error.to_string();
+        assert!(said.contains(&wrong.display().to_string()) && said.contains(&words), "{said}");
     }
 }
 

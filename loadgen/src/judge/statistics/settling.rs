@@ -52,13 +52,15 @@ pub struct Slices {
     most: usize,
     next_look: usize,
     state: Settling,
+    /// The figure that `state` is about where it is not steady.
+    unsteady: Option<usize>,
 }
 
 impl Slices {
     /// No slices yet, of this many figures each; after `most` slices it is settled or never will be.
     pub fn new(figures: usize, most: usize) -> Self {
         let most = most.max(FIRST_LOOK);
-        Self { series: vec![Vec::new(); figures], most, next_look: FIRST_LOOK, state: Settling::NotYet }
+        Self { series: vec![Vec::new(); figures], most, next_look: FIRST_LOOK, state: Settling::NotYet, unsteady: None }
     }
 
     /// Takes the figures of one slice and says what is known now. A slice in which a figure is missing (0, or not finite)
@@ -88,6 +90,11 @@ impl Slices {
         self.len() == 0
     }
 
+    /// Which of the figures was not steady, where one was not.
+    pub fn unsteady(&self) -> Option<usize> {
+        self.unsteady
+    }
+
     /// What is known.
     pub fn state(&self) -> Settling {
         self.state
@@ -104,7 +111,7 @@ impl Slices {
         &self.series[figure]
     }
 
-    fn look(&self) -> Settling {
+    fn look(&mut self) -> Settling {
         let looks: Vec<Look> = self.series.iter().map(|series| Look::at(series)).collect();
         let from = self.level_from();
         let within = looks.iter().all(|look| look.bound(EACH) <= MARGIN);
@@ -116,15 +123,17 @@ impl Slices {
         if self.len() < self.most {
             return Settling::NotYet;
         }
-        let last = looks.iter().zip(&self.series).filter(|(look, _)| look.bound(EACH) > MARGIN);
-        let whys = last.map(|(look, series)| look.why(series));
+        let last = looks.iter().zip(&self.series).enumerate().filter(|(_, (look, _))| look.bound(EACH) > MARGIN);
+        let whys = last.map(|(figure, (look, series))| (figure, look.why(series)));
         // What is known comes before what is not.
         let order = |why: &Why| match why {
             Why::Jumps(_) => 0,
             Why::Trends(_) => 1,
             Why::Noise(_) => 2,
         };
-        whys.min_by_key(order).map_or(Settling::NotYet, Settling::NotSteady)
+        let told = whys.min_by_key(|(_, why)| order(why));
+        self.unsteady = told.map(|(figure, _)| figure);
+        told.map_or(Settling::NotYet, |(_, why)| Settling::NotSteady(why))
     }
 }
 

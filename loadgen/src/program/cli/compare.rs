@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use server::numbers::count_in;
 
-use super::trials::{TrialsArgs, check_connections, check_gate};
+use super::trials::{TrialsArgs, check_connections, check_gate, check_lives, check_warmup, gate_metric};
 use super::{fit, refusal, values};
 use crate::host::target::Spec;
 use crate::measure::metric::Metric;
@@ -60,7 +60,7 @@ struct JudgementArgs {
     /// A metric to judge; repeatable: throughput in a closed loop; with --rate latency or service_time with a statistic,
     /// as latency.p99.9 or service_time.mean; in either server.cpu, server.memory, connection.memory, wire.bytes and
     /// wire.ratio [default: throughput and server.cpu; with --rate latency.p50, latency.p99 and server.cpu]
-    #[arg(long = "gate", value_name = "METRIC", value_delimiter = ',')]
+    #[arg(long = "gate", value_name = "METRIC", value_delimiter = ',', value_parser = gate_metric)]
     gate: Vec<Metric>,
     /// A change of up to this much either way does not matter; the PCT of --fail-on-regression where that has none
     /// [default: 2%]
@@ -70,7 +70,7 @@ struct JudgementArgs {
     /// 0 where none is, better ones included; 99 where one is; 98 where the figures do not tell
     #[arg(long, value_name = "PCT", value_parser = values::percent)]
     fail_on_regression: Option<Option<f64>>,
-    /// Exit with 0 instead of 98 where --fail-on-regression could not be decided
+    /// Exit with 0 instead of 98 where --fail-on-regression could not be decided, also where --max-time is too short for that
     #[arg(long, requires = "fail_on_regression", conflicts_with = "require_conclusive")]
     allow_inconclusive: bool,
     /// Exit with 98 where a gated metric could not be decided, also without --fail-on-regression
@@ -88,8 +88,8 @@ struct JudgementArgs {
     /// each may take --max-time; at most 9
     #[arg(long, value_name = "N", default_value = "1", value_parser = count_in::<u32, 1, 9>)]
     attempts: u32,
-    /// Go on from a comparison that was saved as JSON: with the next of its --attempts, or with what is left of its time
-    /// where it was interrupted. All other flags must be the same as then
+    /// Go on from a comparison that was saved as JSON: with the next of its --attempts, with what is left of its time
+    /// where it was interrupted, or anew with its starts where its time was too short. All other flags must be the same as then
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
 }
@@ -130,6 +130,9 @@ impl CompareArgs {
         let a = self.a.unwrap_or(embedded);
         let b = self.b.unwrap_or_else(|| a.clone());
         fit([&a, &b], &plan)?;
+        check_lives(question.gate.as_deref().unwrap_or_default(), tempo.restarts, [&a, &b].into_iter())?;
+        let gates = question.gate.as_deref().unwrap_or(Metric::gated_by_default(&plan.load)).len();
+        check_warmup(&tempo, 2, question.asked(gates).fewest_starts())?;
         Ok(Comparing { question, plan, servers: [a, b], resume, output: self.trials.output()? })
     }
 }
@@ -141,5 +144,5 @@ const EXIT_CODES: &str = "Verdicts: regressed or improved (the interval of the c
     equivalent (within it), inconclusive (neither; the report says how much longer it needs). With --fail-on-regression: \
     not worse (nothing of the interval is worse than PCT) takes the place of equivalent.\n\n\
     Exit codes: 0 compared; 1 a server failed, lost or corrupted messages, or had no reply in any trial; 2 usage; 98 an open loop's generator was \
-    late itself, --max-time is too short for any verdict (without --force), or a metric is inconclusive and --fail-on-regression (without --allow-inconclusive) or --require-conclusive is given; 99 --fail-on-regression and a metric regressed; \
+    late itself, --max-time is too short for any verdict (without --force or --allow-inconclusive), or a metric is inconclusive and --fail-on-regression (without --allow-inconclusive) or --require-conclusive is given; 99 --fail-on-regression and a metric regressed; \
     130 interrupted.";

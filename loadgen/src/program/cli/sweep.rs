@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use clap::Args;
 use server::numbers;
 
-use super::trials::{TrialsArgs, check_connections, check_gate};
+use super::trials::{TrialsArgs, check_connections, check_gate, check_lives, check_warmup, gate_metric};
 use super::{Cli, Command, fit, refusal, values};
 use crate::host::target::Spec;
 use crate::measure::metric::Metric;
@@ -48,7 +48,7 @@ pub(super) struct SweepArgs {
     one_at_a_time: bool,
     /// A metric to judge effects on; repeatable: those that compare --gate takes. The fewer there are, the less each has to
     /// share --alpha [default: throughput and server.cpu; with --rate latency.p50, latency.p99 and server.cpu]
-    #[arg(long = "gate", value_name = "METRIC", value_delimiter = ',', action = clap::ArgAction::Append)]
+    #[arg(long = "gate", value_name = "METRIC", value_delimiter = ',', value_parser = gate_metric, action = clap::ArgAction::Append)]
     gate: Vec<Metric>,
     /// The chance of any wrong effect among all of them
     #[arg(long, value_name = "PCT", default_value = "1%", value_parser = values::positive_percent)]
@@ -112,8 +112,12 @@ impl SweepArgs {
             ));
         }
         let output = self.trials.output()?;
+        check_lives(&gate, tempo.restarts, arms.iter().map(|(server, _)| server))?;
+        let effects = judged.len() * design.contrasts().len();
         let gate = (!gate.is_empty()).then_some(gate);
-        Ok(Sweeping { design, question: Question { tempo, gate, alpha, force }, arms, output })
+        let question = Question { tempo, gate, alpha, force };
+        check_warmup(&tempo, design.arms() as u32, question.asked(effects).fewest_starts())?;
+        Ok(Sweeping { design, question, arms, output })
     }
 }
 

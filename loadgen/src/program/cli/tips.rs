@@ -1,6 +1,12 @@
-//! Tips in errors about arguments: those that would not help are replaced by the one that does.
+//! Tips in errors about arguments: those that would not help are replaced by the one that does, and the usage that stands
+//! below a refusal is that of its subcommand.
 
+use std::ffi::OsString;
+
+use clap::CommandFactory as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use super::Cli;
 
 /// The error with the tip that helps. Nobody who writes `--url` means a value of that name; there is no flag for a URL.
 pub(super) fn made_right(mut error: clap::Error) -> clap::Error {
@@ -17,4 +23,14 @@ pub(super) fn made_right(mut error: clap::Error) -> clap::Error {
         error.remove(ContextKind::Suggested);
     }
     error
+}
+
+/// A refusal with the usage of the subcommand that was asked for.
+pub(super) fn of_subcommand(error: clap::Error, arguments: &[OsString]) -> clap::Error {
+    let mut program = Cli::command();
+    program.build();
+    match arguments.get(1).and_then(|name| program.find_subcommand_mut(name)) {
+        Some(subcommand) => error.format(subcommand),
+        None => error.format(&mut program),
+    }
 }

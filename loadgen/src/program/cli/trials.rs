@@ -9,12 +9,16 @@ use server::numbers::count_in;
 use super::plan::{PlanArgs, Span};
 use super::warmup::WarmupArgs;
 use super::{FileArgs, OutputArgs, refusal, values};
+use crate::host::target::Spec;
 use crate::measure::growth::FEWEST_CONNECTIONS;
 use crate::measure::metric::Metric;
 use crate::plan::{Load, Plan, Stop};
 use crate::program::output::Output;
+use crate::report::repetition::enough;
 use crate::trials::course::{Restarts, Tempo};
 use crate::trials::repetition::MOST_ROUNDS;
+use crate::trials::warming::Warmup;
+use crate::units;
 
 #[derive(Debug, Args)]
 pub(super) struct TrialsArgs {
@@ -134,6 +138,48 @@ pub(super) fn check_connections(gate: &[Metric], plan: &Plan) -> Result<(), clap
     Ok(())
 }
 
+/// Whether every server has as many lives as judging its memory takes: memory has one figure in each.
+pub(super) fn check_lives<'a>(
+    gate: &[Metric],
+    restarts: Restarts,
+    mut servers: impl Iterator<Item = &'a Spec>,
+) -> Result<(), clap::Error> {
+    let Some(metric) = gate.iter().find(|metric| metric.is_of_starts()) else { return Ok(()) };
+    let Some(once) = servers.find(|server| !restarts.are_of(server)) else { return Ok(()) };
+    let (how, expected) = match once {
+        Spec::Url(_) => (
+            format!("of {once}, which is not started anew since it is given by its URL"),
+            "a command that starts the server, as 'node server.js {port}'",
+        ),
+        Spec::Embedded(_) | Spec::Command(_) => {
+            ("with --restart-every never".to_owned(), "--restart-every auto or a number")
+        }
+    };
+    Err(refusal(&format!(
+        "--gate {metric} {how}: memory has one figure for each start of a server, and one figure cannot be judged; expected \
+         {expected}"
+    )))
+}
+
+/// Whether --max-time has room for a --warmup of so many servers, once for each; a verdict takes so many `starts`.
+pub(super) fn check_warmup(tempo: &Tempo, servers: u32, starts: usize) -> Result<(), clap::Error> {
+    let Warmup::For(warmup) = tempo.warmup else { return Ok(()) };
+    let start = (warmup + tempo.trial + tempo.settle) * servers;
+    if start <= tempo.max_time {
+        return Ok(());
+    }
+    let starts = if matches!(tempo.restarts, Restarts::Never(_)) { 1 } else { starts.max(1) };
+    let [warmup, max_time] = [warmup, tempo.max_time].map(humantime::format_duration);
+    Err(refusal(&format!(
+        "--max-time {max_time} has no room for --warmup {warmup} of {}, one after the other, and a trial of each: that takes {}, \
+         and a verdict {}; expected {} or a shorter --warmup",
+        units::counted(servers.into(), "server"),
+        units::seconds(start.as_secs_f64()),
+        units::counted(starts as u64, "such start"),
+        enough(start.as_secs_f64() * starts as f64)
+    )))
+}
+
 impl TempoArgs {
     fn lower(&self, load: &Load, servers: u32) -> Result<Tempo, clap::Error> {
         let trial = self.trial.unwrap_or(match load {
@@ -162,6 +208,13 @@ impl TempoArgs {
             seed: self.seed,
         })
     }
+}
+
+/// A metric of `--gate`. One that there is not is answered with those that may be judged, which are not all that there are.
+pub(super) fn gate_metric(text: &str) -> Result<Metric, String> {
+    text.parse().map_err(
+        |why: String| if text.contains('.') { why } else { format!("'{text}' is no metric; expected {GATES}") },
+    )
 }
 
 /// What `--gate` takes.

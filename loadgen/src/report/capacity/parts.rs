@@ -23,7 +23,8 @@ pub struct Answer {
     pub generator_late_at: Option<f64>,
     /// How often a lower rate was searched for because fresh starts of the server did not keep it.
     pub stepped_down: u32,
-    /// About how many seconds more it would take; null where nothing is left to find out.
+    /// About how many seconds more it would take; null where nothing is left to find out, or no probe shows how
+    /// long one takes.
     pub needs_seconds: Option<f64>,
 }
 

@@ -6,8 +6,9 @@ use crate::judge::capacity::{Probe, Verdict};
 use crate::judge::outcome::Outcome;
 use crate::judge::sizing::Line;
 use crate::judge::threshold::Threshold;
+use crate::plan::url::Url;
 use crate::report::TlsReport;
-use crate::report::warmup::sentences;
+use crate::report::warmup::{Ran, sentences};
 use crate::report::words::what;
 use crate::units;
 
@@ -63,7 +64,10 @@ pub(crate) fn explanations(report: &CapacityReport) -> Vec<String> {
             units::counted(answer.stepped_down.into(), "time")
         ));
     }
-    if let Some(seconds) = answer.needs_seconds {
+    let was_not_ended = report.failure.is_none() && !report.interrupted;
+    if report.probes.is_empty() && answer.verdict == Verdict::Inconclusive && was_not_ended {
+        lines.push("the time was over before a rate could be offered: expected a longer --max-time".to_owned());
+    } else if let Some(seconds) = answer.needs_seconds {
         lines.push(format!("it would take about {} more; see --max-time", units::seconds(seconds)));
     }
     lines
@@ -150,7 +154,11 @@ pub(crate) fn facts(report: &CapacityReport) -> Vec<(&'static str, String)> {
     for (i, (name, cost)) in costs.enumerate() {
         facts.push((if i == 0 { "server CPU" } else { "" }, format!("{} a message {name}", units::time(cost))));
     }
-    facts.extend(sentences(&report.warmup, |_| "the server".to_owned()).into_iter().map(|line| ("", line)));
+    // A server that is compiled beforehand was not looked at, and of that nothing is said either way.
+    let is_url = report.warmup.max_seconds.is_some() && report.target.parse::<Url>().is_ok();
+    let ran = [if is_url { Ran::Once } else { Ran::InEachStart }];
+    let of_warmup = sentences(&report.warmup, &ran, 1 + report.holdout.len(), |_| "the server".to_owned());
+    facts.extend(of_warmup.into_iter().map(|line| ("", line)));
     facts.extend(report.tls.iter().flat_map(TlsReport::facts));
     let environment = &report.environment;
     let cpu = environment.cpu.as_deref().unwrap_or("unknown CPU");

@@ -74,13 +74,13 @@ struct Change {
     upper_value: Option<f64>,
 }
 
-/// The changes from A to B as Bencher Metric Format: shares of A, with their 95% intervals.
+/// The changes from A to B as Bencher Metric Format: shares of A, with their intervals.
 fn changes(comparison: &Comparison) -> Vec<u8> {
     let measures: BTreeMap<String, Change> = comparison
         .metrics
         .iter()
         .filter_map(|metric| {
-            let estimate = metric.estimate;
+            let estimate = metric.told();
             let change = Change { value: estimate.change?, lower_value: estimate.low, upper_value: estimate.high };
             Some((format!("{}-change", slug(&metric.metric.older_name())), change))
         })

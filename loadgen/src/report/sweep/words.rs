@@ -6,7 +6,7 @@ use crate::measure::metric::Metric;
 use crate::report::comparison::Ended;
 use crate::report::estimate::Estimate;
 use crate::report::formats::text::comparison::change_cells;
-use crate::report::repetition::enough;
+use crate::report::repetition::{RestartKind, enough};
 use crate::report::tls;
 use crate::units;
 
@@ -16,9 +16,14 @@ pub(crate) fn course(sweep: &Sweep) -> String {
         "{} of {} trials in {}, {}",
         units::counted(sweep.rounds, "round"),
         units::seconds(sweep.rules.trial_seconds),
-        units::counted(sweep.starts, "start"),
+        units::counted(sweep.starts, observation(sweep)),
         units::seconds(sweep.elapsed_seconds),
     )
+}
+
+/// What an observation is called: a start of the servers, or a stretch of the only one where they are never started anew.
+fn observation(sweep: &Sweep) -> &'static str {
+    sweep.rules.restarts.unwrap_or(RestartKind::Fixed).observation()
 }
 
 /// The flags of a combination.
@@ -128,12 +133,12 @@ pub(crate) fn notes(sweep: &Sweep) -> Vec<String> {
     if sweep.ended == Ended::Interrupted {
         notes.push(format!("interrupted after {}", units::seconds(sweep.elapsed_seconds)));
     }
-    if let (Ended::TooShort, Some(needs)) = (sweep.ended, &sweep.needs) {
-        notes.push(too_short(needs, sweep.rules.max_time_seconds));
+    if let Some(why) = ended_too_short(sweep) {
+        notes.push(why);
     } else if sweep.starts < needed as u64 && !sweep.effects.is_empty() {
         notes.push(format!(
             "{} for a verdict, {needed} are needed: more --max-time",
-            units::too_few(sweep.starts, "start")
+            units::too_few(sweep.starts, observation(sweep))
         ));
     } else if small > 0 {
         notes.push(format!(
@@ -149,11 +154,17 @@ pub(crate) fn notes(sweep: &Sweep) -> Vec<String> {
     notes
 }
 
+/// What to do where it ended since its time holds no verdict on any effect.
+pub(crate) fn ended_too_short(sweep: &Sweep) -> Option<String> {
+    let needs = sweep.needs.as_ref().filter(|_| sweep.ended == Ended::TooShort)?;
+    Some(too_short(needs, sweep.rules.max_time_seconds, observation(sweep)))
+}
+
 /// What it takes to tell an effect, in a sentence.
-pub(crate) fn forecast(needs: &Needs, max_seconds: f64) -> String {
+pub(crate) fn forecast(needs: &Needs, max_seconds: f64, restarts: RestartKind) -> String {
     let least = format!(
         "to tell an effect takes {} at least, which end after {}",
-        units::counted(needs.starts, "start"),
+        units::counted(needs.starts, restarts.observation()),
         units::seconds(needs.seconds)
     );
     let resolves = needs.resolves.map(|share| {
@@ -163,12 +174,12 @@ pub(crate) fn forecast(needs: &Needs, max_seconds: f64) -> String {
 }
 
 /// What to do where the time holds no verdict on any effect.
-fn too_short(needs: &Needs, max_seconds: f64) -> String {
+fn too_short(needs: &Needs, max_seconds: f64, observation: &str) -> String {
     let time = units::seconds(max_seconds);
     format!(
         "{time} are too short to tell any effect, which takes {} of {} at least: expected {}, fewer \
          combinations (--one-at-a-time), fewer metrics (--gate), or --force to measure for {time} nonetheless",
-        units::counted(needs.starts, "start"),
+        units::counted(needs.starts, observation),
         units::seconds(needs.start_seconds),
         enough(needs.seconds)
     )
@@ -196,10 +207,13 @@ mod tests {
     #[test]
     fn what_it_takes_is_said_with_what_the_time_resolves() {
         let needs = Needs { starts: 12, seconds: 75.2, start_seconds: 5.5, resolves: None };
-        assert_eq!(forecast(&needs, 60.0), "to tell an effect takes 12 starts at least, which end after 75.2 s");
-        let said = forecast(&Needs { seconds: 30.0, resolves: Some(0.031), ..needs }, 60.0);
+        assert_eq!(
+            forecast(&needs, 60.0, RestartKind::Auto),
+            "to tell an effect takes 12 starts at least, which end after 75.2 s"
+        );
+        let said = forecast(&Needs { seconds: 30.0, resolves: Some(0.031), ..needs }, 60.0, RestartKind::Auto);
         assert!(said.ends_with("after 30.0 s; 60.0 s resolve effects of 3.1% in 4 of 5 cases"), "{said}");
-        let said = too_short(&needs, 60.0);
+        let said = too_short(&needs, 60.0, "start");
         assert!(said.starts_with("60.0 s are too short to tell any effect, which takes 12 starts of 5.50 s"), "{said}");
         assert!(said.contains("--max-time 83s"), "{said}");
     }

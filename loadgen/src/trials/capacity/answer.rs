@@ -40,7 +40,8 @@ pub(super) fn of(prober: &Prober<'_>, found: Option<Found>, search: &Search, hel
         narrowed: unfinished.then(|| Prober::narrowed(search)),
         generator_late_at: late_at,
         stepped_down: held.stepped_down,
-        needs_seconds: unfinished.then(|| more_seconds(prober, search)),
+        // Without a probe it is not known what one takes.
+        needs_seconds: (unfinished && !prober.probes.is_empty()).then(|| more_seconds(prober, search)),
     }
 }
 

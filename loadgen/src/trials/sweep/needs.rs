@@ -1,7 +1,7 @@
 //! What it takes until an effect of a sweep can be told, from the price of its starts so far and from how much they vary.
 
 use super::Question;
-use crate::judge::statistics::{Asked, Band, Sample, resolution};
+use crate::judge::statistics::{Sample, resolution};
 use crate::measure::metric::Metric;
 use crate::report::sweep::Needs;
 use crate::trials::contrast::log_ratios;
@@ -19,10 +19,8 @@ pub(super) fn of(
     course: &mut Course<'_>,
 ) -> Needs {
     let contrasts = design.contrasts();
-    // Holm's first step has to share alpha among all effects.
-    let effects = judged.len() * contrasts.len();
-    let time = question.tempo.max_time.as_secs_f64();
-    let asked = Asked { alpha: question.alpha, gates: effects, tolerance: Band::of(0.0), time };
+    let asked = question.asked(judged.len() * contrasts.len());
+    let time = asked.time;
     let (fewest, prices, elapsed) = (asked.fewest_starts(), course.prices(), course.elapsed().as_secs_f64());
     let missing = fewest.saturating_sub(starts.len()) as f64;
     if let (Restarts::Auto(_), true) = (course.restarts(), missing > 0.0) {

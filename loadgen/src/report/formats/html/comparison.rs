@@ -35,7 +35,7 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
                         dt { "trials" }
                         dd {
                             (units::counted(pairs as u64, "pair")) " of " (units::seconds(comparison.rules.trial_seconds)) " trials in "
-                            (units::counted(comparison.starts.len() as u64, "start")) " of both servers, "
+                            (units::counted(comparison.starts.len() as u64, comparison.observation())) " of both servers, "
                             (units::seconds(comparison.elapsed_seconds))
                         }
                     }

@@ -23,16 +23,18 @@ pub fn render(comparison: &Comparison) -> Vec<u8> {
         suite.add_test_case(case);
     };
     case("figures to be trusted", trust(&comparison.trust));
-    for metric in &comparison.metrics {
-        let Some(ruling) = metric.ruling else { continue };
+    for metric in comparison.metrics.iter().filter(|metric| metric.gated) {
         let [a, b, change, ..] = text::cells(metric);
-        let tells = (ruling.change == Change::Inconclusive).then(|| text::what_would_tell(comparison)).flatten();
+        let called = metric.ruling.map_or(Change::Inconclusive, |ruling| ruling.change);
+        let tells = (called == Change::Inconclusive).then(|| text::what_would_tell(comparison)).flatten();
         let tells = tells.map(|tells| format!("; {tells}")).unwrap_or_default();
-        let what = format!("{a} to {b}, {change}: {}{tells}", text::reason(comparison, metric));
-        let status = match ruling.change {
+        // Nothing was looked at where there is no ruling; why not is what the comparison as a whole says.
+        let why = metric.ruling.map_or_else(|| text::verdict(comparison), |_| text::reason(comparison, metric));
+        let what = format!("{a} to {b}, {change}: {why}{tells}");
+        let status = match called {
             Change::Equivalent | Change::Improved | Change::NotWorse => TestCaseStatus::success(),
             Change::Regressed => unsuccessful(NonSuccessKind::Failure, "regressed", &what),
-            Change::Inconclusive if comparison.rules.inconclusive_fails() => {
+            Change::Inconclusive if comparison.inconclusive_fails() => {
                 unsuccessful(NonSuccessKind::Failure, "inconclusive", &what)
             }
             Change::Inconclusive => {

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use quick_junit::{Report as Suites, TestCase, TestCaseStatus, TestSuite};
+use quick_junit::{NonSuccessKind, Report as Suites, TestCase, TestCaseStatus, TestSuite};
 
-use crate::report::formats::junit::run::{serialize, trust, verification};
+use crate::report::formats::junit::run::{serialize, trust, unsuccessful, verification};
 use crate::report::sweep::{Sweep, words};
 
 /// The sweep as JUnit XML.
@@ -19,6 +19,9 @@ pub fn render(sweep: &Sweep) -> Vec<u8> {
         suite.add_test_case(case);
     };
     case("figures to be trusted", trust(&sweep.trust));
+    if let Some(why) = words::ended_too_short(sweep) {
+        case("time enough to tell an effect", unsuccessful(NonSuccessKind::Failure, "inconclusive", &why));
+    }
     for arm in &sweep.arms {
         case(
             &format!("every reply verified: {}", words::settings(arm)),

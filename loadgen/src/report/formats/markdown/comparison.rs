@@ -30,7 +30,7 @@ pub fn render(comparison: &Comparison) -> String {
     line(format!(
         "- {} in {}, {}\n",
         units::counted(pairs as u64, "pair"),
-        units::counted(comparison.starts.len() as u64, "start"),
+        units::counted(comparison.starts.len() as u64, comparison.observation()),
         units::seconds(comparison.elapsed_seconds)
     ));
     line("| metric | A | B | change | interval | verdict |\n|---|---:|---:|---:|---:|---|".to_owned());

@@ -33,12 +33,12 @@ impl Collector for Exposition {
             })
         });
         let changes =
-            metrics.iter().flat_map(|metric| bounds(&[("metric", metric.metric.older_name())], &metric.estimate));
+            metrics.iter().flat_map(|metric| bounds(&[("metric", metric.metric.older_name())], &metric.told()));
         let verdicts = metrics.iter().filter_map(|metric| Some((metric, metric.ruling?)));
         let verdicts = verdicts.map(|(metric, ruling)| (label(metric, "verdict", text::name(ruling.change)), 1.0));
         let valid = vec![(Labels::new(), f64::from(u8::from(trust.is_valid())))];
         gauges(&mut encoder, "median", "Median over the trials, in the unit of its label", None, medians.collect())?;
-        gauges(&mut encoder, "change", "From A to B, with its 95% interval", Some(Unit::Ratios), changes.collect())?;
+        gauges(&mut encoder, "change", "From A to B, with its interval", Some(Unit::Ratios), changes.collect())?;
         gauges(&mut encoder, "verdict", "1 for the verdict on each gated metric", None, verdicts.collect())?;
         let sides = [("a", &a.tls), ("b", &b.tls)];
         tls::encode(&mut encoder, sides.map(|(side, tls)| (vec![("side", side.to_owned())], tls.as_ref())))?;

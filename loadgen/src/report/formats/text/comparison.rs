@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use crate::report::comparison::{Comparison, MetricReport};
-use crate::report::estimate::{Estimate, Shown};
+use crate::report::estimate::Estimate;
 use crate::report::formats::text::parts::{INDENT, item};
 pub(crate) use crate::report::formats::text::verdict::{
     about_intervals, attempts, interval, reason, reasons, verdict, what_would_tell,
@@ -40,7 +40,7 @@ impl Display for Rendered<'_> {
             what(&plan.message),
             units::counted(pairs as u64, "pair"),
             units::seconds(rules.trial_seconds),
-            units::counted(comparison.starts.len() as u64, "start"),
+            units::counted(comparison.starts.len() as u64, comparison.observation()),
             units::seconds(comparison.elapsed_seconds),
         )?;
         table(comparison, f)?;
@@ -87,12 +87,7 @@ pub(crate) fn cells(metric: &MetricReport) -> [String; 5] {
     // Figures are above 0: this is where there are none.
     let show = |figure: f64| if figure > 0.0 { metric.metric.show(figure) } else { "-".to_owned() };
     let [a, b] = metric.shown.map_or(of_earlier, |shown| [shown.a, shown.b]).map(show);
-    let estimate = metric.shown.map_or(metric.estimate, |Shown { change, low, high, .. }| Estimate {
-        change: Some(change),
-        low,
-        high,
-    });
-    let [change, interval] = change_cells(&estimate);
+    let [change, interval] = change_cells(&metric.told());
     [a, b, change, interval, called]
 }
 
@@ -122,7 +117,7 @@ fn noise_floor(comparison: &Comparison, f: &mut Formatter<'_>) -> fmt::Result {
         item(f, "noise floor", &found)?;
     }
     unknown.iter().try_for_each(|metric| {
-        let starts = units::too_few(metric.log_ratios.len() as u64, "start");
+        let starts = units::too_few(metric.log_ratios.len() as u64, comparison.observation());
         item(f, "noise floor", &format!("not known of {}: {starts}", metric.metric))
     })
 }

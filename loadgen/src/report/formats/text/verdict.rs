@@ -2,7 +2,7 @@
 
 use crate::judge::statistics::Change;
 use crate::measure::metric::{Better, Metric};
-use crate::report::comparison::{Attempts, Comparison, Ended, MetricReport, Rules, RulingReport};
+use crate::report::comparison::{Attempts, Comparison, Ended, MetricReport, RulingReport};
 use crate::report::repetition::{Repetition, enough};
 use crate::units;
 
@@ -36,7 +36,7 @@ pub fn name(change: Change) -> &'static str {
 pub(crate) fn verdict(comparison: &Comparison) -> String {
     let rules = &comparison.rules;
     let ended = match (comparison.ended, &comparison.repetition) {
-        (Ended::TooShort, Some(repetition)) => return too_short(rules, repetition),
+        (Ended::TooShort, Some(repetition)) => return too_short(comparison, repetition),
         (Ended::Interrupted, _) => "; interrupted",
         _ => "",
     };
@@ -64,14 +64,25 @@ pub(crate) fn verdict(comparison: &Comparison) -> String {
 }
 
 /// What to do where the time holds no verdict.
-fn too_short(rules: &Rules, repetition: &Repetition) -> String {
-    let time = units::seconds(rules.max_time_seconds);
+fn too_short(comparison: &Comparison, repetition: &Repetition) -> String {
+    let time = units::seconds(comparison.rules.max_time_seconds);
+    let Repetition { fewest_starts, fewest_seconds, start_seconds, pair_seconds, .. } = *repetition;
+    let Attempts { announced, made, .. } =
+        comparison.attempts.unwrap_or(Attempts { announced: 1, made: 1, passed: 0.0 });
+    let (all, are) = match announced {
+        1 => (time.clone(), "are"),
+        _ if made > 1 => (format!("what is left of {announced} attempts of {time}"), "is"),
+        _ => (format!("{announced} attempts of {time}"), "are"),
+    };
+    // Of one that goes on the starts before count, which took their time as well.
+    let from_the_beginning = fewest_starts as f64 * (start_seconds + pair_seconds);
+    let seconds = if made > 1 { from_the_beginning.max(fewest_seconds) } else { fewest_seconds };
     format!(
-        "inconclusive: {time} are too short for any verdict, which takes {} of {} at least: expected {}, or \
+        "inconclusive: {all} {are} too short for any verdict, which takes {} of {} at least: expected {}, or \
          --force to measure for {time} nonetheless",
-        units::counted(repetition.fewest_starts, "start"),
-        units::seconds(repetition.start_seconds + repetition.pair_seconds),
-        enough(repetition.fewest_seconds)
+        units::counted(fewest_starts, comparison.observation()),
+        units::seconds(start_seconds + pair_seconds),
+        enough(seconds / f64::from(announced))
     )
 }
 
@@ -80,7 +91,8 @@ pub(crate) fn attempts(comparison: &Comparison) -> Option<String> {
     let Attempts { announced, made, passed } = comparison.attempts?;
     let left = announced.saturating_sub(made);
     let next = match comparison.ended {
-        Ended::Decided | Ended::TooShort => String::new(),
+        Ended::Decided => String::new(),
+        Ended::TooShort => "; of this one nothing was spent".to_owned(),
         Ended::Interrupted => {
             format!("; --resume goes on with the rest of this one ({passed:.2} of {announced} have passed)")
         }
@@ -111,20 +123,20 @@ pub(crate) fn reason(comparison: &Comparison, metric: &MetricReport) -> String {
         Change::Improved => format!("all of {all} is better than {at_better}"),
         Change::NotWorse => format!("nothing in {all} is worse than {at_worse}"),
         Change::Equivalent => format!("all of {all} lies within {} either way", units::percent(tolerance)),
-        Change::Inconclusive => undecided(&ruling, metric, [worse, better]),
+        Change::Inconclusive => undecided(&ruling, metric, [worse, better], comparison.observation()),
     };
     format!("{} {}: {why}", metric.metric, name(ruling.change))
 }
 
-fn undecided(ruling: &RulingReport, metric: &MetricReport, borders: [f64; 2]) -> String {
+fn undecided(ruling: &RulingReport, metric: &MetricReport, borders: [f64; 2], observation: &str) -> String {
     let starts = metric.log_ratios.len() as u64;
     if starts == 0 && metric.metric == Metric::ConnectionMemory {
-        return "no start had it, since memory did not clearly grow with connections: more connections may tell, more \
-                time does not"
+        return "no start had it, since memory did not clearly and evenly grow with connections: more connections may \
+                tell, more time does not"
             .to_owned();
     }
     let Some((low, high)) = ruling.low.zip(ruling.high) else {
-        return format!("{} for a verdict", units::too_few(starts, "start"));
+        return format!("{} for a verdict", units::too_few(starts, observation));
     };
     let all = interval((low, high));
     match borders.into_iter().find(|border| low < *border && *border < high) {
@@ -162,7 +174,10 @@ pub(crate) fn about_intervals(comparison: &Comparison) -> String {
             "of what is judged, those that the verdicts stand on, for an error of {alpha} over all looks and metrics"
         )
     });
-    let others = (!others.is_empty()).then(|| "of the others, 95%".to_owned());
+    // One that has too few starts has no interval.
+    let has_interval =
+        |metric: &&MetricReport| metric.shown.is_some_and(|shown| shown.low.is_some() && shown.high.is_some());
+    let others = others.iter().any(has_interval).then(|| "of the others, 95%".to_owned());
     let parts: Vec<String> = judged.into_iter().chain(others).collect();
     if parts.is_empty() { "95% intervals".to_owned() } else { format!("intervals: {}", parts.join("; ")) }
 }
