@@ -94,7 +94,7 @@ struct SearchArgs {
     /// How far apart the highest rate that keeps every limit and the lowest that breaks one may lie, from 0.1% to 50%
     #[arg(long, value_name = "PERCENT", default_value = "3%", value_parser = precision)]
     precision: f64,
-    /// The share of answers of which each of these two rates is right at least, from 50% to 99.9%
+    /// The share of answers of which each of these two rates is right at least, from 51% to 99.9%
     #[arg(long, value_name = "PERCENT", default_value = "95%", value_parser = confidence)]
     confidence: f64,
     /// The longest that all of it may take
@@ -282,7 +282,8 @@ fn precision(text: &str) -> Result<f64, String> {
 }
 
 fn confidence(text: &str) -> Result<f64, String> {
-    share(text, 0.5, 0.999)
+    // At 50% there is nothing to prove.
+    share(text, 0.51, 0.999)
 }
 
 fn share(text: &str, least: f64, most: f64) -> Result<f64, String> {
