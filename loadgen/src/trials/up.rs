@@ -46,11 +46,15 @@ pub(super) struct Up<'a, 'scope> {
     pub messages: Messages,
     /// Of its trials.
     pub arrivals: Arrivals,
+    /// Whether a limit judges wrong and missing replies, so that those of load that nobody counts end nothing.
+    tolerates_errors: bool,
 }
 
 impl<'a, 'scope> Up<'a, 'scope> {
-    pub fn new(arm: &'a Arm, server: &'a Running, session: Session<'a, 'scope>) -> Self {
-        Self { arm, server, session, sampler: None, messages: Messages::default(), arrivals: Arrivals::default() }
+    /// With `tolerates_errors`, wrong and missing replies outside of probes end nothing.
+    pub fn new(arm: &'a Arm, server: &'a Running, session: Session<'a, 'scope>, tolerates_errors: bool) -> Self {
+        let (messages, arrivals) = (Messages::default(), Arrivals::default());
+        Self { arm, server, session, sampler: None, messages, arrivals, tolerates_errors }
     }
 
     /// The first of its trials comes next, from which on its memory counts.
@@ -156,10 +160,19 @@ impl<'a, 'scope> Up<'a, 'scope> {
         let mut measured = self.session.phase(span, take, show)?;
         note_end_of(self.server, &mut measured);
         self.messages += measured.counts.messages;
-        match failure(&measured) {
-            Some(why) if !measured.interrupted => Err(TrialError::Failed { server: self.arm.spec.to_string(), why }),
-            _ => Ok(measured),
+        match self.failure(&measured) {
+            Some(why) if !measured.interrupted => return Err(self.failed(why)),
+            None if !measured.interrupted && self.tolerates_errors => self.reconnect_after(&measured, show)?,
+            _ => {}
         }
+        Ok(measured)
+    }
+
+    /// What went wrong in load that is no probe, in words.
+    pub fn failure(&self, measured: &Measured) -> Option<String> {
+        let gone = measured.all_lost.is_some() || measured.server_ended.is_some();
+        let judged_by_limits = self.tolerates_errors && !gone && measured.counts.connections.failed == 0;
+        failure(measured).filter(|_| !judged_by_limits)
     }
 }
 

@@ -47,6 +47,8 @@ fn what_cannot_be_looked_for_is_refused() {
         (&["--slo", "latency.p99<5ms", "--precision", "0%"], "from 0.1% to 50%"),
         (&["--slo", "latency.p99<5ms", "--confidence", "99.95%"], "from 51% to 99.9%"),
         (&["--slo", "latency.p99<5ms", "--confidence", "50%"], "from 51% to 99.9%"),
+        (&["--slo", "latency.p99<5ms", "--min-rate", "5"], "expected 20/s at least"),
+        (&["--slo", "latency.p99<5ms", "--plan-only", "--probe", "1h"], "longer than --max-time"),
         (&["--slo", "latency.p99<5ms", "--max-rate", "10"], "not above the lowest rate"),
         (&["tcp://127.0.0.1:1", "--slo", "latency.p99<5ms", "--subprotocol", "chat"], "--subprotocol"),
         (&["--slo", "latency.p99<5ms", "--over", "rate=5"], "expected connections, size or threads"),

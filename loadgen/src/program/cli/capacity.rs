@@ -205,7 +205,17 @@ impl CapacityArgs {
                 )));
             }
         }
-        let min_rate = search.min_rate.map_or_else(|| lowest_rate(&search.slos), Rate::get);
+        let lowest = lowest_rate(&search.slos, probe);
+        let min_rate = search.min_rate.map_or(lowest, Rate::get);
+        if min_rate < lowest * 0.999 {
+            return Err(refusal(&format!(
+                "--min-rate {min_rate}: the longest probe has too few messages then for a percentile of --slo; expected {lowest}/s at \
+                 least, or a longer --probe"
+            )));
+        }
+        if probe > search.max_time {
+            return Err(refusal("--probe: one probe takes longer than --max-time; expected a shorter one"));
+        }
         let max_rate = search.max_rate.map_or(HIGHEST, Rate::get);
         if min_rate >= max_rate {
             return Err(refusal(&format!(
