@@ -56,13 +56,17 @@ impl Ends for StartError {
 
 impl Ends for TrialError {
     fn outcome(&self) -> Outcome {
-        interrupted(self.is_interruption())
+        match self {
+            Self::OutOfSight { end, .. } => Outcome::OutOfSight(*end),
+            _ => interrupted(self.is_interruption()),
+        }
     }
 }
 
 impl Ends for CompareError {
     fn outcome(&self) -> Outcome {
         match self {
+            Self::Trial(error) => error.outcome(),
             Self::Resume(error) => error.outcome(),
             _ => interrupted(self.is_interruption()),
         }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::judge::capacity::CapacityThreshold;
+use crate::judge::capacity::{CapacityThreshold, Verdict};
 use crate::judge::outcome::Outcome;
 use crate::judge::statistics::{Coefficient, Point, Support, Usl};
 use crate::report::capacity::CapacityReport;
@@ -95,11 +95,13 @@ impl Capacities {
     /// These points, with the law where it is along threads.
     pub fn new(axis: Axis, points: Vec<CapacityPoint>) -> Self {
         let fitted = (axis == Axis::Threads).then(|| {
+            // What is sustained otherwise is the end of the range, of the generator or of the time, not the server's capacity.
+            let found = points.iter().filter(|point| point.capacity.answer.verdict == Verdict::Found);
             let point = |point: &CapacityPoint| {
                 let throughput = point.capacity.answer.sustains.as_ref()?.rate;
                 Some(Point { load: point.value as f64, throughput })
             };
-            Usl::fit(&points.iter().filter_map(point).collect::<Vec<_>>(), CONFIDENCE)
+            Usl::fit(&found.filter_map(point).collect::<Vec<_>>(), CONFIDENCE)
         });
         let (law, law_unknown) = match fitted {
             None => (None, None),

@@ -14,6 +14,7 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use super::course::{Arm, WARMUP};
 use super::failure::TrialError;
+use super::probe::limits_errors;
 pub use super::probe::{Limits, lowest_rate};
 use super::up::{self, Up};
 use super::warming::{Warming, Warmup};
@@ -166,6 +167,8 @@ struct Prober<'a> {
     memory: Option<ConnectionCost>,
     /// What TLS has settled on the connections of all starts.
     tls: Secured,
+    /// How many probes in a row had no value to hold against a limit though the generator was on time.
+    untold: u32,
     /// Of the search.
     probes: Vec<ProbeReport>,
 }
@@ -193,6 +196,7 @@ impl<'a> Prober<'a> {
             generator: None,
             memory: None,
             tls: Secured::default(),
+            untold: 0,
             probes: Vec::new(),
         }
     }
@@ -225,7 +229,8 @@ impl<'a> Prober<'a> {
         thread::scope(|scope| {
             let session = Session::open(scope, common, &mut |_| self.look())?;
             self.memory.get_or_insert_with(|| cost_of(&session, user, kernel));
-            let mut up = [Up::new(arm, &server, session)];
+            let mut up = [Up::new(arm, &server, session, limits_errors(&self.experiment.limits.slos))];
+            up[0].refuse_unseen(&self.experiment.limits.slos)?;
             let seed = self.rng.random();
             up[0].settle(WARMUP, seed, &mut |_| self.look())?;
             self.warm(&mut up)?;
@@ -288,8 +293,10 @@ impl<'a> Prober<'a> {
                 Next::Done(found) => return Ok(Some(found)),
                 Next::Probe(rate) => rate,
             };
-            let price = self.length(rate) + self.probe_took_more + self.holdout_price(rate);
-            if self.began.elapsed() + price > self.experiment.max_time {
+            // Fresh starts are left time only once there is a rate to hold them to.
+            let holdout = search.so_far().sustains.map_or(Duration::ZERO, |rate| self.holdout_price(rate));
+            let price = self.length(rate) + self.probe_took_more + holdout;
+            if self.began.elapsed() + price > self.experiment.max_time || self.untold >= MOST_UNTOLD {
                 return Ok(None);
             }
             self.stage.narrowed = Some(search.narrowed());
@@ -297,7 +304,9 @@ impl<'a> Prober<'a> {
             if let Some(generator) = self.generator.as_mut().filter(|_| self.probes.is_empty()) {
                 generator.send_lag_p99 = probe.send_lag_p99;
             }
-            search.add(rate, probe.outcome);
+            if self.untold == 0 {
+                search.add(rate, probe.outcome);
+            }
             self.probes.push(probe);
             self.stage.probes = self.probes.len();
         }
@@ -337,6 +346,9 @@ impl<'a> Prober<'a> {
 /// The ramp begins this far below what server and generator do together in a closed loop: a limit on latency is seldom kept
 /// beyond it, and every doubling costs one probe.
 const START_BELOW: f64 = 8.0;
+
+/// A search ends after so many probes in a row that had no value to hold against a limit: the next has none either.
+const MOST_UNTOLD: u32 = 3;
 
 /// How often what fresh starts did not keep is searched for anew below it.
 const MOST_STEPS: u32 = 5;

@@ -6,7 +6,7 @@ use rand::RngExt as _;
 use rand::rngs::SmallRng;
 
 use super::failure::TrialError;
-use super::probe::{Limits, Offer};
+use super::probe::{Limits, Offer, limits_errors};
 use super::up::{LONGEST_PACE, Up};
 use crate::host::environment::Environment;
 use crate::judge::capacity::{Probe, Staircase};
@@ -35,10 +35,16 @@ impl Climbs {
         Self { limits, environment, stairs: Vec::new(), counted: 0, late: 0 }
     }
 
+    /// Whether errors are the limits' to judge.
+    pub fn tolerates_errors(&self) -> bool {
+        limits_errors(&self.limits.slos)
+    }
+
     /// Finds out once how many messages a second each server answers in a closed loop, below which its rate begins.
     pub fn begin(&mut self, ups: &mut [Up<'_, '_>], length: Duration, rng: &mut SmallRng) -> Result<(), TrialError> {
         let Limits { min_rate, max_rate, precision, .. } = self.limits;
         for up in ups.iter_mut().skip(self.stairs.len()) {
+            up.refuse_unseen(&self.limits.slos)?;
             let rate = up.pace(length, 1, LONGEST_PACE, rng.random())?.unwrap_or(1.0);
             self.stairs.push(Staircase::new(rate / BELOW, (min_rate, max_rate), precision));
         }
@@ -72,8 +78,12 @@ impl Climbs {
         };
         let Some(shown) = up.probe(offer, &mut |_| ())? else { return Err(RunError::Interrupted.into()) };
         stairs.add(shown.outcome);
+        if let Some(end) = stairs.at_an_end() {
+            let server = format!("{} ({})", ["A", "B"][server], up.arm.spec);
+            return Err(TrialError::OutOfSight { server, rate, end, why: shown.why });
+        }
         self.counted += u64::from(counts);
-        self.late += u64::from(counts && shown.outcome == Probe::CannotTell);
+        self.late += u64::from(counts && shown.outcome == Probe::CannotTell && !shown.untold);
         let cpu = shown.report.resources.server.and_then(|cost| cost.cpu_us_per_message).map(|us| us * 1e3);
         let mut figures = Figures::new();
         if counts {

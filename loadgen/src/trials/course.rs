@@ -243,7 +243,8 @@ impl<'a> Course<'a> {
                 let session =
                     Session::open(scope, common, &mut |_| show()).map_err(|error| error.with_end_of(server))?;
                 server.look_again();
-                ups[i] = Some(Up::new(arm, server, session));
+                let tolerates_errors = self.climbs.as_ref().is_some_and(Climbs::tolerates_errors);
+                ups[i] = Some(Up::new(arm, server, session, tolerates_errors));
             }
             let mut ups: Vec<Up<'_, '_>> = ups.into_iter().flatten().collect();
             let before = self.elapsed();

@@ -1,9 +1,11 @@
 //! Why trials could not go on, and what a server did wrong in one.
 
 use crate::host::running::StartError;
+use crate::judge::outcome::OutOfSight;
 use crate::load::error::RunError;
 use crate::measure::counts::Messages;
 use crate::measure::measured::Measured;
+use crate::units;
 
 /// Why trials could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +24,20 @@ pub enum TrialError {
         /// What went wrong.
         why: String,
     },
+    /// The capacity of one of two servers lies where no rate is tried.
+    #[error(
+        "{server} {}{}", said(.end, *.rate), .why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default()
+    )]
+    OutOfSight {
+        /// Which server.
+        server: String,
+        /// The rate that was tried last, messages per second.
+        rate: f64,
+        /// Where it lies.
+        end: OutOfSight,
+        /// What the last probe broke.
+        why: Option<String>,
+    },
 }
 
 impl TrialError {
@@ -30,8 +46,24 @@ impl TrialError {
         match self {
             Self::Start(error) => error.is_interruption(),
             Self::Run(error) => matches!(error, RunError::Interrupted),
-            Self::Failed { .. } => false,
+            Self::Failed { .. } | Self::OutOfSight { .. } => false,
         }
+    }
+}
+
+/// Where a capacity lies, in words.
+fn said(end: &OutOfSight, rate: f64) -> String {
+    let rate = units::number(rate);
+    match end {
+        OutOfSight::AboveRange => format!(
+            "is above the range: it keeps the limits at {rate}/s, the highest rate that was to be tried; see --max-rate"
+        ),
+        OutOfSight::BelowRange => format!(
+            "is below the range: it keeps the limits at no rate that was tried, down to {rate}/s; see --min-rate"
+        ),
+        OutOfSight::GeneratorLimited => format!(
+            "is generator-limited: at no rate that was tried, down to {rate}/s, was the generator on time itself"
+        ),
     }
 }
 

@@ -6,9 +6,11 @@ use std::time::Duration;
 use super::failure::{TrialError, failure};
 use super::up::Up;
 use crate::host::environment::Environment;
+use crate::host::resources::Sampler;
 use crate::judge::capacity::Probe;
 use crate::judge::threshold::{Found, Judged, Standing, Threshold};
 use crate::judge::trust::{Level, bounds};
+use crate::load::error::RunError;
 use crate::load::live::Phase;
 use crate::load::run::note_end_of;
 use crate::load::session::{Manner, Span};
@@ -43,9 +45,9 @@ impl Limits {
     }
 }
 
-/// The lowest rate at which the longest probe has messages enough for the limits.
-pub fn lowest_rate(slos: &[Threshold]) -> f64 {
-    (ENOUGH * needed(slos) / LONGEST_PROBE.as_secs_f64()).max(1.0)
+/// The lowest rate at which the longest probe, where it is to be so long at least, has messages enough for the limits.
+pub fn lowest_rate(slos: &[Threshold], asked: Duration) -> f64 {
+    (ENOUGH * needed(slos) / LONGEST_PROBE.max(asked).as_secs_f64()).max(1.0)
 }
 
 /// Messages that the limits need at the least.
@@ -79,6 +81,8 @@ pub(super) struct Shown {
     pub outcome: Probe,
     /// Why it did not pass, in words.
     pub why: Option<String>,
+    /// Whether it could not tell though the generator was on time: there was no value to hold against a limit.
+    pub untold: bool,
     /// Its figures, each limit judged.
     pub report: Report,
     /// What they are worth taken by themselves.
@@ -141,7 +145,7 @@ impl<'a> Up<'a, '_> {
     /// A server that answers wrongly, or leaves, ends the experiment.
     fn judged(&self, offer: Offer<'_>, plan: Plan, measured: Measured) -> Result<Shown, TrialError> {
         let slos = offer.slos;
-        let limits_errors = slos.iter().any(|slo| slo.metric().is_of_errors());
+        let limits_errors = limits_errors(slos);
         let limits_losses = slos.iter().any(|slo| slo.metric() == Metric::Datagrams(Fate::Lost));
         let messages = measured.counts.messages;
         let wrong = messages.corrupted + messages.reordered + messages.unexpected;
@@ -168,11 +172,18 @@ impl<'a> Up<'a, '_> {
         let counted = counted.into_iter().filter(|(_, limited)| !limited && !measured.aborted);
         let lost = counted.map(|(lost, _)| lost).sum();
         let (outcome, why) = verdict(slos, &report, lost, measured.counts.connections.dropped);
-        Ok(Shown { outcome, why, report, trust, measured })
+        // A value that lateness makes uncertain has an interval.
+        let absent = |judged: &Judged| judged.outcome == Standing::Unknown && judged.interval.is_none();
+        let untold = outcome == Probe::CannotTell && report.thresholds.iter().any(absent);
+        Ok(Shown { outcome, why, untold, report, trust, measured })
     }
 
     /// A connection that has lost a message was closed: all are opened anew, so that the next probe has as many.
-    fn reconnect_after(&mut self, measured: &Measured, show: &mut dyn FnMut(Phase)) -> Result<(), TrialError> {
+    pub(super) fn reconnect_after(
+        &mut self,
+        measured: &Measured,
+        show: &mut dyn FnMut(Phase),
+    ) -> Result<(), TrialError> {
         if measured.counts.messages.lost + measured.counts.connections.dropped == 0 && !measured.aborted {
             return Ok(());
         }
@@ -193,9 +204,27 @@ impl<'a> Up<'a, '_> {
         )))
     }
 
+    /// Refuses a limit on what only the server's process tells, where that cannot be seen.
+    pub(super) fn refuse_unseen(&self, slos: &[Threshold]) -> Result<(), TrialError> {
+        let of_the_process = slos.iter().find(|slo| slo.metric().is_of_the_process());
+        match of_the_process.filter(|_| Sampler::of(self.server.pids()).is_none()) {
+            Some(slo) => Err(RunError::Unfit(format!(
+                "--slo '{slo}': the process of {} cannot be seen from here; expected a server on this machine, of the same user",
+                self.arm.spec
+            ))
+            .into()),
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn failed(&self, why: String) -> TrialError {
         TrialError::Failed { server: self.arm.spec.to_string(), why }
     }
+}
+
+/// Whether errors are the limits' to judge.
+pub(super) fn limits_errors(slos: &[Threshold]) -> bool {
+    slos.iter().any(|slo| slo.metric().is_of_errors())
 }
 
 /// A limit on the latency that is broken by when replies arrived at the least. Those that share the kernel's stamp with a later

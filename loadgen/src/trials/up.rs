@@ -49,6 +49,8 @@ pub(super) struct Up<'a, 'scope> {
     pub arrivals: Arrivals,
     /// What TLS has settled on the connections that were opened to it.
     pub tls: Secured,
+    /// Whether a limit judges wrong and missing replies, so that those of load that nobody counts end nothing.
+    tolerates_errors: bool,
 }
 
 /// What is known of a server once its connections are closed.
@@ -62,9 +64,10 @@ pub(super) struct End {
 }
 
 impl<'a, 'scope> Up<'a, 'scope> {
-    pub fn new(arm: &'a Arm, server: &'a Running, session: Session<'a, 'scope>) -> Self {
+    /// With `tolerates_errors`, wrong and missing replies outside of probes end nothing.
+    pub fn new(arm: &'a Arm, server: &'a Running, session: Session<'a, 'scope>, tolerates_errors: bool) -> Self {
         let (messages, arrivals, tls) = (Messages::default(), Arrivals::default(), session.tls().clone());
-        Self { arm, server, session, sampler: None, messages, arrivals, tls }
+        Self { arm, server, session, sampler: None, messages, arrivals, tls, tolerates_errors }
     }
 
     /// The first of its trials comes next, from which on its memory counts.
@@ -187,10 +190,19 @@ impl<'a, 'scope> Up<'a, 'scope> {
         let mut measured = self.session.phase(span, take, show)?;
         note_end_of(self.server, &mut measured);
         self.messages += measured.counts.messages;
-        match failure(&measured) {
-            Some(why) if !measured.interrupted => Err(TrialError::Failed { server: self.arm.spec.to_string(), why }),
-            _ => Ok(measured),
+        match self.failure(&measured) {
+            Some(why) if !measured.interrupted => return Err(self.failed(why)),
+            None if !measured.interrupted && self.tolerates_errors => self.reconnect_after(&measured, show)?,
+            _ => {}
         }
+        Ok(measured)
+    }
+
+    /// What went wrong in load that is no probe, in words.
+    pub fn failure(&self, measured: &Measured) -> Option<String> {
+        let gone = measured.all_lost.is_some() || measured.server_ended.is_some();
+        let judged_by_limits = self.tolerates_errors && !gone && measured.counts.connections.failed == 0;
+        failure(measured).filter(|_| !judged_by_limits)
     }
 }
 

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 
 use crate::binary::{EmbeddedServer, loadgen};
 use crate::servers::{echo, server};
-use crate::{assert_valid, capacity, finished, probes, quick};
+use crate::{assert_valid, assert_valid_by, capacity, finished, probes, quick};
 
 /// A message takes this server 2 ms, one after the other: it holds 500 messages a second.
 fn five_hundred_a_second(_: usize, payload: Vec<u8>, _: &mut Vec<Vec<u8>>) -> Vec<u8> {
@@ -66,6 +66,40 @@ fn a_costlier_server_has_the_smaller_capacity() {
     if run.code == Some(99) {
         assert_eq!(report["change"], "regressed");
     }
+    assert_valid_by(include_str!("../../schema/compare-v1.schema.json"), &report);
+}
+
+#[test]
+fn of_two_servers_one_whose_capacity_is_out_of_the_range_is_named_with_the_side_at_once() {
+    let flags = ["--a", "", "--b", "", "--slo", "latency.p50<4s", "--min-rate", "20", "--max-rate", "50"];
+    let ended =
+        finished(&[&flags[..], &["--probe", "100ms", "-c", "5", "--warmup", "100ms", "--max-time", "10m"]].concat());
+    assert_eq!(ended.code, Some(97), "{}", ended.stderr);
+    assert!(ended.stderr.contains("(embedded server) is above the range"), "{}", ended.stderr);
+    let flags = ["--a", "", "--b", "", "--slo", "latency.p50<1ns", "--min-rate", "20", "--max-rate", "50"];
+    let ended =
+        finished(&[&flags[..], &["--probe", "100ms", "-c", "5", "--warmup", "100ms", "--max-time", "10m"]].concat());
+    // Of a generator that is late itself it is not known that the server is.
+    assert!(matches!(ended.code, Some(95 | 96)), "{:?} {}", ended.code, ended.stderr);
+    assert!(ended.stderr.contains("down to 20"), "{}", ended.stderr);
+}
+
+#[test]
+fn wrong_replies_that_a_limit_judges_end_nothing_outside_of_probes() {
+    let wrong = server(|n, mut payload, _| {
+        payload[5] ^= u8::from(n == 1);
+        echo(&payload)
+    });
+    let flags = [&wrong, "--slo", "errors.rate<50%", "--min-rate", "20", "--max-rate", "50"];
+    let report = capacity(&flags, &[97]);
+    assert_eq!(report.0["failure"], serde_json::Value::Null);
+}
+
+#[test]
+fn time_for_fresh_starts_is_kept_only_once_there_is_a_rate_to_hold_them_to() {
+    let flags = ["--slo", "latency.p50<4s", "--min-rate", "20", "--max-rate", "50", "--holdout", "100"];
+    let report = capacity(&[&flags[..], &["--max-time", "15s"]].concat(), &[97, 98]);
+    assert!(probes(&report, "probes").len() > 3, "{}", report.0);
 }
 
 #[test]

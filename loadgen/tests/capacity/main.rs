@@ -35,7 +35,12 @@ pub(crate) fn file(name: &str) -> PathBuf {
 
 #[track_caller]
 pub(crate) fn assert_valid(document: &serde_json::Value) {
-    let schema = serde_json::from_str(include_str!("../../schema/capacity-v1.schema.json")).unwrap();
+    assert_valid_by(include_str!("../../schema/capacity-v1.schema.json"), document);
+}
+
+#[track_caller]
+pub(crate) fn assert_valid_by(schema: &str, document: &serde_json::Value) {
+    let schema = serde_json::from_str(schema).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     let errors: Vec<String> = validator.iter_errors(document).map(|e| format!("{}: {e}", e.instance_path())).collect();
     assert!(errors.is_empty(), "{errors:#?}");

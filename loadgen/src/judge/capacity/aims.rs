@@ -83,6 +83,11 @@ impl Aim {
         }
     }
 
+    /// None higher than this is an aim.
+    pub fn keep_within(&mut self, highest: i32) {
+        self.step = self.step.min(highest);
+    }
+
     /// So much is won at the one that was chosen when another was given up.
     pub fn begins_with(&mut self, won: f64) {
         self.won = won;

@@ -21,27 +21,46 @@ impl Grid {
         Self { start, min, max, per_doubling }
     }
 
-    /// The rate at a step, kept within the range.
+    /// The rate at a step. The first and the last step are the ends of the range, less than a whole step from the next.
     pub fn rate(&self, step: i32) -> f64 {
-        let ratio = (f64::from(step) / f64::from(self.per_doubling)).exp2();
-        (self.start * ratio).clamp(self.min, self.max)
+        if step >= self.highest() {
+            self.max
+        } else if step <= self.lowest() {
+            self.min
+        } else {
+            self.start * (f64::from(step) / f64::from(self.per_doubling)).exp2()
+        }
     }
 
-    /// The step nearest to a rate.
+    /// The step of a rate that [`Self::rate`] gave, or the nearest to another.
     pub fn step(&self, rate: f64) -> i32 {
-        let step = (rate / self.start).log2() * f64::from(self.per_doubling);
-        (step.round() as i32).clamp(self.lowest(), self.highest())
+        let (lowest, highest) = (self.lowest(), self.highest());
+        if rate >= self.max {
+            highest
+        } else if rate <= self.min {
+            lowest
+        } else {
+            (self.steps_to(rate).round() as i32).clamp(lowest, highest)
+        }
     }
 
     pub fn lowest(&self) -> i32 {
-        ((self.min / self.start).log2() * f64::from(self.per_doubling)).floor() as i32
+        (self.steps_to(self.min) + ROUNDING).floor() as i32
     }
 
     pub fn highest(&self) -> i32 {
-        ((self.max / self.start).log2() * f64::from(self.per_doubling)).ceil() as i32
+        (self.steps_to(self.max) - ROUNDING).ceil() as i32
+    }
+
+    /// From the start, whole or not.
+    fn steps_to(&self, rate: f64) -> f64 {
+        (rate / self.start).log2() * f64::from(self.per_doubling)
     }
 
     pub fn per_doubling(&self) -> i32 {
         self.per_doubling
     }
 }
+
+/// Steps: more than a floating point number is off by, so that an end of the range that is a whole step has no second one.
+const ROUNDING: f64 = 1e-6;

@@ -176,6 +176,7 @@ impl Search {
         self.above |= self.next == Next::Done(Found::AboveRange);
         self.failed_fresh = Some(self.failed_fresh.map_or(step, |before| before.min(step)));
         self.proof.forget_passes(step);
+        self.passed = self.passed.min(step);
         (0..FRESH_FAILURES).for_each(|_| self.belief.add(step, false));
         self.stage = Stage::Ends;
         self.plan();
@@ -244,8 +245,12 @@ impl Search {
             return None;
         }
         self.stage = Stage::Middle(asked + 1);
-        let highest = self.grid.highest().min(self.passed + self.grid.per_doubling());
-        Some(self.belief.quantile(0.5).clamp(self.grid.lowest(), highest))
+        Some(self.belief.quantile(0.5).clamp(self.grid.lowest(), self.top()))
+    }
+
+    /// The highest step that may be asked for after the ramp: twice the rate of the highest that passed.
+    fn top(&self) -> i32 {
+        self.grid.highest().min(self.passed + self.grid.per_doubling())
     }
 
     /// Where the ends can be proven with reasonable effort, as far as is known now.
@@ -264,7 +269,7 @@ impl Search {
         }
         let low = self.failed_fresh.map_or(low, |step| low.min(step - STEPS));
         let (low, high) = (self.low.allowed(low), self.high.allowed(high));
-        Wanted { low: low.clamp(lowest, highest), high: high.clamp(lowest, highest) }
+        Wanted { low: low.clamp(lowest, self.top()), high: high.clamp(lowest, self.top()) }
     }
 
     /// The answer, if both ends are proven and a smaller bracket is not worth the effort.
@@ -292,6 +297,7 @@ impl Search {
             self.low.begins_with(self.proof.won_low(self.low.step()));
         }
         if self.high.give_up_if_stuck(self.won_high(self.high.step()), self.needed()) {
+            self.high.keep_within(self.top());
             self.high.begins_with(self.won_high(self.high.step()));
         }
         let (low, high) = (self.low.step(), self.high.step());

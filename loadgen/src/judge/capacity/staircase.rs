@@ -2,6 +2,7 @@
 //! where a probe passed and down where it did not, so that it stays about the rate at which as many pass as fail.
 
 use super::verdict::Probe;
+use crate::judge::outcome::OutOfSight;
 
 /// The rate of one server, between two comparisons of it with another's.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +17,8 @@ pub struct Staircase {
     range: (f64, f64),
     /// What the last probe made of it.
     went_up: Option<bool>,
+    /// How many probes in a row showed the same at an end of the range that they led beyond, and what.
+    stuck: (u32, Probe),
 }
 
 impl Staircase {
@@ -23,7 +26,8 @@ impl Staircase {
     /// `precision` as a share.
     pub fn new(start: f64, (min, max): (f64, f64), precision: f64) -> Self {
         let level = start.clamp(min, max).ln();
-        Self { level, step: 2f64.ln(), least: precision.ln_1p(), range: (min.ln(), max.ln()), went_up: None }
+        let (least, range, stuck) = (precision.ln_1p(), (min.ln(), max.ln()), (0, Probe::Passed));
+        Self { level, step: 2f64.ln(), least, range, went_up: None, stuck }
     }
 
     /// The rate to probe next.
@@ -43,8 +47,21 @@ impl Staircase {
             self.step = (self.step / 2.0).max(self.least);
         }
         self.went_up = Some(up);
+        let beyond = if up { self.level >= self.range.1 } else { self.level <= self.range.0 };
+        let again = if self.stuck.1 == probe { self.stuck.0 } else { 0 };
+        self.stuck = (if beyond { again + 1 } else { 0 }, probe);
         let step = if up { self.step } else { -self.step };
         self.level = (self.level + step).clamp(self.range.0, self.range.1);
+    }
+
+    /// Why it shows no capacity, once it is sure that this lies beyond an end of the range.
+    pub fn at_an_end(&self) -> Option<OutOfSight> {
+        let (probes, showed) = self.stuck;
+        (probes >= SURE).then_some(match showed {
+            Probe::Passed => OutOfSight::AboveRange,
+            Probe::Failed => OutOfSight::BelowRange,
+            Probe::CannotTell => OutOfSight::GeneratorLimited,
+        })
     }
 
     /// Brings those that have arrived to the rate in their middle, from where each goes to its own with long steps first, so
@@ -58,6 +75,9 @@ impl Staircase {
         }
     }
 }
+
+/// So many probes in a row that agree are chance in 1 of 256 cases where as many pass as fail.
+const SURE: u32 = 8;
 
 /// How many times as long as the shortest step the first of a start is.
 const LONG_STEPS: f64 = 4.0;
@@ -95,6 +115,25 @@ mod tests {
         assert!((staircase.rate() - 1_000.0).abs() < 1e-6);
         (0..90).for_each(|_| staircase.add(Probe::CannotTell));
         assert!((staircase.rate() - 100.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_capacity_beyond_an_end_is_told_after_eight_probes_there_and_one_within_never() {
+        let range = (100.0, 1_000.0);
+        let probes_until_told = |start: f64, probe: &dyn Fn(f64) -> Probe| {
+            let mut staircase = Staircase::new(start, range, 0.03);
+            (1..200).find_map(|probes| {
+                staircase.add(probe(staircase.rate()));
+                staircase.at_an_end().map(|end| (probes, end))
+            })
+        };
+        assert_eq!(probes_until_told(1_000.0, &|_| Probe::Passed), Some((8, OutOfSight::AboveRange)));
+        assert_eq!(probes_until_told(100.0, &|_| Probe::Failed), Some((8, OutOfSight::BelowRange)));
+        assert_eq!(probes_until_told(100.0, &|_| Probe::CannotTell), Some((8, OutOfSight::GeneratorLimited)));
+        for capacity in [104.0, 400.0, 990.0] {
+            let sharp = |rate| if rate <= capacity { Probe::Passed } else { Probe::Failed };
+            assert_eq!(probes_until_told(500.0, &sharp), None, "{capacity}");
+        }
     }
 
     #[test]

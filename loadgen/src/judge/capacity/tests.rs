@@ -1,3 +1,6 @@
+use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
+
 use super::*;
 
 const RANGE: Range = Range { start: 1_000.0, min: 250.0, max: 64_000.0, precision: 0.03, error: 0.05 };
@@ -151,4 +154,54 @@ fn what_remains_shrinks_to_nothing_and_what_is_narrowed_down_holds_the_capacity(
         assert!(probes < 8 || low < 12_345.0 && 12_345.0 < high * 1.01, "{low} to {high} after {probes} probes");
     }
     assert_eq!(search.remaining(), 0);
+}
+
+#[test]
+fn every_rate_that_is_asked_for_is_counted_at_its_own_step_and_every_search_ends() {
+    let mut random = SmallRng::seed_from_u64(1);
+    for _ in 0..3_000 {
+        let min = 10f64.powf(random.random::<f64>() * 4.0);
+        let max = min * 10f64.powf(random.random::<f64>() * 4.0);
+        // As is where the closed loop is faster or slower than the range.
+        let start = (min * (max / min).powf(random.random::<f64>() * 1.4 - 0.2)).clamp(min, max);
+        let precision = [0.001, 0.01, 0.03, 0.1, 0.5][random.random_range(0..5)];
+        let range = Range { start, min, max, precision, error: 0.05 };
+        let grid = Grid::new(start, min, max, precision);
+        assert_eq!((grid.step(min), grid.step(max)), (grid.lowest(), grid.highest()), "{range:?}");
+        assert_eq!((grid.rate(grid.lowest()), grid.rate(grid.highest())), (min, max), "{range:?}");
+        let step = random.random_range(grid.lowest()..=grid.highest());
+        assert_eq!(grid.step(grid.rate(step)), step, "{range:?}");
+        // A search over tens of thousands of steps takes long in a build that is not optimized.
+        if grid.highest() - grid.lowest() < 300 {
+            assert_eq!(search(range, sharp(max * 1.01)).1, Found::AboveRange, "{range:?}");
+            assert_eq!(search(range, sharp(min * 0.99)).1, Found::BelowRange, "{range:?}");
+        }
+    }
+}
+
+#[test]
+fn after_a_failed_holdout_no_rate_is_asked_for_far_above_what_passed() {
+    let mut random = SmallRng::seed_from_u64(2);
+    for seed in 0..20 {
+        let before = 1_000.0 * 10f64.powf(random.random());
+        let later = before * (0.2 + random.random::<f64>());
+        let late = random.random::<f64>() * 0.6;
+        let range = Range { start: 500.0, min: 100.0, max: 1e6, ..RANGE };
+        let Found::Bracket { sustains, .. } = search(range, sharp(before)).1 else { panic!("{seed}") };
+        let (mut search, _, _) = search(range, sharp(before));
+        search.step_down(sustains);
+        let mut highest = sustains;
+        for _ in 0..150 {
+            let Next::Probe(rate) = search.next() else { break };
+            assert!(rate <= highest * 2.01, "{seed}: {rate} though only {highest} had passed");
+            let probe = match sharp(later)(rate) {
+                Probe::Failed if random.random::<f64>() < late => Probe::CannotTell,
+                probe => probe,
+            };
+            if probe == Probe::Passed {
+                highest = highest.max(rate);
+            }
+            search.add(rate, probe);
+        }
+    }
 }

@@ -144,7 +144,7 @@ impl JsonSchema for Metric {
             "type": "string",
             "pattern": concat!(
                 "^(throughput|latency-p50|latency-p90|latency-p95|latency-p99|server-cpu|peak-memory|connection-memory|",
-                r"wire\.bytes|wire\.ratio|",
+                r"wire\.bytes|wire\.ratio|capacity|",
                 r"(latency|service_time|seen)\.(p[0-9]+(\.[0-9]+)?|min|mean|stdev|max))$",
             ),
         })

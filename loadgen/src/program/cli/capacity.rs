@@ -94,7 +94,7 @@ struct SearchArgs {
     /// How far apart the highest rate that keeps every limit and the lowest that breaks one may lie, from 0.1% to 50%
     #[arg(long, value_name = "PERCENT", default_value = "3%", value_parser = precision)]
     precision: f64,
-    /// The share of answers of which each of these two rates is right at least, from 50% to 99.9%
+    /// The share of answers of which each of these two rates is right at least, from 51% to 99.9%
     #[arg(long, value_name = "PERCENT", default_value = "95%", value_parser = confidence)]
     confidence: f64,
     /// The longest that all of it may take
@@ -205,7 +205,17 @@ impl CapacityArgs {
                 )));
             }
         }
-        let min_rate = search.min_rate.map_or_else(|| lowest_rate(&search.slos), Rate::get);
+        let lowest = lowest_rate(&search.slos, probe);
+        let min_rate = search.min_rate.map_or(lowest, Rate::get);
+        if min_rate < lowest * 0.999 {
+            return Err(refusal(&format!(
+                "--min-rate {min_rate}: the longest probe has too few messages then for a percentile of --slo; expected {lowest}/s at \
+                 least, or a longer --probe"
+            )));
+        }
+        if probe > search.max_time {
+            return Err(refusal("--probe: one probe takes longer than --max-time; expected a shorter one"));
+        }
         let max_rate = search.max_rate.map_or(HIGHEST, Rate::get);
         if min_rate >= max_rate {
             return Err(refusal(&format!(
@@ -282,7 +292,8 @@ fn precision(text: &str) -> Result<f64, String> {
 }
 
 fn confidence(text: &str) -> Result<f64, String> {
-    share(text, 0.5, 0.999)
+    // At 50% there is nothing to prove.
+    share(text, 0.51, 0.999)
 }
 
 fn share(text: &str, least: f64, most: f64) -> Result<f64, String> {

@@ -40,8 +40,7 @@ pub(super) fn of(prober: &Prober<'_>, found: Option<Found>, search: &Search, hel
         narrowed: unfinished.then(|| Prober::narrowed(search)),
         generator_late_at: late_at,
         stepped_down: held.stepped_down,
-        // Without a probe it is not known what one takes.
-        needs_seconds: (unfinished && !prober.probes.is_empty()).then(|| more_seconds(prober, search)),
+        needs_seconds: unfinished.then(|| more_seconds(prober, search)).flatten(),
     }
 }
 
@@ -84,6 +83,9 @@ fn why(
             held.rate.map(rate_of).unwrap_or_default()
         ));
     }
+    if prober.untold >= super::MOST_UNTOLD {
+        return prober.probes.last().and_then(|probe| probe.why.clone());
+    }
     let last = |tells: &dyn Fn(&ProbeReport) -> bool| {
         let probe = prober.probes.iter().rev().find(|probe| tells(probe))?;
         probe.why.as_ref().map(|why| format!("at {} {why}", rate_of(probe.offered_rate)))
@@ -99,8 +101,13 @@ fn why(
     }
 }
 
-/// How much longer the search would take, at the length of its probes so far.
-fn more_seconds(prober: &Prober<'_>, search: &Search) -> f64 {
-    let each = prober.probes.iter().map(|probe| probe.seconds).sum::<f64>() / prober.probes.len().max(1) as f64;
-    f64::from(search.remaining()) * (each + prober.probe_took_more.as_secs_f64())
+/// How much longer the search would take, at the length of its probes so far; `None` where more time would not help.
+fn more_seconds(prober: &Prober<'_>, search: &Search) -> Option<f64> {
+    let made = prober.probes.len();
+    let each = match made {
+        0 => prober.experiment.probe.as_secs_f64(),
+        _ => prober.probes.iter().map(|probe| probe.seconds).sum::<f64>() / made as f64,
+    };
+    let seconds = f64::from(search.remaining()) * (each + prober.probe_took_more.as_secs_f64());
+    (seconds > 0.0 && prober.untold < super::MOST_UNTOLD).then_some(seconds)
 }

@@ -11,7 +11,7 @@ use crate::plan::Stop;
 use crate::plan::messages::Volume;
 use crate::report::Stats;
 use crate::report::capacity::parts::{Generator, Percentiles, ProbeReport};
-use crate::trials::failure::{TrialError, failure};
+use crate::trials::failure::TrialError;
 use crate::trials::probe::{Offer, Shown};
 use crate::trials::up::Up;
 
@@ -24,9 +24,10 @@ impl Prober<'_> {
         if self.is_interrupted() {
             return Err(RunError::Interrupted.into());
         }
-        if let Some(why) = failure(&measured) {
+        if let Some(why) = up.failure(&measured) {
             return Err(up.failed(why));
         }
+        up.reconnect_after(&measured, &mut |_| self.look())?;
         let replies = measured.counts.replies_in_window;
         if replies == 0 {
             return Err(up.failed("not one reply came in a closed loop".to_owned()));
@@ -67,11 +68,12 @@ impl Prober<'_> {
         let shown = up.probe(offer, &mut |_| self.look())?;
         let Some(shown) = shown.filter(|_| !self.is_interrupted()) else { return Err(RunError::Interrupted.into()) };
         self.probe_took_more = began.elapsed().saturating_sub(length);
+        self.untold = if shown.untold { self.untold + 1 } else { 0 };
         Ok(self.report(shown, rate, began.duration_since(self.began)))
     }
 
     fn report(&self, shown: Shown, rate: f64, at: Duration) -> ProbeReport {
-        let Shown { outcome, why, report, trust, measured } = shown;
+        let Shown { outcome, why, report, trust, measured, .. } = shown;
         let cpu = |us: Option<f64>| us.map(|us| us * 1e3);
         let each = |of: Volume| (of.messages > 0).then(|| of.frame_bytes as f64 / of.messages as f64);
         let values = report.thresholds.iter().map(|judged| judged.value.or(judged.interval.map(|ends| ends.1)));
