@@ -251,7 +251,7 @@ impl Ledger {
 
     /// Whether a message got no reply and will get none.
     pub fn has_lost(&self) -> bool {
-        self.counts.messages.lost > 0
+        self.counts.messages.lost + self.counts.warmup_errors.lost > 0
     }
 
     /// A connection is lost.
@@ -289,8 +289,12 @@ impl Ledger {
 
     /// A message that is due at `due` and was entered is not sent after all.
     pub fn refused(&mut self, due: u64) {
-        self.counts.messages.sent -= u64::from(due >= self.begin);
-        self.counts.over_backlog += 1;
+        if due >= self.begin {
+            self.counts.messages.sent -= 1;
+            self.counts.over_backlog += 1;
+        } else {
+            self.counts.warmup_errors.over_backlog += 1;
+        }
     }
 
     /// At `now` a socket took less than was to be sent.

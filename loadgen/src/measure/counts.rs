@@ -21,6 +21,9 @@ pub struct Counts {
     /// What UDP did to them; `None` where another protocol is spoken.
     #[serde(default)]
     pub datagrams: Option<Datagrams>,
+    /// What went wrong in the warm-up.
+    #[serde(default)]
+    pub warmup_errors: WarmupErrors,
     /// Messages that an open loop's backlog bound refused.
     pub over_backlog: u64,
     /// Times that a socket took less than was to be sent: what was due then waited for the server to read.
@@ -68,6 +71,21 @@ pub struct Messages {
     pub lost: u64,
     /// Messages that came in addition to the replies.
     pub unexpected: u64,
+}
+
+/// What went wrong with messages that were due in the warm-up: part of no count, rate or limit of the measured phase.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WarmupErrors {
+    /// Messages sent that never got a reply.
+    pub lost: u64,
+    /// Replies that were not what had been sent.
+    pub corrupted: u64,
+    /// Replies to a later message than the one whose turn it was.
+    pub reordered: u64,
+    /// Messages that came in addition to the replies before the measured phase began.
+    pub unexpected: u64,
+    /// Due messages that the backlog's bound refused.
+    pub over_backlog: u64,
 }
 
 /// What went over the wire in both directions.
@@ -124,6 +142,7 @@ impl AddAssign for Counts {
             connections,
             messages,
             datagrams,
+            warmup_errors,
             over_backlog,
             full_sockets,
             replies_in_window,
@@ -137,6 +156,7 @@ impl AddAssign for Counts {
         if let Some(part) = datagrams {
             *self.datagrams.get_or_insert_default() += part;
         }
+        self.warmup_errors += warmup_errors;
         self.over_backlog += over_backlog;
         self.full_sockets += full_sockets;
         self.replies_in_window += replies_in_window;
@@ -173,6 +193,36 @@ impl AddAssign for Messages {
         self.reordered += part.reordered;
         self.lost += part.lost;
         self.unexpected += part.unexpected;
+    }
+}
+
+impl WarmupErrors {
+    /// Messages that brought no right reply, and replies that nothing had asked for.
+    pub fn wrong(&self) -> u64 {
+        let Self { lost, corrupted, reordered, unexpected, over_backlog: _ } = self;
+        lost + corrupted + reordered + unexpected
+    }
+
+    /// Each count under what it counts.
+    pub fn named(&self) -> [(&'static str, u64); 5] {
+        let Self { lost, corrupted, reordered, unexpected, over_backlog } = *self;
+        [
+            ("lost", lost),
+            ("corrupted", corrupted),
+            ("reordered", reordered),
+            ("unexpected", unexpected),
+            ("over_backlog", over_backlog),
+        ]
+    }
+}
+
+impl AddAssign for WarmupErrors {
+    fn add_assign(&mut self, part: Self) {
+        self.lost += part.lost;
+        self.corrupted += part.corrupted;
+        self.reordered += part.reordered;
+        self.unexpected += part.unexpected;
+        self.over_backlog += part.over_backlog;
     }
 }
 

@@ -8,10 +8,10 @@ use super::costs::ProcessCost;
 use super::datagrams::DatagramsReport;
 use super::run::{Ends, Least, Report};
 use super::stats::Stats;
-use crate::judge::threshold::Found;
+use crate::judge::threshold::{Found, Standing};
 use crate::judge::trust::Level;
 use crate::judge::trust::bounds::{self, LowerEnd};
-use crate::measure::counts;
+use crate::measure::counts::{self, Messages};
 use crate::measure::datagrams::Datagrams;
 use crate::measure::encoded::DecodeError;
 use crate::measure::metric::{Distribution, Metric, Statistic, range};
@@ -54,6 +54,32 @@ impl Report {
     /// What UDP did; nothing where it was not UDP.
     pub fn fates(&self) -> Datagrams {
         self.datagrams.map(|datagrams| datagrams.counts).unwrap_or_default()
+    }
+
+    /// What became of the limits on errors, if there are any whose value is known: they say how many errors are too many.
+    pub fn errors_limited(&self) -> Option<Standing> {
+        let limits =
+            self.thresholds.iter().filter(|judged| judged.is_of_errors() && judged.outcome != Standing::Unknown);
+        limits.map(|judged| judged.outcome).reduce(|all, outcome| match all {
+            Standing::Crossed => all,
+            _ => outcome,
+        })
+    }
+
+    /// The messages, less what is lost and yet no error: what UDP lost, and what an aborted run did not wait for.
+    pub(super) fn failing(&self) -> Messages {
+        let on_its_way = if self.aborted { self.messages.lost } else { self.fates().lost };
+        Messages { lost: self.messages.lost.saturating_sub(on_its_way), ..self.messages }
+    }
+
+    /// Messages of the warm-up that went wrong, less those that an aborted run did not wait for.
+    pub(super) fn warmup_failing(&self) -> u64 {
+        self.warmup_errors.wrong() - if self.aborted { self.warmup_errors.lost } else { 0 }
+    }
+
+    /// Whether a server of UDP sent nothing at all.
+    pub(super) fn nothing_came(&self) -> bool {
+        self.datagrams.is_some() && self.messages.received == 0
     }
 
     /// Why there is no value of a metric.

@@ -129,6 +129,7 @@ fn append(all: &mut Report, part: Report, number: usize) -> Result<(), MergeErro
     all.aborted |= part.aborted;
     all.saturated += part.saturated;
     all.over_backlog += part.over_backlog;
+    all.warmup_errors += part.warmup_errors;
     all.all_lost_after_seconds = all.all_lost_after_seconds.or(part.all_lost_after_seconds.map(|after| before + after));
     all.connections += part.connections;
     part.addresses.into_iter().for_each(|(address, n)| *all.addresses.entry(address).or_default() += n);

@@ -22,7 +22,7 @@ use crate::judge::threshold::{Judged, Standing, Threshold};
 use crate::judge::trust::bounds::LowerEnd;
 use crate::judge::trust::{self, Level, Trust};
 use crate::measure::arrivals::{Arrivals, EndsAt};
-use crate::measure::counts::{Connections, Messages};
+use crate::measure::counts::{Connections, Messages, WarmupErrors};
 use crate::measure::encoded::DecodeError;
 use crate::measure::measured::Measured;
 use crate::measure::mismatch::Mismatches;
@@ -101,6 +101,9 @@ pub struct Report {
     pub all_lost_after_seconds: Option<f64>,
     /// What became of the messages.
     pub messages: Messages,
+    /// What went wrong in the warm-up: part of no count, rate or limit of the measured phase.
+    #[serde(default)]
+    pub warmup_errors: WarmupErrors,
     /// What UDP did to messages and replies, which is no error; null where it was not UDP.
     #[serde(default)]
     pub datagrams: Option<DatagramsReport>,
@@ -302,6 +305,7 @@ impl Report {
                 .as_ref()
                 .map(|lost| lost.after.as_secs_f64() - plan.warmup.as_secs_f64()),
             messages: measured.counts.messages,
+            warmup_errors: measured.counts.warmup_errors,
             datagrams: DatagramsReport::of(plan, measured),
             mismatches: measured.counts.mismatches.clone(),
             verification: Verification::of(plan, measured),
@@ -324,18 +328,15 @@ impl Report {
 
     /// How the run ended.
     pub fn outcome(&self) -> Outcome {
-        // An aborted run does not wait for what is on its way.
-        let on_its_way = if self.aborted { self.messages.lost } else { self.fates().lost };
-        let nothing_came = self.datagrams.is_some() && self.messages.received == 0;
         let outcome = |outcome| self.thresholds.iter().any(|judged| judged.outcome == outcome);
         if self.interrupted {
             Outcome::Interrupted
-        } else if self.connections.established == 0 || self.all_lost_after_seconds.is_some() || nothing_came {
+        } else if self.connections.established == 0 || self.all_lost_after_seconds.is_some() || self.nothing_came() {
             Outcome::Failed
         } else if self.errors_limited() == Some(Standing::Crossed) {
             // Whatever the times are worth, the errors were counted.
             Outcome::Crossed
-        } else if self.errors_limited().is_none() && self.messages.wrong() > on_its_way {
+        } else if self.errors_limited().is_none() && self.failing().wrong() + self.warmup_failing() > 0 {
             Outcome::Failed
         } else if self.trust.level == Level::NotValid || outcome(Standing::Unknown) {
             Outcome::Untrusted
@@ -344,16 +345,6 @@ impl Report {
         } else {
             Outcome::Ok
         }
-    }
-
-    /// What became of the limits on errors, if there are any whose value is known: they say how many errors are too many.
-    pub fn errors_limited(&self) -> Option<Standing> {
-        let limits =
-            self.thresholds.iter().filter(|judged| judged.is_of_errors() && judged.outcome != Standing::Unknown);
-        limits.map(|judged| judged.outcome).reduce(|all, outcome| match all {
-            Standing::Crossed => all,
-            _ => outcome,
-        })
     }
 
     /// The share of the offered rate that was answered within the measured phase; open loop only. Where more messages

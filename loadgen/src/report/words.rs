@@ -9,9 +9,10 @@ use super::{Mode, PerConnection, ProcessCost, Report, Resources, Stats, TlsRepor
 use crate::host::resources::PeakOf;
 use crate::judge::trust::bounds::LowerEnd;
 use crate::measure::arrivals::{Arrivals, EndsAt};
+use crate::measure::counts::WarmupErrors;
 use crate::measure::encoded::DecodeError;
 use crate::measure::percentile;
-use crate::plan::{Kind, Load, Message, Pacing, Payload, Plan};
+use crate::plan::{Expect, Kind, Load, Message, Pacing, Payload, Plan};
 use crate::units;
 
 /// The first lines of a report.
@@ -179,14 +180,20 @@ pub(super) fn facts(report: &Report) -> Vec<(&'static str, String)> {
         (_, None) => String::new(),
     };
     let [sent, verified] = [messages.sent, messages.verified].map(units::count);
+    let replies = if report.environment.plan.expect == Expect::Order {
+        "answers, content not checked"
+    } else {
+        "verified replies"
+    };
     let mut facts = vec![("connections", opened)];
     facts.extend(addresses(report));
     facts.extend(report.tls.iter().flat_map(TlsReport::facts));
-    facts.push(("messages", format!("{sent} sent, {verified} verified replies")));
+    facts.push(("messages", format!("{sent} sent, {verified} {replies}")));
     facts.extend(wrong_replies_count(report).map(|words| ("", words.to_owned())));
     facts.extend(compression::facts(report));
     facts.extend(datagrams::facts(report).map(|fates| ("datagrams", fates)));
     facts.push(("errors", errors(report)));
+    facts.extend(warmup_errors(&report.warmup_errors).map(|words| ("", words)));
     facts.extend(report.mismatches.sentences().map(|mismatch| ("", mismatch)));
     facts.extend(report.failures.iter().map(|(why, times)| ("", format!("{} times: {why}", units::count(*times)))));
     facts.push(("latency", ends(report)));
@@ -309,6 +316,17 @@ fn errors(report: &Report) -> String {
     .map(|(count, what)| format!("{what}: {}", units::count(count)))
     .collect();
     if errors.is_empty() { "none".to_owned() } else { errors.join(", ") }
+}
+
+/// What went wrong in the warm-up, if anything did.
+pub(crate) fn warmup_errors(errors: &WarmupErrors) -> Option<String> {
+    let counted = errors.named().into_iter().filter(|(_, count)| *count > 0);
+    let words = counted.map(|(name, count)| match name {
+        "over_backlog" => format!("refused by the backlog's bound: {}", units::count(count)),
+        _ => format!("{name}: {}", units::count(count)),
+    });
+    let words: Vec<String> = words.collect();
+    (!words.is_empty()).then(|| format!("in the warm-up, not part of the rates and limits: {}", words.join(", ")))
 }
 
 /// The memory that each connection costs the server, or why that is not known of one that can be seen.

@@ -4,6 +4,7 @@ use crate::host::running::StartError;
 use crate::load::error::RunError;
 use crate::measure::counts::Messages;
 use crate::measure::measured::Measured;
+use crate::report::words;
 
 /// Why trials could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +52,7 @@ pub(super) fn failure(measured: &Measured) -> Option<String> {
     ];
     let mut why: Vec<String> =
         counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    why.extend(words::warmup_errors(&measured.counts.warmup_errors));
     if why.is_empty() {
         return None;
     }

@@ -144,7 +144,8 @@ impl<'a> Up<'a, '_> {
         let limits_errors = slos.iter().any(|slo| slo.metric().is_of_errors());
         let limits_losses = slos.iter().any(|slo| slo.metric() == Metric::Datagrams(Fate::Lost));
         let messages = measured.counts.messages;
-        let wrong = messages.corrupted + messages.reordered + messages.unexpected;
+        let warmup = measured.counts.warmup_errors;
+        let wrong = messages.wrong() - messages.lost + warmup.wrong() - warmup.lost;
         if measured.all_lost.is_some() || (wrong > 0 && !limits_errors) {
             return Err(self.failed(failure(&measured).unwrap_or_else(|| "every connection was lost".to_owned())));
         }
@@ -163,6 +164,7 @@ impl<'a> Up<'a, '_> {
         }
         let of_datagrams = measured.counts.datagrams.unwrap_or_default().lost;
         let of_errors = messages.lost.saturating_sub(of_datagrams) + measured.counts.over_backlog;
+        let of_errors = of_errors + warmup.lost + warmup.over_backlog;
         // What a limit is on, that limit judges.
         let counted = [(of_datagrams, limits_losses), (of_errors, limits_errors)];
         let counted = counted.into_iter().filter(|(_, limited)| !limited && !measured.aborted);
@@ -173,7 +175,8 @@ impl<'a> Up<'a, '_> {
 
     /// A connection that has lost a message was closed: all are opened anew, so that the next probe has as many.
     fn reconnect_after(&mut self, measured: &Measured, show: &mut dyn FnMut(Phase)) -> Result<(), TrialError> {
-        if measured.counts.messages.lost + measured.counts.connections.dropped == 0 && !measured.aborted {
+        let lost = measured.counts.messages.lost + measured.counts.warmup_errors.lost;
+        if lost + measured.counts.connections.dropped == 0 && !measured.aborted {
             return Ok(());
         }
         self.session.close_all(None, false);

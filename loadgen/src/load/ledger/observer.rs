@@ -48,39 +48,57 @@ impl Observer for Ledger {
         }
     }
 
-    // Those of the warm-up count too: a server that does wrong there does not do right.
+    // Those of the warm-up are counted apart: a server that does wrong there does not do right, but no rate or limit of the
+    // measured phase is about them.
     fn reordered(&mut self, pending: Pending) {
         self.answered(1);
-        self.counts.messages.received += u64::from(pending.due >= self.begin);
-        self.counts.messages.reordered += 1;
+        if pending.due >= self.begin {
+            self.counts.messages.received += 1;
+            self.counts.messages.reordered += 1;
+        } else {
+            self.counts.warmup_errors.reordered += 1;
+        }
     }
 
     fn corrupted(&mut self, pending: Pending) -> bool {
-        self.counts.messages.received += u64::from(pending.due >= self.begin);
-        self.counts.messages.corrupted += 1;
+        if pending.due >= self.begin {
+            self.counts.messages.received += 1;
+            self.counts.messages.corrupted += 1;
+        } else {
+            self.counts.warmup_errors.corrupted += 1;
+        }
         self.answered(1)
     }
 
     fn withdrawn(&mut self, pending: Pending, in_window: bool) {
-        self.counts.messages.received -= u64::from(pending.due >= self.begin);
-        self.counts.messages.corrupted -= 1;
+        if pending.due >= self.begin {
+            self.counts.messages.received -= 1;
+            self.counts.messages.corrupted -= 1;
+            self.counts.messages.unexpected += 1;
+        } else {
+            self.counts.warmup_errors.corrupted -= 1;
+            self.counts.warmup_errors.unexpected += 1;
+        }
         self.counts.replies_in_window -= u64::from(in_window);
-        self.counts.messages.unexpected += 1;
     }
 
     fn unexpected(&mut self) {
-        self.counts.messages.unexpected += 1;
+        if self.now >= self.begin {
+            self.counts.messages.unexpected += 1;
+        } else {
+            self.counts.warmup_errors.unexpected += 1;
+        }
     }
 
     fn mismatched(&mut self, kind: MismatchKind, example: impl FnOnce() -> Mismatch) {
         self.counts.mismatches.count(kind, example);
     }
 
-    /// One that was never sent has no send time. One of the warm-up counts too: a connection that waits for its reply in
-    /// vain is silent in the measured phase.
+    /// One that was never sent has no send time, and is no loss in the warm-up.
     fn lost(&mut self, pending: Pending) {
         let (measured, sent) = (pending.due >= self.begin, pending.sent != UNSENT);
-        self.counts.messages.lost += u64::from(measured || sent);
+        self.counts.messages.lost += u64::from(measured);
+        self.counts.warmup_errors.lost += u64::from(!measured && sent);
         self.counts.messages.sent -= u64::from(measured && !sent);
         self.last_lost = self.last_lost.max(pending.due);
     }

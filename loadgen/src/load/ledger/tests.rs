@@ -3,7 +3,7 @@
 use super::*;
 use crate::load::dialogue::observer::Observer as _;
 use crate::load::dialogue::pending::{Pending, UNSENT};
-use crate::measure::counts::Messages;
+use crate::measure::counts::{Messages, WarmupErrors};
 use crate::measure::tally::Errors;
 use crate::plan::{Arrival, Rate};
 
@@ -65,8 +65,30 @@ fn lost_messages_are_told_from_unsent_ones() {
     ledger.lost(pending(50 * MS, 51 * MS));
     ledger.lost(pending(50 * MS, UNSENT));
     ledger.refused(200 * MS);
-    let messages = ledger.close(1_100 * MS).counts.messages;
-    assert_eq!(messages, Messages { sent: 1, lost: 3, ..Messages::default() }, "one of them in the warm-up");
+    let counts = ledger.close(1_100 * MS).counts;
+    assert_eq!(counts.messages, Messages { sent: 1, lost: 2, ..Messages::default() });
+    assert_eq!(counts.warmup_errors, WarmupErrors { lost: 1, ..WarmupErrors::default() });
+}
+
+#[test]
+fn what_goes_wrong_in_the_warm_up_is_counted_apart() {
+    let (mut ledger, intervals) = ledger(End::At(1_100 * MS));
+    assert!(ledger.turn(60 * MS, false));
+    let in_window = ledger.corrupted(pending(50 * MS, 50 * MS));
+    ledger.corrupted(pending(51 * MS, 51 * MS));
+    ledger.withdrawn(pending(50 * MS, 50 * MS), in_window);
+    ledger.reordered(pending(52 * MS, 52 * MS));
+    ledger.unexpected();
+    ledger.refused(53 * MS);
+    assert!(ledger.turn(110 * MS, false));
+    ledger.corrupted(pending(99 * MS, 99 * MS));
+    ledger.lost(pending(98 * MS, 98 * MS));
+    assert!(ledger.has_lost());
+    let counts = ledger.close(1_100 * MS).counts;
+    assert_eq!((counts.messages, counts.over_backlog), (Messages::default(), 0));
+    let expected = WarmupErrors { lost: 1, corrupted: 2, reordered: 1, unexpected: 2, over_backlog: 1 };
+    assert_eq!(counts.warmup_errors, expected);
+    assert!(intervals.iter().all(|interval| interval.tally.errors == Errors::default()), "no limit is about them");
 }
 
 #[test]

@@ -91,6 +91,7 @@ fn columns(run: &Report) -> Vec<(String, String)> {
     column("corrupted", run.messages.corrupted.to_string());
     column("reordered", run.messages.reordered.to_string());
     column("unexpected", run.messages.unexpected.to_string());
+    column("warmup_errors", (run.warmup_errors.wrong() + run.warmup_errors.over_backlog).to_string());
     for (name, count) in counts(run.datagrams) {
         column(&format!("datagrams_{name}"), or_nothing(count));
     }

@@ -106,6 +106,10 @@ impl Collector for Exposition {
             ];
             counts.map(|(outcome, count)| (run.with("outcome", outcome), count)).to_vec()
         })?;
+        family.counters("warmup_errors", "What went wrong in the warm-up, by what it was", |run| {
+            let counts = run.report.warmup_errors.named().into_iter();
+            counts.map(|(outcome, count)| (run.with("outcome", outcome), count)).collect()
+        })?;
         family.counters("datagrams", "What UDP did to messages and replies", |run| {
             let counts = counts(run.report.datagrams).into_iter();
             counts.filter_map(|(fate, count)| Some((run.with("fate", fate), count?))).collect()
