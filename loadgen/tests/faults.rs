@@ -70,20 +70,8 @@ fn a_reply_that_never_comes_is_lost() {
 #[test]
 fn a_reply_that_never_comes_in_the_warm_up_is_lost_too() {
     let url = server(|n, payload, _| if n == 0 { Vec::new() } else { echo(&payload) });
-    let run = loadgen(&[
-        "run",
-        &url,
-        "-c",
-        "2",
-        "--warmup",
-        "100ms",
-        "-d",
-        "100ms",
-        "--drain-timeout",
-        "200ms",
-        "--format",
-        "json",
-    ]);
+    let phases = ["--warmup", "100ms", "-d", "100ms", "--drain-timeout", "200ms", "--format", "json"];
+    let run = loadgen(&[&["run", &url, "-c", "2"][..], &phases].concat());
     let report = run.json(&[1]);
     assert_eq!(report.number("/warmup_errors/lost"), 2.0, "both connections are silent from the first message on");
     assert_eq!(counts(&report)[5], 0.0);
