@@ -7,8 +7,9 @@ mod servers;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+use std::{env, fs, process};
 
-use binary::{Json, loadgen};
+use binary::{Json, converted, loadgen};
 use servers::{Behaviour, PING, echo, frame, greeting_server, server};
 use wire::OpCode;
 
@@ -69,20 +70,8 @@ fn a_reply_that_never_comes_is_lost() {
 #[test]
 fn a_reply_that_never_comes_in_the_warm_up_is_lost_too() {
     let url = server(|n, payload, _| if n == 0 { Vec::new() } else { echo(&payload) });
-    let run = loadgen(&[
-        "run",
-        &url,
-        "-c",
-        "2",
-        "--warmup",
-        "100ms",
-        "-d",
-        "100ms",
-        "--drain-timeout",
-        "200ms",
-        "--format",
-        "json",
-    ]);
+    let phases = ["--warmup", "100ms", "-d", "100ms", "--drain-timeout", "200ms", "--format", "json"];
+    let run = loadgen(&[&["run", &url, "-c", "2"][..], &phases].concat());
     let report = run.json(&[1]);
     assert_eq!(report.number("/warmup_errors/lost"), 2.0, "both connections are silent from the first message on");
     assert_eq!(counts(&report)[5], 0.0);
@@ -95,22 +84,29 @@ fn errors_of_the_warm_up_are_no_part_of_the_measured_phase() {
         payload[63] ^= u8::from(n < 200);
         echo(&payload)
     }
-    let run = |flags: &[&str], format: &str| {
+    let run = |flags: &[&str]| {
         let url = server(wrong_before_200);
-        let common = ["run", &url, "-c", "1", "--rate", "200", "--warmup", "2s", "-d", "500ms", "--format", format];
+        let common = ["run", &url, "-c", "1", "--rate", "200", "--warmup", "2s", "-d", "500ms", "--format", "json"];
         loadgen(&[&common[..], flags].concat()).wait()
     };
-    let limited = run(&["--threshold", "errors.rate<1%", "--threshold", "errors==0"], "json");
+    let limited = run(&["--threshold", "errors.rate<1%", "--threshold", "errors==0"]);
     assert!(matches!(limited.code, Some(0 | 98)), "{:?} {}", limited.code, limited.stderr);
     let limited = Json(serde_json::from_str(&limited.stdout).unwrap());
     assert_eq!((counts(&limited)[3], limited.number("/warmup_errors/corrupted")), (0.0, 200.0));
-    let text = run(&[], "text");
-    assert_eq!(text.code, Some(1), "without limits errors of the warm-up fail the run");
-    let words: Vec<&str> = text.stdout.split_whitespace().collect();
+    let plain = run(&[]);
+    assert_eq!(plain.code, Some(1), "without limits errors of the warm-up fail the run");
+    let saved = env::temp_dir().join(format!("fathom-warm-up-{}.json", process::id()));
+    fs::write(&saved, plain.stdout).unwrap();
+    let path = saved.to_str().unwrap();
     let said = "in the warm-up, not part of the rates and limits: corrupted: 200";
-    assert!(words.join(" ").contains(said), "{}", text.stdout);
-    let junit = run(&[], "junit").stdout;
-    assert!(junit.contains("in the warm-up") && junit.contains("<failure"), "{junit}");
+    for format in ["text", "html", "markdown", "junit"] {
+        let shown = converted(path, format).stdout;
+        assert!(shown.split_whitespace().collect::<Vec<_>>().join(" ").contains(said), "{format}: {shown}");
+    }
+    assert!(converted(path, "junit").stdout.contains("<failure"));
+    assert!(converted(path, "csv").stdout.contains(",warmup_errors,"));
+    assert!(converted(path, "openmetrics").stdout.contains("outcome=\"corrupted\"} 200"));
+    fs::remove_file(&saved).unwrap();
 }
 
 #[test]

@@ -197,7 +197,7 @@ fn what_is_no_http_is_named() {
                 s.write_all(request.as_bytes())?;
                 s.read_to_end(&mut Vec::new()).map(drop)
             },
-            &["sends back what it gets"],
+            &["it sent back what it was sent", "expected tcp://"],
         ),
         (|s| answer(s, &[b"HTTP/1.1 200 OK\r\nX: ", &[b'x'; 100_000][..]].concat()), &["head", "too large"]),
         (|s| answer(s, ["HTTP/1.1 200 OK\r\n", &"X: y\r\n".repeat(200), "\r\n"].concat().as_bytes()), &["too large"]),

@@ -3,6 +3,7 @@
 
 pub mod addresses;
 pub mod cores;
+pub(crate) mod descendants;
 pub mod environment;
 pub mod exchange;
 pub mod footprint;

@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::host::addresses::Addresses;
+use crate::host::descendants::{cpu_of_ended, descendants};
 use crate::host::listening;
 use crate::host::resident::resident;
 use crate::serde_time::Seconds;
@@ -57,6 +58,10 @@ struct Sampled {
     pid: Pid,
     clock: ClockId,
     start: Duration,
+    /// Of one that a server's process started, which may end; `None` of others.
+    child: bool,
+    /// The CPU time of those that it had started and that had ended; `None` where those do not count.
+    ended: Option<Duration>,
     peak: Peak,
 }
 
@@ -73,20 +78,25 @@ impl Sampler {
     pub fn own() -> Self {
         let (pid, clock) = (Pid::this(), ClockId::CLOCK_PROCESS_CPUTIME_ID);
         let start = now(clock).expect("every process has a CPU clock");
-        Self { processes: vec![Sampled { pid, clock, start, peak: Peak::Kernel(PeakOf::Life) }] }
+        Self {
+            processes: vec![Sampled { pid, clock, start, child: false, ended: None, peak: Peak::Kernel(PeakOf::Life) }],
+        }
     }
 
-    /// Starts with the processes `pids`; `None` where there are none, or one cannot be looked at.
+    /// Starts with the processes `pids` and those that they have started; `None` where there are none, or one of `pids` cannot be
+    /// looked at.
     pub fn of(pids: &[i32]) -> Option<Self> {
-        let sample = |&pid: &i32| {
+        let sample = |child: bool, pid: i32| {
             // 0 would mean the calling process.
             let pid = Some(pid).filter(|&pid| pid > 0).map(Pid::from_raw)?;
             // The process's clock counts in nanoseconds and keeps the time of threads that have ended; neither the tick
             // counts of /proc/PID/stat nor the sum over /proc/PID/task do both.
             let clock = ClockId::pid_cpu_clock_id(pid).ok()?;
-            Some(Sampled { pid, clock, start: now(clock)?, peak: Peak::Kernel(PeakOf::Life) })
+            let ended = Some(cpu_of_ended(pid.as_raw())?);
+            Some(Sampled { pid, clock, start: now(clock)?, child, ended, peak: Peak::Kernel(PeakOf::Life) })
         };
-        let processes: Vec<Sampled> = pids.iter().map(sample).collect::<Option<_>>()?;
+        let mut processes: Vec<Sampled> = pids.iter().map(|pid| sample(false, *pid)).collect::<Option<_>>()?;
+        processes.extend(descendants(pids).into_iter().filter_map(|pid| sample(true, pid)));
         (!processes.is_empty()).then_some(Self { processes })
     }
 
@@ -111,24 +121,63 @@ impl Sampler {
         }
     }
 
-    /// The CPU time that they used since, added up. `None` where one of them has ended.
+    /// The CPU time that they used since, added up, and that of what they started since. `None` where one of them has ended, or
+    /// one that they started has and nobody's count holds it.
     pub fn cpu(&self) -> Option<Duration> {
-        self.processes.iter().map(|process| now(process.clock)?.checked_sub(process.start)).sum()
+        self.cpu_with(&self.started_since())
+    }
+
+    fn cpu_with(&self, since: &[i32]) -> Option<Duration> {
+        let (mut used, mut ended, mut gone) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+        for process in &self.processes {
+            match now(process.clock) {
+                Some(cpu) => {
+                    used += cpu.checked_sub(process.start)?;
+                    if let Some(before) = process.ended {
+                        ended += cpu_of_ended(process.pid.as_raw())?.saturating_sub(before);
+                    }
+                }
+                None if process.child => gone += process.start.max(Duration::from_nanos(1)),
+                None => return None,
+            }
+        }
+        for &pid in since {
+            let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(pid)).ok().and_then(now);
+            used += clock.unwrap_or_default() + cpu_of_ended(pid).unwrap_or_default();
+        }
+        // What is gone counts in whole with whoever waited for it, and from the start on here. A parent need not wait.
+        if gone > Duration::ZERO && (ended.is_zero() || ended + TICKS < gone) {
+            return None;
+        }
+        Some(used + ended.saturating_sub(gone))
+    }
+
+    /// Those that a server's processes have started since.
+    fn started_since(&self) -> Vec<i32> {
+        let counted = self.processes.iter().filter(|process| process.ended.is_some());
+        descendants(&counted.map(|process| process.pid.as_raw()).collect::<Vec<_>>())
     }
 
     /// What they used since; the CPU times added, and the peaks of memory. `None` where one of them has ended, or is not
     /// this one and /proc does not tell of its memory.
     pub fn finish(self) -> Option<Usage> {
-        self.so_far()
+        self.usage(&self.started_since())
     }
 
-    /// The same, while it goes on.
+    /// The same, while it goes on: without what has been started since, since looking for that takes time.
     pub fn so_far(&self) -> Option<Usage> {
+        self.usage(&[])
+    }
+
+    fn usage(&self, since: &[i32]) -> Option<Usage> {
         self.sample();
-        let max_rss_bytes = self.processes.iter().map(Sampled::max_rss_bytes).sum::<Option<u64>>()?;
-        let max_rss_of = self.processes.iter().map(Sampled::peak_of).min().unwrap_or_default();
-        let pids: Vec<i32> = self.processes.iter().map(|process| process.pid.as_raw()).collect();
-        Some(Usage { cpu: self.cpu()?, max_rss_bytes, max_rss_of, rss_bytes: resident(&pids) })
+        let cpu = self.cpu_with(since)?;
+        let present = || self.processes.iter().filter(|process| !process.child || now(process.clock).is_some());
+        let peaks = since.iter().filter_map(|pid| max_rss_bytes(Pid::from_raw(*pid)));
+        let max_rss_bytes = present().map(Sampled::max_rss_bytes).sum::<Option<u64>>()? + peaks.sum::<u64>();
+        let max_rss_of = present().map(Sampled::peak_of).min().unwrap_or_default();
+        let pids: Vec<i32> = present().map(|process| process.pid.as_raw()).chain(since.iter().copied()).collect();
+        Some(Usage { cpu, max_rss_bytes, max_rss_of, rss_bytes: resident(&pids) })
     }
 }
 
@@ -195,6 +244,9 @@ fn listeners_of(addresses: &Addresses) -> Vec<Vec<i32>> {
     local.map(|address| listeners(address, addresses.datagrams())).filter(|pids| !pids.is_empty()).collect()
 }
 
+/// How much less than was used the kernel's ticks of 10 ms may say.
+const TICKS: Duration = Duration::from_millis(50);
+
 /// The most memory that the process had resident, in bytes, since that was last reset.
 fn max_rss_bytes(pid: Pid) -> Option<u64> {
     let status = Process::new(pid.as_raw()).and_then(|process| process.status());
@@ -210,156 +262,5 @@ fn now(clock: ClockId) -> Option<Duration> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::TcpListener;
-    use std::os::fd::OwnedFd;
-    use std::process::{Command, Stdio};
-    use std::time::Instant;
-
-    use super::*;
-    use crate::host::addresses::race::tests::{addresses, deaf};
-
-    /// Burns at least `cpu` of this thread's CPU time.
-    fn burn(cpu: Duration) {
-        let start = thread_cpu();
-        while thread_cpu() - start < cpu {
-            std::hint::black_box((0..10_000u64).sum::<u64>());
-        }
-    }
-
-    #[test]
-    fn the_time_of_a_thread_that_has_ended_counts() {
-        let sampler = Sampler::own();
-        std::thread::spawn(|| burn(Duration::from_millis(30))).join().unwrap();
-        let usage = sampler.finish().unwrap();
-        assert!(usage.cpu >= Duration::from_millis(30), "{:?}", usage.cpu);
-        assert!(usage.max_rss_bytes > 1 << 20, "{}", usage.max_rss_bytes);
-    }
-
-    #[test]
-    fn another_process_is_measured_and_its_end_is_noticed() {
-        let mut child = Command::new("sh").args(["-c", "while :; do :; done"]).stdin(Stdio::null()).spawn().unwrap();
-        let sampler = Sampler::of(&[child.id() as i32]).unwrap();
-        let deadline = Instant::now() + Duration::from_secs(10);
-        let busy = loop {
-            match sampler.so_far() {
-                Some(usage) if usage.cpu < Duration::from_millis(5) && Instant::now() < deadline => {
-                    std::thread::sleep(Duration::from_millis(2));
-                }
-                other => break other,
-            }
-        };
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert!(busy.is_some_and(|usage| usage.cpu >= Duration::from_millis(5)), "{busy:?}");
-        assert_eq!(sampler.finish(), None);
-    }
-
-    #[test]
-    fn a_peak_from_here_forgets_what_was_before() {
-        let before = {
-            let large = std::hint::black_box(vec![1u8; 64 << 20]);
-            assert_eq!(large.len(), 64 << 20);
-            max_rss_bytes(Pid::this()).unwrap()
-        };
-        let usage = Sampler::own().from_here().finish().unwrap();
-        assert!(usage.max_rss_of > PeakOf::Life, "{usage:?}");
-        assert!(before > 64 << 20 && usage.max_rss_bytes + (32 << 20) < before, "{before} {usage:?}");
-        assert_eq!(Sampler::own().finish().unwrap().max_rss_of, PeakOf::Life);
-    }
-
-    #[test]
-    fn a_peak_that_cannot_be_reset_is_that_of_what_was_seen() {
-        let mut sampler = Sampler::own();
-        sampler.processes[0].peak = Peak::Sampled(Cell::new(1 << 50));
-        let usage = sampler.finish().unwrap();
-        assert_eq!((usage.max_rss_bytes, usage.max_rss_of), (1 << 50, PeakOf::Samples));
-        let mut sampler = Sampler::own();
-        sampler.processes[0].peak = Peak::Sampled(Cell::default());
-        let usage = sampler.finish().unwrap();
-        assert!(usage.max_rss_bytes >= usage.rss_bytes.unwrap() && usage.rss_bytes.unwrap() > 0, "{usage:?}");
-    }
-
-    #[test]
-    fn what_is_no_process_has_no_usage() {
-        // Linux gives out process ids up to 4,194,304 (PID_MAX_LIMIT).
-        for pids in [&[][..], &[0], &[-1], &[4_194_305]] {
-            assert!(Sampler::of(pids).is_none(), "{pids:?}");
-        }
-    }
-
-    /// A process that does nothing but hold a listener; killed when dropped.
-    struct Holder(std::process::Child);
-
-    impl Holder {
-        fn of(listener: impl Into<OwnedFd>) -> Self {
-            Self(Command::new("sleep").arg("60").stdin(Stdio::from(listener.into())).spawn().unwrap())
-        }
-
-        fn pid(&self) -> i32 {
-            self.0.id() as i32
-        }
-    }
-
-    impl Drop for Holder {
-        fn drop(&mut self) {
-            self.0.kill().unwrap();
-            self.0.wait().unwrap();
-        }
-    }
-
-    #[test]
-    fn of_a_name_s_addresses_the_one_that_answers_says_who_the_server_is() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let mut deaf = deaf("127.0.0.2", port);
-        let (other, server) = (Holder::of(deaf.pop().unwrap()), Holder::of(listener));
-        let name = addresses(&["127.0.0.2", "127.0.0.1"], port);
-        assert_eq!(listeners_of(&name), [[other.pid()], [server.pid()]]);
-        assert_eq!(of_server(None, &name), [server.pid()]);
-        assert_eq!(of_server(Some(1), &name), [1, server.pid()]);
-        // Where there is only one, nobody has to be connected to.
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let server = Holder::of(listener);
-        let name = addresses(&["127.0.0.2", "127.0.0.1"], port);
-        assert_eq!((of_server(None, &name), name.undecided()), (vec![server.pid()], true));
-    }
-
-    #[test]
-    #[allow(clippy::print_stderr, reason = "scripts/check lists what is skipped")]
-    fn a_listener_of_all_addresses_is_found_by_its_family() {
-        let six = socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::STREAM, None).and_then(|six| {
-            six.set_only_v6(true)?;
-            six.bind(&"[::]:0".parse::<SocketAddr>().unwrap().into())?;
-            six.listen(1).map(|()| six)
-        });
-        let Ok(six) = six else {
-            eprintln!("SKIPPED: a listener of all addresses is found by its family: no IPv6");
-            return;
-        };
-        let port = six.local_addr().unwrap().as_socket().unwrap().port();
-        let four = Holder::of(TcpListener::bind(("0.0.0.0", port)).unwrap());
-        let six = Holder::of(six);
-        let of = |address: &str| listeners(SocketAddr::new(address.parse().unwrap(), port), false);
-        assert_eq!((of("127.0.0.1"), of("::1")), (vec![four.pid()], vec![six.pid()]));
-    }
-
-    #[test]
-    #[allow(clippy::print_stderr, reason = "scripts/check lists what is skipped")]
-    fn the_listener_of_an_address_is_found_and_a_free_port_has_none() {
-        for address in ["127.0.0.1:0", "[::1]:0"] {
-            let listener = match TcpListener::bind(address) {
-                Err(_) if address.starts_with('[') => {
-                    eprintln!("SKIPPED: the listener of an IPv6 address is found: no IPv6");
-                    continue;
-                }
-                bound => bound.unwrap(),
-            };
-            let address = listener.local_addr().unwrap();
-            assert_eq!(listeners(address, false), [Pid::this().as_raw()]);
-            drop(listener);
-            assert_eq!(listeners(address, false), [0i32; 0]);
-        }
-    }
-}
+#[path = "resources/tests.rs"]
+mod tests;

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use crate::host::cores::Cores;
 use crate::host::listening;
-use crate::plan::url::Url;
+use crate::plan::url::{Scheme, Url};
 
 pub use embedded::own_program;
 use process::Process;
@@ -106,7 +106,9 @@ impl Server {
         };
         let (process, ready) =
             Process::start(command, cores).map_err(|source| TargetError::Start { command: words.clone(), source })?;
-        let mut server = wait_until_ready(process, &words, port, &ready, interrupted)?;
+        let datagrams = own_url.as_ref().is_some_and(|url| url.scheme() == Scheme::Udp);
+        let place = port.map(|port| (SocketAddr::from((Ipv4Addr::LOCALHOST, port)), datagrams));
+        let mut server = wait_until_ready(process, &words, place, &ready, interrupted)?;
         // Whoever says where it is knows better than the port alone.
         server.url = own_url.unwrap_or(server.url);
         Ok(server)
@@ -137,16 +139,15 @@ impl Server {
     }
 }
 
-/// Waits until a started server says that it is ready, or takes connections on its port.
+/// Waits until a started server says that it is ready, or takes connections at its `place`, or datagrams where that says so.
 fn wait_until_ready(
     mut process: Process,
     command: &str,
-    port: Option<u16>,
+    place: Option<(SocketAddr, bool)>,
     ready: &mpsc::Receiver<Url>,
     interrupted: &AtomicBool,
 ) -> Result<Server, TargetError> {
     let began = Instant::now();
-    let address = port.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     loop {
         if let Ok(url) = ready.recv_timeout(READY_POLL) {
             return Ok(Server { url, process: Some(process) });
@@ -154,7 +155,11 @@ fn wait_until_ready(
         if let Ok(Some(status)) = process.child.try_wait() {
             return Err(TargetError::Ended { command: command.to_owned(), status });
         }
-        if let Some(address) = address.filter(|address| takes_connections(*address, began.elapsed())) {
+        let ready_at = |&(address, datagrams): &(SocketAddr, bool)| match datagrams {
+            true => !listening::sockets(address, true).is_empty(),
+            false => takes_connections(address, began.elapsed()),
+        };
+        if let Some((address, _)) = place.filter(ready_at) {
             let url = line_of_listening(ready, &process).unwrap_or_else(|| Url::at(address));
             return Ok(Server { url, process: Some(process) });
         }
@@ -163,7 +168,8 @@ fn wait_until_ready(
         }
         if began.elapsed() > READY_TIMEOUT {
             let listens = listening::addresses_of_group(process.group.as_raw_nonzero().get());
-            return Err(TargetError::NotReady { command: command.to_owned(), port: port.unwrap_or_default(), listens });
+            let port = place.map_or(0, |(address, _)| address.port());
+            return Err(TargetError::NotReady { command: command.to_owned(), port, listens });
         }
         // A closed stdout answers at once.
         thread::sleep(READY_POLL);
@@ -294,6 +300,17 @@ mod tests {
         assert!(found.contains("port 4711; it listens on port 8080 of 0.0.0.0 and on port 9090 of ::1: ex"), "{found}");
         assert!(found.ends_with("that {port} stands for"), "{found}");
         assert!(error(&[]).ends_with("no listener on port 4711"));
+    }
+
+    #[test]
+    fn a_server_of_datagrams_is_ready_once_its_socket_is_bound() {
+        let spec = "udp://127.0.0.1:{port} socat UDP4-LISTEN:{port},bind=127.0.0.1,fork PIPE";
+        let started = Server::start(&spec.parse().unwrap(), &Cores::allowed(), &AtomicBool::new(false));
+        match started {
+            Ok(server) => assert_eq!(server.url().scheme(), Scheme::Udp),
+            // Only where there is no socat.
+            Err(error) => assert!(matches!(error, TargetError::Start { .. }), "{error}"),
+        }
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::str::FromStr;
 use crate::judge::outcome::Outcome;
 use crate::judge::threshold::{Comparison, Judged, Standing};
 use crate::judge::trust::Trust;
-use crate::measure::fanout_metric::FanoutMetric;
-use crate::measure::held_metric::HeldMetric;
+use crate::measure::fanout_metric::{self, FanoutMetric};
+use crate::measure::held_metric::{self, HeldMetric};
 use crate::measure::metric::{Better, Unit};
 use crate::units;
 
@@ -18,7 +18,7 @@ pub type HeldThreshold = Limit<HeldMetric>;
 pub type FanoutThreshold = Limit<FanoutMetric>;
 
 /// A figure that a limit may be set on.
-pub trait Limited: Copy + fmt::Display + FromStr<Err = String> {
+pub trait Limited: Copy + PartialEq + fmt::Display + FromStr<Err = String> {
     /// A limit on one, for errors.
     const EXAMPLE: &'static str;
 
@@ -28,18 +28,39 @@ pub trait Limited: Copy + fmt::Display + FromStr<Err = String> {
     /// Which way it improves.
     fn better(self) -> Better;
 
-    /// Whether it counts what went wrong, so that a limit on it stands in place of the rule that nothing may.
+    /// Whether it counts what went wrong.
     fn is_of_errors(self) -> bool;
+
+    /// Whether a limit on it stands in place of the rule that nothing of `errors` may go wrong.
+    fn stands_for(self, errors: Self) -> bool;
 }
 
-/// How an experiment ended that was not interrupted and found something: with so many errors, which limits on errors may allow.
-pub fn outcome<M: Limited>(thresholds: &[Judged], trust: &Trust, errors: u64) -> Outcome {
+/// How many errors no limit is on.
+pub fn unlimited<M: Limited>(thresholds: &[Judged], errors: &[(M, u64)]) -> u64 {
+    let limits: Vec<M> = thresholds.iter().filter_map(|judged| judged.metric.parse().ok()).collect();
+    let without = errors.iter().filter(|(of, _)| !limits.iter().any(|limit| limit.stands_for(*of)));
+    without.map(|(_, count)| count).sum()
+}
+
+/// Whether limits are on all that went wrong, and kept.
+pub fn allowed<M: Limited>(thresholds: &[Judged], errors: &[(M, u64)]) -> bool {
+    let kept = |judged: &Judged| match judged.metric.parse::<M>() {
+        Ok(limit) if errors.iter().any(|(of, count)| *count > 0 && limit.stands_for(*of)) => {
+            judged.outcome == Standing::Met
+        }
+        _ => true,
+    };
+    unlimited(thresholds, errors) == 0 && thresholds.iter().all(kept)
+}
+
+/// How an experiment ended that was not interrupted and found something: with so many errors of each kind, of which only those
+/// that a limit is on may be.
+pub fn outcome<M: Limited>(thresholds: &[Judged], trust: &Trust, errors: &[(M, u64)]) -> Outcome {
     let of_errors = |judged: &&Judged| judged.metric.parse().is_ok_and(M::is_of_errors);
     let any = |standing: Standing| thresholds.iter().any(|judged| judged.outcome == standing);
-    let limits: Vec<_> = thresholds.iter().filter(of_errors).collect();
-    if limits.iter().any(|judged| judged.outcome == Standing::Crossed) {
+    if thresholds.iter().filter(of_errors).any(|judged| judged.outcome == Standing::Crossed) {
         Outcome::Crossed
-    } else if limits.is_empty() && errors > 0 {
+    } else if unlimited(thresholds, errors) > 0 {
         Outcome::Failed
     } else if !trust.is_valid() && !trust.is_bounded() || any(Standing::Unknown) {
         Outcome::Untrusted
@@ -73,6 +94,11 @@ impl Limited for HeldMetric {
     fn is_of_errors(self) -> bool {
         self.is_of_errors()
     }
+
+    fn stands_for(self, errors: Self) -> bool {
+        let failed = Self::Plain(held_metric::Plain::Failed);
+        self == errors || errors == failed && self == Self::Plain(held_metric::Plain::Established)
+    }
 }
 
 impl Limited for FanoutMetric {
@@ -88,6 +114,11 @@ impl Limited for FanoutMetric {
 
     fn is_of_errors(self) -> bool {
         self.is_of_errors()
+    }
+
+    fn stands_for(self, errors: Self) -> bool {
+        use fanout_metric::Plain::{Lost, ReachEveryone, ReachShare};
+        self == errors || errors == Self::Plain(Lost) && matches!(self, Self::Plain(ReachShare | ReachEveryone))
     }
 }
 
@@ -191,6 +222,29 @@ mod tests {
         assert_eq!(judge("handshake.p99<50ms", Some(51e6), None), Standing::Crossed);
         assert_eq!(judge("connections.dropped==0", Some(0.0), None), Standing::Met);
         assert_eq!(judge("memory.user_per_connection==5B", Some(5.0), Some((1.0, 9.0))), Standing::Unknown);
+    }
+
+    #[test]
+    fn a_limit_allows_only_the_errors_that_it_is_on() {
+        let judged = |texts: &[&str]| -> Vec<Judged> {
+            texts.iter().map(|text| text.parse::<FanoutThreshold>().unwrap().judge(Some(0.0), None)).collect()
+        };
+        let [lost, duplicated] = ["deliveries.lost", "deliveries.duplicated"].map(|name| name.parse().unwrap());
+        let errors: [(FanoutMetric, u64); 2] = [(lost, 3), (duplicated, 2)];
+        for (limits, without, all) in [
+            (&[][..], 5, false),
+            (&["latency.p99<1s"], 5, false),
+            (&["deliveries.duplicated<9"], 3, false),
+            (&["deliveries.duplicated<9", "deliveries.lost<9"], 0, true),
+            (&["deliveries.duplicated<9", "reach.everyone>=0%"], 0, true),
+            (&["deliveries.duplicated<9", "reach.share>50%"], 0, false),
+        ] {
+            let thresholds = judged(limits);
+            assert_eq!((unlimited(&thresholds, &errors), allowed(&thresholds, &errors)), (without, all), "{limits:?}");
+        }
+        let [established, failed, dropped]: [HeldMetric; 3] =
+            ["established", "failed", "dropped"].map(|name| format!("connections.{name}").parse().unwrap());
+        assert!(established.stands_for(failed) && failed.stands_for(failed) && !failed.stands_for(dropped));
     }
 
     #[test]

@@ -54,7 +54,8 @@ pub struct Glimpse {
     pub kind: Kind,
     /// Its length in bytes before compression; null where it came compressed and was not inflated.
     pub bytes: Option<u64>,
-    /// At most 32 bytes of its payload; what is not printable ASCII is escaped as in Rust: `\n`, `\xff`, `\"`.
+    /// At most 32 bytes of its payload. Text is shown as it is; what is not printable, and other bytes, are escaped as in Rust:
+    /// `\n`, `\xff`, `\"`.
     #[schemars(length(max = EXCERPT_CHARACTERS))]
     pub excerpt: String,
 }
@@ -99,25 +100,62 @@ impl Mismatches {
 
 impl Mismatch {
     /// What brings right replies, where that is known.
-    fn remedy(&self) -> Option<&'static str> {
-        let expected = self.expected.as_ref().filter(|_| self.kind == MismatchKind::Type)?;
-        Some(match expected.kind {
+    fn remedy(&self) -> Option<String> {
+        let expected = self.expected.as_ref()?;
+        let of_type = match expected.kind {
             Kind::Binary => "send text with --text, or let the server reply in the type that it was sent",
             Kind::Text => "send binary messages, without --text, or let the server reply in the type that it was sent",
-        })
+        };
+        match self.kind {
+            MismatchKind::Type if self.got.bytes == expected.bytes => Some(of_type.to_owned()),
+            MismatchKind::Type if expected.kind == Kind::Text => Some(of_type.to_owned()),
+            MismatchKind::Type => Some(format!("{of_type}; where it puts text around a message, {TEMPLATE}, {ORDER}")),
+            MismatchKind::Length if self.surrounds(expected) => {
+                Some(format!("the reply holds what was awaited: {TEMPLATE}"))
+            }
+            MismatchKind::Length if self.offset == 0 && self.got.bytes.is_some() => Some(ORDER.to_owned()),
+            _ => None,
+        }
+    }
+
+    /// Whether the message that came holds the one that was awaited, as far as the excerpts show it: behind other text, which
+    /// ends within the excerpt, or before it.
+    fn surrounds(&self, expected: &Glimpse) -> bool {
+        let longer = self.got.bytes > expected.bytes;
+        let begins = |at: usize| {
+            let rest = &self.got.excerpt[at..];
+            !rest.is_empty() && (expected.excerpt.starts_with(rest) || rest.starts_with(&expected.excerpt))
+        };
+        let enough = |at: usize| self.got.excerpt.len() - at >= expected.excerpt.len().min(LEAST_ALIKE);
+        let mut places = self.got.excerpt.char_indices().map(|(at, _)| at);
+        longer && (expected.bytes == Some(self.offset) || places.any(|at| enough(at) && begins(at)))
     }
 }
 
 impl Glimpse {
     /// A message of this type and length, of which `part` is shown, as far as there is room.
     pub fn new(kind: Kind, bytes: Option<u64>, part: &[u8]) -> Self {
-        let mut excerpt = String::new();
-        for &byte in part.iter().take(EXCERPT_BYTES) {
-            let escaped = byte.escape_ascii();
-            if excerpt.len() + escaped.len() > EXCERPT_CHARACTERS {
-                break;
+        let shown = &part[..part.len().min(EXCERPT_BYTES)];
+        let (mut excerpt, mut characters) = (String::new(), 0);
+        let mut add = |escaped: String| {
+            characters += escaped.chars().count();
+            if characters <= EXCERPT_CHARACTERS {
+                excerpt += &escaped;
             }
-            excerpt.extend(escaped.map(char::from));
+        };
+        let mut rest = shown.len();
+        for chunk in shown.utf8_chunks() {
+            for character in chunk.valid().chars() {
+                add(match character.is_ascii() || kind == Kind::Binary {
+                    true => character.to_string().as_bytes().escape_ascii().to_string(),
+                    false => character.escape_debug().to_string(),
+                });
+            }
+            rest -= chunk.valid().len() + chunk.invalid().len();
+            // A character that the end of the excerpt has cut is left out.
+            if kind == Kind::Binary || rest > 0 || shown.len() == part.len() {
+                chunk.invalid().iter().for_each(|byte| add(byte.escape_ascii().to_string()));
+            }
         }
         Self { kind, bytes, excerpt }
     }
@@ -184,6 +222,14 @@ fn length(bytes: u64) -> String {
     if bytes == 1 { "1 byte".to_owned() } else { format!("{} bytes", units::count(bytes)) }
 }
 
+const TEMPLATE: &str = "--expect 'template:TEXT{}TEXT' with that text verifies it";
+
+const ORDER: &str =
+    "where the server answers with text of its own, --expect order takes that for the answer, unchecked";
+
+/// Characters of an excerpt that have to be those awaited before they are taken for the message.
+const LEAST_ALIKE: usize = 6;
+
 const REPEATED: &str = "the reply to a message that waited for none (repeated, late, or another connection's)";
 
 /// Bytes of a message that are shown: enough for the beginning of a sentence or of a JSON object.
@@ -249,6 +295,32 @@ mod tests {
         assert!(sentence(binary).contains("; send binary messages, without --text, or let the server reply"));
         let content = sentence(mismatch(MismatchKind::Content, b"ax", Some(b"ab"), 1));
         assert!(!content.contains("--text"), "{content}");
+    }
+
+    #[test]
+    fn replies_of_a_server_s_own_come_with_the_flag_that_takes_them() {
+        let text = |got: &str, sent: &str| {
+            let [got, sent] = [got, sent].map(|of| Glimpse::new(Kind::Text, Some(of.len() as u64), of.as_bytes()));
+            let mismatch = Mismatch { kind: MismatchKind::Length, times: 1, got, expected: Some(sent), offset: 0 };
+            mismatch.remedy().unwrap_or_default()
+        };
+        let message = "0123456789abcdef0123456789abcdef0123456789abcdef";
+        assert!(text(&format!("服务端收到了-{message}-"), message).contains("--expect 'template:"));
+        assert!(text("{\"ok\":true}", message).contains("--expect order"));
+        let before = Mismatch { offset: 2, ..mismatch(MismatchKind::Length, b"ab-", Some(b"ab"), 2) };
+        assert!(before.remedy().unwrap().contains("template:"));
+        assert_eq!(mismatch(MismatchKind::Length, b"ab", Some(b"abcd"), 2).remedy(), None, "cut short");
+        let binary = mismatch(MismatchKind::Type, b"{\"ok\":true}", Some(b"\xff\n"), 0).remedy().unwrap();
+        assert!(binary.contains("--text") && binary.contains("template:") && binary.contains("order"), "{binary}");
+    }
+
+    #[test]
+    fn text_is_shown_as_it_is() {
+        let text = |bytes: &[u8]| Glimpse::new(Kind::Text, None, bytes).excerpt;
+        assert_eq!(text("服务端\n\"\0".as_bytes()), "服务端\\n\\\"\\x00");
+        assert_eq!(text("一二三四五六七八九十十一".as_bytes()), "一二三四五六七八九十", "no half of a character");
+        assert_eq!(text(b"a\xffb"), "a\\xffb");
+        assert_eq!(Glimpse::new(Kind::Binary, None, "é".as_bytes()).excerpt, "\\xc3\\xa9");
     }
 
     #[test]

@@ -28,9 +28,10 @@ impl FromStr for Expect {
         match (text, text.strip_prefix(TEMPLATE)) {
             ("echo", _) => Ok(Self::Echo),
             ("order", _) => Ok(Self::Order),
-            (_, Some(template)) => {
-                template.parse().map(Self::Template).map_err(|why: wire::NoTemplate| why.to_string())
-            }
+            (_, Some(template)) => template.parse().map(Self::Template).map_err(|why: wire::NoTemplate| match why {
+                wire::NoTemplate::NoPlace => format!("{why}; where answers do not hold the message, expect order"),
+                _ => why.to_string(),
+            }),
             _ => Err("expected echo, order, or template: and a text with one {} for the message".to_owned()),
         }
     }

@@ -89,7 +89,7 @@ impl ConnectionsReport {
         } else if self.all_lost() {
             Outcome::Failed
         } else {
-            held_threshold::outcome::<HeldMetric>(&self.thresholds, &self.trust, self.errors())
+            held_threshold::outcome::<HeldMetric>(&self.thresholds, &self.trust, &self.errors())
         }
     }
 
@@ -98,12 +98,20 @@ impl ConnectionsReport {
         self.connections.established <= self.connections.dropped
     }
 
-    /// Connections and messages that went wrong.
-    pub fn errors(&self) -> u64 {
-        let churn = self.churn.as_ref().map_or(0, |churn| churn.failed + churn.wrong_messages);
+    /// Connections and messages that went wrong, by the metric whose limit allows it.
+    pub fn errors(&self) -> [(HeldMetric, u64); 6] {
+        let (churn, wrong) = self.churn.as_ref().map_or((0, 0), |churn| (churn.failed, churn.wrong_messages));
         let storm = self.storm.as_ref().map_or(0, |storm| storm.failed);
         let pings = self.pings().map_or(0, |pings| pings.unanswered);
-        self.connections.failed + self.connections.dropped + self.wrong_messages() + pings + churn + storm
+        let counts = [
+            (Plain::Failed, self.connections.failed),
+            (Plain::Dropped, self.connections.dropped),
+            (Plain::Errors, self.wrong_messages() + wrong),
+            (Plain::PingsUnanswered, pings),
+            (Plain::ChurnFailed, churn),
+            (Plain::StormFailed, storm),
+        ];
+        counts.map(|(of, count)| (HeldMetric::Plain(of), count))
     }
 
     /// What became of the Pings, where some were sent.

@@ -186,17 +186,45 @@ impl FanoutReport {
         } else if self.deliveries.received == 0 {
             Outcome::Failed
         } else {
-            held_threshold::outcome::<FanoutMetric>(&self.thresholds, &self.trust, self.errors())
+            held_threshold::outcome::<FanoutMetric>(&self.thresholds, &self.trust, &self.errors())
         }
     }
 
-    /// Connections, messages and deliveries that went wrong; a receiver that does not read may lose what it likes.
-    pub fn errors(&self) -> u64 {
-        let connections =
-            [self.senders, self.receivers].iter().map(|counts| counts.failed + counts.dropped).sum::<u64>();
-        let undisturbed = self.undisturbed.as_ref().map_or(0, |part| part.deliveries.wrong());
-        let churn = self.churn.as_ref().map_or(0, |churn| churn.failed + churn.dropped + churn.deliveries.wrong());
-        connections + self.messages.unsent + self.deliveries.wrong() + undisturbed + churn
+    /// Everything that went wrong, by the metric whose limit allows it.
+    pub fn errors(&self) -> Vec<(FanoutMetric, u64)> {
+        [self.member_errors(), self.delivery_errors()].concat()
+    }
+
+    /// Connections that went wrong.
+    pub(super) fn member_errors(&self) -> Vec<(FanoutMetric, u64)> {
+        let members = [self.senders, self.receivers];
+        let (failed, dropped) = self.churn.as_ref().map_or((0, 0), |churn| (churn.failed, churn.dropped));
+        let counts = [
+            (Plain::Failed, members.iter().map(|counts| counts.failed).sum()),
+            (Plain::Dropped, members.iter().map(|counts| counts.dropped).sum()),
+            (Plain::ChurnFailed, failed),
+            (Plain::ChurnDropped, dropped),
+        ];
+        counts.map(|(of, count)| (FanoutMetric::Plain(of), count)).to_vec()
+    }
+
+    /// Messages and deliveries that went wrong, also those before the disturbances and those to visitors; a receiver that does
+    /// not read may lose what it likes.
+    pub(super) fn delivery_errors(&self) -> Vec<(FanoutMetric, u64)> {
+        let mut all = self.deliveries;
+        all += self.undisturbed.as_ref().map(|part| part.deliveries).unwrap_or_default();
+        let churn = self.churn.as_ref().map(|churn| churn.deliveries).unwrap_or_default();
+        all += Deliveries { lost: 0, ..churn };
+        let counts = [
+            (Plain::Unsent, self.messages.unsent),
+            (Plain::Lost, all.lost),
+            (Plain::Duplicated, all.duplicated),
+            (Plain::OutOfOrder, all.out_of_order),
+            (Plain::Altered, all.altered),
+            (Plain::Unexpected, all.unexpected),
+            (Plain::ChurnLost, churn.lost),
+        ];
+        counts.map(|(of, count)| (FanoutMetric::Plain(of), count)).to_vec()
     }
 
     /// One figure, if there is a value for it.

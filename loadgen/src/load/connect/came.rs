@@ -99,7 +99,9 @@ impl Came {
             // A SETTINGS or GOAWAY frame of the connection itself (RFC 9113, 4.1).
             [0, _, _, 0x04 | 0x07, _, 0, 0, 0, 0, ..] => HTTP2.to_owned(),
             bytes if bytes.starts_with(b"PRI * HTTP/2") || bytes.starts_with(b"HTTP/2") => HTTP2.to_owned(),
-            bytes if bytes.starts_with(b"GET /") => "it sends back what it gets, as a TCP echo server does".to_owned(),
+            bytes if bytes.starts_with(b"GET /") => {
+                "back what it was sent, as a TCP echo server does; expected tcp:// in place of ws:// for one".to_owned()
+            }
             bytes if bytes.starts_with(b"SSH-") => format!("{}, so it is an SSH server", self.words(query)),
             _ => self.words(query),
         }

@@ -260,7 +260,7 @@ fn thresholds(judged: &[Judged], show: impl Fn(&Judged) -> (String, String)) -> 
                 table {
                     @for judged in judged {
                         @let (limit, value) = show(judged);
-                        @let value = if judged.value.is_some() { value } else { judged.why_unknown().to_owned() };
+                        @let value = if judged.outcome == Standing::Unknown { judged.why_unknown().to_owned() } else { value };
                         @let (class, outcome) = match judged.outcome {
                             Standing::Met => ("good", "met"),
                             Standing::Crossed => ("bad", "crossed"),

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report as Suites, TestCase, TestCaseStatus, TestSuite};
 
-use crate::judge::held_threshold::show;
-use crate::measure::held_metric::HeldMetric;
+use crate::judge::held_threshold::{allowed, show};
+use crate::measure::held_metric::{HeldMetric, Plain};
 use crate::report::connections::ConnectionsReport;
 use crate::report::connections::parts::Pinged;
-use crate::report::formats::junit::run::{limit, serialize, trust, unsuccessful, verification};
+use crate::report::formats::junit::run::{limit, serialize, skipped_if, trust, unsuccessful, verification};
 
 /// The report as JUnit XML.
 pub fn render(report: &ConnectionsReport) -> Vec<u8> {
@@ -23,12 +23,18 @@ pub fn render(report: &ConnectionsReport) -> Vec<u8> {
         case.set_classname("loadgen.connections").set_time(Duration::ZERO);
         suite.add_test_case(case);
     };
-    case("every connection opened and held", held(report));
+    let within = |kinds: &[Plain]| {
+        let of = |(metric, _): &(HeldMetric, u64)| kinds.iter().any(|plain| *metric == HeldMetric::Plain(*plain));
+        allowed(&report.thresholds, &report.errors().into_iter().filter(of).collect::<Vec<_>>())
+    };
+    let connections = [Plain::Failed, Plain::Dropped, Plain::ChurnFailed, Plain::StormFailed];
+    case("every connection opened and held", skipped_if(within(&connections), held(report)));
     if let Some(trickle) = report.hold.as_ref().and_then(|hold| hold.trickle.as_ref()) {
-        case("every reply verified", verification(&trickle.messages, &Default::default()));
+        let verified = verification(&trickle.messages, &Default::default());
+        case("every reply verified", skipped_if(within(&[Plain::Errors]), verified));
     }
     if let Some(pings) = report.pings() {
-        case("every Ping answered", answered(pings));
+        case("every Ping answered", skipped_if(within(&[Plain::PingsUnanswered]), answered(pings)));
     }
     case("figures to be trusted", trust(&report.trust));
     for judged in &report.thresholds {

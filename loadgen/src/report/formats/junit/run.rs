@@ -35,6 +35,19 @@ pub(crate) fn unsuccessful(kind: NonSuccessKind, of_type: &str, why: &str) -> Te
     status
 }
 
+/// The same, unless it failed `within` limits, which allow that.
+pub(crate) fn skipped_if(within: bool, status: TestCaseStatus) -> TestCaseStatus {
+    match status {
+        TestCaseStatus::NonSuccess { message, .. } if within => {
+            let mut status = TestCaseStatus::skipped();
+            let what = message.as_ref().map_or("", |message| message.as_str());
+            status.set_message(format!("{what}; within the limits on errors"));
+            status
+        }
+        status => status,
+    }
+}
+
 fn suite(run: &Report) -> TestSuite {
     let mut suite = TestSuite::new(run.name.as_str());
     suite.set_time(lasted(run));
@@ -54,15 +67,7 @@ fn suite(run: &Report) -> TestSuite {
             unsuccessful(NonSuccessKind::Failure, "failed", "no connection was left at the end")
         }
         _ if run.nothing_came() => unsuccessful(NonSuccessKind::Failure, "failed", "nothing came back"),
-        _ => match (of_replies(run), run.errors_limited()) {
-            (TestCaseStatus::NonSuccess { message, .. }, Some(Standing::Met)) => {
-                let mut status = TestCaseStatus::skipped();
-                let what = message.as_ref().map_or("", |message| message.as_str());
-                status.set_message(format!("{what}; within the limits on errors"));
-                status
-            }
-            (status, _) => status,
-        },
+        _ => skipped_if(run.errors_limited() == Some(Standing::Met), of_replies(run)),
     };
     case(if unchecked(run) { "every message answered, content not checked" } else { "every reply verified" }, verified);
     case("figures to be trusted", trust(&run.trust));
