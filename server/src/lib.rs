@@ -35,3 +35,4 @@ pub use error::Error;
 pub use listen::listener::{Listeners, bind, probe};
 pub use listen::run;
 pub use program::{cli, numbers, printing};
+pub use transport::tls_files;

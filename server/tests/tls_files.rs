@@ -9,7 +9,7 @@ mod tls;
 
 use std::io::{Read, Write};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
@@ -249,6 +249,41 @@ fn files_that_cannot_be_used_later_are_logged_and_the_former_ones_stay() {
     assert!(log.contains(&expected), "{log}");
     let setting = Setting { authority, files: Files { chain, key }, server, client };
     echoed(&mut setting.connect());
+}
+
+#[test]
+fn a_key_may_come_through_a_pipe_and_a_named_pipe_stops_nobody() {
+    let authority = Authority::new();
+    let Files { chain, key } = authority.issue("server");
+    // As `<(cat key)` in a shell: something that writes beside the server.
+    let mut cat = Command::new("cat").arg(&key).stdout(Stdio::piped()).spawn().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_echo-server"));
+    command.args(WSS).arg("--tls-cert").arg(&chain).args(["--tls-key", "/proc/self/fd/0"]);
+    let server = Server::spawn(command.stdin(cat.stdout.take().unwrap()));
+    cat.wait().unwrap();
+    let client = Arc::new(authority.client(rustls::ALL_VERSIONS));
+    let connection = ClientConnection::new(client, "localhost".try_into().unwrap()).unwrap();
+    let stream = Server::stream_to(server.tls_port.unwrap());
+    echoed(&mut upgrade(rustls::StreamOwned::new(connection, stream), ""));
+
+    let pipe = authority.folder().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let flags = ["--tls-cert", chain.to_str().unwrap(), "--tls-key", pipe.to_str().unwrap()];
+    let (code, stderr) = refused(&[&WSS[..], &flags].concat());
+    assert!(code == Some(1) && stderr.contains("it is a named pipe; expected a file"), "{code:?} {stderr}");
+
+    let mut setting = Setting::with_log(&[]);
+    echoed(&mut setting.connect());
+    std::fs::rename(&pipe, &setting.files.key).unwrap();
+    setting.server.signal(Signal::HUP);
+    let mut log = String::new();
+    let mut lines = std::io::BufReader::new(setting.server.child.stderr.take().unwrap());
+    while !log.contains("it is a named pipe") {
+        assert!(std::io::BufRead::read_line(&mut lines, &mut log).unwrap() > 0, "{log}");
+    }
+    echoed(&mut setting.connect());
+    setting.server.signal(Signal::TERM);
+    assert!(setting.server.wait().success());
 }
 
 /// Waits until a certificate is shown that is not this one.

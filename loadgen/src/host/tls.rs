@@ -9,7 +9,6 @@ mod sessions;
 mod unchecked;
 mod words;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -154,7 +153,7 @@ fn system_roots() -> Result<Arc<RootCertStore>, TlsError> {
 /// The certificates of a file in PEM, at least one.
 fn certificates(flag: &'static str, file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let wrong = |why: String| TlsError::File { flag, file: file.to_owned(), why };
-    let bytes = fs::read(file).map_err(|error| wrong(error.to_string()))?;
+    let bytes = server::tls_files::read(file).map_err(|error| wrong(error.to_string()))?;
     let found: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(&bytes).collect();
     match found {
         Ok(certificates) if certificates.is_empty() => {
@@ -167,7 +166,7 @@ fn certificates(flag: &'static str, file: &Path) -> Result<Vec<CertificateDer<'s
 
 fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let wrong = |why: String| TlsError::File { flag: "--client-key", file: file.to_owned(), why };
-    let bytes = fs::read(file).map_err(|error| wrong(error.to_string()))?;
+    let bytes = server::tls_files::read(file).map_err(|error| wrong(error.to_string()))?;
     PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| match error {
         pem::Error::NoItemsFound => {
             wrong("no private key is in it; expected PEM, -----BEGIN PRIVATE KEY----- without a password".to_owned())
@@ -178,6 +177,8 @@ fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn refused(how: &Tls) -> String {

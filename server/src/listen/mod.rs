@@ -39,7 +39,7 @@ pub async fn run(mut config: Config, listeners: Listeners, shutdown: impl Future
     tokio::select! {
         () = shutdown => {}
         () = housekeeping.run() => {}
-        () = watch(identity.as_deref()) => {}
+        () = watch(identity.as_ref()) => {}
         // Workers end only when drained, so one that ends now has failed.
         failed = fleet.join() => return failed,
     }
@@ -50,7 +50,7 @@ pub async fn run(mut config: Config, listeners: Listeners, shutdown: impl Future
 }
 
 /// Has the files of TLS reloaded when they change, for ever.
-async fn watch(identity: Option<&Identity>) {
+async fn watch(identity: Option<&Arc<Identity>>) {
     match identity {
         Some(identity) => identity.watch().await,
         None => std::future::pending().await,

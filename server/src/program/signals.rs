@@ -47,7 +47,7 @@ impl Hangups {
     pub(super) async fn reload(&mut self) {
         if let Some((signal, identity)) = &mut self.0 {
             while signal.recv().await.is_some() {
-                identity.reload();
+                identity.reload_aside().await;
             }
         }
         std::future::pending().await

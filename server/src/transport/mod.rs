@@ -11,6 +11,7 @@ mod watched;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 
+pub use self::tls::files as tls_files;
 pub(crate) use self::tls::handshake::{Refused, shake_hands};
 pub(crate) use self::tls::identity::Identity;
 pub(crate) use self::watched::Watched;

@@ -1,8 +1,6 @@
 //! Certificates and keys: read from their files and checked, so that what is wrong with them is said at the start, by the
 //! flag and the file, and not to the first client.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -16,6 +14,7 @@ use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, InconsistentKeys, RootCertStore};
 
+use super::files;
 use crate::Error;
 use crate::config::{Certificate, Endpoint};
 
@@ -149,13 +148,7 @@ fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
 }
 
 fn read(flag: &'static str, path: &Path) -> Result<Vec<u8>, Error> {
-    let mut text = Vec::new();
-    let file = File::open(path).map_err(|error| wrong(flag, path, error))?;
-    file.take(FILE_BYTES + 1).read_to_end(&mut text).map_err(|error| wrong(flag, path, error))?;
-    if text.len() as u64 > FILE_BYTES {
-        return Err(wrong(flag, path, format!("it is larger than {} MiB", FILE_BYTES >> 20)));
-    }
-    Ok(text)
+    files::read(path).map_err(|error| wrong(flag, path, error))
 }
 
 fn wrong(flag: &'static str, path: &Path, reason: impl ToString) -> Error {
@@ -165,6 +158,3 @@ fn wrong(flag: &'static str, path: &Path, reason: impl ToString) -> Error {
 const CERT: &str = "--tls-cert";
 const KEY: &str = "--tls-key";
 const CLIENT_CA: &str = "--tls-client-ca";
-
-/// Bytes of a file: all the certificates that a system trusts take a fifth of it.
-const FILE_BYTES: u64 = 1 << 20;

@@ -4,11 +4,13 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::thread;
 use std::time::Duration;
 
 use rustls::ServerConfig;
 use rustls::server::NoServerSessionStorage;
 use rustls::sign::SingleCertAndKey;
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::certificates::{Pair, certified, client_verifier};
@@ -32,6 +34,8 @@ pub(crate) struct Identity {
 struct Stamp {
     inode: (u64, u64),
     modified: (i64, i64),
+    /// When it was written to, renamed, or given another owner or other permissions, which may make it readable.
+    changed: (i64, i64),
     bytes: u64,
 }
 
@@ -57,7 +61,7 @@ impl Identity {
     }
 
     /// Reads the files again. Where one cannot be used the log says why, and what was in use stays in use.
-    pub(crate) fn reload(&self) {
+    fn reload(&self) {
         match configure(&self.options, self.made.as_ref()) {
             Ok(config) => {
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
@@ -67,9 +71,24 @@ impl Identity {
         }
     }
 
+    /// The same in a thread of its own, which is waited for: a file system that does not answer, such as one of another machine,
+    /// must hold up neither the caller's thread nor the end of the program.
+    pub(crate) async fn reload_aside(self: &Arc<Self>) {
+        let (done, ended) = oneshot::channel();
+        let identity = Arc::clone(self);
+        let reload = move || {
+            identity.reload();
+            let _ = done.send(());
+        };
+        match thread::Builder::new().name("tls-files".into()).spawn(reload) {
+            Ok(_) => drop(ended.await),
+            Err(error) => tracing::warn!("the TLS files are not read again: no thread for it: {error}"),
+        }
+    }
+
     /// Reloads the files once they have changed, for ever. Certificate and key are not replaced at one time: they are read when
     /// nothing has changed for a period.
-    pub(crate) async fn watch(&self) {
+    pub(crate) async fn watch(self: &Arc<Self>) {
         let mut loaded = self.loaded.clone();
         let mut before = loaded.clone();
         loop {
@@ -77,7 +96,7 @@ impl Identity {
             let now = stamps(&self.options);
             if now != loaded && now == before {
                 loaded.clone_from(&now);
-                self.reload();
+                self.reload_aside().await;
             }
             before = now;
         }
@@ -119,8 +138,32 @@ fn stamps(options: &TlsOptions) -> Vec<Option<Stamp>> {
 fn stamp(path: &Path) -> Option<Stamp> {
     let file = std::fs::metadata(path).ok()?;
     let (inode, modified) = ((file.dev(), file.ino()), (file.mtime(), file.mtime_nsec()));
-    Some(Stamp { inode, modified, bytes: file.len() })
+    let changed = (file.ctime(), file.ctime_nsec());
+    // A pipe that the program was started with is read once; its times change with that.
+    file.is_file().then_some(Stamp { inode, modified, changed, bytes: file.len() })
 }
 
 /// Between two looks at the files.
 const PERIOD: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{Permissions, set_permissions, write};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_becomes_readable_counts_as_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        write(&path, "key").unwrap();
+        set_permissions(&path, Permissions::from_mode(0o000)).unwrap();
+        let before = stamp(&path).unwrap();
+        // The times of files have the resolution of the kernel's clock, a few milliseconds.
+        thread::sleep(Duration::from_millis(50));
+        assert_eq!(stamp(&path).unwrap(), before);
+        set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        assert_ne!(stamp(&path).unwrap(), before);
+    }
+}

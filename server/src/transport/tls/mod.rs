@@ -3,6 +3,7 @@
 //! what the socket does not take are kept ([`session`]).
 
 mod certificates;
+pub mod files;
 pub(super) mod handshake;
 pub(super) mod identity;
 mod provider;
