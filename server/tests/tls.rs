@@ -318,6 +318,54 @@ fn a_server_that_goes_down_says_so_and_ends_the_streams_in_order() {
 }
 
 #[test]
+fn what_is_asked_with_the_end_of_the_handshake_and_of_the_stream_is_answered() {
+    for versions in [&TLS12, &TLS13] {
+        let setting = Setting::with_versions(&[], &[versions]);
+        let mut stream = setting.tls();
+        // Finished, the request and close_notify leave in one write.
+        stream.conn.writer().write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        let mut records = Vec::new();
+        while stream.conn.is_handshaking() {
+            while stream.conn.wants_write() {
+                stream.conn.write_tls(&mut records).unwrap();
+            }
+            stream.sock.write_all(&std::mem::take(&mut records)).unwrap();
+            stream.conn.read_tls(&mut stream.sock).unwrap();
+            stream.conn.process_new_packets().unwrap();
+        }
+        stream.conn.send_close_notify();
+        while stream.conn.wants_write() {
+            stream.conn.write_tls(&mut records).unwrap();
+        }
+        stream.sock.write_all(&records).unwrap();
+        let mut page = String::new();
+        stream.read_to_string(&mut page).expect("close_notify comes before the end");
+        assert!(page.starts_with("HTTP/1.1 200 "), "{page:?}");
+    }
+}
+
+#[test]
+fn a_connection_without_a_further_request_ends_by_close_notify() {
+    let setting = Setting::new(&["--handshake-timeout", "1s"]);
+    let asked = |leave: &dyn Fn(&Setting)| {
+        let (mut idle, mut kept) = (setting.tls(), setting.tls());
+        idle.conn.complete_io(&mut idle.sock).unwrap();
+        kept.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        let mut answer = [0; 15];
+        kept.read_exact(&mut answer).unwrap();
+        leave(&setting);
+        let mut rest = Vec::new();
+        idle.read_to_end(&mut rest).expect("close_notify comes before the end");
+        assert_eq!(rest, b"");
+        kept.read_to_end(&mut rest).expect("close_notify comes before the end");
+        assert!(rest.ends_with(b"ok\n"), "{rest:?}");
+    };
+    // The time for the next request is over, or the server goes down.
+    asked(&|_| {});
+    asked(&|setting| setting.server.signal(Signal::TERM));
+}
+
+#[test]
 fn frames_sent_with_the_request_are_answered() {
     for flags in WAYS {
         let setting = Setting::new(flags);

@@ -137,7 +137,7 @@ async fn requests(worker: &Worker, stream: Watched, peer: SocketAddr, since: Ins
         let deadline = leaving.as_ref().map_or(last, |leaving| leaving.next().min(last));
         tokio::select! {
             biased;
-            result = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break result,
+            result = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break Some(result),
             () = &mut draining, if leaving.is_none() => leaving = Some(Leaving::now()),
             () = sleep_until(deadline) => match &mut leaving {
                 Some(leaving @ Leaving { answered: None, .. }) => {
@@ -151,11 +151,11 @@ async fn requests(worker: &Worker, stream: Watched, peer: SocketAddr, since: Ins
                 }
                 Some(leaving) if leaving.next() <= Instant::now() => {
                     tracing::debug!(%peer, "no request within {REQUEST_GRACE:?} of the shutdown");
-                    return None;
+                    break None;
                 }
                 _ if late(&course, limit) => {
                     tracing::debug!(%peer, "no request within {limit:?}");
-                    return None;
+                    break None;
                 }
                 _ => {}
             }
@@ -167,16 +167,25 @@ async fn requests(worker: &Worker, stream: Watched, peer: SocketAddr, since: Ins
     let Course { requests, end, .. } = course.into_inner().unwrap_or_else(PoisonError::into_inner);
     let end = match (end, result) {
         (Some(end), _) => end,
+        (None, None) => return say_end(stream),
         // Nothing was asked, at all or since the server goes down: no answer can be lost, and a client that keeps an
         // idle connection open must not hold up the shutdown.
-        (None, Ok(())) if requests == leaving.and_then(|leaving| leaving.answered).unwrap_or_default() => return None,
-        (None, Ok(())) => HttpEnd::Closing { response: Vec::new() },
-        (None, Err(error)) => {
+        (None, Some(Ok(()))) if requests == leaving.and_then(|leaving| leaving.answered).unwrap_or_default() => {
+            return say_end(stream);
+        }
+        (None, Some(Ok(()))) => HttpEnd::Closing { response: Vec::new() },
+        (None, Some(Err(error))) => {
             tracing::debug!(%peer, "HTTP failed: {error}");
             HttpEnd::Closing { response: last_words(&error) }
         }
     };
     Some(AfterHttp { stream, read_ahead, end })
+}
+
+/// Ends a connection to which nothing is owed but that.
+fn say_end(mut stream: Watched) -> Option<AfterHttp> {
+    stream.say_end();
+    None
 }
 
 /// Whether the deadline still holds: another request may have come meanwhile.

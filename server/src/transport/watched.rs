@@ -57,6 +57,14 @@ impl Watched {
         }
     }
 
+    /// Has TLS tell the peer that nothing more comes (close_notify), as far as the socket takes it now.
+    pub(crate) fn say_end(&mut self) {
+        match self {
+            Self::Tcp(_) => {}
+            Self::Tls(stream) => stream.say_end(),
+        }
+    }
+
     /// What was read `ahead` of it, and behind that what has been decrypted and not read.
     pub(crate) fn take_ahead(&mut self, ahead: Bytes) -> Bytes {
         match self {

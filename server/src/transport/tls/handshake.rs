@@ -1,6 +1,7 @@
 //! The TLS handshake of an accepted connection.
 
 use std::io::{self, ErrorKind};
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
 use rustls::server::UnbufferedServerConnection;
@@ -40,9 +41,12 @@ pub(crate) async fn shake_hands(stream: Watched, identity: &Identity, share: &Ar
         Err(error) => return Err(refused(socket, Vec::new(), &error)),
     };
     let (mut incoming, mut plain) = (Vec::new(), Vec::new());
+    let (mut ended, mut answered) = (false, false);
     while connection.is_handshaking() {
         if incoming.len() >= PARTIAL_AT_MOST {
-            return Err(refused(socket, Vec::new(), &"the handshake is too large"));
+            // Once keys are agreed on rustls alone could send an alert, and it has found nothing wrong.
+            let alert = if answered { Vec::new() } else { DECODE_ERROR.to_vec() };
+            return Err(refused(socket, alert, &"the handshake is too large"));
         }
         let received = match receive(&socket, &mut incoming).await {
             Ok(0) => Err(io::Error::from(ErrorKind::UnexpectedEof)),
@@ -54,16 +58,32 @@ pub(crate) async fn shake_hands(stream: Watched, identity: &Identity, share: &Ar
         let mut out = Vec::new();
         let opened = records::open(&mut connection, &mut incoming, &mut out, |bytes| plain.extend_from_slice(bytes));
         match opened {
-            Ok(Progress { used, closed: false, .. }) => drop(incoming.drain(..used)),
-            Ok(_) => return Err(refused(socket, out, &"it is closed by its peer")),
-            Err(error) => return Err(refused(socket, out, &error)),
+            Ok(Progress { closed: true, .. }) if connection.is_handshaking() => {
+                return Err(refused(socket, out, &"it is closed by its peer"));
+            }
+            Ok(Progress { used, closed, .. }) => {
+                incoming.drain(..used);
+                ended = closed;
+            }
+            Err(error) => {
+                if out.is_empty() && !answered && matches!(error, rustls::Error::InvalidMessage(_)) {
+                    // rustls has none for a hello over 64 KiB.
+                    out.extend_from_slice(&DECODE_ERROR);
+                }
+                return Err(refused(socket, out, &error));
+            }
         }
+        answered |= !out.is_empty();
         if let Err(error) = socket.write_all(&out).await {
             return Err(refused(socket, Vec::new(), &error));
         }
     }
     incoming.shrink_to_fit();
-    let session = Box::new(Session::new(*connection, incoming, Charge::new(share)));
+    let mut session = Box::new(Session::new(*connection, incoming, Charge::new(share)));
+    if ended {
+        // What was asked before the end is answered.
+        session.end_behind_plain(socket.as_fd());
+    }
     Ok(Watched::Tls(Box::new(WatchedTls::new(socket, session).with_plain(plain))))
 }
 
@@ -88,3 +108,6 @@ fn receive_now(socket: &TcpStream, incoming: &mut Vec<u8>) -> io::Result<usize> 
 
 /// Bytes: more than most clients say at a time.
 const PIECE: usize = 4 << 10;
+
+/// A fatal alert, not encrypted: a length that is out of range (RFC 8446, 6.2).
+const DECODE_ERROR: [u8; 7] = [21, 3, 3, 0, 2, 2, 50];

@@ -93,6 +93,14 @@ impl Session {
         self.count();
     }
 
+    /// The peer has ended its side. What it said before is answered first; the socket is readable from now on, so that the end is
+    /// come to.
+    pub(super) fn end_behind_plain(&mut self, socket: BorrowedFd<'_>) {
+        self.ended = true;
+        self.partial = Vec::new();
+        let _ = shutdown(socket, Shutdown::Read);
+    }
+
     /// Whether rustls remembers where it stands in what is partial: records that are whole are kept only if they have the beginning
     /// of a handshake message.
     fn holds_fragments(&self) -> bool {
@@ -154,11 +162,11 @@ impl Session {
         self.wary |= silent > SILENT_AT_MOST;
         let rest = &bytes[used..];
         if closed {
-            self.ended = true;
-            self.partial = Vec::new();
             if plain > 0 {
-                // What was said before is answered first. The socket is readable from now on, so that the end is come to.
-                let _ = shutdown(socket, Shutdown::Read);
+                self.end_behind_plain(socket);
+            } else {
+                self.ended = true;
+                self.partial = Vec::new();
             }
         } else if rest.len() > PARTIAL_AT_MOST {
             return Err(self.fail(socket, Failure::Partial(rest.len())));

@@ -131,6 +131,12 @@ impl WatchedTls {
         })
     }
 
+    /// Says that this side ends, as far as the socket takes it now.
+    pub(in crate::transport) fn say_end(&mut self) {
+        self.session.close();
+        let _ = self.session.flush(self.socket.as_fd());
+    }
+
     /// Ends this side of the stream, once what is encrypted is sent.
     pub(in crate::transport) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.session.close();
