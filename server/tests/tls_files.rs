@@ -286,6 +286,22 @@ fn a_key_may_come_through_a_pipe_and_a_named_pipe_stops_nobody() {
     assert!(setting.server.wait().success());
 }
 
+#[test]
+fn a_key_that_makes_handshakes_slow_is_warned_of() {
+    let authority = Authority::new();
+    for (bits, warned) in [("rsa:2048", false), ("rsa:3072", true)] {
+        let [chain, key] = ["rsa.crt", "rsa.key"].map(|name| authority.folder().join(name));
+        let mut openssl = Command::new("openssl");
+        openssl.args(["req", "-x509", "-noenc", "-subj", "/CN=localhost", "-newkey", bits, "-keyout"]);
+        match openssl.arg(&key).arg("-out").arg(&chain).output() {
+            Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
+            Err(_) => return skipped("there is no openssl to make other kinds of keys with"),
+        }
+        let log = Server::start(&Files { chain, key }.flags()).into_log();
+        assert_eq!(log.contains("RSA of more than 2048 bits makes handshakes slow"), warned, "{bits}: {log}");
+    }
+}
+
 /// Waits until a certificate is shown that is not this one.
 fn until_other(
     before: &CertificateDer<'static>,

@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::{CertificateError, InconsistentKeys, RootCertStore};
+use rustls::{CertificateError, InconsistentKeys, RootCertStore, SignatureAlgorithm};
 
 use super::files;
 use crate::Error;
@@ -61,6 +61,12 @@ pub(super) fn certified(
         (Certificate::SelfSigned, None) => return Err(Error::Tls("no self-signed certificate was made".into())),
     };
     let signing = provider.key_provider.load_private_key(key).map_err(|error| wrong(KEY, files.1, error))?;
+    if signing.public_key().is_some_and(|key| signing.algorithm() == SignatureAlgorithm::RSA && key.len() > RSA_2048) {
+        tracing::warn!(
+            "{KEY} {}: RSA of more than 2048 bits makes handshakes slow; ECDSA P-256 is fast",
+            files.1.display()
+        );
+    }
     let certified = CertifiedKey::new(chain, signing);
     match certified.keys_match() {
         // Some kinds of keys do not tell.
@@ -158,3 +164,6 @@ fn wrong(flag: &'static str, path: &Path, reason: impl ToString) -> Error {
 const CERT: &str = "--tls-cert";
 const KEY: &str = "--tls-key";
 const CLIENT_CA: &str = "--tls-client-ca";
+
+/// Bytes of an RSA public key of 2048 bits, with what says of which kind it is (RFC 3279, 2.3.1).
+const RSA_2048: usize = 294;
