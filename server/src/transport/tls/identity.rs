@@ -164,7 +164,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         write(&path, "key").unwrap();
-        set_permissions(&path, Permissions::from_mode(0)).unwrap();
+        set_permissions(&path, Permissions::from_mode(0o000)).unwrap();
         let before = stamp(&path).unwrap();
         // The times of files have the resolution of the kernel's clock, a few milliseconds.
         thread::sleep(Duration::from_millis(50));
