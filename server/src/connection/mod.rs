@@ -96,11 +96,13 @@ fn enter_room(
 
 /// Goes on with a connection that has left the lane, in a task of its own.
 pub(crate) fn depart(worker: &Arc<Worker>, departed: Departed) {
-    let Departed { admission, stream, dialogue, rest, mut unsent, parting } = departed;
+    let Departed { admission, stream, mut dialogue, mut unsent, parting } = departed;
     let mut stream = match stream.watch() {
         Ok(stream) => stream,
         Err(error) => return tracing::warn!("the lane cannot hand a connection on: {error}"),
     };
+    // Of a message from somebody else, before anything else.
+    let rest = dialogue.member().map(|member| member.outbox.rest()).unwrap_or_default();
     match parting {
         Parting::Detour(read_ahead) => {
             return drop(tokio::spawn(run(Arc::clone(worker), admission, stream, read_ahead, dialogue)));

@@ -124,8 +124,6 @@ pub(crate) struct Departed {
     pub(crate) admission: Admission,
     pub(crate) stream: Stream,
     pub(crate) dialogue: Dialogue,
-    /// The rest of a message from somebody else that is still to be sent, before anything else.
-    pub(crate) rest: Bytes,
     /// Replies that are still to be sent.
     pub(crate) unsent: Vec<u8>,
     pub(crate) parting: Parting,
@@ -188,13 +186,12 @@ impl Line {
 
     /// Takes the connection off the lane, with what is still to be sent to its peer.
     pub(super) fn depart(mut self, mut parting: Parting) -> Departed {
-        let (mut rest, mut unsent) = (Bytes::new(), Vec::new());
+        let mut unsent = Vec::new();
         if let Some(Held::Unsent { replies, sent, .. }) = self.held.map(|kept| kept.held) {
             unsent = replies;
             unsent.drain(..sent);
         }
         if let Some(member) = self.dialogue.member() {
-            rest = member.outbox.rest();
             match parting {
                 Parting::Eviction => member.cause = Cause::Evicted,
                 Parting::SlowReader => member.cause = Cause::SlowReaderClosed,
@@ -206,7 +203,7 @@ impl Line {
             }
         }
         let (stream, admission) = self.stream.apart();
-        Departed { admission, stream, dialogue: self.dialogue, rest, unsent, parting }
+        Departed { admission, stream, dialogue: self.dialogue, unsent, parting }
     }
 
     /// Does what its socket is ready for: one read or none, one write or none.
