@@ -6,6 +6,7 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report as Suites, TestCase, TestCaseStatus, TestSuite};
 
 use crate::judge::held_threshold::show;
+use crate::judge::threshold::Judged;
 use crate::measure::held_metric::HeldMetric;
 use crate::report::connections::ConnectionsReport;
 use crate::report::connections::parts::Pinged;
@@ -25,10 +26,10 @@ pub fn render(report: &ConnectionsReport) -> Vec<u8> {
     };
     case("every connection opened and held", held(report));
     if let Some(trickle) = report.hold.as_ref().and_then(|hold| hold.trickle.as_ref()) {
-        case("every reply verified", verification(&trickle.messages, &Default::default()));
+        case("every reply verified", left_to_limits(report, verification(&trickle.messages, &Default::default())));
     }
     if let Some(pings) = report.pings() {
-        case("every Ping answered", answered(pings));
+        case("every Ping answered", left_to_limits(report, answered(pings)));
     }
     case("figures to be trusted", trust(&report.trust));
     for judged in &report.thresholds {
@@ -37,6 +38,21 @@ pub fn render(report: &ConnectionsReport) -> Vec<u8> {
     let mut suites = Suites::new("loadgen");
     suites.set_time(lasted).add_test_suite(suite);
     serialize(&suites)
+}
+
+/// Where limits on what went wrong are given, they say for themselves what it is worth.
+fn left_to_limits(report: &ConnectionsReport, status: TestCaseStatus) -> TestCaseStatus {
+    let of_errors = |judged: &Judged| judged.metric.parse().is_ok_and(HeldMetric::is_of_errors);
+    match status {
+        TestCaseStatus::NonSuccess { message, description, .. } if report.thresholds.iter().any(of_errors) => {
+            let mut skipped = TestCaseStatus::skipped();
+            if let Some(what) = description.or(message) {
+                skipped.set_message(what);
+            }
+            skipped
+        }
+        status => status,
+    }
 }
 
 fn answered(pings: &Pinged) -> TestCaseStatus {
@@ -54,11 +70,22 @@ fn held(report: &ConnectionsReport) -> TestCaseStatus {
     let counts = &report.connections;
     let churn = report.churn.as_ref().map_or(0, |churn| churn.failed);
     let storm = report.storm.as_ref().map_or(0, |storm| storm.failed);
-    if counts.failed + counts.dropped + churn + storm == 0 {
-        return TestCaseStatus::success();
+    let wrong = report.churn.as_ref().map_or(0, |churn| churn.wrong_messages);
+    if let Some(status) = &report.server_ended {
+        let what = format!("the server's process has ended: {status}");
+        return unsuccessful(NonSuccessKind::Failure, "failed", &what);
+    }
+    if counts.failed + counts.dropped + churn + storm + wrong == 0 {
+        if !report.interrupted {
+            return TestCaseStatus::success();
+        }
+        let mut skipped = TestCaseStatus::skipped();
+        skipped.set_message(format!("interrupted: {} of {} opened by then", counts.established, counts.requested));
+        return skipped;
     }
     let mut what = format!(
-        "{} of {} not opened, {} lost while held; {churn} of those that came and went failed, {storm} did not come back",
+        "{} of {} not opened, {} lost while held; {churn} of those that came and went failed, {wrong} messages meanwhile lost or \
+         answered wrongly, {storm} did not come back",
         counts.failed, counts.requested, counts.dropped
     );
     let of_parts =
@@ -66,5 +93,5 @@ fn held(report: &ConnectionsReport) -> TestCaseStatus {
     for (why, times) in std::iter::once(&report.failures).chain(of_parts).flatten() {
         what += &format!("\n{times} times: {why}");
     }
-    unsuccessful(NonSuccessKind::Failure, "failed", &what)
+    left_to_limits(report, unsuccessful(NonSuccessKind::Failure, "failed", &what))
 }
