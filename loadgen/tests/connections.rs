@@ -150,6 +150,7 @@ fn limits_are_kept_crossed_or_not_known() {
         (&["--retry-time", "5s"], "--storm"),
         (&["--retry-delay", "5s"], "--storm"),
         (&["--jitter", "5s"], "--storm"),
+        (&["--storm", "--jitter", "12s", "--retry-time", "2s"], "longer than --retry-time"),
     ] {
         let refused = finished(flags);
         assert_eq!(refused.code, Some(2), "{flags:?}");
@@ -207,6 +208,48 @@ fn a_server_that_answers_wrongly_fails_it() {
 }
 
 #[test]
+fn replies_that_are_wrong_during_churn_are_named() {
+    let url = server(|n, mut payload, _| {
+        payload[5] ^= u8::from(n >= 1);
+        echo(&payload)
+    });
+    let flags = [&url, "-n", "2", "--steps", "1", "--hold", "500ms", "--trickle", "100ms", "--churn", "5"];
+    let report = held(&flags, 1);
+    assert!(report.number("/churn/wrong_messages") > 0.0);
+    assert!(report.0["churn"]["failures"].to_string().contains("was corrupted"), "{}", report.0["churn"]["failures"]);
+    let text = loadgen::report::formats::text::connections(&serde_json::from_value(report.0).unwrap());
+    assert!(text.contains("of the others lost or answered wrongly"), "{text}");
+}
+
+#[test]
+fn a_server_that_dies_while_they_are_closed_fails_it_and_ends_it() {
+    let began = std::time::Instant::now();
+    let program = env!("CARGO_BIN_EXE_loadgen");
+    let mortal =
+        format!("sh -c 'timeout -s KILL 10 {program} embedded-server --listen 127.0.0.1:$1; exit 7' - {{port}}");
+    let flags = ["--server", &mortal, "-n", "10", "--steps", "2", "--hold", "100ms", "--close-rate", "0.01"];
+    let report = held(&flags, 1);
+    assert_valid(&report.0);
+    assert!(
+        report.0["server_ended"].as_str().is_some_and(|status| status.contains('7')),
+        "{}",
+        report.0["server_ended"]
+    );
+    // The last of them would be closed after 15 minutes.
+    assert!(began.elapsed() < std::time::Duration::from_secs(300), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_limit_on_failures_takes_the_place_of_junits_rule_too() {
+    let flags = ["--server", "--max-connections 30", "-n", "50", "--steps", "5", "--hold", "50ms", "--format", "junit"];
+    let failed = finished(&flags);
+    assert!(failed.stdout.contains("<failure"), "{}", failed.stdout);
+    let allowed = finished(&[&flags[..], &["--threshold", "connections.failed<25"]].concat());
+    assert_eq!(allowed.code, Some(0), "{}", allowed.stderr);
+    assert!(!allowed.stdout.contains("<failure") && allowed.stdout.contains("<skipped"), "{}", allowed.stdout);
+}
+
+#[test]
 fn a_server_that_dies_while_they_are_opened_ends_it() {
     let server = EmbeddedServer::start(&[]);
     let before = server.sockets();
@@ -230,7 +273,7 @@ fn an_interruption_keeps_what_was_found() {
     run.signal(Signal::INT);
     let report = run.json(&[130]);
     assert_valid(&report.0);
-    assert_eq!(report.0["interrupted"], true);
+    assert_eq!((report.0["interrupted"].clone(), report.number("/connections/failed")), (true.into(), 0.0));
     // The server has all of them when loadgen does not know of the last handshakes yet.
     let established = report.number("/connections/established");
     assert!((24.0..=40.0).contains(&established), "{established}");

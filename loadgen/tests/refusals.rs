@@ -47,6 +47,12 @@ fn answer(mut stream: TcpStream, bytes: &[u8]) -> io::Result<()> {
     stream.read_to_end(&mut Vec::new()).map(drop)
 }
 
+/// Answers with these bytes before it was asked, as a server does that has no room.
+fn unasked(mut stream: TcpStream, bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes)?;
+    stream.read_to_end(&mut Vec::new()).map(drop)
+}
+
 /// Answers with these bytes, and closes the connection.
 fn answer_and_close(mut stream: TcpStream, bytes: &[u8]) -> io::Result<()> {
     request(&mut stream)?;
@@ -117,6 +123,10 @@ fn a_status_is_named_whatever_its_body_does() {
         ),
         (|s| trickle(s, b"HTTP/1.1 500 Oh\r\n\r\nit is", b" late"), &["500 Internal Server Error", "\"it is late"]),
         (|s| answer(s, b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 9\r\n\r\n"), &["503 Service Unavailable"]),
+        (
+            |s| unasked(s, b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"),
+            &["503 Service Unavailable", "--connect-rate"],
+        ),
         (
             |s| answer(s, b"HTTP/1.1 400 Bad Request\r\nContent-Length: 12\r\n\r\n\x1b[2J\x07\xff bad"),
             &["400 Bad Request", "\"\\u{1b}[2J\\u{7}"],

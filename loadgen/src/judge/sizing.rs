@@ -126,8 +126,8 @@ impl Sizing {
 
     fn with_headroom(&mut self, what: &str, needed: f64, headroom: f64) -> f64 {
         let provided = needed / (1.0 - headroom);
-        let arithmetic = format!("{} / (1 - {})", units::number(needed), units::percent(headroom));
-        self.line(what, arithmetic, units::number(provided));
+        let arithmetic = format!("{} / (1 - {})", exact(needed), units::percent(headroom));
+        self.line(what, arithmetic, exact(provided));
         provided
     }
 
@@ -137,17 +137,16 @@ impl Sizing {
             return None;
         };
         let per_core = messages_per_second / cores;
-        let used = units::number(cores);
-        let arithmetic = format!("{} sustained / {used} cores used", units::number(messages_per_second));
-        self.line("messages per second of a core", arithmetic, units::number(per_core));
+        let arithmetic = format!("{} sustained / {} cores used", exact(messages_per_second), exact(cores));
+        self.line("messages per second of a core", arithmetic, exact(per_core));
         let needed = rate / per_core;
-        let arithmetic = format!("{} / {}", units::number(rate), units::number(per_core));
-        self.line("cores", arithmetic, format!("{} cores", units::number(needed)));
+        let arithmetic = format!("{} / {}", exact(rate), exact(per_core));
+        self.line("cores", arithmetic, format!("{} cores", exact(needed)));
         let assumption = "each further core answers as many messages as those measured; the scalability law, fitted to a \
                           search over threads, tells how far that holds";
         self.assume(assumption.into());
         self.cores = Some(needed);
-        Some(self.share("cores", needed, machine.cores, units::number))
+        Some(self.share("cores", needed, machine.cores, exact))
     }
 
     fn size_network(&mut self, rate: f64, message: Option<MessageBytes>, machine: &Machine) -> Option<Share> {
@@ -156,8 +155,8 @@ impl Sizing {
             return None;
         };
         for (what, bytes) in [("bandwidth to the servers", received), ("bandwidth from the servers", sent)] {
-            let arithmetic = format!("{} x {} x 8 bits", units::number(rate), units::bytes(bytes.round() as u64));
-            self.line(what, arithmetic, units::bit_rate(rate * bytes * 8.0));
+            let arithmetic = format!("{} x {} B x 8 bits", exact(rate), exact(bytes));
+            self.line(what, arithmetic, bit_rate(rate * bytes * 8.0));
         }
         let assumption = "messages are as large as those measured and get one reply each; what was not counted, such as \
                           the headers of packets, is left out";
@@ -168,7 +167,7 @@ impl Sizing {
             self.assume("the network of a machine is not known, and taken to be enough".into());
             return None;
         };
-        Some(self.share("bandwidth", needed, available, units::bit_rate))
+        Some(self.share("bandwidth", needed, available, bit_rate))
     }
 
     fn size_memory(&mut self, connections: f64, taken: Option<ConnectionMemory>, machine: &Machine) -> Option<Share> {
@@ -180,7 +179,7 @@ impl Sizing {
         let arithmetic = format!("{} of the process + {} of the kernel", memory(user_bytes), memory(kernel_bytes));
         self.line("memory of a connection", arithmetic, memory(each));
         let needed = connections * each;
-        let arithmetic = format!("{} x {}", units::number(connections), memory(each));
+        let arithmetic = format!("{} x {}", exact(connections), memory(each));
         self.line("memory of connections", arithmetic, memory(needed));
         let left = machine.memory_bytes - process_bytes;
         let arithmetic = format!("{} - {} without connections", memory(machine.memory_bytes), memory(process_bytes));
@@ -193,8 +192,7 @@ impl Sizing {
     /// How many machines have so much together.
     fn share(&mut self, resource: &'static str, needed: f64, each: f64, unit: fn(f64) -> String) -> Share {
         let machines = (each > 0.0).then(|| (needed / each - ROUNDING).ceil().max(1.0));
-        let result =
-            machines.map_or_else(|| "no number is enough".to_owned(), |machines| units::count(machines as u64));
+        let result = machines.map_or_else(|| "no number is enough".to_owned(), exact);
         let arithmetic = format!("{} / {} each, rounded up", unit(needed), unit(each.max(0.0)));
         self.line(&format!("machines for {resource}"), arithmetic, result);
         Share { resource, machines }
@@ -203,11 +201,11 @@ impl Sizing {
     fn conclude(&mut self, shares: &[Share]) {
         let Some(most) = shares.iter().max_by(|a, b| amount(a).total_cmp(&amount(b))) else { return };
         let Some(machines) = most.machines else { return };
-        self.line("machines", format!("the most of these: {}", most.resource), units::count(machines as u64));
+        self.line("machines", format!("the most of these: {}", most.resource), exact(machines));
         self.assume(
             "load is spread evenly over the machines, and none is spare: add those that may fail at a time".into(),
         );
-        self.machines = Some(machines as u64);
+        self.machines = (machines < MOST_COUNTED).then_some(machines as u64);
     }
 
     fn line(&mut self, what: &str, arithmetic: String, result: String) {
@@ -223,9 +221,49 @@ fn amount(share: &Share) -> f64 {
     share.machines.unwrap_or(f64::INFINITY)
 }
 
-fn memory(bytes: f64) -> String {
-    units::memory(bytes.round() as u64)
+/// A number with digits enough that the next line can be worked out from it by hand.
+fn exact(value: f64) -> String {
+    if value >= MOST_COUNTED {
+        return format!("{value:.6e}");
+    }
+    if value >= LEAST_WHOLE || value == value.round() {
+        return units::count(value.round() as u64);
+    }
+    let decimals = (f64::from(DIGITS) - 1.0 - value.abs().max(f64::MIN_POSITIVE).log10().floor()).clamp(0.0, 15.0);
+    let digits = format!("{value:.*}", decimals as usize);
+    let (whole, part) = digits.split_once('.').unwrap_or((&digits, ""));
+    let whole = units::count(whole.parse().unwrap_or(0));
+    match part.trim_end_matches('0') {
+        "" => whole,
+        part => format!("{whole}.{part}"),
+    }
 }
+
+/// The same of bytes, and in a unit for people.
+fn memory(bytes: f64) -> String {
+    scaled(bytes, "B", units::memory)
+}
+
+fn bit_rate(bits: f64) -> String {
+    scaled(bits, "bit/s", |bits| units::bit_rate(bits as f64))
+}
+
+fn scaled(value: f64, unit: &str, show: fn(u64) -> String) -> String {
+    let exact = format!("{} {unit}", exact(value.round()));
+    if value < LEAST_SCALED { exact } else { format!("{exact} ({})", show(value as u64)) }
+}
+
+/// Significant digits of what is not whole.
+const DIGITS: u32 = 6;
+
+/// From here on a number is shown without what follows its point: it has [`DIGITS`] digits before it.
+const LEAST_WHOLE: f64 = 100_000.0;
+
+/// From here on bytes and bits are said in a larger unit too.
+const LEAST_SCALED: f64 = 1_000.0;
+
+/// From here on whole numbers are not told from their neighbours (2^53).
+const MOST_COUNTED: f64 = 9_007_199_254_740_992.0;
 
 /// Machines: less than a floating point number is off by, so that exactly 2 are not 3.
 const ROUNDING: f64 = 1e-9;

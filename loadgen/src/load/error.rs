@@ -4,6 +4,7 @@ use std::io;
 
 use crate::host::running::Running;
 use crate::host::target::END_TIMEOUT;
+use crate::plan::Plan;
 use crate::plan::url::Url;
 
 /// Why a run measured nothing.
@@ -46,6 +47,14 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// The same, where the connections that failed were the first of those of `plan`, and the others were not tried.
+    pub fn with_all(mut self, plan: &Plan) -> Self {
+        if let Self::NoConnection { requested, .. } = &mut self {
+            *requested = plan.connections.get();
+        }
+        self
+    }
+
     /// The same, with how `server` ended where that is why there was no connection.
     pub fn with_end_of(mut self, server: &Running) -> Self {
         if let Self::NoConnection { why, .. } = &mut self

@@ -107,13 +107,13 @@ impl Lines {
     }
 
     /// Closes every connection, each at its moment: `per_second` of them, or all at once. Says goodbye first, unless they
-    /// are to vanish as where a network fails. Once it is interrupted, none is waited for. More can be added then.
-    pub fn close_all(&mut self, per_second: Option<f64>, goodbyes: bool, interrupted: &AtomicBool) {
+    /// are to vanish as where a network fails. Once one of `at_once` is set, none is waited for. More can be added then.
+    pub fn close_all(&mut self, per_second: Option<f64>, goodbyes: bool, at_once: [&AtomicBool; 2]) {
         let began = Instant::now();
         for (number, mut line) in self.all.drain(..).flatten().enumerate() {
             if let Some(rate) = per_second {
                 let due = began + Duration::from_secs_f64(number as f64 / rate);
-                while Instant::now() < due && !interrupted.load(Ordering::Relaxed) {
+                while Instant::now() < due && !at_once.iter().any(|set| set.load(Ordering::Relaxed)) {
                     thread::sleep(due.saturating_duration_since(Instant::now()).min(INTERRUPTION_POLL));
                 }
             }

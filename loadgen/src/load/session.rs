@@ -4,6 +4,7 @@
 mod growing;
 mod watching;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -51,6 +52,7 @@ pub struct Session<'a, 'scope> {
     opened: Opened,
     pings: Pings,
     growth: Growth,
+    kernel_growth: Growth,
     orders: Vec<mpsc::Sender<Order>>,
     threads: Vec<ScopedJoinHandle<'scope, std::io::Result<()>>>,
     /// Intervals of earlier phases, for the next ones to write into.
@@ -121,11 +123,17 @@ impl<'a, 'scope> Session<'a, 'scope> {
             orders.push(order);
         }
         drop(opened_by);
-        let memory = || footprint::of_user(common.server_pids);
+        let kernel = RefCell::new(Vec::new());
+        let memory = || {
+            kernel.borrow_mut().push(footprint::of_kernel());
+            footprint::of_user(common.server_pids)
+        };
         let growth = watcher.map_or_else(|why| why, |watcher| watcher.watch(&memory, &mut || show(Phase::Connecting)));
         let opened = gather(&opened, Opened::nothing(workers, plan.connections.get().into()), show);
         let (pings, intervals) = (Pings::new(), Vec::new());
-        let session = Self { plan, interrupted, live, opened, pings, growth, orders, threads, intervals };
+        let kernel_growth = kernel_growth(&growth, &kernel.into_inner());
+        let session =
+            Self { plan, interrupted, live, opened, pings, growth, kernel_growth, orders, threads, intervals };
         if interrupted.load(Ordering::Relaxed) {
             return Err(RunError::Interrupted);
         }
@@ -218,6 +226,11 @@ impl<'a, 'scope> Session<'a, 'scope> {
         &self.growth
     }
 
+    /// How the kernel's memory on this machine grew meanwhile.
+    pub fn kernel_growth(&self) -> &Growth {
+        &self.kernel_growth
+    }
+
     /// How long each connection took to open, ns.
     pub fn connect(&self) -> &Histogram<u64> {
         &self.opened.connect
@@ -269,6 +282,13 @@ fn without_steps(common: &Common<'_>) -> Option<Growth> {
         return Some(Growth::Unseen);
     }
     (common.plan.connections.get() < FEWEST_CONNECTIONS).then_some(Growth::FewConnections)
+}
+
+/// The kernel's memory at the numbers of connections at which the server's was seen.
+fn kernel_growth(server: &Growth, kernel: &[Option<u64>]) -> Growth {
+    let Growth::Seen(seen) = server else { return server.clone() };
+    let points = seen.iter().zip(kernel).map(|((connections, _), bytes)| Some((*connections, (*bytes)?)));
+    points.collect::<Option<_>>().map_or(Growth::Unseen, Growth::Seen)
 }
 
 /// Waits until every worker has opened its connections or given up.

@@ -70,6 +70,8 @@ pub enum Order {
         per_second: Option<f64>,
         /// Whether the server is told before.
         goodbyes: bool,
+        /// Set where those that are left need not wait for their moments any more.
+        at_once: Arc<AtomicBool>,
         /// Dropped once that is done.
         done: mpsc::Sender<()>,
     },
@@ -189,8 +191,8 @@ pub fn run(
                 let _ = reopen.opened.send(report);
                 continue;
             }
-            Order::Close { per_second, goodbyes, done } => {
-                lines.close_all(per_second, goodbyes, interrupted);
+            Order::Close { per_second, goodbyes, at_once, done } => {
+                lines.close_all(per_second, goodbyes, [interrupted, &at_once]);
                 drop(done);
                 continue;
             }

@@ -111,7 +111,10 @@ impl CapacityReport {
     #[must_use]
     pub fn sized_for(mut self, need: &Need) -> Self {
         let environment = &self.environment;
-        let Some(end) = &self.answer.sustains else { return self };
+        let Some(end) = &self.answer.sustains else {
+            self.notes.push("--need: nothing is worked out, since no rate is proven to be sustained".to_owned());
+            return self;
+        };
         let memory = self.memory.and_then(|memory| {
             let ConnectionCost { user_bytes, kernel_bytes, process_bytes } = memory;
             let (user_bytes, kernel_bytes, process_bytes) = (user_bytes?, kernel_bytes?, process_bytes?);

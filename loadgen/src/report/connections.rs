@@ -86,7 +86,7 @@ impl ConnectionsReport {
     pub fn outcome(&self) -> Outcome {
         if self.interrupted {
             Outcome::Interrupted
-        } else if self.all_lost() {
+        } else if self.all_lost() || self.server_ended.is_some() {
             Outcome::Failed
         } else {
             held_threshold::outcome::<HeldMetric>(&self.thresholds, &self.trust, &self.errors())

@@ -30,7 +30,6 @@ use crate::load::error::RunError;
 use crate::load::live::Live;
 use crate::load::session::Session;
 use crate::load::worker::Common;
-use crate::measure::growth::FEWEST_CONNECTIONS;
 use crate::measure::tls::Secured;
 use crate::plan::Plan;
 use crate::report::TlsReport;
@@ -122,14 +121,12 @@ pub fn run(experiment: &Experiment, site: Site<'_>) -> Result<CapacityReport, Tr
     })
 }
 
-/// What the connections of a session took, where there was so much memory of server and kernel before.
-fn cost_of(session: &Session<'_, '_>, user: Option<u64>, kernel: Option<u64>) -> ConnectionCost {
-    let opened = session.connections().established as f64;
-    let added = footprint::of_kernel().zip(kernel).map(|(now, before)| now.saturating_sub(before) as f64);
+/// What the connections of a session took, where the server had so much memory before.
+fn cost_of(session: &Session<'_, '_>, user: Option<u64>) -> ConnectionCost {
+    let each = |growth| connection_memory::of(growth).ok().map(|slope| slope.high);
     ConnectionCost {
-        user_bytes: connection_memory::of(session.growth()).ok().map(|slope| slope.high),
-        // Of few connections it is lost in what else the machine does.
-        kernel_bytes: added.filter(|_| opened >= f64::from(FEWEST_CONNECTIONS)).map(|bytes| bytes / opened),
+        user_bytes: each(session.growth()),
+        kernel_bytes: each(session.kernel_growth()),
         process_bytes: user.map(|bytes| bytes as f64),
     }
 }
@@ -225,10 +222,10 @@ impl<'a> Prober<'a> {
         let Self { arm, shares, interrupt, live, cut, .. } = *self;
         let server = Running::start(&arm.spec, &arm.plan.connect, shares, interrupt.flag())?;
         let common = Common { interrupted: cut, ..up::common(arm, &server, shares, interrupt, live) };
-        let [user, kernel] = [footprint::of_user(server.pids()), footprint::of_kernel()];
+        let user = footprint::of_user(server.pids());
         thread::scope(|scope| {
             let session = Session::open(scope, common, &mut |_| self.look())?;
-            self.memory.get_or_insert_with(|| cost_of(&session, user, kernel));
+            self.memory.get_or_insert_with(|| cost_of(&session, user));
             let mut up = [Up::new(arm, &server, session, limits_errors(&self.experiment.limits.slos))];
             up[0].refuse_unseen(&self.experiment.limits.slos)?;
             let seed = self.rng.random();

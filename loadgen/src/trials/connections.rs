@@ -88,8 +88,10 @@ pub fn run(experiment: &Experiment, site: Site<'_>) -> Result<ConnectionsReport,
     let first = sizes[0].try_into().expect("no step is empty");
     let plan = Plan { connections: first, ..experiment.plan.clone() };
     let (url, addresses) = (server.url(), server.addresses());
-    if experiment.ping.is_some() && url.scheme() == Scheme::Tcp {
-        return Err(RunError::Unfit("--ping: there are no Pings on plain TCP".to_owned()));
+    if experiment.ping.is_some() && !matches!(url.scheme(), Scheme::Ws | Scheme::Wss) {
+        return Err(RunError::Unfit(
+            "--ping: only WebSocket has Pings; expected a server at ws:// or wss://".to_owned(),
+        ));
     }
     let workers = plan.workers();
     let common = Common { plan: &plan, url, addresses, corpus, cores, interrupted, live, workers, server_pids: &[] };
@@ -98,12 +100,12 @@ pub fn run(experiment: &Experiment, site: Site<'_>) -> Result<ConnectionsReport,
     let before = memory::look(server.pids(), 0);
     let (held, is_fathom) = thread::scope(|scope| {
         let opening = Instant::now();
-        let session = Session::open(scope, common, show)?;
+        let session = Session::open(scope, common, show).map_err(|error| error.with_all(&experiment.plan))?;
         let is_fathom = session.is_fathom();
         let mut held = Held { experiment, server, interrupted, session, show, found: Found::nothing(experiment) };
         held.found.opening = opening.elapsed();
         let opened = held.session.take_opened();
-        held.found.opened(&opened);
+        held.found.opened(&opened, interrupted.load(Ordering::Relaxed));
         held.open_the_rest(&sizes[1..])?;
         if !held.over() {
             held.hold()?;
@@ -111,15 +113,14 @@ pub fn run(experiment: &Experiment, site: Site<'_>) -> Result<ConnectionsReport,
         if let (Some(rate), false) = (experiment.churn, held.over()) {
             held.found.churn = Some(churn::measure(&mut held, common, rate)?);
         }
-        if let (Some(comeback), false) = (experiment.storm, held.over()) {
-            held.storm(comeback);
-        }
+        held.storm_if_asked_for();
         Ok::<_, RunError>((held.close()?, is_fathom))
     })?;
     let Found { connections, failures, opening, handshake, tcp, tls, upgrade, steps, .. } = held;
     let lost = connections.failed + connections.dropped > 0;
     let patience = if connections.established <= connections.dropped { END_TIMEOUT } else { Duration::ZERO };
     let server_ended = lost.then(|| server.ended(patience)).flatten().map(|status| status.to_string());
+    let server_ended = server_ended.or(held.ended_while_closing);
     let config = is_fathom.then(|| server.config()).flatten();
     let both_ends = addresses.in_use().iter().all(|address| address.ip().is_loopback());
     let [handshake, tcp, upgrade] = [handshake, tcp, upgrade].map(|histogram| Stats::from(&histogram));
@@ -187,6 +188,8 @@ struct Found {
     churn: Option<Churn>,
     storm: Option<Storm>,
     closing: Option<Closing>,
+    /// How the server's process ended while the connections were closed, if it did.
+    ended_while_closing: Option<String>,
 }
 
 impl Found {
@@ -209,11 +212,14 @@ impl Found {
             churn: None,
             storm: None,
             closing: None,
+            ended_while_closing: None,
         }
     }
 
-    fn opened(&mut self, more: &Opened) {
+    /// What came of opening some; where it was `interrupted`, what was not tried by then has not failed.
+    fn opened(&mut self, more: &Opened, interrupted: bool) {
         let Connections { established, failed, .. } = more.connections();
+        let failed = if interrupted { failed.min(more.failures.values().sum()) } else { failed };
         self.connections.established += established;
         self.connections.failed += failed;
         add(&mut self.handshake, &more.connect);
@@ -253,7 +259,11 @@ impl Held<'_, '_> {
             let began = Instant::now();
             let more = self.session.open_more(size, Manner::Paced, self.show);
             self.found.opening += began.elapsed();
-            self.found.opened(&more);
+            let interrupted = self.interrupted.load(Ordering::Relaxed);
+            self.found.opened(&more, interrupted);
+            if interrupted {
+                return Ok(());
+            }
             if more.connections().established == 0 {
                 // Whatever stands in the way stands there still.
                 self.found.connections.failed += rest - u64::from(size);
@@ -328,7 +338,12 @@ impl Held<'_, '_> {
     fn close(mut self) -> Result<Found, RunError> {
         let per_second = self.experiment.close_rate.map(Rate::get);
         let began = Instant::now();
-        self.session.close_all(per_second, true);
+        let ended_before = self.server.ended(Duration::ZERO).is_some();
+        let server = self.server;
+        self.session
+            .close_all_unless(per_second, true, &mut || !ended_before && server.ended(Duration::ZERO).is_some());
+        let ended = self.server.ended(Duration::ZERO).filter(|_| !ended_before);
+        self.found.ended_while_closing = ended.map(|status| status.to_string());
         let seconds = began.elapsed().as_secs_f64();
         self.session.close()?;
         let most = self.found.held.or(self.found.steps.last().copied());

@@ -56,16 +56,17 @@ fn the_arithmetic_is_shown_line_by_line() {
         [
             "messages per second to provide for: 1,200,000 / (1 - 40.0%) = 2,000,000",
             "messages per second of a core: 50,000 sustained / 1.25 cores used = 40,000",
-            "cores: 2,000,000 / 40,000 = 50.0 cores",
-            "machines for cores: 50.0 / 8.00 each, rounded up = 7",
-            "bandwidth to the servers: 2,000,000 x 70 B x 8 bits = 1.12 Gbit/s",
-            "bandwidth from the servers: 2,000,000 x 66 B x 8 bits = 1.06 Gbit/s",
-            "machines for bandwidth: 1.12 Gbit/s / 1.00 Gbit/s each, rounded up = 2",
+            "cores: 2,000,000 / 40,000 = 50 cores",
+            "machines for cores: 50 / 8 each, rounded up = 7",
+            "bandwidth to the servers: 2,000,000 x 70 B x 8 bits = 1,120,000,000 bit/s (1.12 Gbit/s)",
+            "bandwidth from the servers: 2,000,000 x 66 B x 8 bits = 1,056,000,000 bit/s (1.06 Gbit/s)",
+            "machines for bandwidth: 1,120,000,000 bit/s (1.12 Gbit/s) / 1,000,000,000 bit/s (1.00 Gbit/s) each, rounded up = 2",
             "connections to provide for: 500,000 / (1 - 40.0%) = 833,333",
-            "memory of a connection: 240 B of the process + 3.77 KiB of the kernel = 4.00 KiB",
-            "memory of connections: 833,333 x 4.00 KiB = 3.18 GiB",
-            "memory of a machine for connections: 1016 MiB - 16.0 MiB without connections = 1000 MiB",
-            "machines for memory: 3.18 GiB / 1000 MiB each, rounded up = 4",
+            "memory of a connection: 240 B of the process + 3,856 B (3.77 KiB) of the kernel = 4,096 B (4.00 KiB)",
+            "memory of connections: 833,333 x 4,096 B (4.00 KiB) = 3,413,333,333 B (3.18 GiB)",
+            "memory of a machine for connections: 1,065,353,216 B (1016 MiB) - 16,777,216 B (16.0 MiB) without connections = \
+             1,048,576,000 B (1000 MiB)",
+            "machines for memory: 3,413,333,333 B (3.18 GiB) / 1,048,576,000 B (1000 MiB) each, rounded up = 4",
             "machines: the most of these: cores = 7",
         ]
     );
@@ -104,6 +105,16 @@ fn a_machine_filled_to_its_last_core_is_one_and_one_too_small_is_never_enough() 
     assert_eq!(sizing.machines, None);
     assert_eq!(
         lines(&sizing).last().unwrap(),
-        "machines for memory: 4.00 KiB / 0 B each, rounded up = no number is enough"
+        "machines for memory: 4,096 B (4.00 KiB) / 0 B each, rounded up = no number is enough"
     );
+}
+
+#[test]
+fn small_figures_have_digits_enough_to_follow_and_large_ones_are_not_cut_off() {
+    let small = Capacity { messages_per_second: 400.0, cores: 0.025_941_3 };
+    let sizing = size("messages_per_second=1k", &Measured { capacity: Some(small), ..measured() }, &MACHINE);
+    assert_eq!(lines(&sizing)[1], "messages per second of a core: 400 sustained / 0.0259413 cores used = 15,419.4");
+    let vast = size("messages_per_second=1e30", &measured(), &MACHINE);
+    assert_eq!(vast.machines, None);
+    assert_eq!(lines(&vast).last().unwrap(), "machines: the most of these: cores = 3.125000e24");
 }

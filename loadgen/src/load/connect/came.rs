@@ -6,9 +6,10 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use hyper::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::refusal::Query;
+use super::refusal::{self, Query};
 use super::{ConnectError, Stream};
 use crate::measure::failures::{printable, shortened};
 
@@ -74,6 +75,12 @@ impl Came {
         if error.is_parse_too_large() {
             return ConnectError::TooLarge;
         }
+        // An answer that came before the request was sent has no request of hyper's to belong to.
+        if !error.is_parse()
+            && let Some(status) = self.status()
+        {
+            return ConnectError::Refused { status, words: refusal::advice(status) };
+        }
         let http = self.beginning.starts_with(HTTP) || HTTP.starts_with(&self.beginning);
         match (self.is_empty(), http) {
             (true, _) if self.reset => ConnectError::Ended { how: "reset", hint: self.hint() },
@@ -83,6 +90,13 @@ impl Came {
             (false, true) => ConnectError::Malformed { source: error, began: self.words(query) },
             (false, false) => ConnectError::Foreign { what: self.foreign(query) },
         }
+    }
+
+    /// The status of a whole head that is no 101.
+    fn status(&self) -> Option<StatusCode> {
+        let whole = self.beginning.windows(4).any(|end| end == b"\r\n\r\n");
+        let digits = self.beginning.strip_prefix(HTTP)?.get(2..5).filter(|_| whole)?;
+        StatusCode::from_bytes(digits).ok().filter(|status| *status != StatusCode::SWITCHING_PROTOCOLS)
     }
 
     /// What the port may be for that has given no answer.

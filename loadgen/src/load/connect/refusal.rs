@@ -28,6 +28,11 @@ pub async fn words(response: Response<Incoming>, query: &Query<'_>) -> String {
     if parts.is_empty() { String::new() } else { format!(": {}", parts.join("; ")) }
 }
 
+/// What to try after such an answer, of which only the status is known, behind a separator.
+pub fn advice(status: StatusCode) -> String {
+    hint(status).map_or_else(String::new, |hint| format!(": {hint}"))
+}
+
 /// What the headers say.
 fn notes(status: StatusCode, headers: &HeaderMap, query: &Query<'_>) -> Vec<String> {
     let named = |name: HeaderName| {

@@ -1,6 +1,8 @@
 //! What changes a session's connections between its phases: more of them are opened, or all are closed.
 
-use std::sync::mpsc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use super::{Opened, Session, gather};
@@ -60,15 +62,25 @@ impl Session<'_, '_> {
     /// Closes all connections, so many in a second or all at once, and waits until that is done; the server is told before
     /// where `goodbyes` are said. More can be opened then.
     pub fn close_all(&mut self, per_second: Option<f64>, goodbyes: bool) {
+        self.close_all_unless(per_second, goodbyes, &mut || false);
+    }
+
+    /// The same; from the moment on when `gone` says so, those that are left are closed at once.
+    pub fn close_all_unless(&mut self, per_second: Option<f64>, goodbyes: bool, gone: &mut dyn FnMut() -> bool) {
         let (done, all_done) = mpsc::channel();
+        let at_once = Arc::new(AtomicBool::new(false));
         let all: u64 = self.opened.established.iter().sum();
         for (order, own) in self.orders.iter().zip(&self.opened.established) {
             let per_second = per_second.map(|rate| rate * *own as f64 / all.max(1) as f64).filter(|rate| *rate > 0.0);
-            let _ = order.send(Order::Close { per_second, goodbyes, done: done.clone() });
+            let _ = order.send(Order::Close { per_second, goodbyes, at_once: at_once.clone(), done: done.clone() });
         }
         drop(done);
         // Nothing is ever sent: it ends when the last worker has let go of its end.
-        let _ = all_done.recv();
+        while let Err(RecvTimeoutError::Timeout) = all_done.recv_timeout(LOOK_EVERY) {
+            if gone() {
+                at_once.store(true, Ordering::Relaxed);
+            }
+        }
         let is_fathom = self.opened.is_fathom;
         self.opened = Opened { is_fathom, ..Opened::nothing(self.orders.len(), 0) };
     }
@@ -86,3 +98,6 @@ impl Session<'_, '_> {
         first
     }
 }
+
+/// How often it is looked whether the server is gone while connections are closed.
+const LOOK_EVERY: Duration = Duration::from_millis(100);

@@ -152,6 +152,11 @@ impl ConnectionsArgs {
             retry_delay: disturbed.retry_delay.unwrap_or(RETRY_DELAY),
             retry_time: disturbed.retry_time.unwrap_or(RETRY_TIME),
         };
+        if comeback.jitter.is_some_and(|jitter| jitter > comeback.retry_time) {
+            return Err(refusal(
+                "--jitter is longer than --retry-time, after which none is tried; expected a shorter one",
+            ));
+        }
         let experiment = Experiment {
             plan,
             steps: held.steps,

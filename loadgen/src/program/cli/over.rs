@@ -55,7 +55,15 @@ impl Over {
             };
             Ok((value, plan, server))
         };
-        Ok(Along { axis: self.axis, points: self.values.iter().map(point).collect::<Result<_, String>>()? })
+        let points = self.values.iter().map(point).collect::<Result<Vec<_>, _>>()?;
+        if let Some(i) = (1..points.len()).find(|&i| points[..i].iter().any(|before| before.0 == points[i].0)) {
+            return Err(format!(
+                "--over: value {} goes by the name {} in the report, as one before it does; expected sizes whose largest differ",
+                i + 1,
+                points[i].0
+            ));
+        }
+        Ok(Along { axis: self.axis, points })
     }
 }
 

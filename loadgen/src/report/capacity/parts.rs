@@ -137,7 +137,7 @@ pub struct ProbeReport {
 pub struct ConnectionCost {
     /// Memory of the server's processes for each connection, bytes: the upper end of its 95% interval; null where that cannot be told.
     pub user_bytes: Option<f64>,
-    /// Memory of the kernel for each connection, bytes: of both ends where the server runs on this machine.
+    /// The same of the kernel, which is of the whole machine, and of both ends of each connection where the server runs on it.
     pub kernel_bytes: Option<f64>,
     /// Memory of the server's processes before the first connection, bytes.
     pub process_bytes: Option<f64>,

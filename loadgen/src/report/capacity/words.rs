@@ -133,7 +133,7 @@ pub(crate) fn facts(report: &CapacityReport) -> Vec<(&'static str, String)> {
         facts.push((
             "generator",
             format!(
-                "{} could offer {} at most; {} in a closed loop with this server",
+                "{} could offer about {}, by what a message cost in a closed loop; {} in that with this server",
                 units::counted(generator.workers as u64, "worker"),
                 rate_of(generator.ceiling_rate),
                 rate_of(generator.closed_loop_rate)

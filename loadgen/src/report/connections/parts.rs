@@ -128,7 +128,7 @@ pub struct Churn {
     pub failed: u64,
     /// Due and not begun, since the server had left too many unanswered.
     pub skipped: u64,
-    /// Why they were not opened, and how often.
+    /// Why they were not opened, and what was wrong with messages of the held connections meanwhile, and how often.
     pub failures: Failures,
     /// How long they took to open, ns.
     pub handshake: Stats,
@@ -170,7 +170,7 @@ pub struct Storm {
     pub retry_time_seconds: Option<f64>,
     /// Connections that came back.
     pub back: u64,
-    /// That did not.
+    /// That did not; what was still to be tried when it was interrupted is in neither.
     pub failed: u64,
     /// Tries of all of them; 0 in reports of before there were more tries than one.
     #[serde(default)]

@@ -3,6 +3,7 @@
 use super::ConnectionsReport;
 use super::parts::{Churn, Hold, MemoryPoint, PerConnection, Pinged, Storm};
 use crate::judge::held_threshold::range;
+use crate::measure::counts::Messages;
 use crate::measure::failures::Failures;
 use crate::measure::held_metric::Span;
 use crate::measure::metric::Unit;
@@ -64,6 +65,14 @@ pub(crate) fn distributions(report: &ConnectionsReport) -> Vec<(&'static str, &S
 pub(crate) fn facts(report: &ConnectionsReport) -> Vec<(&'static str, String)> {
     let mut facts = vec![("connections", connections(report))];
     facts.extend(causes(&report.failures));
+    let untried = report.connections.failed.saturating_sub(report.failures.values().sum());
+    // Among the causes may be those of losses.
+    if untried > 0 && report.connections.dropped == 0 {
+        facts.push(("", format!("{} of the failed were not tried after these", units::count(untried))));
+    }
+    if report.interrupted {
+        facts.push(("", "interrupted: the figures are of what was done until then".to_owned()));
+    }
     facts.extend(report.server_ended.iter().map(|status| ("", format!("the server's process has ended: {status}"))));
     facts.extend(report.tls.iter().flat_map(TlsReport::facts));
     facts.push(("memory", per_connection("user", report.memory.user_bytes_per_connection)));
@@ -71,11 +80,11 @@ pub(crate) fn facts(report: &ConnectionsReport) -> Vec<(&'static str, String)> {
     facts.push(("", per_connection(of, report.memory.kernel_bytes_per_connection)));
     facts.extend(returned(report).map(|words| ("", words)));
     if let Some(trickle) = report.hold.as_ref().and_then(|hold| hold.trickle.as_ref()) {
-        let [sent, verified] = [trickle.messages.sent, trickle.messages.verified].map(units::count);
-        facts.push((
-            "messages",
-            format!("{sent} sent, {verified} verified replies, {} wrong", trickle.messages.wrong()),
-        ));
+        let Messages { sent, verified, lost, .. } = trickle.messages;
+        let wrong = trickle.messages.wrong() - lost;
+        let lost = if lost > 0 { format!(", {} lost or never sent", units::count(lost)) } else { String::new() };
+        let [sent, verified, wrong] = [sent, verified, wrong].map(units::count);
+        facts.push(("messages", format!("{sent} sent, {verified} verified replies{lost}, {wrong} wrong")));
     }
     if let Some(found) = report.pings() {
         facts.push(("pings", pings(found)));
@@ -93,6 +102,8 @@ pub(crate) fn facts(report: &ConnectionsReport) -> Vec<(&'static str, String)> {
     }
     if let Some(closing) = &report.closing {
         let how = match closing.per_second {
+            // As many digits as there are: less than one in a minute may be asked for.
+            Some(rate) if rate < 1.0 => format!("{rate} a second"),
             Some(rate) => format!("{} a second", units::number(rate)),
             None => "all at once".to_owned(),
         };
@@ -171,8 +182,12 @@ fn churn(churn: &Churn) -> String {
     };
     let skipped =
         if churn.skipped > 0 { format!(", {} not begun", units::count(churn.skipped)) } else { String::new() };
+    let wrong = match churn.wrong_messages {
+        0 => String::new(),
+        wrong => format!("; {} of the others lost or answered wrongly", units::counted(wrong, "message")),
+    };
     format!(
-        "{} a second asked for: {} opened and closed, {} failed{skipped}{p99}",
+        "{} a second asked for: {} opened and closed, {} failed{skipped}{wrong}{p99}",
         units::number(churn.asked_per_second),
         units::count(churn.opened),
         units::count(churn.failed)
@@ -186,6 +201,10 @@ fn storm(storm: &Storm) -> String {
     };
     let all = match storm.all_back_seconds {
         Some(seconds) => format!("all were back after {}", units::seconds(seconds)),
+        None if storm.failed == 0 => {
+            let missing = storm.dropped.saturating_sub(storm.back);
+            format!("{} not back yet when it was interrupted", units::counted(missing, "connection"))
+        }
         None => format!("{} never did", units::counted(storm.failed, "connection")),
     };
     let tries = match storm.retry_delay_seconds {

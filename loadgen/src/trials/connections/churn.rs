@@ -45,6 +45,8 @@ pub(super) fn measure(held: &mut Held<'_, '_>, common: Common<'_>, rate: Rate) -
             taken.map(|()| churned)
         })?;
     }
+    failures::merge(&mut all.failures, without.failures);
+    failures::merge(&mut all.failures, with.failures);
     Ok(Churn {
         asked_per_second: rate.get(),
         opened: all.opened,
@@ -68,11 +70,13 @@ struct Side {
     send_lag: Histogram<u64>,
     seconds: f64,
     wrong: u64,
+    /// What was wrong with messages of the held connections, and how often.
+    failures: Failures,
 }
 
 impl Side {
     fn new() -> Self {
-        Self { latency: histogram(), send_lag: histogram(), seconds: 0.0, wrong: 0 }
+        Self { latency: histogram(), send_lag: histogram(), seconds: 0.0, wrong: 0, failures: Failures::new() }
     }
 
     fn take(&mut self, held: &mut Held<'_, '_>, turn: Duration) -> Result<(), RunError> {
@@ -80,7 +84,18 @@ impl Side {
         add(&mut self.latency, &measured.times.latency);
         add(&mut self.send_lag, &measured.times.send_lag);
         self.seconds += measured.window.as_secs_f64();
-        self.wrong += measured.counts.messages.wrong();
+        let messages = measured.counts.messages;
+        self.wrong += messages.wrong();
+        for (what, times) in [
+            ("a message of a held connection got no reply", messages.lost),
+            ("a reply on a held connection was corrupted", messages.corrupted),
+            ("a reply on a held connection came out of order", messages.reordered),
+            ("a reply came on a held connection that nothing had asked for", messages.unexpected),
+        ] {
+            if times > 0 {
+                failures::add(&mut self.failures, what, times);
+            }
+        }
         Ok(())
     }
 }

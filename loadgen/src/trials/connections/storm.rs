@@ -1,6 +1,7 @@
 //! All connections lost at once, and how they come back: each is tried, and tried again with longer and longer waits, until all
 //! are back or the time for it is over.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::Held;
@@ -22,8 +23,17 @@ pub struct Comeback {
 }
 
 impl Held<'_, '_> {
+    /// The storm, or that it did not take place.
+    pub(super) fn storm_if_asked_for(&mut self) {
+        match self.experiment.storm {
+            Some(comeback) if !self.over() => self.storm(comeback),
+            Some(_) => self.found.trust.notes.push(NO_STORM.to_owned()),
+            None => {}
+        }
+    }
+
     /// Drops all connections and waits until they are back.
-    pub(super) fn storm(&mut self, comeback: Comeback) {
+    fn storm(&mut self, comeback: Comeback) {
         let Comeback { jitter, retry_delay, retry_time } = comeback;
         let dropped = self.found.alive();
         let began = Instant::now();
@@ -37,6 +47,7 @@ impl Held<'_, '_> {
         let connections = u32::try_from(dropped).unwrap_or(u32::MAX);
         let back = self.session.open_more(connections, Manner::Back { jitter, retry }, self.show);
         let Connections { established, failed, .. } = back.connections();
+        let interrupted = self.interrupted.load(Ordering::Relaxed);
         self.found.storm = Some(Storm {
             dropped,
             dropping_seconds: dropping.as_secs_f64(),
@@ -44,17 +55,22 @@ impl Held<'_, '_> {
             retry_delay_seconds: Some(retry_delay.as_secs_f64()),
             retry_time_seconds: Some(retry_time.as_secs_f64()),
             back: established,
-            failed,
+            // What was still to be tried when it was interrupted has not failed.
+            failed: if interrupted { 0 } else { failed },
             tries: back.tries,
             most_tries: back.most_tries,
             failures: back.failures.clone(),
-            all_back_seconds: (failed == 0).then(|| Duration::from_nanos(back.back.max()).as_secs_f64()),
+            all_back_seconds: (failed == 0 && established == dropped)
+                .then(|| Duration::from_nanos(back.back.max()).as_secs_f64()),
             wait: Stats::from(&back.back),
             handshake: Stats::from(&back.connect),
             tls: TlsReport::of(&self.experiment.plan.connect.tls, &back.tls),
         });
     }
 }
+
+/// What is said where it was asked for and did not come.
+const NO_STORM: &str = "the storm did not take place: it was interrupted before, or no connection was left to drop";
 
 /// Sets the waits' random numbers apart from those of the first moments.
 const RETRY_SEED: u64 = 1 << 32;

@@ -116,7 +116,7 @@ fn latency(report: &CapacityReport, rows: &[Row]) -> Markup {
         (Role::First, "p50"),
         (Role::Second, "p99"),
         (Role::Third, "p99.9"),
-        (Role::Label, "limit on the latency; the answer's two ends"),
+        (Role::Label, "limit on the latency; the answer's two ends, between which the knee lies"),
     ];
     let words = "By messages per second offered; a dot is the median of the probes of one rate.";
     charts::figure("Latency over the offered rate", words, &keys, axes, draw)
@@ -136,8 +136,11 @@ fn achieved(report: &CapacityReport, rows: &[Row]) -> Markup {
         canvas.line(&points, Role::First);
         canvas.dots(&points, Role::First);
     };
-    let keys =
-        [(Role::First, "answered"), (Role::Grid, "all that was offered"), (Role::Label, "the answer's two ends")];
+    let keys = [
+        (Role::First, "answered"),
+        (Role::Grid, "all that was offered"),
+        (Role::Label, "the answer's two ends, between which the knee lies"),
+    ];
     charts::figure(
         "Offered against achieved",
         "Messages per second; where the line bends, the server is full.",
