@@ -11,6 +11,7 @@ use super::Held;
 use crate::load::churning::{self, Churned};
 use crate::load::error::RunError;
 use crate::load::worker::Common;
+use crate::measure::failures::{self, Failures};
 use crate::measure::histogram::{add, histogram};
 use crate::plan::Rate;
 use crate::report::connections::parts::Churn;
