@@ -216,7 +216,7 @@ fn replies_that_are_wrong_during_churn_are_named() {
     let flags = [&url, "-n", "2", "--steps", "1", "--hold", "500ms", "--trickle", "100ms", "--churn", "5"];
     let report = held(&flags, 1);
     assert!(report.number("/churn/wrong_messages") > 0.0);
-    assert!(report.0["churn"]["failures"].to_string().contains("was corrupted"), "{}", report.0["churn"]["failures"]);
+    assert!(report.0["churn"]["failures"].to_string().contains("held connection"), "{}", report.0["churn"]["failures"]);
     let text = loadgen::report::formats::text::connections(&serde_json::from_value(report.0).unwrap());
     assert!(text.contains("of the others lost or answered wrongly"), "{text}");
 }
