@@ -91,8 +91,10 @@ fn wrong_replies_that_a_limit_judges_end_nothing_outside_of_probes() {
         echo(&payload)
     });
     let flags = [&wrong, "--slo", "errors.rate<50%", "--min-rate", "20", "--max-rate", "50"];
-    let report = capacity(&flags, &[97]);
+    // Without such a limit it ends with 1. What else it finds is a matter of how busy the machine is.
+    let report = capacity(&flags, &[95, 96, 97, 98]);
     assert_eq!(report.0["failure"], serde_json::Value::Null);
+    assert!(!probes(&report, "probes").is_empty());
 }
 
 #[test]
