@@ -309,7 +309,7 @@ fn refusals_name_the_flag_and_what_was_expected() {
             &["compare", "--aa", "--warmup", "8s", "--max-time", "5s"],
             ["--max-time 5s has no room for --warmup 8s of 2 servers", "expected --max-time 159s"],
         ),
-        (&["compare", "--aa", "--warmup", "8s", "--max-time", "5s"], ["Usage: loadgen compare", "--aa"]),
+        (&["compare", "--aa", "--warmup", "8s", "--max-time", "5s"], ["Usage: loadgen compare", "[OPTIONS]"]),
         (&["compare", "--aa", "--restart-every", "0"], ["--restart-every", "'0'"]),
         (&["compare", "--aa", "--max-time", "2h"], ["--max-time", "at most 1h"]),
         (&["compare", "--aa", "--max-time", "9ms"], ["--max-time", "no room"]),

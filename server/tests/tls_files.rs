@@ -9,7 +9,7 @@ mod tls;
 
 use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
@@ -306,57 +306,6 @@ fn a_certificate_of_its_own_is_not_read_again() {
         assert!(std::io::BufRead::read_line(&mut lines, &mut line).unwrap() > 0, "the log says nothing of it");
     }
     assert!(line.contains("no TLS files are read: there are none with --tls-self-signed"), "{line}");
-}
-
-#[test]
-fn a_key_may_come_through_a_pipe_and_a_named_pipe_stops_nobody() {
-    let authority = Authority::new();
-    let Files { chain, key } = authority.issue("server");
-    // As `<(cat key)` in a shell: something that writes beside the server.
-    let mut cat = Command::new("cat").arg(&key).stdout(Stdio::piped()).spawn().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_echo-server"));
-    command.args(WSS).arg("--tls-cert").arg(&chain).args(["--tls-key", "/proc/self/fd/0"]);
-    let server = Server::spawn(command.stdin(cat.stdout.take().unwrap()));
-    cat.wait().unwrap();
-    let client = Arc::new(authority.client(rustls::ALL_VERSIONS));
-    let connection = ClientConnection::new(client, "localhost".try_into().unwrap()).unwrap();
-    let stream = Server::stream_to(server.tls_port.unwrap());
-    echoed(&mut upgrade(rustls::StreamOwned::new(connection, stream), ""));
-
-    let pipe = authority.folder().join("pipe");
-    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let flags = ["--tls-cert", chain.to_str().unwrap(), "--tls-key", pipe.to_str().unwrap()];
-    let (code, stderr) = refused(&[&WSS[..], &flags].concat());
-    assert!(code == Some(1) && stderr.contains("it is a named pipe; expected a file"), "{code:?} {stderr}");
-
-    let mut setting = Setting::with_log(&[]);
-    echoed(&mut setting.connect());
-    std::fs::rename(&pipe, &setting.files.key).unwrap();
-    setting.server.signal(Signal::HUP);
-    let mut log = String::new();
-    let mut lines = std::io::BufReader::new(setting.server.child.stderr.take().unwrap());
-    while !log.contains("it is a named pipe") {
-        assert!(std::io::BufRead::read_line(&mut lines, &mut log).unwrap() > 0, "{log}");
-    }
-    echoed(&mut setting.connect());
-    setting.server.signal(Signal::TERM);
-    assert!(setting.server.wait().success());
-}
-
-#[test]
-fn a_key_that_makes_handshakes_slow_is_warned_of() {
-    let authority = Authority::new();
-    for (bits, warned) in [("rsa:2048", false), ("rsa:3072", true)] {
-        let [chain, key] = ["rsa.crt", "rsa.key"].map(|name| authority.folder().join(name));
-        let mut openssl = Command::new("openssl");
-        openssl.args(["req", "-x509", "-noenc", "-subj", "/CN=localhost", "-newkey", bits, "-keyout"]);
-        match openssl.arg(&key).arg("-out").arg(&chain).output() {
-            Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
-            Err(_) => return skipped("there is no openssl to make other kinds of keys with"),
-        }
-        let log = Server::start(&Files { chain, key }.flags()).into_log();
-        assert_eq!(log.contains("RSA of more than 2048 bits makes handshakes slow"), warned, "{bits}: {log}");
-    }
 }
 
 /// Waits until a certificate is shown that is not this one.

@@ -9,6 +9,9 @@ use procfs::process::{Process, all_processes};
 /// The processes that these have started and that live, and those that these started in turn. None of a process that this one
 /// descends from, as of the one that starts every service: what such a one starts is not the server's.
 pub fn descendants(of: &[i32]) -> Vec<i32> {
+    if of.is_empty() {
+        return Vec::new();
+    }
     let stats = all_processes().into_iter().flatten().flatten().filter_map(|process| process.stat().ok());
     let parents: HashMap<i32, i32> = stats.map(|stat| (stat.pid, stat.ppid)).collect();
     let mut passed_over = vec![process::id().cast_signed()];

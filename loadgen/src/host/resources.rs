@@ -86,17 +86,23 @@ impl Sampler {
     /// Starts with the processes `pids` and those that they have started; `None` where there are none, or one of `pids` cannot be
     /// looked at.
     pub fn of(pids: &[i32]) -> Option<Self> {
+        Self::of_known(pids, &descendants(pids))
+    }
+
+    /// The same, where it is known what they have started: looking for that takes milliseconds.
+    pub fn of_known(pids: &[i32], children: &[i32]) -> Option<Self> {
         let sample = |child: bool, pid: i32| {
             // 0 would mean the calling process.
             let pid = Some(pid).filter(|&pid| pid > 0).map(Pid::from_raw)?;
             // The process's clock counts in nanoseconds and keeps the time of threads that have ended; neither the tick
             // counts of /proc/PID/stat nor the sum over /proc/PID/task do both.
             let clock = ClockId::pid_cpu_clock_id(pid).ok()?;
-            let ended = Some(cpu_of_ended(pid.as_raw())?);
+            // Without /proc nothing tells.
+            let ended = cpu_of_ended(pid.as_raw());
             Some(Sampled { pid, clock, start: now(clock)?, child, ended, peak: Peak::Kernel(PeakOf::Life) })
         };
         let mut processes: Vec<Sampled> = pids.iter().map(|pid| sample(false, *pid)).collect::<Option<_>>()?;
-        processes.extend(descendants(pids).into_iter().filter_map(|pid| sample(true, pid)));
+        processes.extend(children.iter().filter_map(|pid| sample(true, *pid)));
         (!processes.is_empty()).then_some(Self { processes })
     }
 
@@ -125,6 +131,11 @@ impl Sampler {
     /// one that they started has and nobody's count holds it.
     pub fn cpu(&self) -> Option<Duration> {
         self.cpu_with(&self.started_since())
+    }
+
+    /// The same without what they started since.
+    pub fn cpu_of_known(&self) -> Option<Duration> {
+        self.cpu_with(&[])
     }
 
     fn cpu_with(&self, since: &[i32]) -> Option<Duration> {

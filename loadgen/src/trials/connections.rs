@@ -89,9 +89,7 @@ pub fn run(experiment: &Experiment, site: Site<'_>) -> Result<ConnectionsReport,
     let plan = Plan { connections: first, ..experiment.plan.clone() };
     let (url, addresses) = (server.url(), server.addresses());
     if experiment.ping.is_some() && !matches!(url.scheme(), Scheme::Ws | Scheme::Wss) {
-        return Err(RunError::Unfit(
-            "--ping: only WebSocket has Pings; expected a server at ws:// or wss://".to_owned(),
-        ));
+        return Err(RunError::Unfit(NO_PINGS.to_owned()));
     }
     let workers = plan.workers();
     let common = Common { plan: &plan, url, addresses, corpus, cores, interrupted, live, workers, server_pids: &[] };
@@ -374,6 +372,9 @@ fn step_sizes(connections: u32, steps: u32) -> Vec<u32> {
     let steps = steps.clamp(1, connections);
     (0..steps).map(|step| connections / steps + u32::from(step < connections % steps)).collect()
 }
+
+/// Why nobody can be pinged.
+const NO_PINGS: &str = "--ping: only WebSocket has Pings; expected a server at ws:// or wss://";
 
 /// How long nothing happens after a step before memory is looked at: the server has taken every connection by then, and the
 /// kernel has returned what the handshakes took.

@@ -126,9 +126,11 @@ pub fn run(
     if starts.is_empty() {
         return Err(SweepError::Interrupted);
     }
-    let tls = |arm: usize| TlsReport::of(&arms[arm].plan.connect.tls, &course.tls[arm]);
-    let reports: Vec<ArmReport> =
-        (0..arms.len()).map(|arm| arm_report(design, arm, &starts, course.lives(), tls(arm))).collect();
+    let report = |arm: usize| {
+        let tls = TlsReport::of(&arms[arm].plan.connect.tls, &course.tls[arm]);
+        arm_report(design, arm, &starts, course.lives(), tls)
+    };
+    let reports: Vec<ArmReport> = (0..arms.len()).map(report).collect();
     let trials = |arm: usize| starts.iter().flat_map(|start| &start.rounds).map(move |round| &round.trials[arm]);
     let with_reports = arms.iter().zip(&reports).enumerate();
     let mut trust =
@@ -138,9 +140,7 @@ pub fn run(
     let effects = effects(design, alpha, judged, &starts, course.lives());
     trust.notes.extend(without_memory(judged, &effects));
     let told: Vec<Metric> = effects.iter().map(|effect| effect.metric).collect();
-    let names: Vec<String> = reports.iter().map(words::settings).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    trust.notes.extend(notes::not_judged(question.gate.is_none().then_some(plan), &told, &starts, &names));
+    trust.notes.extend(not_judged(question.gate.is_none().then_some(plan), &told, &starts, &reports));
     Ok(Sweep {
         schema: SweepSchema::V1,
         began_at,
@@ -158,6 +158,13 @@ pub fn run(
         effects,
         environment: Environment::collect(plan, None, None),
     })
+}
+
+/// What is said of the metrics that a load is judged by and that are not told; `None` where the metrics were asked for.
+fn not_judged(plan: Option<&Plan>, told: &[Metric], starts: &[Start], reports: &[ArmReport]) -> Vec<String> {
+    let names: Vec<String> = reports.iter().map(words::settings).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    notes::not_judged(plan, told, starts, &names)
 }
 
 fn rules(design: &Design, question: &Question, course: &Course<'_>) -> SweepRules {

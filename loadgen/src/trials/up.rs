@@ -4,6 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::failure::{TrialError, failure};
+use crate::host::descendants::descendants;
 use crate::host::interrupt::Interrupt;
 use crate::host::resources::Sampler;
 use crate::host::running::{Running, Shares};
@@ -40,6 +41,8 @@ pub struct Arm {
 pub(super) struct Up<'a, 'scope> {
     pub arm: &'a Arm,
     pub server: &'a Running,
+    /// What it had started when all connections were open.
+    children: Vec<i32>,
     pub session: Session<'a, 'scope>,
     /// Its memory, from its first trial on.
     sampler: Option<Sampler>,
@@ -67,13 +70,15 @@ impl<'a, 'scope> Up<'a, 'scope> {
     /// With `tolerates_errors`, wrong and missing replies outside of probes end nothing.
     pub fn new(arm: &'a Arm, server: &'a Running, session: Session<'a, 'scope>, tolerates_errors: bool) -> Self {
         let (messages, arrivals, tls) = (Messages::default(), Arrivals::default(), session.tls().clone());
-        Self { arm, server, session, sampler: None, messages, arrivals, tls, tolerates_errors }
+        // One for each connection, say, all of which are open.
+        let children = descendants(server.pids());
+        Self { arm, server, children, session, sampler: None, messages, arrivals, tls, tolerates_errors }
     }
 
     /// The first of its trials comes next, from which on its memory counts.
     pub fn begin(&mut self) {
         if self.sampler.is_none() {
-            self.sampler = Sampler::of(self.server.pids()).map(Sampler::from_here);
+            self.sampler = Sampler::of_known(self.server.pids(), &self.children).map(Sampler::from_here);
         }
     }
 
@@ -140,7 +145,7 @@ impl<'a, 'scope> Up<'a, 'scope> {
 
     pub fn trial(&mut self, length: Duration, seed: u64, metrics: &[Metric]) -> Result<Trial, TrialError> {
         thread::sleep(REST);
-        let sampler = Sampler::of(self.server.pids());
+        let sampler = Sampler::of_known(self.server.pids(), &self.children);
         let mut times = Times::new();
         let mut arrivals = Arrivals::default();
         let mut take = |interval: &Interval, _: Option<Passed<'_>>| {
@@ -150,7 +155,7 @@ impl<'a, 'scope> Up<'a, 'scope> {
         let measured = self.phase(length, seed, &mut take, &mut |_| ())?;
         self.arrivals += arrivals;
         thread::sleep(REST);
-        let cpu = sampler.and_then(|sampler| sampler.cpu());
+        let cpu = sampler.and_then(|sampler| sampler.cpu_of_known());
         let replies = measured.counts.messages.verified;
         // By the time of the last: where a round trip is not short against the trial, connections make whole turns, the same
         // number for servers of quite different speed. But a silence of several round trips is the server's.

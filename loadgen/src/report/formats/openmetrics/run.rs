@@ -96,34 +96,7 @@ impl Collector for Exposition {
         family.gauge("offered_messages_per_second", "Messages per second asked for", |run| {
             run.report.load.offered_rate
         })?;
-        family.counters("messages", "Messages by what became of them", |run| {
-            let messages = &run.report.messages;
-            let counts = [
-                ("verified", messages.verified),
-                ("lost", messages.lost),
-                ("corrupted", messages.corrupted),
-                ("reordered", messages.reordered),
-                ("unexpected", messages.unexpected),
-            ];
-            counts.map(|(outcome, count)| (run.with("outcome", outcome), count)).to_vec()
-        })?;
-        family.counters("warmup_errors", "What went wrong in the warm-up, by what it was", |run| {
-            let counts = run.report.warmup_errors.named().into_iter();
-            counts.map(|(outcome, count)| (run.with("outcome", outcome), count)).collect()
-        })?;
-        family.counters("datagrams", "What UDP did to messages and replies", |run| {
-            let counts = counts(run.report.datagrams).into_iter();
-            counts.filter_map(|(fate, count)| Some((run.with("fate", fate), count?))).collect()
-        })?;
-        family.counters("connections", "Connections by what became of them", |run| {
-            let connections = &run.report.connections;
-            let counts = [
-                ("established", connections.established),
-                ("failed", connections.failed),
-                ("dropped", connections.dropped),
-            ];
-            counts.map(|(outcome, count)| (run.with("outcome", outcome), count)).to_vec()
-        })?;
+        outcomes(&mut family)?;
         family.gauges(tls::NAME, tls::HELP, None, |run| {
             let with = |labels: Vec<(&'static str, String)>| {
                 labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
@@ -150,6 +123,38 @@ impl Collector for Exposition {
             thresholds.map(|judged| (run.with("threshold", &judged.threshold), met(judged.outcome))).collect()
         })
     }
+}
+
+/// What became of messages, datagrams and connections.
+fn outcomes(family: &mut Family<'_, '_>) -> fmt::Result {
+    family.counters("messages", "Messages by what became of them", |run| {
+        let messages = &run.report.messages;
+        let counts = [
+            ("verified", messages.verified),
+            ("lost", messages.lost),
+            ("corrupted", messages.corrupted),
+            ("reordered", messages.reordered),
+            ("unexpected", messages.unexpected),
+        ];
+        counts.map(|(outcome, count)| (run.with("outcome", outcome), count)).to_vec()
+    })?;
+    family.counters("warmup_errors", "What went wrong in the warm-up, by what it was", |run| {
+        let counts = run.report.warmup_errors.named().into_iter();
+        counts.map(|(outcome, count)| (run.with("outcome", outcome), count)).collect()
+    })?;
+    family.counters("datagrams", "What UDP did to messages and replies", |run| {
+        let counts = counts(run.report.datagrams).into_iter();
+        counts.filter_map(|(fate, count)| Some((run.with("fate", fate), count?))).collect()
+    })?;
+    family.counters("connections", "Connections by what became of them", |run| {
+        let connections = &run.report.connections;
+        let counts = [
+            ("established", connections.established),
+            ("failed", connections.failed),
+            ("dropped", connections.dropped),
+        ];
+        counts.map(|(outcome, count)| (run.with("outcome", outcome), count)).to_vec()
+    })
 }
 
 /// What the figures are worth.
