@@ -75,7 +75,7 @@ fn a_scheduler_that_refuses_cores_is_noted_and_no_obstacle() {
     assert!(said(&finished).contains("the scheduler does not let threads be kept to cores"), "{}", finished.stdout);
 }
 
-/// A control group with a CPU quota of a twentieth of a CPU, which even a busy machine has for it; removed when dropped.
+/// A control group with a CPU quota of a tenth of a CPU, which even a busy machine has for it; removed when dropped.
 struct Quota(PathBuf);
 
 impl Quota {
@@ -85,12 +85,12 @@ impl Quota {
         if fs::create_dir(&v1).is_ok() {
             let quota = Self(v1);
             let set = |file: &str, value: &str| fs::write(quota.0.join(file), value).is_ok();
-            return (set("cpu.cfs_period_us", "100000") && set("cpu.cfs_quota_us", "5000")).then_some(quota);
+            return (set("cpu.cfs_period_us", "100000") && set("cpu.cfs_quota_us", "10000")).then_some(quota);
         }
         fs::create_dir(&v2).ok()?;
         let quota = Self(v2);
         // There only where the controller is on.
-        let set = quota.0.join("cpu.max").exists() && fs::write(quota.0.join("cpu.max"), "5000 100000").is_ok();
+        let set = quota.0.join("cpu.max").exists() && fs::write(quota.0.join("cpu.max"), "10000 100000").is_ok();
         set.then_some(quota)
     }
 }
@@ -134,7 +134,7 @@ fn a_cpu_quota_that_ran_out_is_told() {
         let mut finished = shell(inside, call);
         for _ in 0..4 {
             let said = said(&finished);
-            assert!(said.contains("the CPU quota of 0.05 CPUs of control group"), "{call:?}: {said}");
+            assert!(said.contains("the CPU quota of 0.10 CPUs of control group"), "{call:?}: {said}");
             if finished.code != Some(0) {
                 break;
             }
@@ -143,7 +143,7 @@ fn a_cpu_quota_that_ran_out_is_told() {
         }
         assert_eq!(finished.code, Some(98), "{call:?}: {}\n{}", finished.stdout, finished.stderr);
         let said = said(&finished);
-        assert!(said.contains("the CPU quota of 0.05 CPUs of control group"), "{call:?}: {said}");
+        assert!(said.contains("the CPU quota of 0.10 CPUs of control group"), "{call:?}: {said}");
         assert!(said.contains("the figures are the quota's"), "{call:?}: {said}");
     };
     calls.iter().for_each(|call| is_held_back(&inside, call));

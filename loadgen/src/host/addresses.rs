@@ -127,7 +127,7 @@ impl Addresses {
     }
 
     /// The same addresses, where the sockets of the connections with these numbers, in rising order, keep little of what comes
-    /// while it is not read ([`race::SMALL_BUFFER`]): their server notices soon. It is to be said before they connect: where it is said
+    /// while it is not read: their server notices soon. It is to be said before they connect: where it is said
     /// later, the kernel throws away what it had told the server to send, and it comes again only after seconds.
     pub fn with_small_buffers(&self, numbers: impl IntoIterator<Item = usize>) -> Self {
         Self { inner: Arc::clone(&self.inner), small: numbers.into_iter().collect() }

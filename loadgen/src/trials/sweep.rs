@@ -126,11 +126,7 @@ pub fn run(
     if starts.is_empty() {
         return Err(SweepError::Interrupted);
     }
-    let report = |arm: usize| {
-        let tls = TlsReport::of(&arms[arm].plan.connect.tls, &course.tls[arm]);
-        arm_report(design, arm, &starts, course.lives(), tls)
-    };
-    let reports: Vec<ArmReport> = (0..arms.len()).map(report).collect();
+    let reports = arm_reports(design, arms, &starts, &course);
     let trials = |arm: usize| starts.iter().flat_map(|start| &start.rounds).map(move |round| &round.trials[arm]);
     let with_reports = arms.iter().zip(&reports).enumerate();
     let mut trust =
@@ -230,6 +226,14 @@ fn without_memory(judged: &[Metric], effects: &[Effect]) -> Option<String> {
              tell, more time does not"
         )
     })
+}
+
+fn arm_reports(design: &Design, arms: &[Arm], starts: &[Start], course: &Course<'_>) -> Vec<ArmReport> {
+    let report = |(number, arm): (usize, &Arm)| {
+        let tls = TlsReport::of(&arm.plan.connect.tls, &course.tls[number]);
+        arm_report(design, number, starts, course.lives(), tls)
+    };
+    arms.iter().enumerate().map(report).collect()
 }
 
 fn arm_report(design: &Design, arm: usize, starts: &[Start], lives: Lives, tls: Option<TlsReport>) -> ArmReport {
