@@ -12,8 +12,8 @@ use std::thread;
 use rustix::process::Signal;
 use rustls::version::{TLS12, TLS13};
 use rustls::{HandshakeKind, ProtocolVersion};
-use support::{Client, fragment, frame, payload};
-use tls::{Secure, Setting, close_in_order, seal, upgrade};
+use support::{fragment, frame, payload};
+use tls::{Setting, close_in_order, echoed, seal, upgrade};
 use wire::OpCode::{Binary, Close, Continuation, Ping, Text};
 
 /// The ways that a worker can serve a connection.
@@ -22,13 +22,6 @@ const WAYS: [&[&str]; 3] = [
     &["--lane", "off", "--threads", "1"],
     &["--runtime", "work-stealing", "--threads", "2"],
 ];
-
-/// Sends a message and asserts that it comes back.
-fn echoed(client: &mut Client<Secure>, bytes: &[u8]) {
-    client.send(&frame(Binary, bytes));
-    let (first, back) = client.frame();
-    assert!(first == 0x82 && back == bytes, "not the message of {} bytes: {first:#x}, {}", bytes.len(), back.len());
-}
 
 #[test]
 fn messages_of_every_size_come_back() {

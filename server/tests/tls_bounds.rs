@@ -16,16 +16,11 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use rustls::ConnectionTrafficSecrets;
 use skipped::skipped;
 use support::{Client, allow_descriptors, frame, payload};
-use tls::{Secure, Setting, seal};
+use tls::{Secure, Setting, echoed, seal};
 use wire::OpCode::{Binary, Text};
 
 /// Where a connection is served.
 const LANES: [&str; 2] = ["on", "off"];
-
-fn echoed(client: &mut Client<Secure>, bytes: &[u8]) {
-    client.send(&frame(Binary, bytes));
-    assert!(client.frame() == (0x82, bytes.to_vec()), "not the message of {} bytes", bytes.len());
-}
 
 #[test]
 fn an_idle_connection_takes_4_kb_at_the_most() {

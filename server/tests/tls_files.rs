@@ -22,9 +22,8 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use skipped::skipped;
-use support::{Client, PATIENCE, Server, frame};
-use tls::{Authority, Files, Secure, Setting, upgrade};
-use wire::OpCode::Binary;
+use support::{PATIENCE, Server};
+use tls::{Authority, Files, Setting, echoed, upgrade};
 
 const WSS: [&str; 2] = ["--listen", "wss://127.0.0.1:0"];
 
@@ -32,11 +31,6 @@ const WSS: [&str; 2] = ["--listen", "wss://127.0.0.1:0"];
 fn refused(flags: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_echo-server")).args(flags).output().unwrap();
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
-}
-
-fn echoed(client: &mut Client<Secure>) {
-    client.send(&frame(Binary, b"message"));
-    assert_eq!(client.frame(), (0x82, b"message".to_vec()));
 }
 
 #[test]
@@ -114,7 +108,7 @@ fn a_chain_is_shown_as_it_is_in_the_file_whatever_kind_of_key_it_has() {
         let connection = ClientConnection::new(client, "localhost".try_into().unwrap()).unwrap();
         let stream = Server::stream_to(server.tls_port.unwrap());
         let mut client = upgrade(rustls::StreamOwned::new(connection, stream), "");
-        echoed(&mut client);
+        echoed(&mut client, b"message");
         assert_eq!(client.stream.conn.peer_certificates().unwrap().len(), 2, "{generate}");
     }
 }
@@ -225,13 +219,13 @@ fn a_certificate_of_its_own_is_for_localhost_and_the_addresses() {
         || ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().unwrap();
     let anybody = builder().dangerous().with_custom_certificate_verifier(Arc::new(Anybody)).with_no_client_auth();
     let mut first = upgrade(connect(anybody, "localhost"), "");
-    echoed(&mut first);
+    echoed(&mut first, b"message");
     let shown = first.stream.conn.peer_certificates().unwrap()[0].clone();
     for name in ["localhost", "127.0.0.1"] {
         let mut roots = RootCertStore::empty();
         roots.add(shown.clone()).unwrap();
         let config = builder().with_root_certificates(roots).with_no_client_auth();
-        echoed(&mut upgrade(connect(config, name), ""));
+        echoed(&mut upgrade(connect(config, name), ""), b"message");
     }
 }
 
@@ -239,10 +233,10 @@ fn a_certificate_of_its_own_is_for_localhost_and_the_addresses() {
 fn files_are_replaced_under_load_without_a_failure() {
     let setting = Setting::with_log(&["--threads", "2"]);
     let mut old = setting.connect();
-    echoed(&mut old);
+    echoed(&mut old, b"message");
     let shown = |setting: &Setting| {
         let mut client = setting.connect();
-        echoed(&mut client);
+        echoed(&mut client, b"message");
         client.stream.conn.peer_certificates().unwrap()[0].clone()
     };
     let (done, served) = (AtomicBool::new(false), AtomicU32::new(0));
@@ -263,20 +257,20 @@ fn files_are_replaced_under_load_without_a_failure() {
                 setting.server.signal(Signal::HUP);
             }
             before = until_other(&before, || shown(&setting));
-            echoed(&mut old);
+            echoed(&mut old, b"message");
         }
     });
     assert!(served.load(Ordering::Relaxed) > 0);
     let mut resumed = setting.authority.client(rustls::ALL_VERSIONS);
     resumed.resumption = Resumption::in_memory_sessions(8);
     let resumed = Arc::new(resumed);
-    (0..3).for_each(|_| echoed(&mut upgrade(setting.tls_with(&resumed), "")));
+    (0..3).for_each(|_| echoed(&mut upgrade(setting.tls_with(&resumed), ""), b"message"));
 }
 
 #[test]
 fn files_that_cannot_be_used_later_are_logged_and_the_former_ones_stay() {
     let setting = Setting::with_log(&[]);
-    echoed(&mut setting.connect());
+    echoed(&mut setting.connect(), b"message");
     let other = setting.authority.issue("other");
     std::fs::rename(&other.key, &setting.files.key).unwrap();
     setting.server.signal(Signal::HUP);
@@ -291,7 +285,7 @@ fn files_that_cannot_be_used_later_are_logged_and_the_former_ones_stay() {
     let expected = format!("--tls-key {}: it is not the key of the certificate in {}", key.display(), chain.display());
     assert!(log.contains(&expected), "{log}");
     let setting = Setting { authority, files: Files { chain, key }, server, client };
-    echoed(&mut setting.connect());
+    echoed(&mut setting.connect(), b"message");
 }
 
 #[test]

@@ -12,9 +12,8 @@ use std::sync::Arc;
 use rustix::process::Signal;
 use rustls::ClientConnection;
 use skipped::skipped;
-use support::{Client, Server, frame};
-use tls::{Authority, Files, Secure, Setting, upgrade};
-use wire::OpCode::Binary;
+use support::Server;
+use tls::{Authority, Files, Setting, echoed, upgrade};
 
 const WSS: [&str; 2] = ["--listen", "wss://127.0.0.1:0"];
 
@@ -31,7 +30,7 @@ fn a_key_may_come_through_a_pipe_and_a_named_pipe_stops_nobody() {
     let client = Arc::new(authority.client(rustls::ALL_VERSIONS));
     let connection = ClientConnection::new(client, "localhost".try_into().unwrap()).unwrap();
     let stream = Server::stream_to(server.tls_port.unwrap());
-    echoed(&mut upgrade(rustls::StreamOwned::new(connection, stream), ""));
+    echoed(&mut upgrade(rustls::StreamOwned::new(connection, stream), ""), b"message");
 
     let pipe = authority.folder().join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
@@ -41,7 +40,7 @@ fn a_key_may_come_through_a_pipe_and_a_named_pipe_stops_nobody() {
     assert!(refused.status.code() == Some(1) && said.contains("it is a named pipe; expected a file"), "{said}");
 
     let mut setting = Setting::with_log(&[]);
-    echoed(&mut setting.connect());
+    echoed(&mut setting.connect(), b"message");
     std::fs::rename(&pipe, &setting.files.key).unwrap();
     setting.server.signal(Signal::HUP);
     let mut log = String::new();
@@ -49,7 +48,7 @@ fn a_key_may_come_through_a_pipe_and_a_named_pipe_stops_nobody() {
     while !log.contains("it is a named pipe") {
         assert!(std::io::BufRead::read_line(&mut lines, &mut log).unwrap() > 0, "{log}");
     }
-    echoed(&mut setting.connect());
+    echoed(&mut setting.connect(), b"message");
     setting.server.signal(Signal::TERM);
     assert!(setting.server.wait().success());
 }
@@ -68,9 +67,4 @@ fn a_key_that_makes_handshakes_slow_is_warned_of() {
         let log = Server::start(&Files { chain, key }.flags()).into_log();
         assert_eq!(log.contains("RSA of more than 2048 bits makes handshakes slow"), warned, "{bits}: {log}");
     }
-}
-
-fn echoed(client: &mut Client<Secure>) {
-    client.send(&frame(Binary, b"message"));
-    assert_eq!(client.frame(), (0x82, b"message".to_vec()));
 }

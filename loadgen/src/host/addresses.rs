@@ -170,7 +170,8 @@ impl Addresses {
     }
 }
 
-/// The addresses of the host, which is that `of` a URL or a proxy, from a thread of its own: the system's resolver takes as long as its configuration says.
+/// The addresses of a URL's host, from a thread of its own: the system's resolver takes as long as its configuration says. `of`
+/// is what errors call whose host it is.
 fn resolve(url: &Url, of: String, limit: Duration, interrupted: &AtomicBool) -> Result<Vec<SocketAddr>, AddressError> {
     let (resolved, answer) = mpsc::channel();
     let asked = url.clone();

@@ -58,7 +58,7 @@ struct Sampled {
     pid: Pid,
     clock: ClockId,
     start: Duration,
-    /// Of one that a server's process started, which may end; `None` of others.
+    /// Whether a server's process has started it: then it may end.
     child: bool,
     /// The CPU time of those that it had started and that had ended; `None` where those do not count.
     ended: Option<Duration>,

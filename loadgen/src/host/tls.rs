@@ -184,10 +184,7 @@ fn shown(
 ) -> Result<CertifiedKey, TlsError> {
     let of_key = |why: String| TlsError::File { flag: "--client-key", file: key.clone(), why };
     let chain = certificates("--client-cert", cert)?;
-    let signing = provider
-        .key_provider
-        .load_private_key(private_key(key)?)
-        .map_err(|_| of_key(format!("its kind of key is not taken, or it is damaged; expected {}", tls_words::KEYS)))?;
+    let signing = provider.key_provider.load_private_key(private_key(key)?).map_err(|_| of_key(tls_words::of_key()))?;
     let shown = CertifiedKey::new(chain, signing);
     match shown.keys_match() {
         Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {

@@ -16,6 +16,7 @@ use crate::measure::datagrams::Datagrams;
 use crate::measure::encoded::DecodeError;
 use crate::measure::metric::{Distribution, Metric, Statistic, range};
 use crate::measure::percentile;
+use crate::plan::Expect;
 use crate::units;
 
 impl Report {
@@ -75,6 +76,11 @@ impl Report {
     /// Messages of the warm-up that went wrong, less those that an aborted run did not wait for.
     pub(super) fn warmup_failing(&self) -> u64 {
         self.warmup_errors.wrong() - if self.aborted { self.warmup_errors.lost } else { 0 }
+    }
+
+    /// Whether what came back was taken for the answers without being looked at.
+    pub(super) fn is_unchecked(&self) -> bool {
+        self.environment.plan.expect == Expect::Order
     }
 
     /// Whether a server of UDP sent nothing at all.

@@ -201,6 +201,7 @@ mod tests {
         assert!(said.starts_with("tls TLS 1.2, TLS_AES_128_GCM_SHA256 on 2 connections; 1 resumed"), "{said}");
         assert!(said.contains("the server's certificate was not checked (--insecure)"), "{said}");
     }
+
     #[test]
     fn what_all_have_settled_alike_is_said_once() {
         let one = |version: &str, times: &[u64]| found(version, times).unwrap();

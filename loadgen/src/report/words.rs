@@ -12,7 +12,7 @@ use crate::measure::arrivals::{Arrivals, EndsAt};
 use crate::measure::counts::WarmupErrors;
 use crate::measure::encoded::DecodeError;
 use crate::measure::percentile;
-use crate::plan::{Expect, Kind, Load, Message, Pacing, Payload, Plan};
+use crate::plan::{Kind, Load, Message, Pacing, Payload, Plan};
 use crate::units;
 
 /// The first lines of a report.
@@ -185,11 +185,7 @@ pub(super) fn facts(report: &Report) -> Vec<(&'static str, String)> {
         (_, None) => String::new(),
     };
     let [sent, verified] = [messages.sent, messages.verified].map(units::count);
-    let replies = if report.environment.plan.expect == Expect::Order {
-        "answers, content not checked"
-    } else {
-        "verified replies"
-    };
+    let replies = if report.is_unchecked() { "answers, content not checked" } else { "verified replies" };
     let mut facts = vec![("connections", opened)];
     facts.extend(addresses(report));
     facts.extend(report.tls.iter().flat_map(TlsReport::facts));

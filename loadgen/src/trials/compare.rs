@@ -176,48 +176,20 @@ const MOST_STARTS: usize = 4_000;
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::measure::counts::Messages;
-    use crate::measure::trial::{Figures, Trial};
+    use crate::measure::trial::Figures;
     use crate::plan::tests::plan;
-    use crate::trials::course::{Life, Restarts, Round, Tempo};
-    use crate::trials::warming::Warmup;
+    use crate::trials::question::tests::question as asked;
+    use crate::trials::start::tests::start as start_with;
 
     /// A start with one pair, in which the trials of both servers have these metrics, and the servers' lives those.
     fn start(trial: &[Metric], life: &[Metric]) -> Start {
         let figures = |metrics: &[Metric]| -> Figures { metrics.iter().map(|metric| (*metric, 1.0)).collect() };
-        let trial = Trial { figures: figures(trial), ..Trial::default() };
-        let life =
-            || Life { target: String::new(), config: None, figures: figures(life), messages: Messages::default() };
-        let round = Round { at_seconds: 0.0, order: vec![0, 1], trials: vec![trial.clone(), trial] };
-        Start { at_seconds: 0.0, rounds: vec![round], lives: vec![life(), life()] }
+        start_with([figures(trial), figures(trial)], [figures(life), figures(life)])
     }
 
     fn question(gate: Option<Metric>) -> Question {
-        let tempo = Tempo {
-            trial: Duration::from_millis(10),
-            settle: Duration::ZERO,
-            replies: 0,
-            warmup: Warmup::For(Duration::ZERO),
-            restarts: Restarts::Every(1),
-            max_time: Duration::from_secs(1),
-            seed: 1,
-        };
-        Question {
-            tempo,
-            gate: gate.map(|metric| vec![metric]),
-            alpha: 0.01,
-            attempts: 1,
-            tolerance: 0.02,
-            aa: false,
-            fail_on_regression: false,
-            allow_inconclusive: false,
-            require_conclusive: false,
-            capacity: None,
-            force: true,
-        }
+        Question { gate: gate.map(|metric| vec![metric]), force: true, ..asked() }
     }
 
     #[test]

@@ -234,46 +234,16 @@ fn rules(question: &Question, rounds: u32) -> Rules {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::judge::statistics::Aim;
     use crate::measure::trial::Figures;
-    use crate::trials::start::{Life, Round};
-    use crate::trials::tempo::{Tempo, Warmup};
-
-    pub(super) fn question() -> Question {
-        let tempo = Tempo {
-            trial: Duration::from_millis(10),
-            settle: Duration::ZERO,
-            replies: 0,
-            warmup: Warmup::For(Duration::ZERO),
-            restarts: Restarts::Every(1),
-            max_time: Duration::from_secs(10),
-            seed: 1,
-        };
-        Question {
-            tempo,
-            gate: None,
-            alpha: 0.2,
-            attempts: 2,
-            tolerance: 0.02,
-            aa: false,
-            fail_on_regression: false,
-            allow_inconclusive: false,
-            require_conclusive: false,
-            capacity: None,
-            force: false,
-        }
-    }
+    use crate::trials::question::tests::question;
+    use crate::trials::start::tests::start as start_with;
 
     /// A start with one pair, in which B needs so many times what A does.
     fn start(times: f64) -> Start {
-        let trial = |cpu: f64| Trial { figures: Figures::from([(Metric::ServerCpu, cpu)]), ..Trial::default() };
-        let life =
-            || Life { target: String::new(), config: None, figures: Figures::new(), messages: Messages::default() };
-        let round = Round { at_seconds: 0.0, order: vec![0, 1], trials: vec![trial(1000.0), trial(1000.0 * times)] };
-        Start { at_seconds: 0.0, rounds: vec![round], lives: vec![life(), life()] }
+        let trial = |cpu: f64| Figures::from([(Metric::ServerCpu, cpu)]);
+        start_with([trial(1000.0), trial(1000.0 * times)], [Figures::new(), Figures::new()])
     }
 
     #[test]

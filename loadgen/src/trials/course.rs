@@ -242,7 +242,6 @@ impl<'a> Course<'a> {
                 let common = up::common(arm, server, &shares, self.interrupt, &live);
                 let session =
                     Session::open(scope, common, &mut |_| show()).map_err(|error| error.with_end_of(server))?;
-                server.look_again();
                 let tolerates_errors = self.climbs.as_ref().is_some_and(Climbs::tolerates_errors);
                 ups[i] = Some(Up::new(arm, server, session, tolerates_errors));
             }

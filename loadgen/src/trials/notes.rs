@@ -37,10 +37,15 @@ pub(super) fn of(course: &Course<'_>, starts: &[Start], name: impl Fn(usize) -> 
 
 /// A sentence for each metric that this plan's load is judged by unless told otherwise and that is not judged, and why; none without
 /// a plan, where something else was asked for. `names` are the servers'.
-pub(super) fn not_judged(plan: Option<&Plan>, judged: &[Metric], starts: &[Start], names: &[&str]) -> Vec<String> {
+pub(super) fn not_judged(
+    plan: Option<&Plan>,
+    judged: &[Metric],
+    starts: &[Start],
+    names: &[impl AsRef<str>],
+) -> Vec<String> {
     let lacks = |metric: Metric, server: usize| starts.iter().all(|start| start.figures(metric, server).is_empty());
     let of = |metric: Metric| -> Vec<&str> {
-        (0..names.len()).filter(|server| lacks(metric, *server)).map(|server| names[server]).collect()
+        (0..names.len()).filter(|server| lacks(metric, *server)).map(|server| names[server].as_ref()).collect()
     };
     let usual = plan.map_or(&[][..], |plan| Metric::gated_by_default(&plan.load));
     let missing = usual.iter().filter(|metric| !judged.contains(metric));
@@ -116,22 +121,13 @@ const UNITS: [&str; 4] = ["s", "ms", "us", "ns"];
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::counts::Messages;
-    use crate::measure::trial::{Figures, Trial};
+    use crate::measure::trial::Figures;
     use crate::plan::tests::plan;
-    use crate::trials::start::{Life, Round};
+    use crate::trials::start::tests::start as start_with;
 
     fn start(trials: [&[Metric]; 2], lives: [&[Metric]; 2]) -> Start {
         let figures = |metrics: &[Metric]| -> Figures { metrics.iter().map(|metric| (*metric, 1.0)).collect() };
-        let trials = trials.map(|metrics| Trial { figures: figures(metrics), ..Trial::default() });
-        let life = |metrics: &[Metric]| Life {
-            target: String::new(),
-            config: None,
-            figures: figures(metrics),
-            messages: Messages::default(),
-        };
-        let round = Round { at_seconds: 0.0, order: vec![0, 1], trials: trials.to_vec() };
-        Start { at_seconds: 0.0, rounds: vec![round], lives: lives.map(life).into() }
+        start_with(trials.map(figures), lives.map(figures))
     }
 
     #[test]

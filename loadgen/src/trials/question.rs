@@ -59,3 +59,35 @@ impl Question {
 
 /// Who is told of the time that has passed and of the starts so far, and what is said on the way.
 pub type Watchers<'f> = (&'f mut dyn FnMut(Duration, usize), &'f mut dyn FnMut(&str));
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::trials::tempo::{Restarts, Warmup};
+
+    /// Whether B differs from A, in two attempts of 10 s.
+    pub fn question() -> Question {
+        let tempo = Tempo {
+            trial: Duration::from_millis(10),
+            settle: Duration::ZERO,
+            replies: 0,
+            warmup: Warmup::For(Duration::ZERO),
+            restarts: Restarts::Every(1),
+            max_time: Duration::from_secs(10),
+            seed: 1,
+        };
+        Question {
+            tempo,
+            gate: None,
+            alpha: 0.2,
+            attempts: 2,
+            tolerance: 0.02,
+            aa: false,
+            fail_on_regression: false,
+            allow_inconclusive: false,
+            require_conclusive: false,
+            capacity: None,
+            force: false,
+        }
+    }
+}

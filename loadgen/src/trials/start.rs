@@ -58,3 +58,16 @@ pub struct Life {
     /// What became of its messages.
     pub messages: Messages,
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A start with one pair of trials with these figures, A's and B's, whose lives had those.
+    pub fn start(trials: [Figures; 2], lives: [Figures; 2]) -> Start {
+        let trials = trials.map(|figures| Trial { figures, ..Trial::default() }).to_vec();
+        let life = |figures| Life { target: String::new(), config: None, figures, messages: Messages::default() };
+        let round = Round { at_seconds: 0.0, order: vec![0, 1], trials };
+        Start { at_seconds: 0.0, rounds: vec![round], lives: lives.map(life).into() }
+    }
+}

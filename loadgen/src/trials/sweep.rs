@@ -136,7 +136,8 @@ pub fn run(
     let effects = effects(design, alpha, judged, &starts, course.lives());
     trust.notes.extend(without_memory(judged, &effects));
     let told: Vec<Metric> = effects.iter().map(|effect| effect.metric).collect();
-    trust.notes.extend(not_judged(question.gate.is_none().then_some(plan), &told, &starts, &reports));
+    let names: Vec<String> = reports.iter().map(words::settings).collect();
+    trust.notes.extend(notes::not_judged(question.gate.is_none().then_some(plan), &told, &starts, &names));
     Ok(Sweep {
         schema: SweepSchema::V1,
         began_at,
@@ -154,13 +155,6 @@ pub fn run(
         effects,
         environment: Environment::collect(plan, None, None),
     })
-}
-
-/// What is said of the metrics that a load is judged by and that are not told; `None` where the metrics were asked for.
-fn not_judged(plan: Option<&Plan>, told: &[Metric], starts: &[Start], reports: &[ArmReport]) -> Vec<String> {
-    let names: Vec<String> = reports.iter().map(words::settings).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    notes::not_judged(plan, told, starts, &names)
 }
 
 fn rules(design: &Design, question: &Question, course: &Course<'_>) -> SweepRules {

@@ -70,6 +70,7 @@ impl<'a, 'scope> Up<'a, 'scope> {
     /// With `tolerates_errors`, wrong and missing replies outside of probes end nothing.
     pub fn new(arm: &'a Arm, server: &'a Running, session: Session<'a, 'scope>, tolerates_errors: bool) -> Self {
         let (messages, arrivals, tls) = (Messages::default(), Arrivals::default(), session.tls().clone());
+        server.look_again();
         // One for each connection, say, all of which are open.
         let children = descendants(server.pids());
         Self { arm, server, children, session, sampler: None, messages, arrivals, tls, tolerates_errors }

@@ -14,8 +14,9 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion};
 use tempfile::TempDir;
+use wire::OpCode::Binary;
 
-use crate::support::{Client, Server, UPGRADE, upgraded};
+use crate::support::{Client, Server, UPGRADE, frame, upgraded};
 
 /// A TLS connection of a client.
 pub type Secure = rustls::StreamOwned<ClientConnection, TcpStream>;
@@ -191,6 +192,13 @@ impl Setting {
 pub fn upgrade(mut stream: Secure, headers: &str) -> Client<Secure> {
     stream.write_all(format!("{UPGRADE}{headers}\r\n").as_bytes()).unwrap();
     upgraded(stream)
+}
+
+/// Sends a message and asserts that it comes back.
+pub fn echoed(client: &mut Client<Secure>, bytes: &[u8]) {
+    client.send(&frame(Binary, bytes));
+    let (first, back) = client.frame();
+    assert!(first == 0x82 && back == bytes, "not the message of {} bytes: {first:#x}, {}", bytes.len(), back.len());
 }
 
 /// The records that say `bytes`, as they would be sent.

@@ -60,9 +60,7 @@ pub(super) fn certified(
         }
         (Certificate::SelfSigned, None) => return Err(Error::Tls("no self-signed certificate was made".into())),
     };
-    // What is wrong with it rustls does not say.
-    let unknown =
-        |_| wrong(KEY, files.1, format!("its kind of key is not taken, or it is damaged; expected {}", words::KEYS));
+    let unknown = |_| wrong(KEY, files.1, words::of_key());
     let signing = provider.key_provider.load_private_key(key).map_err(unknown)?;
     if signing.public_key().is_some_and(|key| signing.algorithm() == SignatureAlgorithm::RSA && key.len() > RSA_2048) {
         tracing::warn!(

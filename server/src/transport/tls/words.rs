@@ -6,6 +6,11 @@ use rustls::{CertificateError, Error};
 /// The kinds of keys that TLS is spoken with. Those of ring, with which rustls signs.
 pub const KEYS: &str = "RSA of 2048 to 4096 bits, ECDSA on P-256 or P-384, or Ed25519";
 
+/// Why a key cannot be signed by; rustls does not say.
+pub fn of_key() -> String {
+    format!("its kind of key is not taken, or it is damaged; expected {KEYS}")
+}
+
 /// Why a file is no PEM.
 pub fn of_pem(error: &pem::Error) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().escape_debug().to_string();

@@ -9,7 +9,6 @@ use crate::judge::threshold::{Judged, Standing};
 use crate::judge::trust::{Level, Trust};
 use crate::measure::counts::Messages;
 use crate::measure::mismatch::Mismatches;
-use crate::plan::Expect;
 use crate::report::{Report, words};
 
 /// The runs as JUnit XML.
@@ -69,7 +68,10 @@ fn suite(run: &Report) -> TestSuite {
         _ if run.nothing_came() => unsuccessful(NonSuccessKind::Failure, "failed", "nothing came back"),
         _ => skipped_if(run.errors_limited() == Some(Standing::Met), of_replies(run)),
     };
-    case(if unchecked(run) { "every message answered, content not checked" } else { "every reply verified" }, verified);
+    case(
+        if run.is_unchecked() { "every message answered, content not checked" } else { "every reply verified" },
+        verified,
+    );
     case("figures to be trusted", trust(&run.trust));
     for judged in &run.thresholds {
         case(&judged.threshold, limit(judged, judged.show()));
@@ -102,14 +104,9 @@ pub(crate) fn limit(judged: &Judged, (limit, value): (String, String)) -> TestCa
     }
 }
 
-/// Whether what came back is taken for the answers without being looked at.
-fn unchecked(run: &Report) -> bool {
-    run.environment.plan.expect == Expect::Order
-}
-
 /// Whether every message was answered, in the warm-up too; what UDP loses is a result and fails nothing.
 fn of_replies(run: &Report) -> TestCaseStatus {
-    let mut what = wrong(&run.failing(), if unchecked(run) { "answered" } else { "verified" });
+    let mut what = wrong(&run.failing(), if run.is_unchecked() { "answered" } else { "verified" });
     if run.warmup_failing() > 0 {
         what.extend(words::warmup_errors(&run.warmup_errors));
     }
