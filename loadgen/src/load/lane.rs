@@ -94,7 +94,7 @@ pub fn run(orders: Orders<'_>, lines: &mut Lines) -> io::Result<Outcome> {
     let Orders { corpus, pace, pacer, pings, udp_timeout, phases, clock, interrupted, live, exchange, connected } =
         orders;
     let read_ahead = std::mem::take(&mut lines.read_ahead);
-    pacer.start(phases.begin);
+    pacer.start(phases.begin, matches!(pace, Pace::Open(_)));
     let mut ledger = Ledger::new(phases, exchange);
     let expiry = Expiry::new(lines, udp_timeout, &mut ledger);
     let mut lane = Lane {

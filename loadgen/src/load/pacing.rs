@@ -5,7 +5,7 @@
 use rustix::event::Timespec;
 
 use crate::measure::paced::Paced;
-use crate::plan::{Load, Pacing, Plan};
+use crate::plan::{Pacing, Plan};
 
 /// What to do until something is due or comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,10 @@ pub struct Room {
 #[derive(Debug)]
 pub struct Pacer {
     way: Way,
+    /// Whether `--pacing auto` sleeps since a worker may have to share its core.
     core_shared: bool,
+    /// Whether messages are due by a schedule in this phase.
+    open: bool,
     timer_slack_refused: bool,
     overslept: Overslept,
     margin: u64,
@@ -84,16 +87,16 @@ impl Room {
 impl Pacer {
     /// The pacer of one of the plan's workers.
     pub fn new(plan: &Plan, room: Room, timer_slack_refused: bool) -> Self {
-        let open = matches!(plan.load, Load::Open { .. });
         let room = room.has_a_core_for_each_of(plan.workers());
         let way = match plan.pacing {
             Pacing::Spin => Way::Spin,
-            Pacing::Auto if open && room => Way::Auto,
+            Pacing::Auto if room => Way::Auto,
             Pacing::Auto | Pacing::Sleep => Way::Sleep,
         };
         Self {
             way,
-            core_shared: plan.pacing == Pacing::Auto && open && !room,
+            core_shared: plan.pacing == Pacing::Auto && !room,
+            open: false,
             timer_slack_refused,
             overslept: Overslept { counts: [0; BUCKETS], total: 0 },
             margin: FIRST_MARGIN_NS,
@@ -104,9 +107,10 @@ impl Pacer {
         }
     }
 
-    /// A phase of load begins, whose measured part begins at `begin` of its clock. What was learned stays.
-    pub fn start(&mut self, begin: u64) {
-        (self.begin, self.spun, self.learned_at, self.slept) = (begin, 0, 0, false);
+    /// A phase of load begins, whose measured part begins at `begin` of its clock; where it is `open`, messages are due by a
+    /// schedule, else nothing is worth spinning for. What was learned stays.
+    pub fn start(&mut self, begin: u64, open: bool) {
+        (self.begin, self.open, self.spun, self.learned_at, self.slept) = (begin, open, 0, 0, false);
     }
 
     /// What to do at `now` until `due`, when the next message is, if a schedule says; not for longer than until `longest`.
@@ -114,7 +118,7 @@ impl Pacer {
     pub fn decide(&mut self, now: u64, due: Option<u64>, longest: u64) -> Wait {
         match (self.way, due) {
             (Way::Spin, _) => Wait::Spin,
-            (Way::Auto, Some(due)) => self.decide_by_margin(now, due, longest),
+            (Way::Auto, Some(due)) if self.open => self.decide_by_margin(now, due, longest),
             (Way::Sleep | Way::Auto, _) => Wait::Sleep(due.map_or(longest, |due| due.min(longest))),
         }
     }
@@ -126,7 +130,7 @@ impl Pacer {
             Wait::Spin if now >= self.begin => self.spun += (now - before).min(LONGEST_SPIN_NS),
             Wait::Spin => {}
             // A signal ends a sleep before its time.
-            Wait::Sleep(until) if self.way == Way::Auto && until > before && now >= until => {
+            Wait::Sleep(until) if self.way == Way::Auto && self.open && until > before && now >= until => {
                 self.learned_at = now;
                 self.learn(now - until);
             }
@@ -139,7 +143,7 @@ impl Pacer {
         Paced {
             spun: if window == 0 { 0.0 } else { (self.spun as f64 / window as f64).min(1.0) },
             margin_ns: (self.way == Way::Auto && self.slept).then_some(self.margin),
-            core_shared: self.core_shared,
+            core_shared: self.core_shared && self.open,
             timer_slack_refused: self.timer_slack_refused,
         }
     }

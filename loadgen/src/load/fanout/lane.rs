@@ -125,7 +125,7 @@ impl<'a> Lane<'a> {
             cpu: [None; 2],
             untold: 0,
         };
-        self.pacer.start(self.timetable.measured_from);
+        self.pacer.start(self.timetable.measured_from, true);
         // The clock stands at 0 until all threads can start together.
         thread::sleep(self.clock.instant(0).saturating_duration_since(Instant::now()));
         state.wall = self.stamped.then(|| Wall::new(&self.clock));

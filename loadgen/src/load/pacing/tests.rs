@@ -1,6 +1,6 @@
 use super::*;
 use crate::plan::tests::plan;
-use crate::plan::{Arrival, Rate};
+use crate::plan::{Arrival, Load, Rate};
 
 const ROOM: Room = Room { allowed: 2, usable: 2, kept: Some(1), server_here: true };
 
@@ -10,7 +10,14 @@ fn open(pacing: Pacing) -> Plan {
 }
 
 fn auto() -> Pacer {
-    Pacer::new(&open(Pacing::Auto), ROOM, false)
+    started(&open(Pacing::Auto), ROOM, true)
+}
+
+/// A pacer whose phase has begun, an `open` loop or a closed one.
+fn started(plan: &Plan, room: Room, open: bool) -> Pacer {
+    let mut pacer = Pacer::new(plan, room, true);
+    pacer.start(0, open);
+    pacer
 }
 
 /// Sleeps that end late by turns by so much, one each ms.
@@ -95,7 +102,7 @@ fn where_a_core_must_be_shared_it_sleeps() {
     let of = |room: Room, threads: usize| {
         let plan =
             Plan { threads: threads.try_into().unwrap(), connections: 9.try_into().unwrap(), ..open(Pacing::Auto) };
-        let mut pacer = Pacer::new(&plan, room, false);
+        let mut pacer = started(&plan, room, true);
         let waits = pacer.decide(0, Some(1_000), u64::MAX);
         assert_eq!(waits == Wait::Sleep(1_000), pacer.paced(1).core_shared);
         waits
@@ -111,12 +118,13 @@ fn where_a_core_must_be_shared_it_sleeps() {
 
 #[test]
 fn the_other_ways_and_a_closed_loop_learn_nothing() {
-    let mut sleeping = Pacer::new(&open(Pacing::Sleep), ROOM, false);
+    let mut sleeping = started(&open(Pacing::Sleep), ROOM, true);
     assert_eq!(sleeping.decide(0, Some(10), 20), Wait::Sleep(10));
-    let mut spinning = Pacer::new(&open(Pacing::Spin), ROOM, false);
+    let mut spinning = started(&open(Pacing::Spin), ROOM, true);
     assert_eq!(spinning.decide(0, Some(1_000_000_000), u64::MAX), Wait::Spin);
-    let mut closed = Pacer::new(&Plan { pacing: Pacing::Auto, ..plan() }, ROOM, true);
+    let mut closed = started(&open(Pacing::Auto), Room { allowed: 1, usable: 1, ..ROOM }, false);
     assert_eq!(closed.decide(0, None, 20), Wait::Sleep(20));
+    assert_eq!(closed.decide(0, Some(10), 20), Wait::Sleep(10), "a Ping");
     for pacer in [&mut sleeping, &mut spinning, &mut closed] {
         sleep(pacer, 1, &[1]);
         assert_eq!((pacer.paced(1).margin_ns, pacer.overslept.total, pacer.paced(1).core_shared), (None, 0, false));
@@ -127,13 +135,23 @@ fn the_other_ways_and_a_closed_loop_learn_nothing() {
 #[test]
 fn only_what_is_spun_in_the_measured_phase_counts_and_only_while_it_has_the_core() {
     let mut pacer = auto();
-    pacer.start(1_000_000);
+    pacer.start(1_000_000, true);
     pacer.woke(Wait::Spin, 0, 10_000);
     pacer.woke(Wait::Spin, 1_000_000, 1_010_000);
     assert!((pacer.paced(100_000).spun - 0.1).abs() < 1e-9);
     pacer.woke(Wait::Spin, 2_000_000, 9_000_000);
     assert!((pacer.paced(100_000).spun - 0.3).abs() < 1e-9);
-    pacer.start(0);
+    pacer.start(0, true);
     assert_eq!(pacer.paced(100_000).spun, 0.0);
     assert_eq!(pacer.paced(0).spun, 0.0);
+}
+
+#[test]
+fn a_phase_is_paced_by_its_own_loop_and_not_by_that_of_the_plan() {
+    let mut pacer = started(&Plan { pacing: Pacing::Auto, ..plan() }, ROOM, false);
+    assert_eq!(pacer.decide(0, Some(1_000), u64::MAX), Wait::Sleep(1_000), "a closed loop");
+    pacer.start(0, true);
+    assert_eq!(pacer.decide(0, Some(1_000), u64::MAX), Wait::Spin, "an open loop after it, as a search has it");
+    pacer.start(0, false);
+    assert_eq!(pacer.decide(0, Some(1_000), u64::MAX), Wait::Sleep(1_000));
 }
