@@ -99,9 +99,10 @@ impl Batch {
         self.pieces.push(Piece { at: at * STRIDE, bytes: message.bytes });
         if joins
             && let Some(last) = self.replies.last_mut()
-            && fits(last, &self.pieces[last.pieces.clone()], message)
+            && fits(last, message)
         {
             last.pieces.end = piece + 1;
+            last.bytes += message.bytes;
             last.datagrams += message.datagrams();
             return;
         }
@@ -109,6 +110,7 @@ impl Batch {
             pieces: piece..piece + 1,
             to: at,
             from: message.came_to,
+            bytes: message.bytes,
             datagrams: message.datagrams(),
             segment: message.segment,
         });
@@ -140,18 +142,17 @@ impl Batch {
     }
 }
 
-/// Whether a message that came may join this reply to the same source, which is made of these pieces.
+/// Whether a message that came may join this reply to the same source.
 #[inline]
-fn fits(reply: &Reply, pieces: &[Piece], message: &Received) -> bool {
-    let bytes: usize = pieces.iter().map(|piece| piece.bytes).sum();
+fn fits(reply: &Reply, message: &Received) -> bool {
     reply.from == message.came_to
         // None of them is shorter yet, or empty.
-        && bytes == reply.datagrams * reply.segment
+        && reply.bytes == reply.datagrams * reply.segment
         && message.bytes > 0
         && (message.segment == reply.segment || message.segment < reply.segment && message.datagrams() == 1)
         && reply.segment <= MOST_JOINED_BYTES
         && reply.datagrams + message.datagrams() <= MOST_JOINED
-        && bytes + message.bytes <= MOST_REPLY_BYTES
+        && reply.bytes + message.bytes <= MOST_REPLY_BYTES
 }
 
 /// Sends the datagrams of a reply one by one: the kernel refuses to take it apart, where a datagram of it is larger than what
@@ -162,7 +163,7 @@ fn send_apart(messages: &mut Messages, socket: RawFd, reply: &Reply, pieces: &[P
     for piece in &pieces[reply.pieces.clone()] {
         for begin in (0..piece.bytes).step_by(reply.segment.max(1)) {
             let one = Piece { at: piece.at + begin, bytes: reply.segment.min(piece.bytes - begin) };
-            let alone = Reply { pieces: 0..1, datagrams: 1, ..reply.clone() };
+            let alone = Reply { pieces: 0..1, bytes: one.bytes, datagrams: 1, ..reply.clone() };
             match messages.send(socket, &[alone], &[one]) {
                 Ok(sent) => answered += sent,
                 Err(error) if is_full(&error) => return answered,

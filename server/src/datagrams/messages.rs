@@ -73,6 +73,8 @@ pub(super) struct Reply {
     pub(super) to: usize,
     /// The address that it is to come from; `None` leaves that to the kernel.
     pub(super) from: Option<IpAddr>,
+    /// Of all its datagrams.
+    pub(super) bytes: usize,
     /// How many datagrams it is.
     pub(super) datagrams: usize,
     /// Bytes of each but the last, which may have less.

@@ -74,7 +74,7 @@ fn open(endpoint: Endpoint, config: &Config) -> Result<Socket, Error> {
 /// Has the kernel merge datagrams of one source and of equal length into one message; whether it can.
 fn merge(socket: &Socket) -> bool {
     setsockopt(socket, sockopt::UdpGroSegment, &true)
-        .inspect_err(|error| tracing::warn!("--udp-offload on: this kernel cannot merge datagrams (UDP_GRO): {error}"))
+        .inspect_err(|error| tracing::info!("--udp-offload on: this kernel cannot merge datagrams (UDP_GRO): {error}"))
         .is_ok()
 }
 
