@@ -7,7 +7,8 @@
 //!       --a 'target/release/examples/udp_tokio {port}' --b '--listen udp://127.0.0.1:0 --threads 1'
 //! ```
 //!
-//! With `--in-flight 16` more of them wait for the server at a time. socat (Debian's `socat`) serves one peer in one process:
+//! With `--in-flight 16` more of them wait for the server at a time, and those of one connection pass through the kernel together unless
+//! `--udp-offload off` is given to loadgen and to the server. socat (Debian's `socat`) serves one peer in one process:
 //!
 //! ```console
 //! $ target/release/loadgen compare --gate server.cpu -c 1 --in-flight 16 --threads 1 \

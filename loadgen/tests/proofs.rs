@@ -55,6 +55,7 @@ const RUN: &[Proof] = &[
     ("--text", "flags::payload_size_and_frame_type_are_as_asked_for"),
     ("--threads", "flags::there_are_as_many_workers_as_threads_are_asked_for"),
     ("--threshold", "gate::limits_that_are_kept_and_one_that_is_crossed"),
+    ("--udp-offload", "udp::datagrams_go_together_unless_that_is_switched_off"),
     ("--udp-timeout", "udp::every_tenth_is_lost_and_the_loop_goes_on"),
     ("--verify", "deflate::the_report_says_how_much_was_verified"),
     ("--warmup", "flags::the_warm_up_is_sent_and_not_counted"),
@@ -108,6 +109,7 @@ const LOAD: &[&str] = &[
     "--tcp-nodelay",
     "--text",
     "--threads",
+    "--udp-offload",
     "--udp-timeout",
     "--verify",
 ];
@@ -209,6 +211,7 @@ const CAPACITY: &[Proof] = &[
     ("--threads", "capacity/asked::its_load_is_that_of_a_run"),
     ("--threshold", "capacity/found::a_limit_that_the_highest_rate_keeps_is_above_it"),
     ("--timestamps", "capacity/asked::its_load_is_that_of_a_run"),
+    ("--udp-offload", "capacity/asked::its_load_is_that_of_a_run"),
     ("--udp-timeout", "capacity/asked::its_load_is_that_of_a_run"),
     ("--verify", "capacity/asked::its_load_is_that_of_a_run"),
     ("--warmup", "capacity/asked::what_is_asked_is_what_the_flags_say"),

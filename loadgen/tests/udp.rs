@@ -2,13 +2,19 @@
 //! reorder, change and refuse datagrams in chosen ways.
 
 mod binary;
+#[path = "../../server/tests/support/skipped.rs"]
+mod skipped;
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use binary::{Finished, Json, comparison, loadgen};
+use nix::sys::socket::{setsockopt, sockopt};
+use skipped::skipped;
 
 const LISTEN: &str = "--listen udp://127.0.0.1:0";
 
@@ -78,9 +84,55 @@ fn every_load_is_verified_to_the_byte() {
 
 #[test]
 fn times_end_at_the_stamp_of_each_datagram() {
-    let report = report(&["--server", LISTEN, "--in-flight", "8", "--timestamps", "on"]);
-    assert_eq!(report.0["ends_at"], "kernel");
-    assert_eq!((report.number("/arrivals/stamped"), report.number("/arrivals/shared")), (600.0, 0.0));
+    for offload in ["on", "off"] {
+        let flags = ["--server", LISTEN, "--in-flight", "8", "--timestamps", "on", "--udp-offload", offload];
+        let report = report(&flags);
+        assert_eq!(report.0["ends_at"], "kernel");
+        assert_eq!(report.number("/arrivals/stamped"), 600.0);
+        // Those that come merged share the stamp of the last.
+        assert!(offload == "on" || report.number("/arrivals/shared") == 0.0);
+    }
+}
+
+#[test]
+fn datagrams_go_together_unless_that_is_switched_off() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    if setsockopt(&socket, sockopt::UdpGroSegment, &true).is_err() {
+        return skipped("the kernel has no UDP_GRO");
+    }
+    drop(socket);
+    for (flags, together) in [(&[][..], true), (&["--udp-offload", "on"], true), (&["--udp-offload", "off"], false)] {
+        let (url, most) = merging_server();
+        let report = report(&[&[&url, "--in-flight", "5"], flags].concat());
+        assert_eq!((report.number("/messages/verified"), fates(&report)), (600.0, [0.0; 4]), "{flags:?}");
+        assert_eq!(most.load(Ordering::Relaxed), if together { 5 * 64 } else { 64 }, "{flags:?}");
+    }
+    // In an open loop each goes when it is due.
+    let (url, most) = merging_server();
+    assert_eq!(report(&[&url, "--rate", "1000"]).number("/messages/verified"), 600.0);
+    assert_eq!(most.load(Ordering::Relaxed), 64);
+}
+
+/// The URL of a server that receives datagrams merged and sends back each by itself; and the most bytes that it has received
+/// at a time.
+fn merging_server() -> (String, Arc<AtomicUsize>) {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    setsockopt(&socket, sockopt::UdpGroSegment, &true).unwrap();
+    let url = format!("udp://{}", socket.local_addr().unwrap());
+    let most = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&most);
+    thread::spawn(move || {
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            let (bytes, from) = socket.recv_from(&mut buffer).unwrap();
+            seen.fetch_max(bytes, Ordering::Relaxed);
+            for datagram in buffer[..bytes].chunks(64) {
+                // Whoever has ended gets nothing.
+                let _ = socket.send_to(datagram, from);
+            }
+        }
+    });
+    (url, most)
 }
 
 #[test]

@@ -119,6 +119,8 @@ pub struct SocketOptions {
     pub notsent_lowat: Option<u32>,
     /// When a peer that has vanished is noticed; `None`: never, unless something is sent to it.
     pub keepalive: Option<Keepalive>,
+    /// UDP_GRO and UDP_SEGMENT: datagrams of one source pass through the kernel together, where it can do that.
+    pub udp_offload: bool,
 }
 
 /// SO_KEEPALIVE with its times, and TCP_USER_TIMEOUT, which does the same for bytes that were sent and not taken.

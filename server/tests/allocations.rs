@@ -72,6 +72,7 @@ fn config(lane: bool, runtime: Runtime, write: WriteMode) -> Config {
             fast_open: None,
             notsent_lowat: None,
             keepalive: None,
+            udp_offload: true,
         },
         echo: EchoOptions {
             lane,

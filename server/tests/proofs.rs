@@ -62,6 +62,7 @@ const SERVER: &[Proof] = &[
     ("--tls-tickets", "tls::as_many_tickets_are_sent_as_asked_for"),
     ("--threads", "balance::every_worker_gets_as_many_connections_as_the_others"),
     ("--udp-limit", "udp::a_source_over_its_limit_is_dropped_and_others_are_not"),
+    ("--udp-offload", "udp_offload::datagrams_of_one_source_go_back_together_unless_that_is_switched_off"),
     ("--write", "flags::write_modes_differ_in_segments"),
 ];
 

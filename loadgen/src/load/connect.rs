@@ -22,7 +22,7 @@ use crate::host::exchange::chain;
 use crate::host::proxy::{self, ProxyError};
 use crate::host::tls::Settled;
 use crate::load::dialogue::Protocol;
-use crate::load::transport::Transport;
+use crate::load::transport::{Transport, Udp};
 use crate::measure::clock::nanoseconds;
 use crate::measure::tls::Secured;
 use crate::plan::Connect;
@@ -230,7 +230,8 @@ async fn open_one(
     };
     if url.scheme() == Scheme::Udp {
         let (socket, address) = addresses.connect_datagrams(number, how.timeout).await?;
-        let connection = without_handshake(Transport::Udp(socket), address, Vec::new(), Protocol::Datagrams);
+        let stream = Transport::Udp(Udp::new(socket));
+        let connection = without_handshake(stream, address, Vec::new(), Protocol::Datagrams);
         return Ok((connection, Took { tcp: began.elapsed(), tls: None, upgrade: Duration::ZERO }));
     }
     let (stream, address) = reach(url, addresses, number, how, deadline).await?;

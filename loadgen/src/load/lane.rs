@@ -115,7 +115,7 @@ pub fn run(orders: Orders<'_>, lines: &mut Lines) -> io::Result<Outcome> {
         pings,
     };
     for (index, bytes) in read_ahead {
-        lane.take(index, &bytes);
+        lane.take(index, &bytes, bytes.len());
     }
     lane.run()
 }
@@ -249,7 +249,11 @@ impl Lane<'_> {
             let bytes = line.dialogue.unsent(&line.flight, corpus);
             let len = bytes.len();
             // Where all has been sent, what TLS has made of it may wait for room.
-            match if len == 0 { line.stream.flush().map(|()| 0) } else { line.stream.write(bytes) } {
+            let sent = match len {
+                0 => line.stream.flush().map(|()| 0),
+                _ => line.stream.send(bytes, line.dialogue.segment()),
+            };
+            match sent {
                 Ok(_) if len == 0 => break,
                 Ok(sent) => {
                     if let Some(due) = line.flight.next_due() {
@@ -299,25 +303,27 @@ impl Lane<'_> {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return,
             Err(error) => return self.drop_line(index, &format!("receiving: {error}")),
         };
+        let segment = line.stream.segment(received);
         *now = self.clock.now();
         let clock = &self.clock;
         let arrived = self.wall.as_mut().map_or(Arrived::Unstamped, |wall| wall.arrived(clock, stamp, *now));
         self.ledger.received(received, arrived, *now);
         let buffer = std::mem::take(&mut self.lines.buffer);
-        let answered = self.take(index, &buffer[..received]);
+        let answered = self.take(index, &buffer[..received], segment);
         self.lines.buffer = buffer;
         if let Pace::Closed(_) = self.pace {
             self.refill(index, answered, *now);
         }
     }
 
-    /// Hands received bytes to a connection's dialogue; returns the messages that they answered.
+    /// Hands received bytes to a connection's dialogue, datagrams of `segment` bytes where there are any; returns the messages
+    /// that they answered.
     #[inline]
-    fn take(&mut self, index: usize, bytes: &[u8]) -> usize {
+    fn take(&mut self, index: usize, bytes: &[u8], segment: usize) -> usize {
         let Lines { all, per_worker, .. } = &mut *self.lines;
         let Some(line) = &mut all[index] else { return 0 };
         let before = line.flight.len();
-        match line.dialogue.received(&mut line.flight, self.corpus, per_worker, bytes, &mut self.ledger) {
+        match line.dialogue.received(&mut line.flight, self.corpus, per_worker, bytes, segment, &mut self.ledger) {
             Ok(()) => {
                 let answered = before - line.flight.len();
                 self.outstanding -= answered;

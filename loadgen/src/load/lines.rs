@@ -78,10 +78,13 @@ impl Lines {
     pub fn add(&mut self, connections: Vec<Connection>, plan: &Plan, corpus: &Corpus) -> io::Result<()> {
         let capacity = plan.load.capacity();
         self.all.reserve(connections.len());
-        for (index, Connection { stream, read_ahead, protocol, .. }) in (self.all.len()..).zip(connections) {
+        for (index, Connection { mut stream, read_ahead, protocol, .. }) in (self.all.len()..).zip(connections) {
             stream.set_nonblocking()?;
             if self.stamped {
                 stream.set_stamped()?;
+            }
+            if plan.udp_offload {
+                stream.set_offload();
             }
             epoll::add(&self.epoll, &stream, EventData::new_u64(index as u64), EventFlags::IN)?;
             // Each connection starts elsewhere in the cycle, so that a reply sent to the wrong connection shows.

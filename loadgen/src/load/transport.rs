@@ -1,13 +1,15 @@
 //! How the bytes of a connection travel, once it is open: plain TCP, TLS, or UDP. The lane reads and writes through this alone, once
 //! for each batch of messages; another way of travelling is another variant here, and another way to open it in `connect`.
 
+mod udp;
+
 use std::io::{self, IoSliceMut, Read as _, Write as _};
-use std::net::{TcpStream, UdpSocket};
+use std::net::TcpStream;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, TimestampingFlag, recvmsg, setsockopt, sockopt};
 
+pub use self::udp::Udp;
 use crate::host::tls::Channel;
 
 /// An open connection's bytes.
@@ -17,8 +19,8 @@ pub enum Transport {
     Tcp(TcpStream),
     /// TLS over TCP: its records are decrypted where they are read, and encrypted into a buffer of the worker's.
     Tls(Box<Channel>),
-    /// UDP, by a connected socket: each write is a datagram, and each read takes one.
-    Udp(UdpSocket),
+    /// UDP, by a connected socket: each write is a datagram, and each read takes one, or several that came merged.
+    Udp(Udp),
 }
 
 impl Transport {
@@ -30,7 +32,7 @@ impl Transport {
         match self {
             Self::Tcp(stream) => stream.set_nonblocking(true),
             Self::Tls(channel) => channel.stream().set_nonblocking(true),
-            Self::Udp(socket) => socket.set_nonblocking(true),
+            Self::Udp(udp) => udp.socket().set_nonblocking(true),
         }
     }
 
@@ -51,7 +53,7 @@ impl Transport {
         match self {
             Self::Tcp(stream) => stream.read(into),
             Self::Tls(channel) => channel.read(into),
-            Self::Udp(socket) => socket.recv(into).map_err(in_words),
+            Self::Udp(udp) => udp.read(into).map_err(in_words),
         }
     }
 
@@ -64,7 +66,7 @@ impl Transport {
         match self {
             Self::Tcp(stream) => Ok(setsockopt(stream, sockopt::Timestamping, &software)?),
             Self::Tls(channel) => Ok(setsockopt(channel.stream(), sockopt::Timestamping, &software)?),
-            Self::Udp(socket) => Ok(setsockopt(socket, sockopt::Timestamping, &software)?),
+            Self::Udp(udp) => Ok(setsockopt(udp.socket(), sockopt::Timestamping, &software)?),
         }
     }
 
@@ -81,7 +83,24 @@ impl Transport {
                 let (plain, stamp) = channel.read_by(into, receive_stamped)?;
                 Ok((plain, stamp.flatten()))
             }
-            Self::Udp(socket) => receive_stamped(socket, into).map_err(in_words),
+            Self::Udp(udp) => udp.read_stamped(into).map_err(in_words),
+        }
+    }
+
+    /// Bytes of each datagram of the `received` bytes that were read last, but for the last one, which may be shorter; all of
+    /// them where there are no datagrams.
+    #[inline]
+    pub fn segment(&self, received: usize) -> usize {
+        match self {
+            Self::Tcp(_) | Self::Tls(_) => received,
+            Self::Udp(udp) => udp.segment(),
+        }
+    }
+
+    /// Has datagrams pass through the kernel together, as far as it can do that.
+    pub fn set_offload(&mut self) {
+        if let Self::Udp(udp) = self {
+            udp.set_offload();
         }
     }
 
@@ -94,11 +113,19 @@ impl Transport {
         match self {
             Self::Tcp(stream) => stream.write(bytes),
             Self::Tls(channel) => channel.write(bytes),
-            Self::Udp(socket) => match socket.send(bytes) {
-                // The kernel's queue of the interface is full, and it has dropped the datagram: it is on its way, and lost.
-                Err(error) if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => Ok(bytes.len()),
-                sent => sent.map_err(in_words),
-            },
+            Self::Udp(udp) => udp.write(bytes).map_err(in_words),
+        }
+    }
+
+    /// As [`Transport::write`]; datagrams may be several, each of `segment` bytes but for the last, which may be shorter.
+    ///
+    /// # Errors
+    /// As `write(2)`.
+    #[inline]
+    pub fn send(&mut self, bytes: &[u8], segment: usize) -> io::Result<usize> {
+        match self {
+            Self::Tcp(_) | Self::Tls(_) => self.write(bytes),
+            Self::Udp(udp) => udp.send(bytes, segment).map_err(in_words),
         }
     }
 
@@ -159,7 +186,7 @@ impl AsFd for Transport {
         match self {
             Self::Tcp(stream) => stream.as_fd(),
             Self::Tls(channel) => channel.stream().as_fd(),
-            Self::Udp(socket) => socket.as_fd(),
+            Self::Udp(udp) => udp.socket().as_fd(),
         }
     }
 }

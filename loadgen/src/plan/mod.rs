@@ -48,6 +48,9 @@ pub struct Plan {
     /// How long the reply to a datagram is waited for (`udp://`), in seconds; it is lost then.
     #[serde(with = "Seconds", default = "default_udp_timeout")]
     pub udp_timeout: Duration,
+    /// Whether datagrams of one connection pass through the kernel together (`udp://`), where it can do that.
+    #[serde(default = "default_udp_offload")]
+    pub udp_offload: bool,
     /// What is sent.
     pub message: Message,
     /// How much of the replies is verified.
@@ -236,6 +239,14 @@ impl Plan {
         }
     }
 
+    /// Datagrams that one connection sends together at the most. Those of an open loop are sent when each is due.
+    pub fn sent_together(&self) -> usize {
+        match self.load {
+            Load::Closed { in_flight } if self.udp_offload => in_flight.get() as usize,
+            Load::Closed { .. } | Load::Open { .. } => 1,
+        }
+    }
+
     /// Worker threads that have a connection at least.
     pub fn workers(&self) -> usize {
         self.threads.get().min(self.connections.get() as usize)
@@ -348,6 +359,12 @@ impl FromStr for Rate {
 /// enough that a closed loop goes on soon.
 pub const fn default_udp_timeout() -> Duration {
     Duration::from_secs(1)
+}
+
+/// Whether datagrams pass through the kernel together unless told otherwise. So are plans read that were saved before there was
+/// the choice: for all but UDP it is none.
+pub const fn default_udp_offload() -> bool {
+    true
 }
 
 /// The largest payload, 64 MiB: a worker holds several messages of it, prebuilt.

@@ -9,6 +9,7 @@ pub(crate) fn plan() -> Plan {
         warmup: Duration::ZERO,
         drain_timeout: Duration::from_secs(1),
         udp_timeout: default_udp_timeout(),
+        udp_offload: true,
         message: Message { kind: Kind::Binary, payload: Payload::Random, size: Sizes { min: 64, max: 64 } },
         verify: Verify::Full,
         skip_messages: 0,

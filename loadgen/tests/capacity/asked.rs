@@ -83,7 +83,7 @@ fn its_load_is_that_of_a_run() {
         };
     let plain = run(&[]);
     assert_eq!(planned(&[]), plain);
-    let flags: [&[&str]; 30] = [
+    let flags: [&[&str]; 31] = [
         &["-c", "7"],
         &["--connect-rate", "9"],
         &["--connect-timeout", "3s"],
@@ -103,6 +103,7 @@ fn its_load_is_that_of_a_run() {
         &["--expect", "order"],
         &["--skip-messages", "1"],
         &["--udp-timeout", "3s"],
+        &["--udp-offload", "off"],
         &["--pacing", "sleep"],
         &["--timestamps", "off"],
         &["--realtime"],

@@ -40,7 +40,7 @@ fn as_run(trial: &Plan, run: &Plan) -> Plan {
 
 #[test]
 fn a_load_is_the_same_whichever_command_has_it() {
-    let loads: [&[&str]; 25] = [
+    let loads: [&[&str]; 26] = [
         &["-c", "7"],
         &["--in-flight", "5"],
         &["--rate", "20k"],
@@ -55,6 +55,7 @@ fn a_load_is_the_same_whichever_command_has_it() {
         &["--verify", "length"],
         &["--skip-messages", "4"],
         &["--udp-timeout", "3s"],
+        &["--udp-offload", "off"],
         &["--expect", "order"],
         &["--connect-rate", "9"],
         &["--connect-timeout", "3s"],

@@ -1,156 +1,139 @@
-//! One batch of datagrams: received by one system call, and sent back by one for each address that they came to. The
-//! replies are sent from where the datagrams lie, and nothing is allocated for them.
+//! One batch of datagrams: received by one system call, and sent back by another. The replies are sent from where the datagrams
+//! lie, and nothing is allocated for them.
+//!
+//! With offload the kernel hands over datagrams of one source that came merged as one message (UDP_GRO). What one source sent
+//! goes back as one message too, which the kernel takes apart as late as it can (UDP_SEGMENT): datagrams of equal length, the
+//! last of which may be shorter. Most of what a datagram costs, its way through the kernel, is then shared by all of them.
 
-use std::array;
-use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 
-use libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
-use nix::cmsg_space;
 use nix::errno::Errno;
-use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, SockaddrStorage, recvmmsg, sendmmsg,
-};
 
 use super::Socket;
 use super::counts::{Counts, Outcome};
 use super::limit::Limit;
+use super::messages::{MOST, Messages, Piece, Received, Reply, STRIDE};
 use super::own::is_own;
 use crate::dialogue::inject::{self, Injected};
 
 /// Room for the datagrams of one batch, and what is done about them.
 pub(super) struct Batch {
-    received: Headers,
-    /// Without room for the address that a reply comes from.
-    plain: Headers,
-    /// With room for it.
-    addressed: Headers,
-    buffers: Vec<u8>,
-    /// Those to be answered.
-    due: Vec<Due>,
-    /// Where their replies go, in the same order.
-    to: Vec<Option<SockaddrStorage>>,
+    messages: Messages,
+    /// What is to be sent back.
+    replies: Vec<Reply>,
+    /// The bytes of the replies, in the same order.
+    pieces: Vec<Piece>,
     limit: Option<Limit>,
     injected: Option<Injected>,
     logs: bool,
 }
 
-/// A datagram that is to be answered.
-#[derive(Debug, Clone, Copy)]
-struct Due {
-    /// Which buffer it lies in.
-    buffer: usize,
-    bytes: usize,
-    /// The address that it came to, where the socket has several.
-    came_to: Option<IpAddr>,
-}
-
 impl Batch {
-    pub(super) fn new(socket: &Socket, limit: Option<Limit>, injected: Option<Injected>, logs: bool) -> Self {
-        let room = || Some(cmsg_space!(in6_pktinfo));
+    pub(super) fn new(limit: Option<Limit>, injected: Option<Injected>, logs: bool) -> Self {
         Self {
-            received: Headers::new(room().filter(|_| socket.says_address)),
-            plain: Headers::new(None),
-            addressed: Headers::new(room()),
-            buffers: vec![0; MOST * STRIDE],
-            due: Vec::with_capacity(MOST),
-            to: Vec::with_capacity(MOST),
+            messages: Messages::new(),
+            replies: Vec::with_capacity(MOST),
+            pieces: Vec::with_capacity(MOST),
             limit,
             injected,
             logs,
         }
     }
 
-    /// Receives what has come, [`MOST`] datagrams at the most, and answers it; returns how many came.
+    /// Receives what has come, [`MOST`] messages at the most, and answers it; returns how many messages came.
     ///
     /// # Errors
     /// When they cannot be received. That none has come is no error.
     pub(super) fn answer(&mut self, socket: &Socket, counts: &Counts) -> io::Result<usize> {
-        let (received, own) = self.receive(socket)?;
-        if received > 0 {
-            let over_limit = received - own - self.due.len();
-            inject::hold_up(self.injected.as_ref(), self.due.len());
-            let answered = self.send(socket.as_raw_fd());
-            counts.add(Outcome { received, answered, over_limit, own, unsent: self.due.len() - answered });
+        let came = self.messages.receive(socket.as_raw_fd())?;
+        if came > 0 {
+            let mut outcome = self.read(socket, came);
+            let due = outcome.received - outcome.own - outcome.over_limit;
+            inject::hold_up(self.injected.as_ref(), due);
+            outcome.answered = self.send(socket.as_raw_fd());
+            outcome.unsent = due - outcome.answered;
+            counts.add(outcome);
         }
-        Ok(received)
+        Ok(came)
     }
 
-    /// Receives what has come and notes what is to be answered; returns how many datagrams came, and how many of them from an
-    /// address of this server.
-    fn receive(&mut self, socket: &Socket) -> io::Result<(usize, usize)> {
-        self.due.clear();
-        self.to.clear();
-        let mut buffers = self.buffers.chunks_exact_mut(STRIDE);
-        let mut slices: [[IoSliceMut<'_>; 1]; MOST] =
-            array::from_fn(|_| [IoSliceMut::new(buffers.next().expect("one for each"))]);
-        let messages =
-            match recvmmsg(socket.as_raw_fd(), &mut self.received.0, &mut slices, MsgFlags::MSG_DONTWAIT, None) {
-                Ok(messages) => messages,
-                Err(Errno::EAGAIN) => return Ok((0, 0)),
-                Err(error) => return Err(error.into()),
-            };
+    /// Notes what is to be sent back of the messages that came; returns what is known of their datagrams by then.
+    fn read(&mut self, socket: &Socket, came: usize) -> Outcome {
+        self.replies.clear();
+        self.pieces.clear();
         let now = self.limit.as_ref().map_or(0, Limit::now);
-        let (mut received, mut own) = (0, 0);
-        for message in messages {
-            let buffer = received;
-            received += 1;
-            let from = message.address.as_ref().and_then(address);
-            if from.is_some_and(|from| is_own(&socket.own, from)) {
-                own += 1;
+        let mut outcome = Outcome::default();
+        // The source of the last reply.
+        let mut last = None;
+        for at in 0..came {
+            let mut message = self.messages.received(at);
+            let datagrams = message.datagrams();
+            outcome.received += datagrams;
+            if message.from.is_some_and(|from| is_own(&socket.own, from)) {
+                outcome.own += datagrams;
                 continue;
             }
-            if let (Some(limit), Some(from)) = (&mut self.limit, from)
-                && !limit.takes(from.ip(), now)
-            {
-                continue;
+            if let (Some(limit), Some(from)) = (&mut self.limit, message.from) {
+                let taken = (0..datagrams).take_while(|_| limit.takes(from.ip(), now)).count();
+                outcome.over_limit += datagrams - taken;
+                if taken == 0 {
+                    continue;
+                }
+                message.bytes = message.bytes.min(taken * message.segment);
             }
             if self.logs {
-                tracing::info!(peer = from.map(tracing::field::display), bytes = message.bytes, "datagram");
+                log(&message);
             }
-            self.due.push(Due { buffer, bytes: message.bytes, came_to: came_to(&message) });
-            self.to.push(message.address);
+            let joins = socket.offload && last == Some(message.from);
+            self.reply(at, &message, joins);
+            last = Some(message.from);
         }
-        Ok((received, own))
+        outcome
     }
 
-    /// Sends back what is to be answered; returns how many replies the kernel took.
-    fn send(&mut self, socket: RawFd) -> usize {
-        let mut slices = [[IoSlice::new(&[])]; MOST];
-        for (slice, due) in slices.iter_mut().zip(&self.due) {
-            *slice = [IoSlice::new(&self.buffers[due.buffer * STRIDE..][..due.bytes])];
+    /// Has a message that came sent back: together with the last reply, if it may join that and fits, or by itself.
+    #[inline]
+    fn reply(&mut self, at: usize, message: &Received, joins: bool) {
+        let piece = self.pieces.len();
+        self.pieces.push(Piece { at: at * STRIDE, bytes: message.bytes });
+        if joins
+            && let Some(last) = self.replies.last_mut()
+            && fits(last, message)
+        {
+            last.pieces.end = piece + 1;
+            last.bytes += message.bytes;
+            last.datagrams += message.datagrams();
+            return;
         }
+        self.replies.push(Reply {
+            pieces: piece..piece + 1,
+            to: at,
+            from: message.came_to,
+            bytes: message.bytes,
+            datagrams: message.datagrams(),
+            segment: message.segment,
+        });
+    }
+
+    /// Sends back what is to be sent; returns how many datagrams the kernel took.
+    fn send(&mut self, socket: RawFd) -> usize {
+        let Self { messages, replies, pieces, .. } = self;
         let (mut answered, mut begin) = (0, 0);
-        while begin < self.due.len() {
-            let from = self.due[begin].came_to;
-            // They share the address that their replies come from.
-            let alike = self.due[begin..].iter().take_while(|due| due.came_to == from).count();
-            let (slices, to) = (&slices[begin..begin + alike], &self.to[begin..begin + alike]);
-            let sent = match from {
-                None => sendmmsg(socket, &mut self.plain.0, slices, to, [], FLAGS).map(Iterator::count),
-                Some(IpAddr::V4(ip)) => {
-                    let from = in_addr { s_addr: u32::from_ne_bytes(ip.octets()) };
-                    let info = in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: from, ipi_addr: from };
-                    let from = [ControlMessage::Ipv4PacketInfo(&info)];
-                    sendmmsg(socket, &mut self.addressed.0, slices, to, from, FLAGS).map(Iterator::count)
-                }
-                Some(IpAddr::V6(ip)) => {
-                    let info = in6_pktinfo { ipi6_addr: in6_addr { s6_addr: ip.octets() }, ipi6_ifindex: 0 };
-                    let from = [ControlMessage::Ipv6PacketInfo(&info)];
-                    sendmmsg(socket, &mut self.addressed.0, slices, to, from, FLAGS).map(Iterator::count)
-                }
-            };
-            match sent {
+        while begin < replies.len() {
+            match messages.send(socket, &replies[begin..], pieces) {
                 Ok(sent) => {
-                    answered += sent;
+                    answered += replies[begin..begin + sent].iter().map(|reply| reply.datagrams).sum::<usize>();
                     begin += sent.max(1);
                 }
                 // So would be the others.
-                Err(Errno::EAGAIN | Errno::ENOBUFS) => break,
-                // There is no way to this one.
+                Err(error) if is_full(&error) => break,
+                // There is no way to this one, or none for several at a time.
                 Err(error) => {
-                    tracing::debug!("a datagram cannot be answered: {error}");
+                    match replies[begin].datagrams {
+                        1 => tracing::debug!("a datagram cannot be answered: {error}"),
+                        _ => answered += send_apart(messages, socket, &replies[begin], pieces),
+                    }
                     begin += 1;
                 }
             }
@@ -159,42 +142,62 @@ impl Batch {
     }
 }
 
-/// What the kernel reads and writes of the datagrams of a batch beside their bytes.
-struct Headers(MultiHeaders<SockaddrStorage>);
+/// Whether a message that came may join this reply to the same source.
+#[inline]
+fn fits(reply: &Reply, message: &Received) -> bool {
+    reply.from == message.came_to
+        // None of them is shorter yet, or empty.
+        && reply.bytes == reply.datagrams * reply.segment
+        && message.bytes > 0
+        && (message.segment == reply.segment || message.segment < reply.segment && message.datagrams() == 1)
+        && reply.segment <= MOST_JOINED_BYTES
+        && reply.datagrams + message.datagrams() <= MOST_JOINED
+        && reply.bytes + message.bytes <= MOST_REPLY_BYTES
+}
 
-// SAFETY: nothing in it is tied to a thread. Between two calls its pointers lead into boxes that it owns, or are not followed
-// until the next call has replaced them.
-#[allow(unsafe_code)]
-unsafe impl Send for Headers {}
+/// Sends the datagrams of a reply one by one: the kernel refuses to take it apart, where a datagram of it is larger than what
+/// the way to its source takes in one packet, for example. Returns how many the kernel took.
+#[cold]
+fn send_apart(messages: &mut Messages, socket: RawFd, reply: &Reply, pieces: &[Piece]) -> usize {
+    let mut answered = 0;
+    for piece in &pieces[reply.pieces.clone()] {
+        for begin in (0..piece.bytes).step_by(reply.segment.max(1)) {
+            let one = Piece { at: piece.at + begin, bytes: reply.segment.min(piece.bytes - begin) };
+            let alone = Reply { pieces: 0..1, bytes: one.bytes, datagrams: 1, ..reply.clone() };
+            match messages.send(socket, &[alone], &[one]) {
+                Ok(sent) => answered += sent,
+                Err(error) if is_full(&error) => return answered,
+                Err(error) => tracing::debug!("a datagram cannot be answered: {error}"),
+            }
+        }
+    }
+    answered
+}
 
-impl Headers {
-    /// For [`MOST`] datagrams, with so much room for what the kernel says or is told of each.
-    fn new(room: Option<Vec<u8>>) -> Self {
-        Self(MultiHeaders::preallocate(MOST, room))
+/// Whether the kernel has no room for a datagram, whichever it is.
+fn is_full(error: &io::Error) -> bool {
+    error.raw_os_error().is_some_and(|error| [Errno::EAGAIN, Errno::ENOBUFS].contains(&Errno::from_raw(error)))
+}
+
+/// Logs each datagram of a message.
+#[cold]
+fn log(message: &Received) {
+    for at in 0..message.datagrams() {
+        let bytes = message.segment.min(message.bytes - at * message.segment);
+        tracing::info!(peer = message.from.map(tracing::field::display), bytes, "datagram");
     }
 }
 
-/// The address that a datagram came to, where the socket says so.
-fn came_to(message: &RecvMsg<'_, '_, SockaddrStorage>) -> Option<IpAddr> {
-    message.cmsgs().ok()?.find_map(|control| match control {
-        ControlMessageOwned::Ipv4PacketInfo(info) => Some(IpAddr::from(info.ipi_addr.s_addr.to_ne_bytes())),
-        ControlMessageOwned::Ipv6PacketInfo(info) => Some(IpAddr::from(Ipv6Addr::from(info.ipi6_addr.s6_addr))),
-        _ => None,
-    })
-}
+/// Datagrams that came one by one and are sent back together: Linux takes 64, from 6.9 on 128.
+const MOST_JOINED: usize = 64;
 
-/// The same address as the standard library has it.
-fn address(address: &SockaddrStorage) -> Option<SocketAddr> {
-    let v4 = address.as_sockaddr_in().map(|&v4| SocketAddrV4::from(v4).into());
-    v4.or_else(|| address.as_sockaddr_in6().map(|&v6| SocketAddrV6::from(v6).into()))
-}
+/// Bytes of each of them: one that is longer may have come in fragments, as does every one of over 1,452 bytes by IPv6 over
+/// Ethernet, and what is sent by UDP_SEGMENT must fit in a packet.
+const MOST_JOINED_BYTES: usize = 1452;
 
-const FLAGS: MsgFlags = MsgFlags::MSG_DONTWAIT;
+/// Bytes of all of them, by IPv4.
+const MOST_REPLY_BYTES: usize = 65_507;
 
-/// Datagrams of one batch: the system calls are shared by so many that they no longer count, and the buffers' beginnings stay
-/// in the core's cache.
-pub(super) const MOST: usize = 64;
-
-/// Bytes from one buffer to the next. The largest datagram has 65,527; 64 more than a power of two let the buffers' beginnings
-/// be in different places of the core's cache.
-const STRIDE: usize = (64 << 10) + 64;
+#[cfg(test)]
+#[path = "batch/tests.rs"]
+mod tests;

@@ -1,11 +1,12 @@
 //! UDP: each datagram is sent back to where it came from, from the address that it came to, as it is and never longer.
 //! There are no connections, hence nothing of this is on the lane or in an engine: each worker has a socket for each
-//! address, and a task that takes what has come in batches ([`batch`]). A source may be limited ([`limit`]), the server does
+//! address, and a task that takes what has come in batches ([`batch`], by the system calls in [`messages`]). A source may be limited ([`limit`]), the server does
 //! not answer itself ([`own`]), and what became of each datagram is counted ([`counts`]).
 
 mod batch;
 mod counts;
 mod limit;
+mod messages;
 mod own;
 
 use std::io;
@@ -32,8 +33,8 @@ use crate::limits::drain::Drain;
 pub(crate) struct Socket {
     /// Does not block.
     pub(crate) socket: UdpSocket,
-    /// Whether each datagram says which address it came to: the socket is bound to every address.
-    pub(crate) says_address: bool,
+    /// Whether datagrams of one source come merged and go back together, where the kernel can do that.
+    pub(crate) offload: bool,
     /// The addresses of all such sockets of this server: it does not answer what comes from there.
     pub(crate) own: Arc<[SocketAddr]>,
 }
@@ -63,7 +64,7 @@ pub(crate) async fn serve(watched: Watched, config: &Config, drain: &Drain, tall
     let mut draining = pin!(drain.wait());
     let socket = watched.get_ref();
     let limit = config.limits.udp_limit.map(Limit::new);
-    let mut batch = Batch::new(socket, limit, Injected::new(&config.echo), config.echo.log_messages);
+    let mut batch = Batch::new(limit, Injected::new(&config.echo), config.echo.log_messages);
     while !drain.started() {
         let ready = tokio::select! {
             biased;
@@ -74,7 +75,7 @@ pub(crate) async fn serve(watched: Watched, config: &Config, drain: &Drain, tall
         for _ in 0..BATCHES_PER_TURN {
             match batch.answer(socket, tally.own()) {
                 // The next datagram makes the socket ready anew.
-                Ok(came) if came < batch::MOST => {
+                Ok(came) if came < messages::MOST => {
                     ready.clear_ready();
                     break;
                 }
@@ -90,13 +91,13 @@ pub(crate) async fn serve(watched: Watched, config: &Config, drain: &Drain, tall
         yield_now().await;
     }
     for _ in 0..LAST_BATCHES {
-        if !batch.answer(socket, tally.own()).is_ok_and(|came| came == batch::MOST) {
+        if !batch.answer(socket, tally.own()).is_ok_and(|came| came == messages::MOST) {
             break;
         }
     }
 }
 
-/// Some 500 us of small datagrams; connections of the same worker wait meanwhile.
+/// Some 500 us of small datagrams that come one by one; connections of the same worker wait meanwhile.
 const BATCHES_PER_TURN: usize = 4;
 
 /// More than a socket's queue holds at its default size; with peers that go on sending it would never end otherwise.

@@ -40,8 +40,10 @@ pub(super) fn bind(endpoint: Endpoint, config: &Config) -> Result<(SocketAddr, V
              machine sent as much as it sends here; --udp-limit bounds it"
         );
     }
-    let says_address = address.ip().is_unspecified();
-    let socket = |socket: Socket| datagrams::Socket { socket: socket.into(), says_address, own: Arc::default() };
+    let socket = |socket: Socket| {
+        let offload = config.socket.udp_offload && merge(&socket);
+        datagrams::Socket { socket: socket.into(), offload, own: Arc::default() }
+    };
     Ok((address, sockets.into_iter().map(socket).collect()))
 }
 
@@ -67,6 +69,13 @@ fn open(endpoint: Endpoint, config: &Config) -> Result<Socket, Error> {
     grant(options.send_buffer, |v| socket.set_send_buffer_size(v), || socket.send_buffer_size())
         .map_err(named("send-buffer"))?;
     Ok(socket)
+}
+
+/// Has the kernel merge datagrams of one source and of equal length into one message; whether it can.
+fn merge(socket: &Socket) -> bool {
+    setsockopt(socket, sockopt::UdpGroSegment, &true)
+        .inspect_err(|error| tracing::info!("--udp-offload on: this kernel cannot merge datagrams (UDP_GRO): {error}"))
+        .is_ok()
 }
 
 /// Has each datagram say which address it came to, so that its reply comes from there: a peer that has connected its socket

@@ -119,6 +119,10 @@ struct SocketArgs {
     /// are whole seconds
     #[arg(long, value_name = "off|IDLE,INTERVAL,PROBES", default_value = "60s,10s,6")]
     keepalive: KeepaliveFlag,
+    /// UDP_GRO and UDP_SEGMENT: datagrams of one source that wait together are received and sent back as one, which the kernel
+    /// takes apart again; off: each by itself
+    #[arg(long, value_name = "on|off", value_enum, hide_possible_values = true, default_value_t = Switch::On)]
+    udp_offload: Switch,
 }
 
 #[derive(Debug, clap::Args)]
@@ -252,6 +256,7 @@ impl Args {
                 fast_open: socket.fast_open,
                 notsent_lowat: socket.notsent_lowat.map(|size| u32::try_from(size).unwrap_or(u32::MAX)),
                 keepalive: socket.keepalive.0,
+                udp_offload: socket.udp_offload.into(),
             },
             echo: EchoOptions {
                 lane: lane(echo.lane, &against_lane)?,

@@ -22,48 +22,98 @@ pub struct Datagrams {
     oldest: u64,
     /// One more than the highest number that has been answered.
     next: u64,
-    /// The datagram to be sent next; empty before it is made.
+    /// The datagrams to be sent next, one behind the other; empty before they are made.
     out: Vec<u8>,
+    /// How many of these bytes have been sent.
+    begun: usize,
+    /// Bytes of each of them, but for the last, which may be shorter.
+    segment: usize,
+    /// How many of them there may be.
+    together: usize,
     /// Of each of the messages before the oldest whether it is lost and nothing has come for it since, a bit for each.
     lost: [u64; REMEMBERED as usize / 64],
 }
 
 impl Datagrams {
-    /// A connection on which nothing has been sent. Preparing the corpus, if nobody has, takes its time.
-    pub fn new(corpus: &Corpus, content: bool) -> Self {
+    /// A connection on which nothing has been sent; so many datagrams are made `together` at the most. Preparing the corpus, if
+    /// nobody has, takes its time.
+    pub fn new(corpus: &Corpus, content: bool, together: usize) -> Self {
         corpus.prepare_bytes();
-        let out = Vec::with_capacity(corpus.longest());
-        Self { content, oldest: 0, next: 0, out, lost: [0; REMEMBERED as usize / 64] }
+        let (longest, together) = (corpus.longest(), together.clamp(1, MOST_TOGETHER));
+        let out = Vec::with_capacity((longest * together).min(MOST_BYTES_TOGETHER).max(longest));
+        let lost = [0; REMEMBERED as usize / 64];
+        Self { content, oldest: 0, next: 0, out, begun: 0, segment: 0, together, lost }
     }
 
-    /// Makes the datagram to be sent next, unless there is one or none is due.
+    /// Makes the datagrams to be sent next, unless there are any or none is due: as many as are equally long, and one more that
+    /// is shorter.
     #[inline]
     pub fn make(&mut self, flight: &Flight, corpus: &Corpus) {
-        if self.out.is_empty() && flight.unsent() > 0 {
-            let number = self.oldest + flight.sent as u64;
-            self.out.extend_from_slice(message(corpus, flight.first_unsent(corpus)));
-            self.out[..NUMBER].copy_from_slice(&number.to_be_bytes());
+        if !self.out.is_empty() || flight.unsent() == 0 {
+            return;
+        }
+        let first = flight.first_unsent(corpus);
+        self.segment = message(corpus, first).len();
+        for at in 0..flight.unsent().min(self.together) {
+            let message = message(corpus, corpus.after(first, at));
+            let begin = self.out.len();
+            if message.len() > self.segment || at > 0 && begin + message.len() > MOST_BYTES_TOGETHER {
+                break;
+            }
+            let number = self.oldest + (flight.sent + at) as u64;
+            self.out.extend_from_slice(message);
+            self.out[begin..][..NUMBER].copy_from_slice(&number.to_be_bytes());
+            if message.len() < self.segment {
+                break;
+            }
         }
     }
 
-    /// The datagram to be sent next.
+    /// The datagrams to be sent next, one behind the other.
     #[inline]
     pub fn unsent(&self) -> &[u8] {
-        &self.out
+        &self.out[self.begun..]
     }
 
-    /// It has been sent.
+    /// Bytes of each of them, but for the last, which may be shorter.
     #[inline]
-    pub fn sent(&mut self, flight: &mut Flight, corpus: &Corpus, now: u64) -> Volume {
-        let volume = volume(corpus, flight.first_unsent(corpus));
-        flight.mark_sent(1, 0, now);
-        self.out.clear();
-        volume
+    pub fn segment(&self) -> usize {
+        self.segment
+    }
+
+    /// So many bytes of them have been sent, which are whole datagrams.
+    #[inline]
+    pub fn sent(&mut self, flight: &mut Flight, corpus: &Corpus, bytes: usize, now: u64) -> Volume {
+        let (first, datagrams) = (flight.first_unsent(corpus), bytes.div_ceil(self.segment));
+        let mut sent = Volume::default();
+        (0..datagrams).for_each(|at| sent += volume(corpus, corpus.after(first, at)));
+        flight.mark_sent(datagrams, 0, now);
+        self.begun += bytes;
+        if self.begun == self.out.len() {
+            self.forget_unsent();
+        }
+        sent
+    }
+
+    /// Takes what came: datagrams of `segment` bytes, of which the last may be shorter.
+    #[inline]
+    pub fn received(
+        &mut self,
+        flight: &mut Flight,
+        corpus: &Corpus,
+        came: &[u8],
+        segment: usize,
+        observer: &mut impl Observer,
+    ) {
+        if came.len() <= segment {
+            return self.take(flight, corpus, came, observer);
+        }
+        came.chunks(segment).for_each(|datagram| self.take(flight, corpus, datagram, observer));
     }
 
     /// Takes a datagram that came.
     #[inline]
-    pub fn received(&mut self, flight: &mut Flight, corpus: &Corpus, came: &[u8], observer: &mut impl Observer) {
+    fn take(&mut self, flight: &mut Flight, corpus: &Corpus, came: &[u8], observer: &mut impl Observer) {
         let Some(number) = came.first_chunk().map(|number| u64::from_be_bytes(*number)) else {
             return stray(corpus, came, observer);
         };
@@ -103,8 +153,13 @@ impl Datagrams {
     pub fn abandon(&mut self, flight: &mut Flight, corpus: &Corpus, observer: &mut impl Observer) {
         self.expire(flight, corpus, u64::MAX, observer);
         // What has not been sent needs no number.
-        self.out.clear();
+        self.forget_unsent();
         flight.abandon(observer);
+    }
+
+    fn forget_unsent(&mut self) {
+        self.out.clear();
+        self.begun = 0;
     }
 
     /// Takes what came for a message that awaits its reply.
@@ -231,6 +286,12 @@ fn kind(corpus: &Corpus) -> Kind {
 
 /// Bytes that a message's number takes, at its beginning: the most significant byte first.
 const NUMBER: usize = 8;
+
+/// Datagrams that are sent together: Linux takes 64, from 6.9 on 128.
+const MOST_TOGETHER: usize = 64;
+
+/// Bytes of all of them, by IPv4.
+const MOST_BYTES_TOGETHER: usize = 65_507;
 
 /// Messages before the oldest one in flight of which it is remembered whether they were lost: 128 bytes for a connection.
 const REMEMBERED: u64 = 1024;

@@ -96,7 +96,7 @@ impl Dialogue {
                 Self::WebSocket(WebSocket::new(corpus, &terms))
             }
             Protocol::Bytes => Self::Bytes(Bytes::new(corpus, content)),
-            Protocol::Datagrams => Self::Datagrams(Box::new(Datagrams::new(corpus, content))),
+            Protocol::Datagrams => Self::Datagrams(Box::new(Datagrams::new(corpus, content, plan.sent_together()))),
         }
     }
 
@@ -125,17 +125,28 @@ impl Dialogue {
         }
     }
 
-    /// The first `bytes` of [`Dialogue::unsent`] have been sent at `now`; returns the messages that are thereby sent whole.
+    /// Bytes of each datagram of [`Dialogue::unsent`], but for the last one, which may be shorter; 0 where there are none.
+    #[inline]
+    pub fn segment(&self) -> usize {
+        match self {
+            Self::WebSocket(_) | Self::Bytes(_) => 0,
+            Self::Datagrams(datagrams) => datagrams.segment(),
+        }
+    }
+
+    /// The first `bytes` of [`Dialogue::unsent`], whole datagrams where there are any, have been sent at `now`; returns the
+    /// messages that are thereby sent whole.
     #[inline]
     pub fn sent(&mut self, flight: &mut Flight, corpus: &Corpus, bytes: usize, now: u64) -> Volume {
         match self {
             Self::WebSocket(websocket) => websocket.sent(flight, corpus, bytes, now),
             Self::Bytes(_) => bytes::sent(flight, corpus, bytes, now),
-            Self::Datagrams(datagrams) => datagrams.sent(flight, corpus, now),
+            Self::Datagrams(datagrams) => datagrams.sent(flight, corpus, bytes, now),
         }
     }
 
-    /// Takes the next bytes that came, and enters in `flight` which messages they answer.
+    /// Takes the next bytes that came, and enters in `flight` which messages they answer. Where they are datagrams,
+    /// each has `segment` bytes but the last one, which may be shorter.
     ///
     /// # Errors
     /// When the server closed the connection or sent what no server may send.
@@ -146,13 +157,14 @@ impl Dialogue {
         corpus: &Corpus,
         per_worker: &mut PerWorker,
         bytes: &[u8],
+        segment: usize,
         observer: &mut impl Observer,
     ) -> Result<(), Gone> {
         match self {
             Self::WebSocket(websocket) => websocket.received(flight, corpus, per_worker, bytes, observer),
             Self::Bytes(stream) => stream.received(flight, corpus, bytes, observer),
             Self::Datagrams(datagrams) => {
-                datagrams.received(flight, corpus, bytes, observer);
+                datagrams.received(flight, corpus, bytes, segment, observer);
                 Ok(())
             }
         }

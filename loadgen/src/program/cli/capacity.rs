@@ -9,7 +9,7 @@ use server::numbers::count_in;
 use super::compare::Comparing;
 use super::over::{Along, Over};
 use super::warmup::WarmupArgs;
-use super::{ConnectArgs, FileArgs, MessageArgs, OutputArgs, ServerArgs, fit, refusal, values};
+use super::{ConnectArgs, FileArgs, MessageArgs, OutputArgs, ServerArgs, Switch, fit, refusal, values};
 use crate::host::target::Spec;
 use crate::judge::capacity::CapacityThreshold;
 use crate::judge::sizing::Need;
@@ -179,6 +179,7 @@ impl OfferedArgs {
             warmup: Duration::ZERO,
             drain_timeout: self.drain_timeout,
             udp_timeout: message.replies.udp_timeout,
+            udp_offload: message.replies.udp_offload == Switch::On,
             verify: message.replies.verify,
             expect: message.replies.expect.clone(),
             skip_messages: message.replies.skip_messages,

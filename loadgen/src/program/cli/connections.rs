@@ -13,7 +13,8 @@ use crate::measure::held_metric::{HeldMetric, Plain, Span};
 use crate::measure::named::Named;
 use crate::plan::url::Scheme;
 use crate::plan::{
-    Arrival, Expect, Kind, Load, Message, Pacing, Payload, Plan, Rate, Stop, Timestamps, Verify, default_udp_timeout,
+    Arrival, Expect, Kind, Load, Message, Pacing, Payload, Plan, Rate, Stop, Timestamps, Verify, default_udp_offload,
+    default_udp_timeout,
 };
 use crate::program::output::Output;
 use crate::trials::connections::{Comeback, Experiment};
@@ -131,6 +132,7 @@ impl ConnectionsArgs {
             warmup: Duration::ZERO,
             drain_timeout: DRAIN,
             udp_timeout: default_udp_timeout(),
+            udp_offload: default_udp_offload(),
             verify: Verify::Full,
             skip_messages: 0,
             expect: Expect::Echo,

@@ -15,7 +15,7 @@ use crate::plan::fanout::{Fanout, Mark, Stall};
 use crate::plan::url::Scheme;
 use crate::plan::{
     Arrival, Connect, Expect, Kind, Load, Message as Wanted, Pacing, Payload, Plan, Rate, Sizes, Stop, Timestamps,
-    Verify, default_udp_timeout,
+    Verify, default_udp_offload, default_udp_timeout,
 };
 use crate::program::output::Output;
 use crate::trials::fanout::Experiment;
@@ -248,6 +248,7 @@ fn plan(
         warmup: load.warmup,
         drain_timeout: load.drain_timeout,
         udp_timeout: default_udp_timeout(),
+        udp_offload: default_udp_offload(),
         verify: Verify::Full,
         skip_messages: 0,
         expect: Expect::Echo,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{ConnectArgs, LoadArgs, MessageArgs, values};
+use super::{ConnectArgs, LoadArgs, MessageArgs, Switch, values};
 use crate::plan::{Load, Pacing, Plan, Stop, Timestamps};
 
 #[derive(Debug, Clone, Args)]
@@ -44,6 +44,7 @@ impl PlanArgs {
             warmup,
             drain_timeout: self.load.drain_timeout,
             udp_timeout: self.message.replies.udp_timeout,
+            udp_offload: self.message.replies.udp_offload == Switch::On,
             verify: self.message.replies.verify,
             expect: self.message.replies.expect.clone(),
             skip_messages: self.message.replies.skip_messages,

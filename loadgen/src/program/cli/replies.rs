@@ -1,10 +1,10 @@
-//! The arguments that say how replies are looked at.
+//! The arguments that say how replies are looked at, and how UDP carries both.
 
 use std::time::Duration;
 
 use clap::Args;
 
-use super::values;
+use super::{Switch, values};
 use crate::plan::{Expect, Verify};
 
 #[derive(Debug, Clone, Args)]
@@ -25,4 +25,9 @@ pub(super) struct ReplyArgs {
     /// How long the reply to a datagram is waited for (udp://): then it is lost, and a closed loop sends the next one
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::positive_duration)]
     pub(super) udp_timeout: Duration,
+    /// Have datagrams that one connection of a closed loop sends at the same time pass through the kernel as one, which takes
+    /// them apart (UDP_SEGMENT), and receive replies merged (UDP_GRO): less CPU, and the server finds them waiting together.
+    /// Off: each by itself
+    #[arg(long, value_name = "ON|OFF", default_value = "on")]
+    pub(super) udp_offload: Switch,
 }

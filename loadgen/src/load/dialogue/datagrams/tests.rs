@@ -73,7 +73,7 @@ impl Line {
     fn new(content: bool) -> Self {
         let message = Message { kind: Kind::Binary, payload: Payload::Random, size: "8..100".parse().unwrap() };
         let corpus = Corpus::new(&Plan { message, seed: 7, ..plan() }, None);
-        let datagrams = Datagrams::new(&corpus, content);
+        let datagrams = Datagrams::new(&corpus, content, 16);
         Self { corpus, flight: Flight::new(3, 4), datagrams, seen: Seen::default(), now: 0 }
     }
 
@@ -85,7 +85,8 @@ impl Line {
             self.flight.push(self.now);
             self.datagrams.make(&self.flight, &self.corpus);
             sent.push(self.datagrams.unsent().to_vec());
-            let volume = self.datagrams.sent(&mut self.flight, &self.corpus, self.now);
+            let bytes = self.datagrams.unsent().len();
+            let volume = self.datagrams.sent(&mut self.flight, &self.corpus, bytes, self.now);
             assert_eq!((volume.messages, volume.frame_bytes), (1, sent[sent.len() - 1].len() as u64));
             assert!(self.datagrams.unsent().is_empty());
         }
@@ -93,7 +94,7 @@ impl Line {
     }
 
     fn take(&mut self, came: &[u8]) {
-        self.datagrams.received(&mut self.flight, &self.corpus, came, &mut self.seen);
+        self.datagrams.received(&mut self.flight, &self.corpus, came, came.len(), &mut self.seen);
     }
 
     fn expire(&mut self, before: u64) {
@@ -224,6 +225,69 @@ fn lengths_alone_are_checked_where_that_is_asked_for() {
     short.push(0);
     line.take(&short);
     assert_eq!(line.seen.corrupted, [11]);
+}
+
+/// Sends what is due; what each call of `make` brought, and how long its datagrams are.
+fn send_due(line: &mut Line) -> Vec<(Vec<u8>, usize)> {
+    let mut made = Vec::new();
+    while line.flight.unsent() > 0 {
+        line.datagrams.make(&line.flight, &line.corpus);
+        let (bytes, segment) = (line.datagrams.unsent().to_vec(), line.datagrams.segment());
+        let volume = line.datagrams.sent(&mut line.flight, &line.corpus, bytes.len(), line.now);
+        assert_eq!((volume.frame_bytes, volume.messages), (bytes.len() as u64, bytes.len().div_ceil(segment) as u64));
+        made.push((bytes, segment));
+    }
+    made
+}
+
+#[test]
+fn datagrams_of_equal_length_are_made_together_and_a_shorter_one_behind_them() {
+    let mut line = Line::new(true);
+    (1..=500).for_each(|due| line.flight.push(due));
+    let made = send_due(&mut line);
+    let datagrams: Vec<&[u8]> = made.iter().flat_map(|(bytes, segment)| bytes.chunks(*segment)).collect();
+    for (number, datagram) in datagrams.iter().enumerate() {
+        assert_eq!(datagram[..8], (number as u64).to_be_bytes());
+    }
+    assert_eq!(datagrams.len(), 500);
+    // Of 93 lengths: every other one is shorter than the one before it.
+    assert!(made.len() < 350, "{} calls for 500 datagrams", made.len());
+    for (at, (bytes, segment)) in made.iter().enumerate() {
+        let last = bytes.chunks(*segment).last().unwrap().len();
+        let next = made.get(at + 1).map_or(usize::MAX, |(_, segment)| *segment);
+        assert!(last < *segment || next > *segment, "what comes next would have had its place in it");
+    }
+    // They come back merged otherwise than they were sent.
+    for (bytes, segment) in &made {
+        line.datagrams.received(&mut line.flight, &line.corpus, bytes, *segment, &mut line.seen);
+    }
+    assert_eq!((line.seen.verified.len(), line.seen.reordered, line.flight.is_empty()), (500, 0, true));
+}
+
+#[test]
+fn there_are_no_more_together_than_asked_for_and_what_is_left_is_sent_later() {
+    let message = Message { kind: Kind::Binary, payload: Payload::Random, size: "50".parse().unwrap() };
+    let corpus = Corpus::new(&Plan { message, seed: 7, ..plan() }, None);
+    for (together, expected) in [(1, 1), (5, 5), (1_000, 64)] {
+        let mut datagrams = Datagrams::new(&corpus, true, together);
+        let mut flight = Flight::new(0, 100);
+        (1..=100).for_each(|due| flight.push(due));
+        datagrams.make(&flight, &corpus);
+        assert_eq!((datagrams.unsent().len(), datagrams.segment()), (expected * 50, 50));
+        let all = datagrams.unsent().to_vec();
+        // The socket takes all but the last; meanwhile the first is answered.
+        if expected > 1 {
+            let volume = datagrams.sent(&mut flight, &corpus, (expected - 1) * 50, 7);
+            assert_eq!((volume.messages, flight.unsent()), (expected as u64 - 1, 101 - expected));
+            datagrams.received(&mut flight, &corpus, &all[..50], 50, &mut Seen::default());
+            datagrams.make(&flight, &corpus);
+        }
+        assert_eq!(datagrams.unsent(), &all[(expected - 1) * 50..]);
+        datagrams.sent(&mut flight, &corpus, 50, 8);
+        assert!(datagrams.unsent().is_empty());
+        datagrams.make(&flight, &corpus);
+        assert_eq!(datagrams.unsent()[..8], (expected as u64).to_be_bytes());
+    }
 }
 
 #[test]
