@@ -165,7 +165,7 @@ impl Lane {
         let mut workspace = Workspace::new(host.config(), Arc::clone(host.share()));
         // The lane waits by itself only after the other tasks have run once more: one of them may be about to hand a
         // connection to the lane, or to end.
-        let mut yielded = false;
+        let (mut yielded, mut turn) = (false, TurnEnd::Idle);
         while !host.drain().started() {
             if self.untidy.load(Ordering::Relaxed) && self.untidy.swap(false, Ordering::Acquire) {
                 host.tidy(workspace.tidy());
@@ -175,12 +175,15 @@ impl Lane {
                 if watched.is_none() {
                     watched = watch(&self);
                 }
-                let mut ready = tokio::select! {
-                    biased;
-                    () = &mut draining => break,
-                    ready = readable(watched.as_ref()) => ready?,
-                };
-                let turn = self.take_turn(&mut workspace, &host, Some(&NO_WAIT))?;
+                let mut ready = None;
+                if turn != TurnEnd::Unfinished {
+                    tokio::select! {
+                        biased;
+                        () = &mut draining => break,
+                        told = readable(watched.as_ref()) => ready = told?,
+                    }
+                }
+                turn = self.take_turn(&mut workspace, &host, Some(&NO_WAIT))?;
                 host.relieve();
                 if turn == TurnEnd::Idle {
                     ready.iter_mut().for_each(AsyncFdReadyGuard::clear_ready);
@@ -199,7 +202,7 @@ impl Lane {
                         EventFlags::IN | EventFlags::ONESHOT,
                     )?;
                 }
-                self.take_turn(&mut workspace, &host, None)?;
+                turn = self.take_turn(&mut workspace, &host, None)?;
                 host.relieve();
             }
             // Accepts, timers and protocol tasks have their turn.
@@ -298,6 +301,8 @@ enum TurnEnd {
     Idle,
     /// Its time was used up, or a task off the lane may have something to do.
     Over,
+    /// Its time was used up, and there is more to do of which no socket tells.
+    Unfinished,
 }
 
 /// Has tokio watch the lane's epoll set; `None` if the kernel refuses, as it does where too many descriptors are watched.
