@@ -4,7 +4,7 @@ mod support;
 
 use std::io::Write;
 
-use support::{Client, Server, fragment, frame, payload};
+use support::{Client, Server, UPGRADE, fragment, frame, payload, upgraded};
 use wire::OpCode::{self, Binary, Close, Continuation, Ping, Pong, Text};
 
 const VARIANTS: &[&[&str]] = &[
@@ -35,6 +35,32 @@ fn messages_of_every_size_come_back() {
                 assert_echo(&mut client, opcode, &payload);
             }
         }
+    }
+}
+
+/// A worker that has only had messages to answer for long waits for nothing else, and has to begin again once a handshake is
+/// under way.
+#[test]
+fn messages_come_back_while_another_connection_stands_in_its_handshake() {
+    let server = Server::start(&["--threads", "1"]);
+    let mut client = server.connect();
+    let mut echo = |count: usize| {
+        for number in 0..count {
+            let payload = payload(number % 100);
+            client.send(&frame(Binary, &payload));
+            assert_echo(&mut client, Binary, &payload);
+        }
+    };
+    for _ in 0..2 {
+        echo(5_000);
+        let (begin, rest) = UPGRADE.split_at(30);
+        let mut stream = server.tcp();
+        stream.write_all(begin.as_bytes()).unwrap();
+        echo(500);
+        stream.write_all(format!("{rest}\r\n").as_bytes()).unwrap();
+        let mut other = upgraded(stream);
+        other.send(&frame(Text, b"hello"));
+        assert_echo(&mut other, Text, b"hello");
     }
 }
 

@@ -3,8 +3,8 @@
 //!
 //! [`LaneBounds`] belongs to the worker, and is told of every connection that holds something when its turn begins and
 //! ends (`Line::serve`, which is also where one that holds nothing would be counted or timed). What a connection has to
-//! carry itself goes into its `Line`, whose size is asserted: 4 of its bytes are unused, enough for the time of its
-//! last message. They lie beside the socket in `Stream::Tcp`, where one more field of that size fits.
+//! carry itself goes into its `Line`, whose size is asserted: 3 of its bytes are unused, two of them enough for the time of
+//! its last message, in seconds. They lie beside the socket in `Stream::Tcp`, where one more field of that size fits.
 
 use std::sync::Arc;
 

@@ -39,18 +39,40 @@ pub(super) fn find_runs(runs: &mut Vec<Run>, batches: &[Arc<Batch>], exclude: Op
     }
 }
 
-/// Gives a member these messages: what its socket takes now is sent, the rest waits.
+/// Sends all of a delivery to a member that is marked, from which nothing else is looked at than its stream; tells how many
+/// bytes its socket took. `None` where that cannot be done: the member is to be given what it is to have ([`give`]).
+///
+/// A member is marked while nothing waits for it, its socket is not watched for room to write, and it has said nothing that it
+/// might have to be left out of: then it is to have every byte of every batch.
+#[inline]
+pub(super) fn send_all(stream: &Stream<Admission>, delivery: &Delivery) -> Option<io::Result<usize>> {
+    match delivery.same_for_all() {
+        Some(bytes) if stream.is_marked() => Some(stream.send(bytes)),
+        _ => None,
+    }
+}
+
+/// Gives a member these messages: what its socket takes now is sent, the rest waits. `begun`: they were sent already, so many
+/// bytes of them.
 pub(super) fn give(
     member: &mut Member,
     stream: &Stream<Admission>,
     relay: &Relay,
     delivery: &mut Delivery,
     runs: &[Run],
+    begun: Option<io::Result<usize>>,
     turn: &mut Turn,
 ) -> Fate {
     let total: usize = runs.iter().map(|run| run.messages.len()).sum();
     let (counts, queue) = (relay.counts(), relay.queue());
-    let sent = if member.outbox.is_empty() { send(member, stream, &delivery.batches, runs, turn) } else { Ok((0, 0)) };
+    let sent = match begun {
+        Some(sent) => sent.map(|sent| {
+            turn.add_write(sent);
+            (0, sent)
+        }),
+        None if member.outbox.is_empty() => send(member, stream, &delivery.batches, runs, turn),
+        None => Ok((0, 0)),
+    };
     let Ok((whole, mut sent)) = sent else {
         counts.delivered(total, 0, 0);
         counts.dropped(Cause::Left, total);
@@ -176,33 +198,91 @@ mod tests {
     use crate::limits::admission::Admissions;
     use crate::limits::budget::Share;
 
+    /// A member of the only room of a relay, the stream to it, and its peer.
+    fn member(slow_reader: SlowReader) -> (Arc<Relay>, Member, Stream<Admission>, TcpStream) {
+        let options = RelayOptions { to: RelayTo::All, queue: 100_000, slow_reader, rooms: 1 };
+        let share = &Share::split(1 << 30, 1, &Arc::default())[0];
+        let relay = Relay::for_workers(&options, std::slice::from_ref(share)).unwrap().remove(0);
+        let admission = Admissions::new(&Arc::new(AtomicUsize::new(0)), 1, share).admit().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let limits = Limits { max_message_size: 1, max_fragments: 1 };
+        let member = Member::new(relay.enter("/", false).unwrap(), None, limits);
+        (relay, member, Stream::tcp(stream).with(admission), listener.accept().unwrap().0)
+    }
+
+    /// A delivery of one batch.
+    fn delivery(batch: Batch) -> Delivery {
+        Delivery { batches: vec![Arc::new(batch)], held: vec![None], ..Delivery::default() }
+    }
+
     #[test]
     fn a_turn_ends_also_where_all_messages_are_queued_or_dropped() {
         const MESSAGES: usize = 10_000;
         for slow_reader in [SlowReader::DropNewest, SlowReader::DropOldest] {
-            let options = RelayOptions { to: RelayTo::All, queue: 100_000, slow_reader, rooms: 1 };
-            let share = &Share::split(1 << 30, 1, &Arc::default())[0];
-            let relay = &Relay::for_workers(&options, std::slice::from_ref(share)).unwrap()[0];
-            let admission = Admissions::new(&Arc::new(AtomicUsize::new(0)), 1, share).admit().unwrap();
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-            let stream = Stream::Tcp(stream, ()).with(admission);
-            let limits = Limits { max_message_size: 1, max_fragments: 1 };
-            let mut member = Member::new(relay.enter("/", false).unwrap(), None, limits);
+            let (relay, mut member, stream, _peer) = member(slow_reader);
             // It waits to be told that it can be written to.
             member.outbox.answer_ping(b"");
             let mut batch = Batch::default();
             (0..MESSAGES).for_each(|_| batch.push(1, OpCode::Binary, b""));
-            let mut delivery = Delivery { batches: vec![Arc::new(batch)], held: vec![None], ..Delivery::default() };
-            let mut runs = Vec::new();
+            let (mut delivery, mut runs) = (delivery(batch), Vec::new());
             find_runs(&mut runs, &delivery.batches, None);
             let mut turn = Turn::default();
             let mut given = 0;
             while !turn.is_over() {
                 assert!(given < 100, "a million messages in one turn");
-                assert!(matches!(give(&mut member, &stream, relay, &mut delivery, &runs, &mut turn), Fate::Stays));
+                let fate = give(&mut member, &stream, &relay, &mut delivery, &runs, None, &mut turn);
+                assert!(matches!(fate, Fate::Stays));
                 given += 1;
             }
         }
+    }
+
+    #[test]
+    fn what_the_socket_of_a_marked_member_does_not_take_waits_for_it() {
+        const MESSAGES: usize = 2_000;
+        let (relay, mut member, mut stream, mut peer) = member(SlowReader::DropNewest);
+        let mut batch = Batch::default();
+        // More than the kernel's buffers hold, and each message more than its own.
+        (0..MESSAGES).for_each(|at| batch.push(1, OpCode::Binary, &vec![at as u8; 16 << 10]));
+        let (mut delivery, mut runs, mut turn) = (delivery(batch), Vec::new(), Turn::default());
+        assert!(send_all(&stream, &delivery).is_none(), "it is not marked");
+        stream.mark(true);
+        let sent = send_all(&stream, &delivery).unwrap().unwrap();
+        let all = delivery.same_for_all().unwrap().to_vec();
+        assert!(0 < sent && sent < all.len(), "{sent} bytes are sent of {}", all.len());
+        find_runs(&mut runs, &delivery.batches, None);
+        let fate = give(&mut member, &stream, &relay, &mut delivery, &runs, Some(Ok(sent)), &mut turn);
+        // The message that is begun, and as many as the queue takes behind it.
+        let frame = all.len() / MESSAGES;
+        let end = (sent / frame + member.outbox.messages()) * frame;
+        assert!(matches!(fate, Fate::Stays) && sent < end && end < all.len(), "{end} bytes of {} wait", all.len());
+        let (mut came, mut piece) = (Vec::new(), vec![0; 1 << 20]);
+        while came.len() < end {
+            assert!(matches!(flush(&mut member, &stream, &mut turn), Fate::Stays));
+            let count = std::io::Read::read(&mut peer, &mut piece).unwrap();
+            came.extend_from_slice(&piece[..count]);
+        }
+        assert!(came == all[..end], "every byte comes once and in order");
+        assert!(member.outbox.is_empty());
+    }
+
+    #[test]
+    fn a_delivery_that_is_not_the_same_for_all_is_not_sent_at_once() {
+        let (_relay, _member, mut stream, _peer) = member(SlowReader::DropNewest);
+        stream.mark(true);
+        let plain = || {
+            let mut batch = Batch::default();
+            batch.push(1, OpCode::Binary, b"abc");
+            batch
+        };
+        assert_eq!(send_all(&stream, &delivery(plain())).unwrap().unwrap(), 2 + 3);
+        let mut compressed = plain();
+        compressed.compress_last(|_, out| out.push(0));
+        assert!(send_all(&stream, &delivery(compressed)).is_none(), "some take it compressed");
+        let mut two = delivery(plain());
+        two.batches.push(Arc::new(plain()));
+        assert!(send_all(&stream, &two).is_none(), "there are several batches");
     }
 }

@@ -169,6 +169,11 @@ impl Line {
         &self.stream
     }
 
+    /// See [`Stream::mark`].
+    pub(super) fn mark(&mut self, on: bool) {
+        self.stream.mark(on);
+    }
+
     /// The member of a room that it is, if it is one, and its stream.
     pub(super) fn member(&mut self) -> Option<(&mut Member, &Stream<Admission>)> {
         Some((self.dialogue.member()?, &self.stream))

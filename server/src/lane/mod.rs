@@ -23,12 +23,13 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use slab::Slab;
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 
 pub(crate) use self::line::{Departed, Parting};
 use self::line::{Line, Served, Workspace};
@@ -157,30 +158,42 @@ impl Lane {
         for listener in &listeners {
             epoll::add(&self.epoll, listener, EventData::new_u64(BELL), EventFlags::ONESHOT)?;
         }
-        let watched = watch(Arc::clone(&self))?;
+        // What wakes the lane's set up would wake tokio's as well, at the cost of whoever sends: tokio does not watch it
+        // where the lane has long been waiting by itself.
+        let (mut watched, mut alone) = (None, 0_u32);
         let mut draining = pin!(host.drain().wait());
         let mut workspace = Workspace::new(host.config(), Arc::clone(host.share()));
         // The lane waits by itself only after the other tasks have run once more: one of them may be about to hand a
         // connection to the lane, or to end.
-        let mut yielded = false;
+        let (mut yielded, mut turn) = (false, TurnEnd::Idle);
         while !host.drain().started() {
             if self.untidy.load(Ordering::Relaxed) && self.untidy.swap(false, Ordering::Acquire) {
                 host.tidy(workspace.tidy());
             }
             if host.is_elsewhere(self.len()) {
-                yielded = false;
-                let mut ready = tokio::select! {
-                    biased;
-                    () = &mut draining => break,
-                    ready = watched.readable() => ready?,
-                };
-                let turn = self.take_turn(&mut workspace, &host, Some(&NO_WAIT))?;
+                (yielded, alone) = (false, 0);
+                if watched.is_none() {
+                    watched = watch(&self);
+                }
+                let mut ready = None;
+                if turn != TurnEnd::Unfinished {
+                    tokio::select! {
+                        biased;
+                        () = &mut draining => break,
+                        told = readable(watched.as_ref()) => ready = told?,
+                    }
+                }
+                turn = self.take_turn(&mut workspace, &host, Some(&NO_WAIT))?;
                 host.relieve();
                 if turn == TurnEnd::Idle {
-                    ready.clear_ready();
+                    ready.iter_mut().for_each(AsyncFdReadyGuard::clear_ready);
                     continue;
                 }
             } else if yielded {
+                alone += u32::from(watched.is_some());
+                if alone > LONG_ALONE {
+                    watched = None;
+                }
                 for listener in &listeners {
                     epoll::modify(
                         &self.epoll,
@@ -189,7 +202,7 @@ impl Lane {
                         EventFlags::IN | EventFlags::ONESHOT,
                     )?;
                 }
-                self.take_turn(&mut workspace, &host, None)?;
+                turn = self.take_turn(&mut workspace, &host, None)?;
                 host.relieve();
             }
             // Accepts, timers and protocol tasks have their turn.
@@ -288,14 +301,26 @@ enum TurnEnd {
     Idle,
     /// Its time was used up, or a task off the lane may have something to do.
     Over,
+    /// Its time was used up, and there is more to do of which no socket tells.
+    Unfinished,
 }
 
-/// Has tokio watch the lane's epoll set.
+/// Has tokio watch the lane's epoll set; `None` if the kernel refuses, as it does where too many descriptors are watched.
 #[allow(unsafe_code)]
-fn watch(lane: Arc<Lane>) -> io::Result<AsyncFd<EpollSet>> {
+fn watch(lane: &Arc<Lane>) -> Option<AsyncFd<EpollSet>> {
     // SAFETY: `EpollSet` names one descriptor for ever, which the lane owns and which stays open as long as the lane
     // that `EpollSet` holds.
-    unsafe { AsyncFd::register_with_interest(EpollSet(lane), Interest::READABLE) }.map_err(io::Error::from)
+    let watched = unsafe { AsyncFd::register_with_interest(EpollSet(Arc::clone(lane)), Interest::READABLE) };
+    watched.inspect_err(|error| tracing::debug!("tokio cannot watch the lane's epoll set: {error}")).ok()
+}
+
+/// Waits until something in the lane's set is ready; a moment if nobody watches it.
+async fn readable(watched: Option<&AsyncFd<EpollSet>>) -> io::Result<Option<AsyncFdReadyGuard<'_, EpollSet>>> {
+    let Some(watched) = watched else {
+        tokio::time::sleep(UNWATCHED).await;
+        return Ok(None);
+    };
+    watched.readable().await.map(Some)
 }
 
 /// The epoll set as tokio watches it.
@@ -312,5 +337,12 @@ const BELL: u64 = u64::MAX;
 
 /// The key of what other workers ring when they have something for this one's members.
 const MAIL: u64 = u64::MAX - 1;
+
+/// Turns that the lane takes one after the other, each of which it has waited for by itself, before tokio no longer watches its
+/// set: a thousand small messages, so that it costs little to have tokio watch it again where connections come and go.
+const LONG_ALONE: u32 = 4;
+
+/// After so long the lane looks at its set where tokio is to watch it and cannot.
+const UNWATCHED: Duration = Duration::from_millis(1);
 
 const NO_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };

@@ -10,12 +10,12 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use slab::Slab;
 
-use super::giving::{Fate, find_runs, flush, give};
+use super::giving::{Fate, find_runs, flush, give, send_all};
 use super::line::{Line, Served, Workspace};
 use super::{BELL, Departed, Host, Lane, MAIL, Parting, TurnEnd};
 use crate::dialogue::Dialogue;
 use crate::limits::admission::Admission;
-use crate::relay::Relay;
+use crate::relay::{Delivery, Relay};
 use crate::transport::Stream;
 
 impl Lane {
@@ -62,15 +62,12 @@ impl Lane {
         loop {
             if !self.deliver(relay, lines, workspace, host) {
                 workspace.ends_turn();
-                // Of what is still to be delivered no socket tells.
-                self.ring();
-                return Ok(TurnEnd::Over);
+                return Ok(TurnEnd::Unfinished);
             }
             self.serve_again(lines, workspace, host);
             let full = self.read_members(lines, workspace, &mut rung, host)?;
             if workspace.ends_turn() {
-                self.ring();
-                return Ok(TurnEnd::Over);
+                return Ok(TurnEnd::Unfinished);
             }
             if full || !workspace.again.is_empty() || !workspace.exchange.writing.is_empty() {
                 continue;
@@ -138,6 +135,7 @@ impl Lane {
         if line.member().is_some_and(|(member, _)| member.goes_on) {
             return;
         }
+        line.mark(false);
         match line.serve(workspace) {
             Served::Waits | Served::WaitsFor(_) => {}
             Served::Leaves(parting) => return self.part(lines, key, parting, host),
@@ -161,7 +159,6 @@ impl Lane {
         let mut took_mail = writing.take_mail(relay, &mut floor);
         writing.hand_out(relay, &mut floor);
         let posted = writing.post(relay);
-        let mut runs = std::mem::take(&mut workspace.runs);
         loop {
             let Some((delivery, members)) = floor.current() else {
                 if took_mail {
@@ -171,22 +168,27 @@ impl Lane {
                 took_mail = workspace.exchange.writing.take_mail(relay, &mut floor);
                 continue;
             };
-            while let Some(member) = members.get(delivery.next) {
+            let (bytes, mut through) = (delivery.same_for_all().map(<[u8]>::len), 0);
+            while let Some(member) = members.get(delivery.next)
+                && !workspace.exchange.turn.is_over()
+            {
                 delivery.next += 1;
-                let Some(key) = member else { continue };
-                let Some((member, stream)) = lines.get_mut(key).and_then(Line::member) else { continue };
-                let exclude = !relay.to_sender() && workspace.exchange.writing.has_said(member.said);
-                find_runs(&mut runs, &delivery.batches, exclude.then_some(member.place.member));
-                let fate = give(member, stream, relay, delivery, &runs, &mut workspace.exchange.turn);
-                self.settle(lines, key, fate, workspace, host);
-                if workspace.exchange.turn.is_over() {
-                    workspace.runs = runs;
-                    return false;
+                let Some((key, line)) = member.and_then(|key| Some((key, lines.get_mut(key)?))) else { continue };
+                match send_all(line.stream(), delivery) {
+                    Some(Ok(sent)) if Some(sent) == bytes => {
+                        workspace.exchange.turn.add_write(sent);
+                        through += 1;
+                    }
+                    begun => self.deliver_to(lines, key, (relay, delivery), begun, workspace, host),
                 }
+            }
+            let written = through * delivery.messages();
+            relay.counts().delivered(written, 0, written);
+            if workspace.exchange.turn.is_over() {
+                return false;
             }
             floor.done(|batch| workspace.exchange.writing.take_back(batch));
         }
-        workspace.runs = runs;
         drop(floor);
         match posted {
             Ok(()) => true,
@@ -194,6 +196,33 @@ impl Lane {
                 relay.wait_for_room(worker);
                 false
             }
+        }
+    }
+
+    /// Gives a member what it is to have of a delivery. `begun`: it is to have all, of which so many bytes are sent.
+    #[inline(never)]
+    fn deliver_to(
+        &self,
+        lines: &mut Slab<Line>,
+        key: usize,
+        (relay, delivery): (&Relay, &mut Delivery),
+        begun: Option<io::Result<usize>>,
+        workspace: &mut Workspace,
+        host: &impl Host,
+    ) {
+        let Some(line) = lines.get_mut(key) else { return };
+        line.mark(false);
+        let Some((member, stream)) = line.member() else { return };
+        let exclude = !relay.to_sender() && workspace.exchange.writing.has_said(member.said);
+        debug_assert!(begun.is_none() || !exclude, "a member that has said something is not marked");
+        find_runs(&mut workspace.runs, &delivery.batches, exclude.then_some(member.place.member));
+        let fate = give(member, stream, relay, delivery, &workspace.runs, begun, &mut workspace.exchange.turn);
+        self.settle(lines, key, fate, workspace, host);
+        if let Some(line) = lines.get_mut(key)
+            && let Some((member, _)) = line.member()
+        {
+            let is_free = !exclude && member.outbox.is_empty() && !member.watches_room;
+            line.mark(is_free);
         }
     }
 

@@ -111,7 +111,7 @@ fn accept(listener: &impl AsFd) -> io::Result<(Stream, SocketAddr)> {
     let (stream, peer) = acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
     let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
     let peer = peer.ok_or_else(|| io::Error::other("a peer without an IP address"))?;
-    Ok((Stream::Tcp(stream.into(), ()), canonical(peer)))
+    Ok((Stream::tcp(stream.into()), canonical(peer)))
 }
 
 /// The address of an IPv4 peer as such, also where it came by a socket for IPv6.

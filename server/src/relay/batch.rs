@@ -77,6 +77,12 @@ impl Batch {
         }
     }
 
+    /// The bytes of all messages, where they are the same for every member of the room.
+    #[inline]
+    pub(crate) fn same_for_all(&self) -> Option<&[u8]> {
+        self.compressed.ends.is_empty().then_some(&self.plain.bytes[..])
+    }
+
     /// The bytes of these messages.
     #[inline]
     pub(crate) fn bytes(&self, messages: Range<usize>, encoding: Encoding) -> &[u8] {

@@ -96,6 +96,22 @@ impl Floor {
     }
 }
 
+impl Delivery {
+    /// The bytes to be written to every member alike, if it is one batch and they take no other form of it.
+    #[inline]
+    pub(crate) fn same_for_all(&self) -> Option<&[u8]> {
+        match &self.batches[..] {
+            [batch] => batch.same_for_all(),
+            _ => None,
+        }
+    }
+
+    /// Messages for a member that has sent none of them.
+    pub(crate) fn messages(&self) -> usize {
+        self.batches.iter().map(|batch| batch.len()).sum()
+    }
+}
+
 impl Slots {
     /// The member with that number, if there is one; `None` behind the last.
     pub(crate) fn get(&self, slot: usize) -> Option<Option<usize>> {

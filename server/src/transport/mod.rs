@@ -21,8 +21,8 @@ pub(crate) use self::watched::Watched;
 /// for plain TCP where that is a reference. Nothing here waits.
 #[derive(Debug)]
 pub(crate) enum Stream<T = ()> {
-    /// Plain TCP.
-    Tcp(std::net::TcpStream, T),
+    /// Plain TCP, and whether it is marked.
+    Tcp(std::net::TcpStream, bool, T),
     /// TLS over TCP, after its handshake.
     Tls(Box<(tls::Tls, T)>),
 }
@@ -34,7 +34,7 @@ impl<T> Stream<T> {
     #[inline]
     pub(crate) fn read(&self, buffer: &mut [u8], most: usize, work: &mut u64) -> io::Result<Option<usize>> {
         match self {
-            Self::Tcp(stream, _) => tcp::read(stream, &mut buffer[..most]),
+            Self::Tcp(stream, ..) => tcp::read(stream, &mut buffer[..most]),
             Self::Tls(stream) => stream.0.read(buffer, most, work),
         }
     }
@@ -43,7 +43,7 @@ impl<T> Stream<T> {
     /// [`Stream::read`]. With TLS the buffer may grow by what a record has beyond that.
     pub(crate) fn read_behind(&self, buffer: &mut Vec<u8>, most: usize, work: &mut u64) -> io::Result<Option<usize>> {
         match self {
-            Self::Tcp(stream, _) => tcp::read_behind(stream, buffer, most),
+            Self::Tcp(stream, ..) => tcp::read_behind(stream, buffer, most),
             Self::Tls(stream) => stream.0.read_behind(buffer, most, work),
         }
     }
@@ -52,7 +52,7 @@ impl<T> Stream<T> {
     #[inline]
     pub(crate) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream, _) => tcp::send(stream, bytes),
+            Self::Tcp(stream, ..) => tcp::send(stream, bytes),
             Self::Tls(stream) => stream.0.send(&[IoSlice::new(bytes)]),
         }
     }
@@ -60,7 +60,7 @@ impl<T> Stream<T> {
     /// As [`Stream::send`], for bytes that lie in several places.
     pub(crate) fn send_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream, _) => tcp::send_vectored(stream, slices),
+            Self::Tcp(stream, ..) => tcp::send_vectored(stream, slices),
             Self::Tls(stream) => stream.0.send(slices),
         }
     }
@@ -78,10 +78,24 @@ impl<T> Stream<T> {
         }
     }
 
+    /// Whether it is marked: a bit for whoever serves it, which lies beside the socket's number, so that both come with one
+    /// look at memory. TLS has none, and is never marked.
+    #[inline]
+    pub(crate) fn is_marked(&self) -> bool {
+        matches!(self, Self::Tcp(_, true, _))
+    }
+
+    /// Marks it, or takes the mark away.
+    pub(crate) fn mark(&mut self, on: bool) {
+        if let Self::Tcp(_, marked, _) = self {
+            *marked = on;
+        }
+    }
+
     /// The stream alone, and what stayed with it.
     pub(crate) fn apart(self) -> (Stream, T) {
         match self {
-            Self::Tcp(stream, companion) => (Stream::Tcp(stream, ()), companion),
+            Self::Tcp(stream, _, companion) => (Stream::tcp(stream), companion),
             Self::Tls(both) => {
                 let (stream, companion) = *both;
                 (Stream::Tls(Box::new((stream, ()))), companion)
@@ -91,10 +105,15 @@ impl<T> Stream<T> {
 }
 
 impl Stream {
+    /// Plain TCP over a socket that does not block.
+    pub(crate) fn tcp(stream: std::net::TcpStream) -> Self {
+        Self::Tcp(stream, false, ())
+    }
+
     /// The stream, and with it what is to stay with it.
     pub(crate) fn with<T>(self, companion: T) -> Stream<T> {
         match self {
-            Self::Tcp(stream, ()) => Stream::Tcp(stream, companion),
+            Self::Tcp(stream, marked, ()) => Stream::Tcp(stream, marked, companion),
             Self::Tls(stream) => Stream::Tls(Box::new((stream.0, companion))),
         }
     }
@@ -102,7 +121,7 @@ impl Stream {
     /// Sends the last bytes that this side has to say, without waiting for what the peer says.
     pub(crate) fn send_last(&self, bytes: &[u8]) {
         match self {
-            Self::Tcp(stream, ()) => tcp::send_last(stream, bytes),
+            Self::Tcp(stream, ..) => tcp::send_last(stream, bytes),
             Self::Tls(stream) => stream.0.send_last(bytes),
         }
     }
@@ -110,7 +129,7 @@ impl Stream {
     /// Has the current runtime watch it.
     pub(crate) fn watch(self) -> io::Result<Watched> {
         Ok(match self {
-            Self::Tcp(stream, ()) => Watched::Tcp(tokio::net::TcpStream::from_std(stream)?),
+            Self::Tcp(stream, ..) => Watched::Tcp(tokio::net::TcpStream::from_std(stream)?),
             Self::Tls(stream) => Watched::Tls(Box::new(stream.0.watch()?)),
         })
     }
@@ -120,7 +139,7 @@ impl Stream {
 impl<T> AsFd for Stream<T> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
-            Self::Tcp(stream, _) => stream.as_fd(),
+            Self::Tcp(stream, ..) => stream.as_fd(),
             Self::Tls(stream) => stream.0.as_fd(),
         }
     }

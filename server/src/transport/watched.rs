@@ -23,7 +23,7 @@ impl Watched {
     /// Has no runtime watch it any longer. Nothing that has come may be left in it ([`Watched::take_ahead`]).
     pub(crate) fn unwatch(self) -> io::Result<Stream> {
         Ok(match self {
-            Self::Tcp(stream) => Stream::Tcp(stream.into_std()?, ()),
+            Self::Tcp(stream) => Stream::tcp(stream.into_std()?),
             Self::Tls(stream) => Stream::Tls(Box::new((stream.unwatch()?, ()))),
         })
     }
