@@ -9,6 +9,8 @@ mod relay;
 #[path = "faults/servers.rs"]
 #[allow(dead_code, reason = "the tests of faults use the rest")]
 mod servers;
+#[path = "fanout/wrong.rs"]
+mod wrong;
 
 use std::fs;
 use std::net::TcpListener;

@@ -13,6 +13,7 @@ use crate::host::resources::Usage;
 use crate::host::withheld::Withheld;
 use crate::measure::arrivals::Arrivals;
 use crate::measure::counts::Connections;
+use crate::measure::delivery_mismatch::DeliveryMismatches;
 use crate::measure::failures::Failures;
 use crate::measure::histogram::{add, histogram};
 use crate::measure::paced::Paced;
@@ -81,6 +82,8 @@ pub struct Visitors {
     pub tls: Secured,
     /// Their deliveries, from the first of each sender that came to the last: lost are those in between that did not.
     pub deliveries: Deliveries,
+    /// What was wrong with any of these.
+    pub mismatches: DeliveryMismatches,
 }
 
 /// All of it.
@@ -108,6 +111,8 @@ pub struct Measured {
     pub messages: Sent,
     /// Its deliveries to receivers that read all the time.
     pub tally: Tally,
+    /// What was wrong with deliveries to any receiver, from the end of the warm-up on.
+    pub mismatches: DeliveryMismatches,
     /// Of those received, the ones that came before its end.
     pub in_window: u64,
     /// Its deliveries to receivers that did not read meanwhile.

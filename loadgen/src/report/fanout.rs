@@ -16,6 +16,7 @@ use crate::judge::threshold::Judged;
 use crate::judge::trust::Trust;
 use crate::measure::arrivals::{Arrivals, EndsAt};
 use crate::measure::counts::Connections;
+use crate::measure::delivery_mismatch::DeliveryMismatches;
 use crate::measure::encoded::DecodeError;
 use crate::measure::failures::Failures;
 use crate::measure::fanout::{Deliveries, Measured, Sent};
@@ -64,6 +65,9 @@ pub struct FanoutReport {
     pub compared: bool,
     /// What became of their deliveries to the receivers that read all the time.
     pub deliveries: Deliveries,
+    /// What was wrong with deliveries that were altered or unexpected, to any receiver, from the end of the warm-up on.
+    #[serde(default)]
+    pub mismatches: DeliveryMismatches,
     /// Of these, the ones that came per second of the measured time.
     #[schemars(range(min = 0))]
     pub deliveries_per_second: f64,
@@ -150,6 +154,7 @@ impl FanoutReport {
             messages: measured.messages,
             compared: fanout.mark.is_none(),
             deliveries: measured.tally.deliveries,
+            mismatches: measured.mismatches.clone(),
             deliveries_per_second: if seconds > 0.0 { received as f64 / seconds } else { 0.0 },
             latency: Stats::from(&measured.tally.latency),
             ends_at: measured.arrivals.ends_at(),

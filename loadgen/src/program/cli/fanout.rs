@@ -99,8 +99,9 @@ struct LoadArgs {
     #[arg(long)]
     text: bool,
     /// Where a delivered message bears its number, for servers that rewrite messages: seq@json:/POINTER, a field of JSON
-    /// documents, as which messages are sent then; or seq@bytes:OFFSET, behind so many bytes. Nothing else of a message is
-    /// looked at then [default: messages come as they were sent, and all of each is compared]
+    /// documents, as which messages are sent then; seq@json-string:/POINTER, anywhere in a string of JSON documents, into which
+    /// the server puts the text that is sent then; or seq@bytes:OFFSET, behind so many bytes. Nothing else of a message is looked
+    /// at then [default: messages come as they were sent, and all of each is compared]
     #[arg(long, value_name = "MARK")]
     mark: Option<Mark>,
     /// How a worker waits for the next due message or delivery [default: auto]
@@ -217,7 +218,6 @@ fn check_burst(load: &LoadArgs) -> Result<(), clap::Error> {
 }
 
 fn message(load: &LoadArgs) -> Result<Wanted, clap::Error> {
-    let is_json = matches!(load.mark, Some(Mark::Json(_)));
     let size = load.size.unwrap_or(DEFAULT_SIZE);
     if size.min() != size.max() {
         return Err(refusal("--size: expected one size, as all messages have the same"));
@@ -225,10 +225,10 @@ fn message(load: &LoadArgs) -> Result<Wanted, clap::Error> {
     if size.max() > LARGEST {
         return Err(refusal(&format!("--size: expected {} at the most", crate::units::memory(LARGEST as u64))));
     }
-    let (kind, payload) = match (load.text || is_json, is_json) {
-        (_, true) => (Kind::Text, Payload::Json),
-        (true, false) => (Kind::Text, Payload::Random),
-        (false, false) => (Kind::Binary, Payload::Random),
+    let (kind, payload) = match (&load.mark, load.text) {
+        (Some(Mark::Json(_)), _) => (Kind::Text, Payload::Json),
+        (Some(Mark::JsonString(_)), _) | (_, true) => (Kind::Text, Payload::Random),
+        (Some(Mark::Bytes(_)) | None, false) => (Kind::Binary, Payload::Random),
     };
     Ok(Wanted { kind, payload, size })
 }

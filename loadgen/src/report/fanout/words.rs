@@ -67,6 +67,7 @@ pub(crate) fn facts(report: &FanoutReport) -> Vec<(&'static str, String)> {
         "",
         format!("{} a second; latency {}", units::number(report.deliveries_per_second), end(report.ends_at)),
     ));
+    facts.extend(mismatches(report).map(|mismatch| ("", mismatch)));
     facts.push(("messages", messages(report)));
     facts.push(("members", members(report)));
     facts.extend(report.tls.iter().flat_map(TlsReport::facts));
@@ -90,6 +91,11 @@ pub(crate) fn facts(report: &FanoutReport) -> Vec<(&'static str, String)> {
     let cpu = environment.cpu.as_deref().unwrap_or("unknown CPU");
     facts.push(("machine", format!("{cpu}, {} cores, Linux {}", environment.cores.allowed, environment.kernel)));
     facts
+}
+
+/// What was wrong with deliveries: each kind with its first example, and what can be done.
+pub(crate) fn mismatches(report: &FanoutReport) -> impl Iterator<Item = String> {
+    report.mismatches.sentences(report.asked.mark.as_ref())
 }
 
 fn end(ends_at: EndsAt) -> &'static str {

@@ -62,6 +62,7 @@ fn deliveries(report: &FanoutReport) -> TestCaseStatus {
     }
     let told = ["reach", "deliveries", "messages", "disturbed", "churn"];
     let facts = words::facts(report).into_iter().filter(|(name, _)| told.contains(name));
-    let what: Vec<String> = facts.map(|(name, fact)| format!("{name}: {fact}")).collect();
+    let what: Vec<String> =
+        facts.map(|(name, fact)| format!("{name}: {fact}")).chain(words::mismatches(report)).collect();
     unsuccessful(NonSuccessKind::Failure, "failed", &what.join("\n"))
 }
