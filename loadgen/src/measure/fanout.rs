@@ -33,8 +33,8 @@ pub struct Deliveries {
     /// That came after a later message of the same sender; so far after that it is not known whether they had come before
     /// are not among those received.
     pub out_of_order: u64,
-    /// Of those received, messages that were not as they were sent; only where they are compared.
-    pub altered: u64,
+    /// Of those received, messages that were not as they were sent; null where they were not compared.
+    pub altered: Option<u64>,
     /// Messages that no delivery was expected of: from other rooms, from an earlier run, or not of this run at all.
     pub unexpected: u64,
 }
@@ -172,10 +172,16 @@ impl Deliveries {
         Self { expected, lost: expected.saturating_sub(self.received), ..self }
     }
 
+    /// The same, of which it is known whether they were compared with what was sent.
+    #[must_use]
+    pub fn compared(self, compared: bool) -> Self {
+        Self { altered: compared.then_some(self.altered.unwrap_or_default()), ..self }
+    }
+
     /// Those that went wrong.
     pub fn wrong(&self) -> u64 {
         let Self { lost, duplicated, out_of_order, altered, unexpected, .. } = *self;
-        lost + duplicated + out_of_order + altered + unexpected
+        lost + duplicated + out_of_order + altered.unwrap_or_default() + unexpected
     }
 
     /// The share of those expected that came; `None` where none was expected.
@@ -201,7 +207,7 @@ impl AddAssign for Deliveries {
         self.lost += part.lost;
         self.duplicated += part.duplicated;
         self.out_of_order += part.out_of_order;
-        self.altered += part.altered;
+        self.altered = self.altered.into_iter().chain(part.altered).reduce(|altered, more| altered + more);
         self.unexpected += part.unexpected;
     }
 }

@@ -72,7 +72,10 @@ fn what_comes_back_in_the_other_type_is_told_with_the_flag_that_mends_it() {
     assert_eq!((report.number("/deliveries/altered"), only_kind(&report)), (300.0, ("type", 300)));
     let saved = save(&report.0, "type.json");
     let shown = shown(&saved, "text");
-    assert!(shown.contains("300 times: text instead of binary") && shown.contains("; send text with --text"), "{shown}");
+    assert!(
+        shown.contains("300 times: text instead of binary") && shown.contains("; send text with --text"),
+        "{shown}"
+    );
     fs::remove_file(&saved).unwrap();
     let text = measured(&url, &["--rate", "50", "--text"], &[0, 98]);
     assert_eq!(text.0["mismatches"], serde_json::json!([]));
@@ -104,4 +107,34 @@ fn text_within_a_string_of_json_is_found_by_its_mark_and_told_without() {
     assert_valid(&marked.0);
     assert_eq!(deliveries(&marked, "/deliveries")[..3], [300.0, 300.0, 0.0]);
     assert_eq!(marked.0["environment"]["plan"]["message"]["kind"], "text");
+}
+
+#[test]
+fn what_was_not_compared_is_not_called_unaltered() {
+    let flags = ["--rate", "50", "--churn", "5", "--stall", "1", "--drain-timeout", "1s"];
+    let report = measured(&plain().start(), &flags, &[0, 98]);
+    let parts = ["deliveries", "undisturbed/deliveries", "stalled/deliveries", "churn/deliveries"];
+    let altered = |report: &Json| parts.map(|part| report.0.pointer(&format!("/{part}/altered")).cloned());
+    assert_eq!(altered(&report), [(); 4].map(|()| Some(Value::from(0))));
+    let marked = measured(&plain().start(), &[&flags[..], &["--mark", "seq@bytes:0"]].concat(), &[0, 98]);
+    assert_valid(&marked.0);
+    assert_eq!(altered(&marked), [(); 4].map(|()| Some(Value::Null)));
+    let saved = save(&marked.0, "marked.json");
+    for format in ["text", "markdown", "html"] {
+        let shown = shown(&saved, format);
+        assert!(!shown.contains("altered"), "{format}: {shown}");
+        assert_eq!(shown.matches("out of order, content not compared, 0 unexpected").count(), 2, "{format}: {shown}");
+    }
+    assert!(shown(&saved, "junit").contains("every delivery came once and in order"));
+    fs::remove_file(&saved).unwrap();
+}
+
+#[test]
+fn a_report_of_before_examples_were_kept_is_read_back() {
+    let mut report = measured(&plain().start(), &["--rate", "50", "--mark", "seq@bytes:0"], &[0, 98]);
+    report.0.as_object_mut().unwrap().remove("mismatches").expect("it is written");
+    report.0["deliveries"]["altered"] = 0.into();
+    let saved = save(&report.0, "earlier.json");
+    assert!(shown(&saved, "text").contains("300 of 300; 0 lost, 0 duplicated, 0 out of order, content not compared"));
+    fs::remove_file(&saved).unwrap();
 }

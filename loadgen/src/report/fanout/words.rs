@@ -81,7 +81,7 @@ pub(crate) fn facts(report: &FanoutReport) -> Vec<(&'static str, String)> {
     }
     facts.extend(report.stalled.as_ref().map(|found| ("", stalled(found))));
     if let Some(found) = &report.churn {
-        facts.push(("churn", churn(found)));
+        facts.push(("churn", churn(found, report.compared)));
         facts.extend(found.tls.as_ref().and_then(TlsReport::words_of_resumed).map(|words| ("", words)));
         facts.extend(causes(&found.failures));
     }
@@ -122,9 +122,12 @@ fn reach(report: &FanoutReport) -> String {
 fn deliveries(of: &Deliveries, compared: bool) -> String {
     let [expected, received, lost, duplicated, late, unexpected] =
         [of.expected, of.received, of.lost, of.duplicated, of.out_of_order, of.unexpected].map(units::count);
-    let altered = if compared { format!("{} altered, ", units::count(of.altered)) } else { String::new() };
+    let altered = match of.altered.filter(|_| compared) {
+        Some(altered) => format!("{} altered", units::count(altered)),
+        None => "content not compared".to_owned(),
+    };
     format!(
-        "{received} of {expected}; {lost} lost, {duplicated} duplicated, {late} out of order, {altered}{unexpected} unexpected"
+        "{received} of {expected}; {lost} lost, {duplicated} duplicated, {late} out of order, {altered}, {unexpected} unexpected"
     )
 }
 
@@ -164,7 +167,7 @@ fn stalled(stalled: &Stalled) -> String {
     )
 }
 
-fn churn(churn: &Churn) -> String {
+fn churn(churn: &Churn, compared: bool) -> String {
     let skipped =
         if churn.skipped > 0 { format!(", {} not begun", units::count(churn.skipped)) } else { String::new() };
     format!(
@@ -172,7 +175,7 @@ fn churn(churn: &Churn) -> String {
         units::count(churn.joined),
         units::count(churn.failed),
         units::count(churn.dropped),
-        deliveries(&churn.deliveries, true)
+        deliveries(&churn.deliveries, compared)
     )
 }
 
