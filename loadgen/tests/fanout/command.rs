@@ -32,6 +32,13 @@ fn limits_are_kept_crossed_or_not_known() {
         (&["--size", "15"], "expected 16 B at least"),
         (&["--size", "64..128"], "expected one size"),
         (&["--rate", "10", "-d", "1s", "--burst", "11"], "--burst 11: at --rate 10 one is due less often"),
+        (
+            &["--rate", "0.05", "-d", "2s", "--warmup", "1s"],
+            "--rate 0.05: a message is due every 20.0 s, the first as the load begins, and none within the 2.00 s that are measured \
+             from 1.00 s on; expected a higher --rate or a longer --duration",
+        ),
+        // What is undisturbed before is no part of it.
+        (&["--rate", "0.5", "-d", "500ms", "--warmup", "1s", "--churn", "1"], "measured from 1.50 s on"),
         (&["--rooms", "20"], "--senders 10: expected 20 at least"),
         (&["--senders", "100k", "--receivers", "100k"], "pairs whose order is followed"),
         (&["--permessage-deflate"], "does not read compressed messages"),
@@ -39,6 +46,29 @@ fn limits_are_kept_crossed_or_not_known() {
         let refused = finished(&[&[url.as_str()], flags].concat());
         assert_eq!(refused.code, Some(2), "{flags:?}: {}", refused.stderr);
         assert!(refused.stderr.contains(expected), "{flags:?}: {}", refused.stderr);
+    }
+}
+
+#[test]
+fn one_message_that_is_due_while_it_is_measured_is_enough() {
+    let parsed = |flags: &[&str]| {
+        let arguments = ["loadgen", "fanout", "ws://127.0.0.1:1/"].iter().chain(flags).map(OsString::from);
+        parse(arguments, NonZeroUsize::new(3).unwrap()).is_ok()
+    };
+    for (flags, is_due) in [
+        (&["--rate", "0.05", "-d", "2s", "--warmup", "0s"][..], true),
+        (&["--rate", "0.05", "-d", "2s", "--warmup", "1ns"], false),
+        (&["--rate", "0.05", "-d", "2s", "--warmup", "20s"], true),
+        (&["--rate", "0.05", "-d", "2s", "--warmup", "18s"], false),
+        (&["--rate", "0.05", "-d", "2001ms", "--warmup", "18s"], true),
+        (&["--rate", "0.05", "-d", "10s", "--warmup", "5s", "--stall", "1"], true),
+        (&["--rate", "0.05", "-d", "10s", "--warmup", "5s"], false),
+        // Every third of a second, rounded down to whole ns.
+        (&["--rate", "3", "-d", "1ms", "--warmup", "333333333ns"], true),
+        (&["--rate", "3", "-d", "1ms", "--warmup", "333333334ns"], false),
+        (&["--rate", "1e-300", "-d", "1h", "--warmup", "1s"], false),
+    ] {
+        assert_eq!(parsed(flags), is_due, "{flags:?}");
     }
 }
 
