@@ -151,3 +151,13 @@ fn members_connect_as_a_run_s_connections_do() {
     assert_eq!((auto, off), (Timestamps::Auto, Timestamps::Off));
     assert_eq!((fanout(&["--seed", "7"]).seed, fanout(&["--threads", "2"]).threads.get()), (7, 2));
 }
+
+#[test]
+fn one_of_something_is_said_of_one_and_sizes_are_as_they_were_asked_for() {
+    let url = plain().start();
+    let load = [&url, "--senders", "1", "--receivers", "1", "--rate", "20", "-d", "500ms", "--warmup", "0s"];
+    let text = finished(&[&load[..], &["--size", "64KiB"]].concat()).stdout;
+    assert!(text.starts_with("fanout: 1 sender to 1 receiver, 20.0 messages a second"), "{text}");
+    assert!(text.contains("1 of 1 sender and 1 of 1 receiver"), "{text}");
+    assert!(text.contains("binary, 64 KiB of random payload"), "{text}");
+}

@@ -33,8 +33,8 @@ pub fn judge(fanout: &Fanout, plan: &Plan, measured: &Measured) -> Trust {
 }
 
 fn members(measured: &Measured, findings: &mut Findings) {
-    for (who, counts) in [("senders", measured.senders), ("receivers", measured.receivers)] {
-        let of = |count: u64| format!("{} of {} {who}", units::count(count), units::count(counts.requested));
+    for (who, counts) in [("sender", measured.senders), ("receiver", measured.receivers)] {
+        let of = |count: u64| format!("{} of {}", units::count(count), units::counted(counts.requested, who));
         if counts.failed > 0 {
             findings
                 .reasons

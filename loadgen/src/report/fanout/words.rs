@@ -145,12 +145,12 @@ fn messages(report: &FanoutReport) -> String {
 
 fn members(report: &FanoutReport) -> String {
     let of = |who: &str, counts: &Connections| {
-        let [established, requested] = [counts.established, counts.requested].map(units::count);
+        let (established, requested) = (units::count(counts.established), units::counted(counts.requested, who));
         let dropped =
             if counts.dropped > 0 { format!(" ({} lost)", units::count(counts.dropped)) } else { String::new() };
-        format!("{established} of {requested} {who}{dropped}")
+        format!("{established} of {requested}{dropped}")
     };
-    format!("{} and {}", of("senders", &report.senders), of("receivers", &report.receivers))
+    format!("{} and {}", of("sender", &report.senders), of("receiver", &report.receivers))
 }
 
 fn causes(failures: &Failures) -> impl Iterator<Item = (&'static str, String)> {
@@ -161,9 +161,9 @@ fn stalled(stalled: &Stalled) -> String {
     let [received, expected, lost] =
         [stalled.deliveries.received, stalled.deliveries.expected, stalled.deliveries.lost].map(units::count);
     format!(
-        "those that did not read got {received} of {expected} once they did, {lost} were lost, {} of {} connections were closed",
+        "those that did not read got {received} of {expected} once they did, {lost} were lost; the server closed {} of {}",
         units::count(stalled.dropped),
-        units::count(stalled.receivers)
+        units::counted(stalled.receivers, "connection")
     )
 }
 

@@ -9,6 +9,7 @@ use crate::judge::held_threshold::{allowed, show};
 use crate::measure::fanout_metric::FanoutMetric;
 use crate::report::fanout::{FanoutReport, words};
 use crate::report::formats::junit::run::{limit, serialize, skipped_if, trust, unsuccessful};
+use crate::units;
 
 /// The report as JUnit XML.
 pub fn render(report: &FanoutReport) -> Vec<u8> {
@@ -43,10 +44,12 @@ fn members(report: &FanoutReport) -> TestCaseStatus {
         return TestCaseStatus::success();
     }
     let mut what = format!("{churn} of those that joined and left failed or were dropped");
-    for (who, counts) in ["senders", "receivers"].iter().zip(counts) {
+    for (who, counts) in ["sender", "receiver"].iter().zip(counts) {
         what += &format!(
-            "; {} of {} {who} could not connect, {} lost their connection",
-            counts.failed, counts.requested, counts.dropped
+            "; {} of {} could not connect, {} lost their connection",
+            counts.failed,
+            units::counted(counts.requested, who),
+            counts.dropped
         );
     }
     let of_churn = report.churn.iter().flat_map(|churn| &churn.failures);
