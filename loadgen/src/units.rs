@@ -75,11 +75,35 @@ pub fn memory(bytes: u64) -> String {
     scaled(bytes as f64, 1024.0, &["B", "KiB", "MiB", "GiB"])
 }
 
-/// A share of the whole as a percentage: `97.5%`, and never `100%` of what is not whole.
+/// A size as it is asked for, exactly: `64 B`, `1,500 B`, `16 KiB`, `1 MiB`.
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0 => "0 B".to_owned(),
+        _ if bytes.is_multiple_of(1 << 20) => format!("{} MiB", count(bytes >> 20)),
+        _ if bytes.is_multiple_of(1 << 10) => format!("{} KiB", count(bytes >> 10)),
+        _ => format!("{} B", count(bytes)),
+    }
+}
+
+/// What lies between two sizes: `64..128 B`, `64 B..4 KiB`, or one size where both are alike.
+pub fn sizes(from: u64, to: u64) -> String {
+    let (from, to) = (size(from), size(to));
+    match (from.split_once(' '), to.split_once(' ')) {
+        _ if from == to => to,
+        (Some((value, unit)), Some((_, same))) if unit == same || value == "0" => format!("{value}..{to}"),
+        _ => format!("{from}..{to}"),
+    }
+}
+
+/// A share of the whole as a percentage: `97.5%`; never `100%` of what is not whole, nor `0.0%` of what is there.
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if (99.95..100.0).contains(&percent) {
         format!("{:.2}%", (percent * 100.0).floor() / 100.0)
+    } else if (0.01..0.05).contains(&percent) {
+        format!("{percent:.2}%")
+    } else if percent > 0.0 && percent < 0.01 {
+        "<0.01%".to_owned()
     } else {
         format!("{percent:.1}%")
     }
@@ -146,5 +170,24 @@ mod tests {
         assert_eq!([bit_rate(640.0), bit_rate(2.5e9)], ["640 bit/s", "2.50 Gbit/s"]);
         assert_eq!([memory(22_439_526), memory(0)], ["21.4 MiB", "0 B"]);
         assert_eq!([percent(0.99999), percent(1.0), percent(0.5)], ["99.99%", "100.0%", "50.0%"]);
+        let small = [0.0, 1e-9, 0.000099, 0.0001, 0.00025, 0.000499, 0.0005].map(percent);
+        assert_eq!(small, ["0.0%", "<0.01%", "<0.01%", "0.01%", "0.03%", "0.05%", "0.1%"]);
+    }
+
+    #[test]
+    fn sizes_are_as_they_were_asked_for() {
+        assert_eq!(
+            [0, 64, 1_500, 1_024, 16 << 10, 1 << 20].map(size),
+            ["0 B", "64 B", "1,500 B", "1 KiB", "16 KiB", "1 MiB"]
+        );
+        for (from, to, text) in [
+            (64, 64, "64 B"),
+            (64, 128, "64..128 B"),
+            (0, 4_096, "0..4 KiB"),
+            (64, 4_096, "64 B..4 KiB"),
+            (1 << 10, 16 << 10, "1..16 KiB"),
+        ] {
+            assert_eq!(sizes(from, to), text);
+        }
     }
 }

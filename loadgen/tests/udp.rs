@@ -183,6 +183,10 @@ fn losses_are_no_failure_unless_a_threshold_says_so() {
     let outcome = |threshold: &[&str]| {
         let finished = run(&[&[&lossy(), "--udp-timeout", "50ms"], threshold].concat());
         assert!(finished.stdout.contains("60 without a reply within 50.0 ms (10.0%)"), "{}", finished.stdout);
+        let of_datagrams =
+            finished.stdout.lines().filter(|line| line.contains("reply within") || line.contains("reordered"));
+        assert!(of_datagrams.clone().all(|line| line.chars().count() <= 80), "{}", finished.stdout);
+        assert!(of_datagrams.count() > 1, "it needs more than one line: {}", finished.stdout);
         finished.code
     };
     assert!(matches!(outcome(&[]), Some(0 | 98)));
@@ -294,7 +298,7 @@ fn what_no_datagram_can_be_is_refused_by_its_flag() {
         (&["--expect", "order"], "--expect template or order is for WebSocket"),
         (&["--proxy", "http://127.0.0.1:1"], "--proxy is for TCP, and the server is for UDP alone (udp://)"),
         (&["--size", "7"], "--size: 7 B for UDP (udp://), where a message has from 8 bytes, its number, to 65507"),
-        (&["--size", "8..65508"], "--size: 8..65508 B for UDP"),
+        (&["--size", "8..65508"], "--size: 8..65,508 B for UDP"),
     ] {
         for (server, code) in
             [(&["udp://127.0.0.1:1"][..], 2), (&["--server", LISTEN], 2), (&["--server", &command], 1)]

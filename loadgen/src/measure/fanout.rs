@@ -13,6 +13,7 @@ use crate::host::resources::Usage;
 use crate::host::withheld::Withheld;
 use crate::measure::arrivals::Arrivals;
 use crate::measure::counts::Connections;
+use crate::measure::delivery_mismatch::DeliveryMismatches;
 use crate::measure::failures::Failures;
 use crate::measure::histogram::{add, histogram};
 use crate::measure::paced::Paced;
@@ -32,8 +33,8 @@ pub struct Deliveries {
     /// That came after a later message of the same sender; so far after that it is not known whether they had come before
     /// are not among those received.
     pub out_of_order: u64,
-    /// Of those received, messages that were not as they were sent; only where they are compared.
-    pub altered: u64,
+    /// Of those received, messages that were not as they were sent; null where they were not compared.
+    pub altered: Option<u64>,
     /// Messages that no delivery was expected of: from other rooms, from an earlier run, or not of this run at all.
     pub unexpected: u64,
 }
@@ -81,6 +82,8 @@ pub struct Visitors {
     pub tls: Secured,
     /// Their deliveries, from the first of each sender that came to the last: lost are those in between that did not.
     pub deliveries: Deliveries,
+    /// What was wrong with any of these.
+    pub mismatches: DeliveryMismatches,
 }
 
 /// All of it.
@@ -108,6 +111,8 @@ pub struct Measured {
     pub messages: Sent,
     /// Its deliveries to receivers that read all the time.
     pub tally: Tally,
+    /// What was wrong with deliveries to any receiver, from the end of the warm-up on.
+    pub mismatches: DeliveryMismatches,
     /// Of those received, the ones that came before its end.
     pub in_window: u64,
     /// Its deliveries to receivers that did not read meanwhile.
@@ -167,10 +172,16 @@ impl Deliveries {
         Self { expected, lost: expected.saturating_sub(self.received), ..self }
     }
 
+    /// The same, of which it is known whether they were compared with what was sent.
+    #[must_use]
+    pub fn compared(self, compared: bool) -> Self {
+        Self { altered: compared.then_some(self.altered.unwrap_or_default()), ..self }
+    }
+
     /// Those that went wrong.
     pub fn wrong(&self) -> u64 {
         let Self { lost, duplicated, out_of_order, altered, unexpected, .. } = *self;
-        lost + duplicated + out_of_order + altered + unexpected
+        lost + duplicated + out_of_order + altered.unwrap_or_default() + unexpected
     }
 
     /// The share of those expected that came; `None` where none was expected.
@@ -196,7 +207,7 @@ impl AddAssign for Deliveries {
         self.lost += part.lost;
         self.duplicated += part.duplicated;
         self.out_of_order += part.out_of_order;
-        self.altered += part.altered;
+        self.altered = self.altered.into_iter().chain(part.altered).reduce(|altered, more| altered + more);
         self.unexpected += part.unexpected;
     }
 }

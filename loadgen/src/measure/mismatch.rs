@@ -197,7 +197,7 @@ impl Display for Mismatch {
 
 impl Glimpse {
     /// A message that is held against no other one.
-    fn alone(&self, offset: u64) -> String {
+    pub(super) fn alone(&self, offset: u64) -> String {
         let mut text = name(self.kind).to_owned();
         if let Some(bytes) = self.bytes {
             text += &format!(", {}", length(bytes));
@@ -211,14 +211,16 @@ impl Glimpse {
     }
 }
 
-fn name(kind: Kind) -> &'static str {
+/// The word for it.
+pub(super) fn name(kind: Kind) -> &'static str {
     match kind {
         Kind::Text => "text",
         Kind::Binary => "binary",
     }
 }
 
-fn length(bytes: u64) -> String {
+/// So many bytes.
+pub(super) fn length(bytes: u64) -> String {
     if bytes == 1 { "1 byte".to_owned() } else { format!("{} bytes", units::count(bytes)) }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod clock;
 pub(crate) mod collector;
 pub mod counts;
 pub mod datagrams;
+pub mod delivery_mismatch;
 pub mod encoded;
 pub(crate) mod failures;
 pub mod fanout;

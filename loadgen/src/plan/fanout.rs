@@ -50,6 +50,8 @@ pub enum Mark {
     Bytes(u32),
     /// In a field of a JSON document, at this pointer (RFC 6901), by its keys from the outermost on; it is sent at the same.
     Json(Vec<String>),
+    /// Within a string of a JSON document, at this pointer (RFC 6901); what is sent is text that begins with it.
+    JsonString(Vec<String>),
 }
 
 impl Stall {
@@ -86,7 +88,8 @@ impl FromStr for Mark {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let expected = "expected seq@bytes:OFFSET, as seq@bytes:8, or seq@json:POINTER, as seq@json:/id";
+        let expected = "expected seq@bytes:OFFSET, as seq@bytes:8, seq@json:POINTER, as seq@json:/id, or seq@json-string:POINTER, as \
+                        seq@json-string:/text";
         let place = text.strip_prefix("seq@").and_then(|place| place.split_once(':'));
         match place {
             Some(("bytes", offset)) => {
@@ -96,10 +99,11 @@ impl FromStr for Mark {
                 }
                 Ok(Self::Bytes(offset))
             }
-            Some(("json", pointer)) => match pointer.strip_prefix('/') {
+            Some((of @ ("json" | "json-string"), pointer)) => match pointer.strip_prefix('/') {
                 Some(keys) if !keys.is_empty() => {
                     // RFC 6901, 4: first ~1, then ~0.
-                    Ok(Self::Json(keys.split('/').map(|key| key.replace("~1", "/").replace("~0", "~")).collect()))
+                    let keys = keys.split('/').map(|key| key.replace("~1", "/").replace("~0", "~")).collect();
+                    Ok(if of == "json" { Self::Json(keys) } else { Self::JsonString(keys) })
                 }
                 _ => Err(format!("'{pointer}' is no JSON pointer to a field (RFC 6901); {expected}")),
             },
@@ -110,13 +114,13 @@ impl FromStr for Mark {
 
 impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bytes(offset) => write!(f, "seq@bytes:{offset}"),
-            Self::Json(keys) => {
-                f.write_str("seq@json:")?;
-                keys.iter().try_for_each(|key| write!(f, "/{}", key.replace('~', "~0").replace('/', "~1")))
-            }
-        }
+        let (of, keys) = match self {
+            Self::Bytes(offset) => return write!(f, "seq@bytes:{offset}"),
+            Self::Json(keys) => ("json", keys),
+            Self::JsonString(keys) => ("json-string", keys),
+        };
+        write!(f, "seq@{of}:")?;
+        keys.iter().try_for_each(|key| write!(f, "/{}", key.replace('~', "~0").replace('/', "~1")))
     }
 }
 
@@ -151,6 +155,7 @@ mod tests {
         for (text, mark) in [
             ("seq@bytes:8", Mark::Bytes(8)),
             ("seq@json:/id", Mark::Json(vec!["id".to_owned()])),
+            ("seq@json-string:/data/text", Mark::JsonString(vec!["data".to_owned(), "text".to_owned()])),
             ("seq@json:/a~1b/c~0d", Mark::Json(vec!["a/b".to_owned(), "c~d".to_owned()])),
         ] {
             assert_eq!(text.parse(), Ok(mark.clone()));
@@ -160,6 +165,8 @@ mod tests {
             ("json:/id", "expected seq@bytes"),
             ("seq@json:id", "no JSON pointer"),
             ("seq@json:/", "no JSON pointer"),
+            ("seq@json-string:text", "no JSON pointer"),
+            ("seq@string:/text", "seq@json-string:/text"),
             ("seq@bytes:x", "no number of bytes"),
             ("seq@bytes:9999999", "too many"),
         ] {

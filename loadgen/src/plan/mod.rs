@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use self::proxy::Proxy;
 use self::tls::Tls;
 use crate::serde_time::Seconds;
+use crate::units;
 use server::numbers;
 
 pub use deflate::{ContextTakeover, Deflate, Demand, Verify};
@@ -316,7 +317,7 @@ impl FromStr for Sizes {
 
 impl fmt::Display for Sizes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.min == self.max { write!(f, "{} B", self.min) } else { write!(f, "{}..{} B", self.min, self.max) }
+        f.write_str(&units::sizes(self.min.into(), self.max.into()))
     }
 }
 

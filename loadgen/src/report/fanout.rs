@@ -16,6 +16,7 @@ use crate::judge::threshold::Judged;
 use crate::judge::trust::Trust;
 use crate::measure::arrivals::{Arrivals, EndsAt};
 use crate::measure::counts::Connections;
+use crate::measure::delivery_mismatch::DeliveryMismatches;
 use crate::measure::encoded::DecodeError;
 use crate::measure::failures::Failures;
 use crate::measure::fanout::{Deliveries, Measured, Sent};
@@ -64,6 +65,9 @@ pub struct FanoutReport {
     pub compared: bool,
     /// What became of their deliveries to the receivers that read all the time.
     pub deliveries: Deliveries,
+    /// What was wrong with deliveries that were altered or unexpected, to any receiver, from the end of the warm-up on.
+    #[serde(default)]
+    pub mismatches: DeliveryMismatches,
     /// Of these, the ones that came per second of the measured time.
     #[schemars(range(min = 0))]
     pub deliveries_per_second: f64,
@@ -133,6 +137,7 @@ impl FanoutReport {
         let Frame { target, began_at, elapsed_seconds, server_ended, fanout, trust, environment } = frame;
         let received = measured.tally.deliveries.received;
         let seconds = measured.window.as_secs_f64();
+        let compared = fanout.mark.is_none();
         Self {
             schema: FanoutSchema::V1,
             target: target.to_owned(),
@@ -148,8 +153,9 @@ impl FanoutReport {
             receivers: measured.receivers,
             failures: measured.failures.clone(),
             messages: measured.messages,
-            compared: fanout.mark.is_none(),
-            deliveries: measured.tally.deliveries,
+            compared,
+            deliveries: measured.tally.deliveries.compared(compared),
+            mismatches: measured.mismatches.clone(),
             deliveries_per_second: if seconds > 0.0 { received as f64 / seconds } else { 0.0 },
             latency: Stats::from(&measured.tally.latency),
             ends_at: measured.arrivals.ends_at(),
@@ -161,17 +167,17 @@ impl FanoutReport {
             skew: Stats::from(&measured.skew),
             undisturbed: measured.undisturbed.as_ref().map(|(length, tally)| Undisturbed {
                 seconds: length.as_secs_f64(),
-                deliveries: tally.deliveries,
+                deliveries: tally.deliveries.compared(compared),
                 latency: Stats::from(&tally.latency),
             }),
             stalled: fanout.stall.map(|_| Stalled {
                 receivers: measured.stalled.0,
                 dropped: measured.stalled.1,
-                deliveries: measured.of_stalled.deliveries,
+                deliveries: measured.of_stalled.deliveries.compared(compared),
                 latency: Stats::from(&measured.of_stalled.latency),
             }),
             churn: (measured.visitors.as_ref().zip(fanout.churn))
-                .map(|(visitors, rate)| Churn::of(visitors, rate, &environment.plan.connect.tls)),
+                .map(|(visitors, rate)| Churn::of(visitors, rate, &environment.plan.connect.tls, compared)),
             tls: TlsReport::of(&environment.plan.connect.tls, &measured.tls),
             loadgen: Cost::of(&measured.loadgen, received),
             server: measured.server.as_ref().map(|usage| Cost::of(usage, received)),
@@ -220,7 +226,7 @@ impl FanoutReport {
             (Plain::Lost, all.lost),
             (Plain::Duplicated, all.duplicated),
             (Plain::OutOfOrder, all.out_of_order),
-            (Plain::Altered, all.altered),
+            (Plain::Altered, all.altered.unwrap_or_default()),
             (Plain::Unexpected, all.unexpected),
             (Plain::ChurnLost, churn.lost),
         ];
@@ -267,7 +273,7 @@ impl FanoutReport {
             Plain::Lost => count(lost),
             Plain::Duplicated => count(duplicated),
             Plain::OutOfOrder => count(out_of_order),
-            Plain::Altered => count(altered).filter(|_| self.compared),
+            Plain::Altered => count(altered?).filter(|_| self.compared),
             Plain::Unexpected => count(unexpected),
             Plain::Rate => Some(self.deliveries_per_second),
             Plain::ReachShare => self.reach.share,

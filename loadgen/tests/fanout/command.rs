@@ -32,6 +32,13 @@ fn limits_are_kept_crossed_or_not_known() {
         (&["--size", "15"], "expected 16 B at least"),
         (&["--size", "64..128"], "expected one size"),
         (&["--rate", "10", "-d", "1s", "--burst", "11"], "--burst 11: at --rate 10 one is due less often"),
+        (
+            &["--rate", "0.05", "-d", "2s", "--warmup", "1s"],
+            "--rate 0.05: a message is due every 20.0 s, the first as the load begins, and none within the 2.00 s that are measured \
+             from 1.00 s on; expected a higher --rate or a longer --duration",
+        ),
+        // What is undisturbed before is no part of it.
+        (&["--rate", "0.5", "-d", "500ms", "--warmup", "1s", "--churn", "1"], "measured from 1.50 s on"),
         (&["--rooms", "20"], "--senders 10: expected 20 at least"),
         (&["--senders", "100k", "--receivers", "100k"], "pairs whose order is followed"),
         (&["--permessage-deflate"], "does not read compressed messages"),
@@ -39,6 +46,28 @@ fn limits_are_kept_crossed_or_not_known() {
         let refused = finished(&[&[url.as_str()], flags].concat());
         assert_eq!(refused.code, Some(2), "{flags:?}: {}", refused.stderr);
         assert!(refused.stderr.contains(expected), "{flags:?}: {}", refused.stderr);
+    }
+}
+
+#[test]
+fn one_message_that_is_due_while_it_is_measured_is_enough() {
+    let parsed = |flags: &[&str]| {
+        let arguments = ["loadgen", "fanout", "ws://127.0.0.1:1/"].iter().chain(flags).map(OsString::from);
+        parse(arguments, NonZeroUsize::new(3).unwrap()).is_ok()
+    };
+    for (flags, is_due) in [
+        (&["--rate", "0.05", "-d", "2s", "--warmup", "0s"][..], true),
+        (&["--rate", "0.05", "-d", "2s", "--warmup", "1ns"], false),
+        (&["--rate", "0.05", "-d", "2s", "--warmup", "20s"], true),
+        (&["--rate", "0.05", "-d", "2s", "--warmup", "18s"], false),
+        (&["--rate", "0.05", "-d", "2001ms", "--warmup", "18s"], true),
+        (&["--rate", "0.05", "-d", "10s", "--warmup", "5s", "--stall", "1"], true),
+        (&["--rate", "0.05", "-d", "10s", "--warmup", "5s"], false),
+        // Every third of a second, rounded down to whole ns.
+        (&["--rate", "3", "-d", "1ms", "--warmup", "333333333ns"], true),
+        (&["--rate", "3", "-d", "1ms", "--warmup", "333333334ns"], false),
+    ] {
+        assert_eq!(parsed(flags), is_due, "{flags:?}");
     }
 }
 
@@ -121,4 +150,14 @@ fn members_connect_as_a_run_s_connections_do() {
     let (auto, off) = (fanout(&[]).timestamps, fanout(&["--timestamps", "off"]).timestamps);
     assert_eq!((auto, off), (Timestamps::Auto, Timestamps::Off));
     assert_eq!((fanout(&["--seed", "7"]).seed, fanout(&["--threads", "2"]).threads.get()), (7, 2));
+}
+
+#[test]
+fn one_of_something_is_said_of_one_and_sizes_are_as_they_were_asked_for() {
+    let url = plain().start();
+    let load = [&url, "--senders", "1", "--receivers", "1", "--rate", "20", "-d", "500ms", "--warmup", "0s"];
+    let text = finished(&[&load[..], &["--size", "64KiB"]].concat()).stdout;
+    assert!(text.starts_with("fanout: 1 sender to 1 receiver, 20.0 messages a second"), "{text}");
+    assert!(text.contains("1 of 1 sender and 1 of 1 receiver"), "{text}");
+    assert!(text.contains("binary, 64 KiB of random payload"), "{text}");
 }

@@ -20,6 +20,8 @@ pub type Rewrite = fn(n: usize, payload: Vec<u8>, held: &mut Vec<Vec<u8>>) -> Ve
 pub struct Relay {
     /// What is made of a message.
     pub rewrite: Rewrite,
+    /// The type of what is relayed; `None` for that of the message.
+    pub retyped: Option<OpCode>,
     /// Who gets it.
     pub to: To,
     /// Messages that wait for a member before more are dropped.
@@ -39,7 +41,14 @@ pub enum To {
 
 /// Passes on what comes.
 pub fn plain() -> Relay {
-    Relay { rewrite: |_, payload, _| vec![payload], to: To::Others, queue: 10_000, closes: false, greeting: b"" }
+    Relay {
+        rewrite: |_, payload, _| vec![payload],
+        retyped: None,
+        to: To::Others,
+        queue: 10_000,
+        closes: false,
+        greeting: b"",
+    }
 }
 
 struct Member {
@@ -86,6 +95,7 @@ impl Relay {
                     let relayed = (self.rewrite)(n, payload, &mut held);
                     n += 1;
                     let room = &rooms.lock().unwrap()[&path];
+                    let opcode = self.retyped.unwrap_or(opcode);
                     relayed.iter().for_each(|payload| self.relay(number, room, frame(opcode, payload).into()));
                 }
                 Err(error) => break Err(error),

@@ -3,7 +3,7 @@
 use super::bounds::{TOLERANCE_NS, remedy};
 use super::{BUSY_SHARE, Findings, MIN_ACHIEVED, STILL_NS, Trust, withheld};
 use crate::measure::arrivals::EndsAt;
-use crate::measure::fanout::Measured;
+use crate::measure::fanout::{Measured, Sent};
 use crate::measure::percentile;
 use crate::plan::fanout::Fanout;
 use crate::plan::{Pacing, Plan};
@@ -14,7 +14,7 @@ pub fn judge(fanout: &Fanout, plan: &Plan, measured: &Measured) -> Trust {
     let mut findings = Findings::default();
     members(measured, &mut findings);
     if measured.tally.deliveries.received == 0 {
-        nothing(measured, &mut findings);
+        findings.reasons.push(nothing(&measured.messages, measured.tally.deliveries.unexpected));
     } else {
         lateness(plan, measured, &mut findings);
         queue(measured, &mut findings);
@@ -33,8 +33,8 @@ pub fn judge(fanout: &Fanout, plan: &Plan, measured: &Measured) -> Trust {
 }
 
 fn members(measured: &Measured, findings: &mut Findings) {
-    for (who, counts) in [("senders", measured.senders), ("receivers", measured.receivers)] {
-        let of = |count: u64| format!("{} of {} {who}", units::count(count), units::count(counts.requested));
+    for (who, counts) in [("sender", measured.senders), ("receiver", measured.receivers)] {
+        let of = |count: u64| format!("{} of {}", units::count(count), units::counted(counts.requested, who));
         if counts.failed > 0 {
             findings
                 .reasons
@@ -46,24 +46,24 @@ fn members(measured: &Measured, findings: &mut Findings) {
     }
 }
 
-/// Why nothing may have come.
-fn nothing(measured: &Measured, findings: &mut Findings) {
-    let sent = measured.messages.sent;
-    let why = if sent == 0 {
+/// Why nothing may have come, of what was sent, where so many messages came that were not expected.
+fn nothing(messages: &Sent, unexpected: u64) -> String {
+    if messages.due == 0 {
+        "no message was due in the time that was measured".to_owned()
+    } else if messages.sent == 0 {
         "no message could be sent".to_owned()
-    } else if measured.messages.returned > 0 {
+    } else if messages.returned > 0 {
         format!(
             "no message reached any receiver, and {} came back to their own senders: the server echoes and does not relay; \
              echo-server relays with --relay others",
-            units::count(measured.messages.returned)
+            units::count(messages.returned)
         )
-    } else if measured.tally.deliveries.unexpected > 0 {
+    } else if unexpected > 0 {
         "no message reached any receiver whose number could be read: does the server rewrite messages (--mark), or join rooms?"
             .to_owned()
     } else {
         "no message reached any receiver: does the server relay, and to this path?".to_owned()
-    };
-    findings.reasons.push(why);
+    }
 }
 
 fn lateness(plan: &Plan, measured: &Measured, findings: &mut Findings) {
@@ -135,5 +135,22 @@ fn remarks(fanout: &Fanout, measured: &Measured, findings: &mut Findings) {
     }
     if measured.interrupted {
         notes.push(format!("interrupted after {}", units::seconds(measured.window.as_secs_f64())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_nothing_came_follows_from_what_was_due_sent_and_came_elsewhere() {
+        let told = |due, sent, returned, unexpected| {
+            nothing(&Sent { due, sent, unsent: due - sent, returned, to_senders: 0 }, unexpected)
+        };
+        assert_eq!(told(0, 0, 5, 5), "no message was due in the time that was measured");
+        assert_eq!(told(3, 0, 5, 5), "no message could be sent");
+        assert!(told(3, 1, 5, 5).contains("5 came back to their own senders: the server echoes"));
+        assert!(told(3, 1, 0, 5).contains("whose number could be read: does the server rewrite messages (--mark)"));
+        assert!(told(3, 1, 0, 0).ends_with("does the server relay, and to this path?"));
     }
 }

@@ -6,10 +6,11 @@ use std::sync::mpsc;
 use hdrhistogram::Histogram;
 
 use super::awaited::{Awaited, Reached};
-use super::message::Came;
+use super::incoming::Came;
 use super::order::{Order, Place};
 use super::timetable::{Part, Timetable};
 use crate::measure::arrivals::{Arrivals, Reading};
+use crate::measure::delivery_mismatch::{DeliveryMismatch, DeliveryMismatchKind, DeliveryMismatches};
 use crate::measure::fanout::{Deliveries, Sent, Tally};
 use crate::measure::histogram::histogram;
 
@@ -35,6 +36,8 @@ pub struct Ledger<'a> {
     pub measured: Tally,
     /// Of the receivers that do not read meanwhile.
     pub of_stalled: Tally,
+    /// What was wrong with any of them.
+    pub mismatches: DeliveryMismatches,
     /// Deliveries of the measured part that arrived before its end.
     pub in_window: u64,
     /// Deliveries of all parts, to receivers that read and to those that do not meanwhile.
@@ -71,6 +74,7 @@ impl<'a> Ledger<'a> {
             undisturbed: Tally::new(),
             measured: Tally::new(),
             of_stalled: Tally::new(),
+            mismatches: DeliveryMismatches::default(),
             in_window: 0,
             all: [0; 2],
             sent: Sent::default(),
@@ -84,15 +88,28 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// A message has come whole to a receiver, in a read at `read`.
+    /// A message has come whole to a receiver, in a read at `read`. `example` makes one of it, where something is wrong.
     #[inline]
-    pub fn delivered(&mut self, receiver: Receiver, came: Came, reading: &mut Reading, read: u64) {
-        let Came::Number { id, altered } = came else { return self.unexpected(read) };
+    pub fn delivered(
+        &mut self,
+        receiver: Receiver,
+        came: Came,
+        reading: &mut Reading,
+        read: u64,
+        example: impl FnOnce(DeliveryMismatchKind) -> DeliveryMismatch,
+    ) {
+        let (id, altered) = match came {
+            Came::Number { id, altered } => (id, altered),
+            Came::Unknown(why) => return self.unexpected(read, why, example),
+        };
         let due = self.timetable.due(id);
         let (sender, number) = self.timetable.sender(id);
         // What is not due yet was sent by nobody.
-        if due > read || self.timetable.room_of[sender] != receiver.room {
-            return self.unexpected(read);
+        if due > read {
+            return self.unexpected(read, DeliveryMismatchKind::OtherNumber, example);
+        }
+        if self.timetable.room_of[sender] != receiver.room {
+            return self.unexpected(read, DeliveryMismatchKind::OtherRoom, example);
         }
         let place = self.orders[receiver.orders + self.timetable.place_of[sender] as usize].take(number);
         let is_new = matches!(place, Place::InTurn | Place::Late);
@@ -104,7 +121,9 @@ impl<'a> Ledger<'a> {
             (Part::Undisturbed, false) => &mut self.undisturbed,
             (Part::Undisturbed, true) | (Part::WarmUp, _) => return,
         };
-        enter(&mut tally.deliveries, place, altered);
+        if let Some(kind) = enter(&mut tally.deliveries, place, altered) {
+            self.mismatches.count(kind, || example(kind));
+        }
         if !is_new {
             return;
         }
@@ -142,14 +161,26 @@ impl<'a> Ledger<'a> {
 
     /// Greetings and what is left of an earlier run come before it begins, and do no harm.
     #[cold]
-    fn unexpected(&mut self, read: u64) {
-        self.measured.deliveries.unexpected += u64::from(read >= self.timetable.undisturbed_from);
+    fn unexpected(
+        &mut self,
+        read: u64,
+        why: DeliveryMismatchKind,
+        example: impl FnOnce(DeliveryMismatchKind) -> DeliveryMismatch,
+    ) {
+        if read >= self.timetable.undisturbed_from {
+            self.measured.deliveries.unexpected += 1;
+            self.mismatches.count(why, || example(why));
+        }
     }
 }
 
-/// Enters a message in the counts of deliveries.
+/// Enters a message in the counts of deliveries; what makes it count as altered.
 #[inline]
-pub fn enter(deliveries: &mut Deliveries, place: Place, altered: bool) {
+pub fn enter(
+    deliveries: &mut Deliveries,
+    place: Place,
+    altered: Option<DeliveryMismatchKind>,
+) -> Option<DeliveryMismatchKind> {
     match place {
         Place::InTurn => deliveries.received += 1,
         Place::Late => {
@@ -159,9 +190,11 @@ pub fn enter(deliveries: &mut Deliveries, place: Place, altered: bool) {
         Place::TooLate => deliveries.out_of_order += 1,
         Place::Again => deliveries.duplicated += 1,
     }
-    if altered && place != Place::Again {
-        deliveries.altered += 1;
+    let altered = altered.filter(|_| place != Place::Again);
+    if altered.is_some() {
+        *deliveries.altered.get_or_insert(0) += 1;
     }
+    altered
 }
 
 #[inline]
@@ -183,9 +216,17 @@ const AWAITED_NS: u64 = 10_000_000_000;
 mod tests {
     use super::*;
     use crate::measure::arrivals::Arrived;
+    use crate::measure::mismatch::Glimpse;
+    use crate::plan::Kind;
+
+    fn example(kind: DeliveryMismatchKind) -> DeliveryMismatch {
+        let got = Glimpse::new(Kind::Text, Some(2), b"47");
+        DeliveryMismatch { kind, times: 1, got, expected: None, offset: 0 }
+    }
 
     #[test]
     fn deliveries_are_counted_by_what_became_of_them() {
+        use DeliveryMismatchKind::{Content, OtherNumber, OtherRoom, Unnumbered};
         let timetable = Timetable {
             gap_ns: 10.0,
             burst: 1,
@@ -202,9 +243,10 @@ mod tests {
         let all = [receiver(0, 0, false), receiver(0, 1, false), receiver(1, 2, false), receiver(0, 3, true)];
         let (to, reached) = mpsc::channel();
         let mut ledger = Ledger::new(&timetable, all.into_iter(), 4, to);
-        let mut came = |receiver: usize, id, arrived, altered| {
+        let mut came = |receiver: usize, id, arrived, altered: bool| {
             let mut reading = Reading::new(Arrived::Stamped(arrived));
-            ledger.delivered(all[receiver], Came::Number { id, altered }, &mut reading, arrived + 3);
+            let altered = altered.then_some(Content);
+            ledger.delivered(all[receiver], Came::Number { id, altered }, &mut reading, arrived + 3, example);
         };
         came(0, 4, 90, false);
         came(0, 12, 130, false);
@@ -216,10 +258,16 @@ mod tests {
         came(2, 30, 360, false);
         came(2, 31, 1_300, false);
         came(2, 999, 1_300, false);
-        ledger.delivered(all[0], Came::Unknown, &mut Reading::new(Arrived::Unstamped), 99);
-        ledger.delivered(all[0], Came::Unknown, &mut Reading::new(Arrived::Unstamped), 100);
+        for read in [99, 100] {
+            ledger.delivered(all[0], Came::Unknown(Unnumbered), &mut Reading::new(Arrived::Unstamped), read, example);
+        }
+        let told: Vec<String> = ledger.mismatches.sentences(None).collect();
+        for (told, kind) in told.iter().zip([Unnumbered, OtherNumber, OtherRoom, Content]) {
+            assert!(told.starts_with(&format!("1 times: {}", example(kind))), "{kind:?}: {told}");
+        }
+        assert_eq!(told.len(), 4, "{told:?}");
         let Deliveries { received, duplicated, out_of_order, altered, unexpected, .. } = ledger.measured.deliveries;
-        assert_eq!((received, duplicated, out_of_order, altered, unexpected), (4, 1, 1, 1, 3));
+        assert_eq!((received, duplicated, out_of_order, altered, unexpected), (4, 1, 1, Some(1), 3));
         assert_eq!((ledger.undisturbed.deliveries.received, ledger.of_stalled.deliveries.received), (1, 1));
         assert_eq!((ledger.all, ledger.in_window), ([6, 1], 3));
         assert_eq!((ledger.measured.latency.max(), ledger.read_lag.max()), (990, 3));
@@ -245,7 +293,7 @@ mod tests {
         };
         let mut ledger = Ledger::new(&timetable, std::iter::empty(), 0, mpsc::channel().0);
         for (sender, id) in [(0, 0), (1, 0), (1, 3), (1, 2)] {
-            ledger.came_to_sender(sender, Came::Number { id, altered: false });
+            ledger.came_to_sender(sender, Came::Number { id, altered: None });
         }
         assert_eq!((ledger.sent.returned, ledger.sent.to_senders), (2, 2));
     }

@@ -6,8 +6,9 @@ use std::io;
 use wire::{CloseCode, OpCode};
 
 use super::frames::{Frames, Sink};
+use super::incoming::Incoming;
 use super::ledger::{Ledger, Receiver};
-use super::message::{Incoming, Message};
+use super::message::Message;
 use crate::load::connect::Connection;
 use crate::load::dialogue::Gone;
 use crate::load::transport::Transport;
@@ -114,11 +115,16 @@ impl Sink for Taking<'_, '_> {
 
     #[inline]
     fn message(&mut self, opcode: OpCode) {
-        let came = self.incoming.finish(opcode, self.message);
-        match self.role {
-            Role::Receiver(receiver) => self.ledger.delivered(*receiver, came, &mut self.reading, self.read),
-            Role::Sender(sender) => self.ledger.came_to_sender(sender.number, came),
+        let Self { role, incoming, message, ledger, reading, read, .. } = self;
+        let came = incoming.finish(opcode, message);
+        match role {
+            Role::Receiver(receiver) => {
+                let example = |kind| incoming.example(kind, opcode, message);
+                ledger.delivered(*receiver, came, reading, *read, example);
+            }
+            Role::Sender(sender) => ledger.came_to_sender(sender.number, came),
         }
+        incoming.clear();
     }
 
     fn ping(&mut self, payload: &[u8]) {

@@ -1,54 +1,35 @@
-//! The one message that all senders send: only its number changes, 16 digits at a fixed place. A message that comes is known by
-//! these digits; where the server leaves messages as they are, all of the rest is compared too.
+//! The one message that all senders send: only its number changes, 16 digits at a fixed place.
+
+use std::ops::RangeInclusive;
 
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use wire::{Header, MAX_HEADER_LEN, OpCode, apply_mask};
 
-use super::pointer;
+use crate::measure::mismatch::EXCERPT_BYTES;
 use crate::plan::fanout::Mark;
 use crate::plan::{Kind, Message as Wanted};
 
 /// What is sent, and how it is found in what comes.
 #[derive(Debug)]
 pub struct Message {
-    opcode: OpCode,
+    /// As it is sent.
+    pub(super) opcode: OpCode,
     /// As it is sent, with any digits.
-    payload: Vec<u8>,
+    pub(super) payload: Vec<u8>,
     /// The masked frame.
     frame: Vec<u8>,
     mask: [u8; 4],
     /// Where the digits are in the payload that is sent.
     at: usize,
-    mark: Option<Mark>,
+    /// Where the digits are in what comes.
+    pub(super) mark: Option<Mark>,
+    /// Bytes of what comes before the part that an example shows: the digits lie within this part, if their place is known.
+    pub(super) shown_from: usize,
+    /// Bytes of this part before the digits.
+    pub(super) digits_from: usize,
     /// The first digits, the same for all messages: what comes with others is of an earlier run or of somebody else.
     run: u64,
-}
-
-/// What has come of the current message of one receiver.
-#[derive(Debug, Default)]
-pub struct Incoming {
-    /// Bytes of its payload.
-    len: usize,
-    digits: [u8; DIGITS],
-    /// Whether it has differed from what was sent.
-    differs: bool,
-    /// All of it, where its number has to be looked for.
-    text: Vec<u8>,
-}
-
-/// What a message is that has come whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Came {
-    /// The one of this number.
-    Number {
-        /// The number.
-        id: u64,
-        /// Whether anything else in it is not as it was sent.
-        altered: bool,
-    },
-    /// None of this run.
-    Unknown,
 }
 
 impl Message {
@@ -64,26 +45,21 @@ impl Message {
                 let (payload, at) = document(keys, size)?;
                 (OpCode::Text, payload, at)
             }
-            (_, kind) => {
-                if size < DIGITS {
-                    return Err(format!("--size: expected {DIGITS} B at least, since each message bears its number"));
-                }
-                let mut rng = SmallRng::seed_from_u64(seed);
-                let mut payload = vec![b'0'; size];
-                match kind {
-                    Kind::Text => payload[DIGITS..].iter_mut().for_each(|byte| *byte = rng.random_range(b' '..=b'~')),
-                    Kind::Binary => rng.fill(&mut payload[DIGITS..]),
-                }
-                (if kind == Kind::Text { OpCode::Text } else { OpCode::Binary }, payload, 0)
-            }
+            // Nothing that a server would have to escape in a string of JSON.
+            (Some(Mark::JsonString(_)), _) => (OpCode::Text, numbered(size, seed, Content::Text(b'a'..=b'z'))?, 0),
+            (_, Kind::Text) => (OpCode::Text, numbered(size, seed, Content::Text(b' '..=b'~'))?, 0),
+            (_, Kind::Binary) => (OpCode::Binary, numbered(size, seed, Content::Bytes)?, 0),
         };
+        let digits_at = if let Some(Mark::Bytes(at)) = mark { *at as usize } else { 0 };
+        let shown_from = digits_at.saturating_sub(EXCERPT_BYTES - DIGITS);
         let mask: [u8; 4] = SmallRng::seed_from_u64(seed.wrapping_add(1)).random();
         let header = Header { fin: true, rsv: 0, opcode, mask: Some(mask), payload_len: payload.len() as u64 };
         let mut head = [0; MAX_HEADER_LEN];
         let len = header.encode(&mut head);
         let mut frame = [&head[..len], &payload].concat();
         apply_mask(&mut frame[len..], mask);
-        Ok(Self { opcode, payload, frame, mask, at, mark: mark.cloned(), run })
+        let (mark, digits_from) = (mark.cloned(), digits_at - shown_from);
+        Ok(Self { opcode, payload, frame, mask, at, mark, shown_from, digits_from, run })
     }
 
     /// A frame of it, for [`Message::number`] to be entered in.
@@ -102,70 +78,48 @@ impl Message {
         }
     }
 
-    /// The number in these digits, if they are of this run.
+    /// The payload of this number.
+    pub fn payload_of(&self, id: u64) -> Vec<u8> {
+        let mut payload = self.payload.clone();
+        let digits = format!("{:0DIGITS$}", self.run * IDS + id % IDS);
+        payload[self.at..self.at + DIGITS].copy_from_slice(digits.as_bytes());
+        payload
+    }
+
+    /// The message's number in these digits, if they are of this run.
     #[inline]
-    fn id_of(&self, number: u64) -> Option<u64> {
+    pub fn id_of(&self, number: u64) -> Option<u64> {
         (number / IDS == self.run).then_some(number % IDS)
     }
 }
 
-impl Incoming {
-    /// Takes the next piece of a payload.
-    #[inline]
-    pub fn take(&mut self, piece: &[u8], message: &Message) {
-        let begin = self.len;
-        self.len += piece.len();
-        let digits_at = match &message.mark {
-            None => {
-                self.differs |= differs(piece, begin, &message.payload);
-                0
-            }
-            Some(Mark::Bytes(at)) => *at as usize,
-            Some(Mark::Json(_)) => {
-                let room = LONGEST_TEXT.saturating_sub(self.text.len()).min(piece.len());
-                self.text.extend_from_slice(&piece[..room]);
-                return;
-            }
-        };
-        let (from, to) = (digits_at.max(begin), (digits_at + DIGITS).min(self.len));
-        if from < to {
-            self.digits[from - digits_at..to - digits_at].copy_from_slice(&piece[from - begin..to - begin]);
-        }
-    }
-
-    /// The message is whole: which it is. The next one begins.
-    #[inline]
-    pub fn finish(&mut self, opcode: OpCode, message: &Message) -> Came {
-        let (number, altered) = match &message.mark {
-            None => {
-                let same = !self.differs && self.len == message.payload.len() && opcode == message.opcode;
-                (number(&self.digits), !same)
-            }
-            Some(Mark::Bytes(_)) => (number(&self.digits), false),
-            Some(Mark::Json(keys)) => (pointer::number_at(&self.text, keys), false),
-        };
-        if self.text.capacity() > KEPT_TEXT {
-            self.text = Vec::new();
-        }
-        self.text.clear();
-        (self.len, self.differs, self.digits) = (0, false, [0; DIGITS]);
-        match number.and_then(|number| message.id_of(number)) {
-            Some(id) => Came::Number { id, altered },
-            None => Came::Unknown,
-        }
-    }
-}
-
-/// Whether a piece of a payload that begins at `begin` is not what was sent there, the digits left out.
+/// The number that these digits are, if all of them are digits.
 #[inline]
-fn differs(piece: &[u8], begin: usize, payload: &[u8]) -> bool {
-    let skipped = DIGITS.saturating_sub(begin).min(piece.len());
-    payload.get(begin + skipped..begin + piece.len()) != Some(&piece[skipped..])
-}
-
-#[inline]
-fn number(digits: &[u8; DIGITS]) -> Option<u64> {
+pub fn number(digits: &[u8]) -> Option<u64> {
     digits.iter().try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + u64::from(digit - b'0')))
+}
+
+/// What follows the digits of a message that is no JSON document.
+enum Content {
+    /// Any of these characters.
+    Text(RangeInclusive<u8>),
+    /// Any bytes.
+    Bytes,
+}
+
+/// A payload of so many bytes that begins with the digits.
+fn numbered(size: usize, seed: u64, content: Content) -> Result<Vec<u8>, String> {
+    if size < DIGITS {
+        return Err(format!("--size: expected {DIGITS} B at least, since each message bears its number"));
+    }
+    let mut rng = SmallRng::seed_from_u64(seed);
+    let mut payload = vec![b'0'; size];
+    let rest = &mut payload[DIGITS..];
+    match content {
+        Content::Text(any) => rest.iter_mut().for_each(|byte| *byte = rng.random_range(any.clone())),
+        Content::Bytes => rng.fill(rest),
+    }
+    Ok(payload)
 }
 
 /// A JSON document of so many bytes with the digits at the pointer, and where they are in it.
@@ -191,16 +145,10 @@ pub const FIRST_RUN: u64 = 1_000;
 pub const LAST_RUN: u64 = 9_000;
 
 /// Numbers of messages in a run: 11 days of a million per second.
-const IDS: u64 = 1_000_000_000_000;
+pub(super) const IDS: u64 = 1_000_000_000_000;
 
 /// Digits of a number.
 pub const DIGITS: usize = 16;
-
-/// Bytes of a JSON document that are read.
-const LONGEST_TEXT: usize = 1 << 20;
-
-/// Bytes that a receiver keeps for the next document.
-const KEPT_TEXT: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -212,74 +160,36 @@ mod tests {
         Message::new(&wanted, mark.map(|mark| mark.parse().unwrap()).as_ref(), 4_711, 1)
     }
 
-    /// The payload of the frame of this number.
-    fn sent(message: &Message, id: u64) -> Vec<u8> {
-        let mut frame = message.frame();
-        message.number(&mut frame, id);
-        let (header, len) = Header::parse(&frame).unwrap().unwrap();
-        apply_mask(&mut frame[len..], header.mask.unwrap());
-        frame.split_off(len)
-    }
-
-    fn came(message: &Message, payload: &[u8], cut: usize) -> Came {
-        let mut incoming = Incoming::default();
-        // What was before leaves nothing.
-        incoming.take(&payload[..9], message);
-        incoming.finish(message.opcode, message);
-        payload.chunks(cut).for_each(|piece| incoming.take(piece, message));
-        incoming.finish(message.opcode, message)
-    }
-
     #[test]
-    fn a_message_is_known_by_its_number_however_it_is_cut() {
+    fn its_frame_bears_the_number_and_nothing_else_changes() {
         for (kind, size, mark) in [
             (Kind::Binary, 64, None),
             (Kind::Text, 16, None),
             (Kind::Text, 90, Some("seq@json:/id")),
-            (Kind::Binary, 90, Some("seq@json:/a/pad")),
-            (Kind::Binary, 70, Some("seq@bytes:0")),
+            (Kind::Text, 64, Some("seq@json-string:/text")),
+            (Kind::Binary, 70, Some("seq@bytes:8")),
         ] {
             let message = message(kind, size, mark).unwrap();
             for id in [0, 7, 999_999_999_999] {
-                let payload = sent(&message, id);
-                assert_eq!(payload.len(), size as usize);
-                for cut in [1, 3, 15, 17, 100] {
-                    assert_eq!(came(&message, &payload, cut), Came::Number { id, altered: false }, "{mark:?} {cut}");
-                }
+                let mut frame = message.frame();
+                message.number(&mut frame, id);
+                let (header, len) = Header::parse(&frame).unwrap().unwrap();
+                apply_mask(&mut frame[len..], header.mask.unwrap());
+                let payload = message.payload_of(id);
+                assert_eq!(frame[len..], payload, "{mark:?} {id}");
+                let digits = &payload[message.at..message.at + DIGITS];
+                assert_eq!(number(digits), Some(4_711 * IDS + id));
+                assert_eq!(number(digits).and_then(|number| message.id_of(number)), Some(id));
             }
         }
-    }
-
-    #[test]
-    fn what_was_changed_or_is_of_another_run_is_told() {
-        let message = message(Kind::Binary, 64, None).unwrap();
-        let mut payload = sent(&message, 7);
-        payload[40] ^= 1;
-        assert_eq!(came(&message, &payload, 100), Came::Number { id: 7, altered: true });
-        payload[40] ^= 1;
-        assert_eq!(came(&message, &payload[..63], 100), Came::Number { id: 7, altered: true });
-        assert_eq!(came(&message, &[&payload[..], b"x"].concat(), 9), Came::Number { id: 7, altered: true });
-        payload[0] = b'9';
-        assert_eq!(came(&message, &payload, 100), Came::Unknown);
-        assert_eq!(came(&message, b"hello, you there", 100), Came::Unknown);
-        assert_eq!(came(&message, b"short one", 100), Came::Unknown);
-    }
-
-    #[test]
-    fn what_a_server_puts_around_it_does_not_matter_where_there_is_a_mark() {
-        let bytes = message(Kind::Binary, 64, Some("seq@bytes:8")).unwrap();
-        let payload = [&b"12345678"[..], &sent(&bytes, 5), b"end"].concat();
-        assert_eq!(came(&bytes, &payload, 10), Came::Number { id: 5, altered: false });
-        let json = message(Kind::Text, 64, Some("seq@json:/id")).unwrap();
-        let text = String::from_utf8(sent(&json, 5)).unwrap();
-        let rewritten = format!(" {{\"from\": [1, {{}}], {} , \"at\": 3.5}}", &text[1..text.len() - 1]);
-        assert_eq!(came(&json, rewritten.as_bytes(), 10), Came::Number { id: 5, altered: false });
-        assert_eq!(came(&json, b"{\"no\": 1, \"json\"", 10), Came::Unknown);
+        let string = message(Kind::Text, 64, Some("seq@json-string:/text")).unwrap();
+        assert!(string.payload[DIGITS..].iter().all(u8::is_ascii_lowercase), "nothing to be escaped");
     }
 
     #[test]
     fn a_size_without_room_for_the_number_is_refused() {
         assert!(message(Kind::Binary, 15, None).unwrap_err().contains("expected 16 B at least"));
+        assert!(message(Kind::Text, 15, Some("seq@json-string:/id")).unwrap_err().contains("expected 16 B at least"));
         assert!(message(Kind::Text, 20, Some("seq@json:/id")).unwrap_err().contains("expected 32 B at least"));
     }
 }

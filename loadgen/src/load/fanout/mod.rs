@@ -5,6 +5,7 @@
 mod awaited;
 mod frames;
 mod gathered;
+mod incoming;
 mod lane;
 mod ledger;
 mod members;
@@ -139,7 +140,7 @@ fn join<'a>(
 #[expect(clippy::too_many_arguments, reason = "all that there is, in one place")]
 fn put_together(
     world: World<'_>,
-    members: Members,
+    mut members: Members,
     stalled: &[bool],
     timetable: &Timetable,
     shared: &Shared,
@@ -155,20 +156,21 @@ fn put_together(
     let stalled_in = members.receivers_in(world, stalled, true);
     let Watched { loadgen, server, withheld, reached_all, everyone, skew } = watched;
     let (mut tally, mut of_stalled, mut undisturbed) = (Tally::new(), Tally::new(), Tally::new());
-    let (mut messages, mut arrivals, mut in_window) = (Sent::default(), Arrivals::default(), 0);
-    let (mut send_lag, mut read_lag, mut dropped) = (histogram(), histogram(), [0; 3]);
-    let (mut failures, mut worker_busy, mut paced) = (members.failures.clone(), Vec::new(), Vec::new());
+    let (mut messages, mut arrivals, mut in_window, mut dropped) = (Sent::default(), Arrivals::default(), 0, [0; 3]);
+    let (mut send_lag, mut read_lag, mut worker_busy, mut paced) = (histogram(), histogram(), Vec::new(), Vec::new());
+    let mut mismatches = visitors.as_ref().map(|visitors| visitors.mismatches.clone()).unwrap_or_default();
     for outcome in outcomes {
         tally += &outcome.ledger.measured;
         of_stalled += &outcome.ledger.of_stalled;
         undisturbed += &outcome.ledger.undisturbed;
         messages += outcome.ledger.sent;
         arrivals += outcome.ledger.arrivals;
+        mismatches.merge(outcome.ledger.mismatches);
         in_window += outcome.ledger.in_window;
         add(&mut send_lag, &outcome.ledger.send_lag);
         add(&mut read_lag, &outcome.ledger.read_lag);
         (0..3).for_each(|kind| dropped[kind] += outcome.dropped[kind]);
-        failures::merge(&mut failures, outcome.failures);
+        failures::merge(&mut members.failures, outcome.failures);
         worker_busy.push(outcome.busy);
         paced.push(outcome.paced);
     }
@@ -181,13 +183,14 @@ fn put_together(
         senders: members.connections(0, world.fanout.senders.get(), dropped[0]),
         receivers: members.connections(1, world.fanout.receivers.get(), dropped[1]),
         stalled: (stalled_in.iter().map(|count| u64::from(*count)).sum(), dropped[2]),
-        failures,
+        failures: members.failures,
         addresses: members.addresses,
         tls: members.tls,
         is_fathom: members.is_fathom,
         window: Duration::from_nanos(ended.saturating_sub(timetable.measured_from)),
         messages,
         tally,
+        mismatches,
         in_window,
         of_stalled,
         undisturbed: (!disturbed.is_zero()).then_some((disturbed, undisturbed)),

@@ -5,17 +5,28 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// The number in the document's field at the end of these keys (or positions in arrays): a whole number, or a text that is
-/// one. `None` where there is none.
-pub fn number_at(document: &[u8], keys: &[String]) -> Option<u64> {
+/// The number in the document's field at the end of these keys (or positions in arrays): a whole number, or what `number_in`
+/// finds in a text. `None` where there is none.
+pub fn number_at(document: &[u8], keys: &[String], number_in: impl Fn(&str) -> Option<u64> + Copy) -> Option<u64> {
     let mut deserializer = serde_json::Deserializer::from_slice(document);
-    At(keys).deserialize(&mut deserializer).ok().flatten()
+    At { keys, number_in }.deserialize(&mut deserializer).ok().flatten()
 }
 
 /// What is left of the way to the number.
-struct At<'k>(&'k [String]);
+#[derive(Clone, Copy)]
+struct At<'k, F> {
+    keys: &'k [String],
+    number_in: F,
+}
 
-impl<'de> DeserializeSeed<'de> for At<'_> {
+impl<F> At<'_, F> {
+    /// Behind the next key.
+    fn behind(self) -> Self {
+        Self { keys: &self.keys[1..], ..self }
+    }
+}
+
+impl<'de, F: Fn(&str) -> Option<u64> + Copy> DeserializeSeed<'de> for At<'_, F> {
     type Value = Option<u64>;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -23,7 +34,7 @@ impl<'de> DeserializeSeed<'de> for At<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for At<'_> {
+impl<'de, F: Fn(&str) -> Option<u64> + Copy> Visitor<'de> for At<'_, F> {
     type Value = Option<u64>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -32,9 +43,9 @@ impl<'de> Visitor<'de> for At<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut found = None;
-        while let Some(same) = map.next_key_seed(Same(self.0.first()))? {
+        while let Some(same) = map.next_key_seed(Same(self.keys.first()))? {
             if same {
-                found = map.next_value_seed(At(&self.0[1..]))?;
+                found = map.next_value_seed(self.behind())?;
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
@@ -43,11 +54,11 @@ impl<'de> Visitor<'de> for At<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
-        let wanted = self.0.first().and_then(|key| key.parse::<usize>().ok());
+        let wanted = self.keys.first().and_then(|key| key.parse::<usize>().ok());
         let (mut found, mut at) = (None, 0);
         loop {
             if Some(at) == wanted {
-                match array.next_element_seed(At(&self.0[1..]))? {
+                match array.next_element_seed(self.behind())? {
                     Some(number) => found = number,
                     None => return Ok(found),
                 }
@@ -59,7 +70,7 @@ impl<'de> Visitor<'de> for At<'_> {
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(self.0.is_empty().then_some(number))
+        Ok(self.keys.is_empty().then_some(number))
     }
 
     fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
@@ -68,7 +79,7 @@ impl<'de> Visitor<'de> for At<'_> {
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
         // 1.0e15 is a whole number too, as some servers write it.
-        Ok((self.0.is_empty() && number >= 0.0 && number.fract() == 0.0).then_some(number as u64))
+        Ok((self.keys.is_empty() && number >= 0.0 && number.fract() == 0.0).then_some(number as u64))
     }
 
     fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
@@ -80,7 +91,7 @@ impl<'de> Visitor<'de> for At<'_> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(text.parse().ok().filter(|_| self.0.is_empty()))
+        Ok(if self.keys.is_empty() { (self.number_in)(text) } else { None })
     }
 }
 
@@ -129,7 +140,7 @@ mod tests {
             ("", "id", None),
         ] {
             let keys: Vec<String> = pointer.split('/').map(str::to_owned).collect();
-            assert_eq!(number_at(document.as_bytes(), &keys), found, "{document}");
+            assert_eq!(number_at(document.as_bytes(), &keys, |text| text.parse().ok()), found, "{document}");
         }
     }
 }

@@ -14,15 +14,17 @@ use wire::OpCode;
 
 use super::World;
 use super::frames::{Frames, Sink};
+use super::incoming::{Came, Incoming};
 use super::ledger::enter;
 use super::members::push_close;
-use super::message::{Came, Incoming, Message};
+use super::message::Message;
 use super::order::{Order, Place};
 use super::timetable::Timetable;
 use crate::host::addresses::Addresses;
 use crate::load::churning::MOST_AT_ONCE;
 use crate::load::connect::{self, Stream};
 use crate::measure::clock::nanoseconds;
+use crate::measure::delivery_mismatch::{DeliveryMismatchKind, DeliveryMismatches};
 use crate::measure::failures::{self, Failures};
 use crate::measure::fanout::{Deliveries, Visitors};
 use crate::measure::histogram::histogram;
@@ -61,6 +63,7 @@ async fn come_and_go(world: World<'_>, invitation: &Invitation, ended: &AtomicBo
         handshake: histogram(),
         tls: Secured::default(),
         deliveries: Deliveries::default(),
+        mismatches: DeliveryMismatches::default(),
     };
     let (urls, how) = (Rc::new(world.urls.to_vec()), Rc::new(world.plan.connect.clone()));
     let mut visits = JoinSet::new();
@@ -99,11 +102,12 @@ async fn come_and_go(world: World<'_>, invitation: &Invitation, ended: &AtomicBo
 impl Visitors {
     fn count(&mut self, visit: Result<Visited, String>) {
         let why = match visit {
-            Ok(Visited { took, tls, deliveries, dropped }) => {
+            Ok(Visited { took, tls, deliveries, mismatches, dropped }) => {
                 self.joined += 1;
                 self.handshake.saturating_record(nanoseconds(took));
                 self.tls += tls;
                 self.deliveries += deliveries;
+                self.mismatches.merge(mismatches);
                 self.dropped += u64::from(dropped.is_some());
                 dropped
             }
@@ -133,6 +137,7 @@ struct Visited {
     took: Duration,
     tls: Secured,
     deliveries: Deliveries,
+    mismatches: DeliveryMismatches,
     /// Why the server dropped it before it left.
     dropped: Option<String>,
 }
@@ -153,6 +158,7 @@ impl Visit {
             room: room as u32,
             senders: vec![None; self.timetable.senders_in[room] as usize],
             deliveries: Deliveries::default(),
+            mismatches: DeliveryMismatches::default(),
             pongs: Vec::new(),
         };
         let (mut frames, mut buffer) = (Frames::new(), vec![0; BUFFER_BYTES]);
@@ -174,7 +180,8 @@ impl Visit {
             push_close(&mut close);
             let _ = stream.write_all(&close).await;
         }
-        Ok(Visited { took: took.all(), tls, deliveries: following.counted(), dropped: taken.err() })
+        let (deliveries, mismatches) = (following.counted(), following.mismatches);
+        Ok(Visited { took: took.all(), tls, deliveries, mismatches, dropped: taken.err() })
     }
 }
 
@@ -187,22 +194,24 @@ struct Following<'v> {
     /// By the sender's number in the room: the first message that came, the last, and the order of those since.
     senders: Vec<Option<(u64, u64, Order)>>,
     deliveries: Deliveries,
+    mismatches: DeliveryMismatches,
     pongs: Vec<u8>,
 }
 
 impl Following<'_> {
-    fn came(&mut self, id: u64, altered: bool) {
+    /// Counts a message; what is wrong with it.
+    fn came(&mut self, id: u64, altered: Option<DeliveryMismatchKind>) -> Option<DeliveryMismatchKind> {
         let (sender, number) = self.timetable.sender(id);
         if self.timetable.room_of[sender] != self.room {
             self.deliveries.unexpected += 1;
-            return;
+            return Some(DeliveryMismatchKind::OtherRoom);
         }
         let known = &mut self.senders[self.timetable.place_of[sender] as usize];
         let (first, last, order) = known.get_or_insert((number, number, Order::default()));
         // What comes before its first is late, and nothing that was to come to it.
         let place = if number < *first { Place::TooLate } else { order.take(number - *first) };
         *last = number.max(*last);
-        enter(&mut self.deliveries, place, altered);
+        enter(&mut self.deliveries, place, altered)
     }
 
     fn counted(&self) -> Deliveries {
@@ -218,9 +227,12 @@ impl Sink for Following<'_> {
 
     fn message(&mut self, opcode: OpCode) {
         // Greetings and histories are what those who join may get.
-        if let Came::Number { id, altered } = self.incoming.finish(opcode, self.message) {
-            self.came(id, altered);
+        if let Came::Number { id, altered } = self.incoming.finish(opcode, self.message)
+            && let Some(kind) = self.came(id, altered)
+        {
+            self.mismatches.count(kind, || self.incoming.example(kind, opcode, self.message));
         }
+        self.incoming.clear();
     }
 
     fn ping(&mut self, payload: &[u8]) {
@@ -267,12 +279,14 @@ mod tests {
             room: 0,
             senders: vec![None; 2],
             deliveries: Deliveries::default(),
+            mismatches: DeliveryMismatches::default(),
             pongs: Vec::new(),
         };
         // Of sender 0 the messages 10, 11, 13, 13, 9; of sender 1, who is elsewhere, one; of sender 2 one.
-        for id in [30, 33, 39, 39, 27, 31, 32] {
-            following.came(id, false);
-        }
+        use DeliveryMismatchKind::{Content, OtherRoom};
+        let wrong = [30, 33, 39, 39, 27, 31, 32].map(|id| following.came(id, (id % 10 == 9).then_some(Content)));
+        // What comes again is not altered once more.
+        assert_eq!(wrong, [None, None, Some(Content), None, None, Some(OtherRoom), None]);
         let Deliveries { expected, received, lost, duplicated, out_of_order, unexpected, .. } = following.counted();
         assert_eq!((expected, received, lost), (5, 4, 1));
         assert_eq!((duplicated, out_of_order, unexpected), (1, 1, 1));

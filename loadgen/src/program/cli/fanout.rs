@@ -19,6 +19,7 @@ use crate::plan::{
 };
 use crate::program::output::Output;
 use crate::trials::fanout::Experiment;
+use crate::units;
 
 /// What to measure, and what is to be kept.
 #[derive(Debug)]
@@ -99,8 +100,9 @@ struct LoadArgs {
     #[arg(long)]
     text: bool,
     /// Where a delivered message bears its number, for servers that rewrite messages: seq@json:/POINTER, a field of JSON
-    /// documents, as which messages are sent then; or seq@bytes:OFFSET, behind so many bytes. Nothing else of a message is
-    /// looked at then [default: messages come as they were sent, and all of each is compared]
+    /// documents, as which messages are sent then; seq@json-string:/POINTER, anywhere in a string of JSON documents, into which
+    /// the server puts the text that is sent then; or seq@bytes:OFFSET, behind so many bytes. Nothing else of a message is looked
+    /// at then [default: messages come as they were sent, and all of each is compared]
     #[arg(long, value_name = "MARK")]
     mark: Option<Mark>,
     /// How a worker waits for the next due message or delivery [default: auto]
@@ -133,6 +135,7 @@ impl FanoutArgs {
         }
         check(&members, disturbed.stall)?;
         check_burst(&load)?;
+        check_due(&load, &disturbed)?;
         let connect = connect.lower()?;
         if connect.permessage_deflate.is_some() {
             return Err(refusal(
@@ -203,7 +206,7 @@ fn check(members: &MembersArgs, stall: Option<Stall>) -> Result<(), clap::Error>
     Ok(())
 }
 
-/// Something must be due while it is measured.
+/// As many as are due at once must be so within the time that is measured, whenever it begins.
 fn check_burst(load: &LoadArgs) -> Result<(), clap::Error> {
     let (burst, every) = (load.burst, Duration::try_from_secs_f64(f64::from(load.burst.get()) / load.rate.get()));
     if burst.get() > 1 && every.as_ref().map_or(true, |every| *every > load.duration) {
@@ -216,19 +219,40 @@ fn check_burst(load: &LoadArgs) -> Result<(), clap::Error> {
     Ok(())
 }
 
+/// Something must be due while it is measured. The first message is due as the warm-up begins.
+fn check_due(load: &LoadArgs, disturbed: &DisturbedArgs) -> Result<(), clap::Error> {
+    let (burst, gap_ns) = (u64::from(load.burst.get()), 1e9 / load.rate.get());
+    let is_disturbed = disturbed.churn.is_some() || disturbed.stall.is_some();
+    let before = if is_disturbed { load.warmup + load.duration } else { load.warmup };
+    let (from, end) = (before.as_nanos(), (before + load.duration).as_nanos());
+    // As the timetable has it, rounding included: one of these is the first that is due from then on.
+    let next = (before.as_nanos() as f64 / (gap_ns * burst as f64)) as u64;
+    let due = |at: u64| u128::from((at.saturating_mul(burst) as f64 * gap_ns) as u64);
+    if (next.saturating_sub(1)..=next.saturating_add(2)).any(|at| (from..end).contains(&due(at))) {
+        return Ok(());
+    }
+    Err(refusal(&format!(
+        "--rate {}: a message is due every {}, the first as the load begins, and none within the {} that are measured from {} \
+         on; expected a higher --rate or a longer --duration",
+        load.rate.get(),
+        units::time(gap_ns),
+        units::seconds(load.duration.as_secs_f64()),
+        units::seconds(before.as_secs_f64())
+    )))
+}
+
 fn message(load: &LoadArgs) -> Result<Wanted, clap::Error> {
-    let is_json = matches!(load.mark, Some(Mark::Json(_)));
     let size = load.size.unwrap_or(DEFAULT_SIZE);
     if size.min() != size.max() {
         return Err(refusal("--size: expected one size, as all messages have the same"));
     }
     if size.max() > LARGEST {
-        return Err(refusal(&format!("--size: expected {} at the most", crate::units::memory(LARGEST as u64))));
+        return Err(refusal(&format!("--size: expected {} at the most", units::memory(LARGEST as u64))));
     }
-    let (kind, payload) = match (load.text || is_json, is_json) {
-        (_, true) => (Kind::Text, Payload::Json),
-        (true, false) => (Kind::Text, Payload::Random),
-        (false, false) => (Kind::Binary, Payload::Random),
+    let (kind, payload) = match (&load.mark, load.text) {
+        (Some(Mark::Json(_)), _) => (Kind::Text, Payload::Json),
+        (Some(Mark::JsonString(_)), _) | (_, true) => (Kind::Text, Payload::Random),
+        (Some(Mark::Bytes(_)) | None, false) => (Kind::Binary, Payload::Random),
     };
     Ok(Wanted { kind, payload, size })
 }

@@ -115,8 +115,9 @@ fn by_when(latency: &Histogram<u64>, expected: u64, share: f64) -> Option<u64> {
 }
 
 impl Churn {
-    /// Of those that came at this rate, over TLS as it was asked for where it was spoken.
-    pub fn of(visitors: &Visitors, rate: Rate, tls: &Tls) -> Self {
+    /// Of those that came at this rate, over TLS as it was asked for where it was spoken; `compared` says whether what they got
+    /// was compared with what was sent.
+    pub fn of(visitors: &Visitors, rate: Rate, tls: &Tls, compared: bool) -> Self {
         Self {
             asked_per_second: rate.get(),
             joined: visitors.joined,
@@ -126,7 +127,7 @@ impl Churn {
             failures: visitors.failures.clone(),
             handshake: Stats::from(&visitors.handshake),
             tls: TlsReport::of(tls, &visitors.tls),
-            deliveries: visitors.deliveries,
+            deliveries: visitors.deliveries.compared(compared),
         }
     }
 }

@@ -67,6 +67,7 @@ pub(crate) fn facts(report: &FanoutReport) -> Vec<(&'static str, String)> {
         "",
         format!("{} a second; latency {}", units::number(report.deliveries_per_second), end(report.ends_at)),
     ));
+    facts.extend(mismatches(report).map(|mismatch| ("", mismatch)));
     facts.push(("messages", messages(report)));
     facts.push(("members", members(report)));
     facts.extend(report.tls.iter().flat_map(TlsReport::facts));
@@ -80,7 +81,7 @@ pub(crate) fn facts(report: &FanoutReport) -> Vec<(&'static str, String)> {
     }
     facts.extend(report.stalled.as_ref().map(|found| ("", stalled(found))));
     if let Some(found) = &report.churn {
-        facts.push(("churn", churn(found)));
+        facts.push(("churn", churn(found, report.compared)));
         facts.extend(found.tls.as_ref().and_then(TlsReport::words_of_resumed).map(|words| ("", words)));
         facts.extend(causes(&found.failures));
     }
@@ -90,6 +91,11 @@ pub(crate) fn facts(report: &FanoutReport) -> Vec<(&'static str, String)> {
     let cpu = environment.cpu.as_deref().unwrap_or("unknown CPU");
     facts.push(("machine", format!("{cpu}, {} cores, Linux {}", environment.cores.allowed, environment.kernel)));
     facts
+}
+
+/// What was wrong with deliveries: each kind with its first example, and what can be done.
+pub(crate) fn mismatches(report: &FanoutReport) -> impl Iterator<Item = String> {
+    report.mismatches.sentences(report.asked.mark.as_ref())
 }
 
 fn end(ends_at: EndsAt) -> &'static str {
@@ -116,9 +122,12 @@ fn reach(report: &FanoutReport) -> String {
 fn deliveries(of: &Deliveries, compared: bool) -> String {
     let [expected, received, lost, duplicated, late, unexpected] =
         [of.expected, of.received, of.lost, of.duplicated, of.out_of_order, of.unexpected].map(units::count);
-    let altered = if compared { format!("{} altered, ", units::count(of.altered)) } else { String::new() };
+    let altered = match of.altered.filter(|_| compared) {
+        Some(altered) => format!("{} altered", units::count(altered)),
+        None => "content not compared".to_owned(),
+    };
     format!(
-        "{received} of {expected}; {lost} lost, {duplicated} duplicated, {late} out of order, {altered}{unexpected} unexpected"
+        "{received} of {expected}; {lost} lost, {duplicated} duplicated, {late} out of order, {altered}, {unexpected} unexpected"
     )
 }
 
@@ -136,12 +145,12 @@ fn messages(report: &FanoutReport) -> String {
 
 fn members(report: &FanoutReport) -> String {
     let of = |who: &str, counts: &Connections| {
-        let [established, requested] = [counts.established, counts.requested].map(units::count);
+        let (established, requested) = (units::count(counts.established), units::counted(counts.requested, who));
         let dropped =
             if counts.dropped > 0 { format!(" ({} lost)", units::count(counts.dropped)) } else { String::new() };
-        format!("{established} of {requested} {who}{dropped}")
+        format!("{established} of {requested}{dropped}")
     };
-    format!("{} and {}", of("senders", &report.senders), of("receivers", &report.receivers))
+    format!("{} and {}", of("sender", &report.senders), of("receiver", &report.receivers))
 }
 
 fn causes(failures: &Failures) -> impl Iterator<Item = (&'static str, String)> {
@@ -152,13 +161,13 @@ fn stalled(stalled: &Stalled) -> String {
     let [received, expected, lost] =
         [stalled.deliveries.received, stalled.deliveries.expected, stalled.deliveries.lost].map(units::count);
     format!(
-        "those that did not read got {received} of {expected} once they did, {lost} were lost, {} of {} connections were closed",
+        "those that did not read got {received} of {expected} once they did, {lost} were lost; the server closed {} of {}",
         units::count(stalled.dropped),
-        units::count(stalled.receivers)
+        units::counted(stalled.receivers, "connection")
     )
 }
 
-fn churn(churn: &Churn) -> String {
+fn churn(churn: &Churn, compared: bool) -> String {
     let skipped =
         if churn.skipped > 0 { format!(", {} not begun", units::count(churn.skipped)) } else { String::new() };
     format!(
@@ -166,7 +175,7 @@ fn churn(churn: &Churn) -> String {
         units::count(churn.joined),
         units::count(churn.failed),
         units::count(churn.dropped),
-        deliveries(&churn.deliveries, true)
+        deliveries(&churn.deliveries, compared)
     )
 }
 

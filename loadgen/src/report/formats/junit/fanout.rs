@@ -9,6 +9,7 @@ use crate::judge::held_threshold::{allowed, show};
 use crate::measure::fanout_metric::FanoutMetric;
 use crate::report::fanout::{FanoutReport, words};
 use crate::report::formats::junit::run::{limit, serialize, skipped_if, trust, unsuccessful};
+use crate::units;
 
 /// The report as JUnit XML.
 pub fn render(report: &FanoutReport) -> Vec<u8> {
@@ -25,7 +26,8 @@ pub fn render(report: &FanoutReport) -> Vec<u8> {
     let within = |errors: &[(FanoutMetric, u64)]| allowed(&report.thresholds, errors);
     case("every member connected and stayed", skipped_if(within(&report.member_errors()), members(report)));
     let within = within(&report.delivery_errors()) && report.deliveries.received > 0;
-    case("every delivery came once, whole and in order", skipped_if(within, deliveries(report)));
+    let whole = if report.compared { ", whole and in order" } else { " and in order" };
+    case(&format!("every delivery came once{whole}"), skipped_if(within, deliveries(report)));
     case("figures to be trusted", trust(&report.trust));
     for judged in &report.thresholds {
         case(&judged.threshold, limit(judged, show::<FanoutMetric>(judged)));
@@ -42,10 +44,12 @@ fn members(report: &FanoutReport) -> TestCaseStatus {
         return TestCaseStatus::success();
     }
     let mut what = format!("{churn} of those that joined and left failed or were dropped");
-    for (who, counts) in ["senders", "receivers"].iter().zip(counts) {
+    for (who, counts) in ["sender", "receiver"].iter().zip(counts) {
         what += &format!(
-            "; {} of {} {who} could not connect, {} lost their connection",
-            counts.failed, counts.requested, counts.dropped
+            "; {} of {} could not connect, {} lost their connection",
+            counts.failed,
+            units::counted(counts.requested, who),
+            counts.dropped
         );
     }
     let of_churn = report.churn.iter().flat_map(|churn| &churn.failures);
@@ -62,6 +66,7 @@ fn deliveries(report: &FanoutReport) -> TestCaseStatus {
     }
     let told = ["reach", "deliveries", "messages", "disturbed", "churn"];
     let facts = words::facts(report).into_iter().filter(|(name, _)| told.contains(name));
-    let what: Vec<String> = facts.map(|(name, fact)| format!("{name}: {fact}")).collect();
+    let what: Vec<String> =
+        facts.map(|(name, fact)| format!("{name}: {fact}")).chain(words::mismatches(report)).collect();
     unsuccessful(NonSuccessKind::Failure, "failed", &what.join("\n"))
 }

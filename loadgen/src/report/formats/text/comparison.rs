@@ -67,16 +67,23 @@ impl Display for Rendered<'_> {
 }
 
 fn table(comparison: &Comparison, f: &mut Formatter<'_>) -> fmt::Result {
-    writeln!(f, "{INDENT}{:>NAME_AND_A$}{:>11}{:>9}{:>19}", "A", "B", "change", "interval")?;
-    for metric in &comparison.metrics {
+    writeln!(f, "{INDENT}{}", row("", ["A", "B", "change", "interval"]))?;
+    comparison.metrics.iter().try_for_each(|metric| {
         let [a, b, change, interval, called] = cells(metric);
-        let name = metric.metric.to_string();
-        // A long name takes room from the column beside it.
-        let room = NAME_AND_A.saturating_sub(name.len().max(NAME)).max(a.chars().count() + 1);
-        let line = format!("{name:<NAME$}{a:>room$}{b:>11}{change:>9}{interval:>19} {called}");
-        writeln!(f, "{INDENT}{}", line.trim_end())?;
+        let line = format!("{} {called}", row(&metric.metric.to_string(), [&a, &b, &change, &interval]));
+        writeln!(f, "{INDENT}{}", line.trim_end())
+    })
+}
+
+/// A line of the table. Each cell ends where its column does; a long name or cell takes room from those behind it, and one space
+/// at least stays between them.
+fn row(name: &str, cells: [&str; 4]) -> String {
+    let mut line = name.to_owned();
+    for (cell, end) in cells.into_iter().zip(COLUMN_ENDS) {
+        let room = end.saturating_sub(line.chars().count()).max(cell.chars().count() + 1);
+        line += &format!("{cell:>room$}");
     }
-    Ok(())
+    line
 }
 
 /// A metric of A and of B, the change, its interval, and the verdict, for people. A document of an earlier version has the
@@ -127,6 +134,26 @@ fn percent(share: f64) -> String {
     signed_percent(share).trim_start_matches(['+', '-']).to_owned()
 }
 
-/// Columns of a metric's name, and of that with its figure of A.
-const NAME: usize = 17;
-const NAME_AND_A: usize = NAME + 11;
+/// Where the columns end, counted from the beginning of a metric's name: the figures of A and of B, the change and its interval.
+const COLUMN_ENDS: [usize; 4] = [28, 39, 48, 67];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_end_alike_and_never_touch() {
+        let head = row("", ["A", "B", "change", "interval"]);
+        let rows = [
+            row("throughput", ["104,312/s", "103,921/s", "-0.37%", "-0.91%..+0.15%"]),
+            row("throughput", ["4,174,443/s", "4,164,746/s", "-0.23%", "-0.91%..+0.15%"]),
+            row("resources.server_cpu_per_message", ["4,174,443/s", "14,164,746/s", "-100.23%", "-100.91%..+100.15%"]),
+        ];
+        assert_eq!(head, "                           A          B   change           interval");
+        assert_eq!(rows[0], "throughput         104,312/s  103,921/s   -0.37%     -0.91%..+0.15%");
+        assert_eq!(rows[1], "throughput       4,174,443/s 4,164,746/s  -0.23%     -0.91%..+0.15%");
+        for row in rows {
+            assert_eq!(row.split_whitespace().count(), 5, "{row}");
+        }
+    }
+}

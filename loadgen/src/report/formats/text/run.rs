@@ -42,8 +42,8 @@ impl Display for Rendered<'_> {
             writeln!(f, "\n{}", sketch::draw(self.latency, INDENT))?;
         }
         for (name, fact) in words::facts(report) {
-            // What went wrong, where latencies end, and how workers waited may take several lines.
-            if name.is_empty() || name == "latency" || name == "pacing" {
+            // What went wrong or became of datagrams, where latencies end, and how workers waited may take several lines.
+            if matches!(name, "" | "datagrams" | "latency" | "pacing") {
                 item(f, name, &fact)
             } else {
                 writeln!(f, "{INDENT}{name:<12}{fact}")
