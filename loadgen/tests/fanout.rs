@@ -4,6 +4,8 @@ mod benchfmt;
 mod binary;
 #[path = "fanout/command.rs"]
 mod command;
+#[path = "fanout/losses.rs"]
+mod losses;
 #[path = "fanout/relay.rs"]
 mod relay;
 #[path = "faults/servers.rs"]
@@ -250,6 +252,7 @@ fn receivers_that_do_not_read_are_told_apart() {
     let report = measured(&closing.start(), &[&flags[..], &["20%"]].concat(), &[0, 98]);
     assert_eq!(report.number("/stalled/dropped"), 1.0);
     assert_eq!(report.number("/receivers/dropped"), 0.0, "it was for it not to read");
+    assert!(report.0["relay_losses"].is_null(), "another server is not asked");
 }
 
 #[test]

@@ -12,6 +12,7 @@ pub(crate) mod leftovers;
 pub mod limits;
 pub(crate) mod listening;
 pub mod proxy;
+pub mod relay_losses;
 pub mod resident;
 pub mod resources;
 pub mod running;

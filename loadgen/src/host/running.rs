@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::host::addresses::{AddressError, Addresses};
 use crate::host::cores::Cores;
+use crate::host::relay_losses::RelayLosses;
 use crate::host::resources;
 use crate::host::server_config;
 use crate::host::target::{Server, Spec, TargetError};
@@ -113,6 +114,11 @@ impl Running {
     /// is measured, since it costs a connection.
     pub fn config(&self) -> Option<serde_json::Value> {
         server_config::fetch(self.url(), &self.addresses, &self.connect)
+    }
+
+    /// The deliveries that it has not made since it started, if it relays. As for [`Running::config`].
+    pub fn relay_losses(&self) -> Option<RelayLosses> {
+        RelayLosses::fetch(self.url(), &self.addresses, &self.connect)
     }
 
     /// How its process ended, as [`Server::ended`] says.

@@ -25,12 +25,16 @@ pub fn is_fathom(headers: &HeaderMap) -> bool {
 /// The configuration of a server that has named itself in a handshake as `how` says; `None` where it does not serve it in
 /// time.
 pub fn fetch(url: &Url, addresses: &Addresses, how: &Connect) -> Option<Value> {
+    sections(json_at("/config", url, addresses, how)?)
+}
+
+/// The JSON that such a server serves at `path`; `None` where it does not serve it in time.
+pub(super) fn json_at(path: &str, url: &Url, addresses: &Addresses, how: &Connect) -> Option<Value> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     let given = how.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(HOST.as_str()));
     let host = given.map_or_else(|| url.authority(), |(_, value)| value.clone());
-    let config =
-        runtime.block_on(async { tokio::time::timeout(TIMEOUT, ask(host, url, addresses, how)).await.ok().flatten() });
-    sections(config?)
+    let answer = async { tokio::time::timeout(TIMEOUT, ask(path, host, url, addresses, how)).await.ok().flatten() };
+    runtime.block_on(answer)
 }
 
 /// The sections of a Fathom server's configuration and nothing else; `None` for another document.
@@ -40,20 +44,20 @@ fn sections(mut config: Value) -> Option<Value> {
     TOLD_BY.iter().all(|section| object.contains_key(*section)).then_some(config)
 }
 
-async fn ask(host: String, url: &Url, addresses: &Addresses, how: &Connect) -> Option<Value> {
+async fn ask(path: &str, host: String, url: &Url, addresses: &Addresses, how: &Connect) -> Option<Value> {
     let (mut stream, _) = addresses.connect(0, TIMEOUT).await.ok()?;
     if let Some(proxy) = &how.proxy {
         stream = proxy::through(stream, proxy, url).await.ok()?;
     }
     match addresses.tls() {
-        None => get(host, stream).await,
-        Some(client) => get(host, Ready::open(stream, client).await.ok()?).await,
+        None => get(path, host, stream).await,
+        Some(client) => get(path, host, Ready::open(stream, client).await.ok()?).await,
     }
 }
 
-async fn get(host: String, stream: impl AsyncRead + AsyncWrite + Unpin) -> Option<Value> {
+async fn get(path: &str, host: String, stream: impl AsyncRead + AsyncWrite + Unpin) -> Option<Value> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
-    let request = Request::get("/config").header(HOST, host).body(Empty::<Bytes>::new()).ok()?;
+    let request = Request::get(path).header(HOST, host).body(Empty::<Bytes>::new()).ok()?;
     let answer = async {
         let response = sender.send_request(request).await.ok()?;
         if response.status() != StatusCode::OK {
@@ -80,7 +84,7 @@ const TOLD_BY: [&str; 5] = ["version", "listen", "workers", "echo", "limits"];
 /// How long a Fathom server may take on a busy machine: the report must not wait longer for one that has stopped answering.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The longest configuration in bytes: a page of settings, many times over.
+/// The longest answer in bytes: a page of settings or counts, many times over.
 const MAX_BYTES: usize = 64 << 10;
 
 #[cfg(test)]

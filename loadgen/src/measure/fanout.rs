@@ -9,6 +9,7 @@ use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::host::relay_losses::RelayLosses;
 use crate::host::resources::Usage;
 use crate::host::withheld::Withheld;
 use crate::measure::arrivals::Arrivals;
@@ -105,6 +106,8 @@ pub struct Measured {
     pub tls: Secured,
     /// Whether the server has named itself as Fathom.
     pub is_fathom: bool,
+    /// What the server says that it did not deliver, by cause, while they were connected; `None` where it does not say.
+    pub relay_losses: Option<RelayLosses>,
     /// How long the measured part took.
     pub window: Duration,
     /// What was sent in it.

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::host::environment::Environment;
+use crate::host::relay_losses::RelayLosses;
 use crate::judge::held_threshold::{self, FanoutThreshold};
 use crate::judge::outcome::Outcome;
 use crate::judge::threshold::Judged;
@@ -93,6 +94,10 @@ pub struct FanoutReport {
     pub stalled: Option<Stalled>,
     /// Members that joined and left; null without.
     pub churn: Option<Churn>,
+    /// What the server says that it did not deliver, by cause, while the members were connected; null where it does not say, as
+    /// other servers than Fathom's.
+    #[serde(default)]
+    pub relay_losses: Option<RelayLosses>,
     /// How TLS was spoken; absent where it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsReport>,
@@ -178,6 +183,7 @@ impl FanoutReport {
             }),
             churn: (measured.visitors.as_ref().zip(fanout.churn))
                 .map(|(visitors, rate)| Churn::of(visitors, rate, &environment.plan.connect.tls, compared)),
+            relay_losses: measured.relay_losses,
             tls: TlsReport::of(&environment.plan.connect.tls, &measured.tls),
             loadgen: Cost::of(&measured.loadgen, received),
             server: measured.server.as_ref().map(|usage| Cost::of(usage, received)),

@@ -55,7 +55,7 @@ pub fn run(experiment: Experiment, site: Site<'_>) -> Result<FanoutReport, RunEr
     let urls = rooms(server.url(), fanout.rooms.get());
     let (addresses, server_pids) = (server.addresses(), server.pids());
     let world = World { fanout: &fanout, plan: &plan, urls: &urls, addresses, server_pids, cores, interrupted, live };
-    let measured = fanout::measure(world, message, show)?;
+    let measured = fanout::measure(world, message, &|| server.relay_losses(), show)?;
     let dropped = measured.senders.dropped + measured.receivers.dropped;
     let lost = dropped + measured.senders.failed + measured.receivers.failed > 0;
     let all_lost = measured.receivers.dropped >= measured.receivers.established;

@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use crate::host::addresses::Addresses;
 use crate::host::cores::Cores;
+use crate::host::relay_losses::RelayLosses;
 use crate::load::error::RunError;
 use crate::load::live::{Live, Phase, SHOW_EVERY};
 use crate::load::stamping;
@@ -65,11 +66,16 @@ pub struct World<'a> {
     pub live: &'a Live,
 }
 
-/// Measures it.
+/// Measures it. `losses` asks a server that has named itself Fathom what it has not delivered.
 ///
 /// # Errors
 /// When there is nothing to measure: no sender or no receiver could connect, or it was interrupted before.
-pub fn measure(world: World<'_>, message: Message, show: &mut dyn FnMut(Phase)) -> Result<Measured, RunError> {
+pub fn measure(
+    world: World<'_>,
+    message: Message,
+    losses: &dyn Fn() -> Option<RelayLosses>,
+    show: &mut dyn FnMut(Phase),
+) -> Result<Measured, RunError> {
     let stamped = stamping::decide(world.plan.timestamps)?;
     let message = Arc::new(message);
     let (timetable, shared, stalled) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
@@ -92,6 +98,7 @@ pub fn measure(world: World<'_>, message: Message, show: &mut dyn FnMut(Phase)) 
                 return join(threads).and(Err(error));
             }
         };
+        let losses_before = members.is_fathom.then(losses).flatten();
         let stalled: &Vec<bool> = stalled.get_or_init(|| worker::stalled(world));
         let timetable: &Timetable = timetable.get_or_init(|| members.timetable(world, stalled));
         let shared: &Shared = shared.get_or_init(|| members.shared(world));
@@ -123,7 +130,9 @@ pub fn measure(world: World<'_>, message: Message, show: &mut dyn FnMut(Phase)) 
             Some(thread) => Some(thread?.join().expect("the visitors' thread does not panic")?),
             None => None,
         };
-        put_together(world, members, stalled, timetable, shared, watched, outcomes, visitors)
+        let mut measured = put_together(world, members, stalled, timetable, shared, watched, outcomes, visitors)?;
+        measured.relay_losses = losses_before.and_then(|before| losses()?.since(before));
+        Ok(measured)
     })
 }
 
@@ -177,7 +186,6 @@ fn put_together(
     tally.deliveries = tally.deliveries.of(shared.deliveries(&timetable.receivers_in, Part::Measured));
     of_stalled.deliveries = of_stalled.deliveries.of(shared.deliveries(&stalled_in, Part::Measured));
     undisturbed.deliveries = undisturbed.deliveries.of(shared.deliveries(&timetable.receivers_in, Part::Undisturbed));
-    let disturbed = Duration::from_nanos(timetable.measured_from - timetable.undisturbed_from);
     Ok(Measured {
         interrupted,
         senders: members.connections(0, world.fanout.senders.get(), dropped[0]),
@@ -187,13 +195,14 @@ fn put_together(
         addresses: members.addresses,
         tls: members.tls,
         is_fathom: members.is_fathom,
+        relay_losses: None,
         window: Duration::from_nanos(ended.saturating_sub(timetable.measured_from)),
         messages,
         tally,
         mismatches,
         in_window,
         of_stalled,
-        undisturbed: (!disturbed.is_zero()).then_some((disturbed, undisturbed)),
+        undisturbed: timetable.undisturbed().map(|length| (length, undisturbed)),
         send_lag,
         read_lag,
         arrivals,

@@ -1,6 +1,8 @@
 //! When each message is due, who sends it and who is to get it. Messages are numbered over all senders, who take turns, so
 //! that the number alone tells its sender and its due time, in whichever thread it is read.
 
+use std::time::Duration;
+
 /// The parts of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
@@ -52,6 +54,12 @@ impl Timetable {
     pub fn due(&self, id: u64) -> u64 {
         // From the number, not from the message before: rounding never adds up.
         ((id - id % self.burst) as f64 * self.gap_ns) as u64
+    }
+
+    /// How long nothing disturbs the load before it is measured, where something is to disturb it then.
+    pub fn undisturbed(&self) -> Option<Duration> {
+        let length = Duration::from_nanos(self.measured_from - self.undisturbed_from);
+        (!length.is_zero()).then_some(length)
     }
 
     /// The part of the run in which a message is due.

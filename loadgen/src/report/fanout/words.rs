@@ -2,6 +2,7 @@
 
 use super::FanoutReport;
 use super::parts::{Churn, Cost, Stalled};
+use crate::host::relay_losses::RelayLosses;
 use crate::measure::arrivals::EndsAt;
 use crate::measure::counts::Connections;
 use crate::measure::failures::Failures;
@@ -85,6 +86,7 @@ pub(crate) fn facts(report: &FanoutReport) -> Vec<(&'static str, String)> {
         facts.extend(found.tls.as_ref().and_then(TlsReport::words_of_resumed).map(|words| ("", words)));
         facts.extend(causes(&found.failures));
     }
+    facts.extend(report.relay_losses.as_ref().and_then(losses).map(|words| ("server's losses", words)));
     facts.push(("generator", cost(&report.loadgen)));
     facts.extend(report.server.as_ref().map(|used| ("server", cost(used))));
     let environment = &report.environment;
@@ -177,6 +179,20 @@ fn churn(churn: &Churn, compared: bool) -> String {
         units::count(churn.dropped),
         deliveries(&churn.deliveries, compared)
     )
+}
+
+/// What the server says that it did not deliver; `None` where that is nothing.
+fn losses(of: &RelayLosses) -> Option<String> {
+    let causes = [
+        (of.drop_newest, "dropped as the newest"),
+        (of.drop_oldest, "dropped as the oldest"),
+        (of.slow_reader_closed, "lost with slow readers that were closed"),
+        (of.evicted, "lost with connections closed for --max-buffered"),
+        (of.left, "lost with connections that ended"),
+    ];
+    let some = causes.into_iter().filter(|(count, _)| *count > 0);
+    let words: Vec<String> = some.map(|(count, what)| format!("{} {what}", units::count(count))).collect();
+    (!words.is_empty()).then(|| format!("by its own count, warm-up included: {}", words.join(", ")))
 }
 
 fn cost(cost: &Cost) -> String {
