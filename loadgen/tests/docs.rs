@@ -18,6 +18,7 @@ const RECIPES: &str = "docs/recipes.md";
 const CONNECTIONS: &str = "docs/connections.md";
 const CAPACITY: &str = "docs/capacity.md";
 const FANOUT: &str = "docs/fanout.md";
+const MINI_PROGRAM: &str = "docs/mini-program.md";
 const SUBCOMMANDS: [&str; 7] = ["run", "compare", "sweep", "capacity", "connections", "fanout", "report"];
 
 fn loadgen(arguments: &[&str]) -> Output {
@@ -76,7 +77,7 @@ fn no_table_has_a_flag_or_a_default_that_help_has_not() {
 fn flags_that_pages_name_exist() {
     let all: Vec<_> = SUBCOMMANDS.into_iter().chain(["embedded-server"]).map(flags_of).collect();
     let mut wrong = Vec::new();
-    for path in ["README.md", RUN, TRIALS, CAPACITY, CONNECTIONS, FANOUT, REPORT, RECIPES] {
+    for path in ["README.md", RUN, TRIALS, CAPACITY, CONNECTIONS, FANOUT, REPORT, RECIPES, MINI_PROGRAM] {
         let unknown =
             named_in(&page(path)).into_iter().filter(|flag| !all.iter().any(|flags| flags.contains_key(flag)));
         wrong.extend(unknown.map(|flag| format!("{path}: {flag}")));

@@ -329,18 +329,12 @@ fn a_server_is_started_and_an_embedded_one_is_told_to_relay() {
     assert!(ended.stderr.contains("exit status: 3"), "{}", ended.stderr);
     let embedded = finished(&["--server", "--no-delay-at-all", "--receivers", "6"]);
     assert_eq!(embedded.code, Some(2), "{}", embedded.stderr);
-    // A server that knows no relay says so, and one that does is one.
     let flags = ["--senders", "2", "--receivers", "6", "-d", "500ms", "--warmup", "0s", "--format", "json"];
     let default = finished(&flags);
-    match default.code {
-        Some(2) => assert!(default.stderr.contains("the embedded server does not relay"), "{}", default.stderr),
-        code => {
-            assert!(matches!(code, Some(0 | 98)), "{}", default.stderr);
-            let report = Json(serde_json::from_str(&default.stdout).unwrap());
-            assert!(report.0["target"].as_str().unwrap().contains("--relay others"), "{}", report.0["target"]);
-            assert_eq!(deliveries(&report, "/deliveries")[..3], [300.0, 300.0, 0.0]);
-        }
-    }
+    assert!(matches!(default.code, Some(0 | 98)), "{:?}: {}", default.code, default.stderr);
+    let report = Json(serde_json::from_str(&default.stdout).unwrap());
+    assert!(report.0["target"].as_str().unwrap().contains("--relay others"), "{}", report.0["target"]);
+    assert_eq!(deliveries(&report, "/deliveries")[..3], [300.0, 300.0, 0.0]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use binary::{Finished, Json, comparison, loadgen};
+use loadgen::report::sweep::Sweep;
 
 const LISTEN: &str = "--listen tcp://127.0.0.1:0";
 
@@ -193,6 +194,25 @@ fn a_comparison_tells_what_websocket_costs() {
     let document = serde_json::to_value(&compared).unwrap();
     binary::assert_valid(&document);
     assert!(document.to_string().contains(LISTEN), "{document}");
+}
+
+#[test]
+fn sweeps_and_capacities_are_of_tcp_too() {
+    let flags = ["sweep", "--server", LISTEN, "--vary", "threads=1,2", "--format", "json", "--force", "-q", "-c", "4"];
+    let finished = loadgen(&[&flags[..], &["--trial", "100ms", "--max-time", "4s"]].concat()).wait();
+    assert!(matches!(finished.code, Some(0 | 98)), "{:?}: {}", finished.code, finished.stderr);
+    let sweep: Sweep = serde_json::from_str(&finished.stdout).expect("a sweep");
+    assert_eq!(sweep.arms.len(), 2);
+    for arm in &sweep.arms {
+        assert!(arm.target.contains(LISTEN) && arm.messages.verified > 0, "{}: {:?}", arm.target, arm.messages);
+    }
+    // It holds 200 messages a second, above which nothing is asked for.
+    let flags = ["capacity", "--server", LISTEN, "--min-rate", "100", "--max-rate", "200", "-c", "4", "-q"];
+    let quick = ["--slo", "latency.p90<500ms", "--max-time", "20s", "--warmup", "0s", "--probe", "300ms"];
+    let finished = loadgen(&[&flags[..], &quick, &["--format", "json"]].concat()).wait();
+    assert_eq!(finished.code, Some(97), "{}", finished.stderr);
+    let report = Json(serde_json::from_str(&finished.stdout).expect("a capacity"));
+    assert!(report.0["target"].as_str().unwrap().contains(LISTEN), "{}", report.0["target"]);
 }
 
 #[test]

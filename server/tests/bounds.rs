@@ -1,15 +1,54 @@
-//! What a peer, or a lack of descriptors, cannot do to the server.
+//! What an idle connection costs, and what a peer, or a lack of descriptors, cannot do to the server.
 
 mod support;
 
 use std::io::Write;
 use std::net::TcpStream;
 use std::process::Command;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
-use support::{Server, fragment, frame, payload};
+use support::{Client, PATIENCE, Server, allow_descriptors, fragment, frame, payload};
 use wire::OpCode::{Binary, Text};
+
+#[test]
+fn an_idle_connection_takes_110_bytes_at_the_most() {
+    const MORE: usize = 8_000;
+    allow_descriptors(10_000);
+    let server = Server::start(&["--threads", "1", "--lane", "on"]);
+    let open = |count: usize| -> Vec<Client> {
+        // A hundred handshakes at a time, so that what they take together is the same in the end as in the beginning.
+        let clients = (0..count / 100).flat_map(|_| {
+            let mut clients = server.connect_many(100);
+            clients.iter_mut().for_each(|client| client.send(&frame(Text, b"said once")));
+            clients.iter_mut().for_each(|client| assert_eq!(client.frame().1, b"said once"));
+            clients
+        });
+        clients.collect()
+    };
+    let first = open(1_000);
+    // What is free goes back to the kernel a while after much was freed.
+    let mut tidying = server.connect();
+    let mut tidy = || {
+        tidying.send(&frame(Binary, &payload(4 << 20)));
+        tidying.frame();
+        thread::sleep(Duration::from_secs(2));
+        server.memory_kib("VmRSS")
+    };
+    let before = tidy();
+    let more = open(MORE);
+    let begun = Instant::now();
+    loop {
+        let grown = tidy().saturating_sub(before) * 1024 / MORE as u64;
+        println!("{grown} B for each of {MORE} idle connections");
+        if grown <= 110 {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{grown} B for an idle connection");
+    }
+    drop((first, more));
+}
 
 #[test]
 fn a_header_that_announces_much_costs_little() {

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use support::relay::{join, start};
 use support::{Client, PATIENCE, Server, allow_descriptors, fragment, frame, payload};
 use wire::OpCode::{Binary, Continuation, Ping, Text};
 
@@ -47,6 +48,37 @@ fn a_firehose_is_one_of_many(server: &Server) {
         progress.expect("a thousand fragmented messages were echoed");
         exchange(&mut quiet, |i| (frame(Text, format!("{i}").as_bytes()), format!("{i}")));
     });
+}
+
+#[test]
+fn a_member_that_never_stops_keeps_nobody_of_another_room_waiting() {
+    const ROOMS: usize = 100;
+    for threads in ["1", "2"] {
+        let tcp = ["--listen", "tcp://127.0.0.1:0"];
+        let server = start(&[&tcp[..], &["--relay", "all", "--threads", threads]].concat());
+        Firehose::connect(&server).run_during(|progress| {
+            progress.expect("there was nobody else");
+            let room = |at: usize| [0, 1].map(|_| join(&server, &format!("/quiet/{at}")));
+            let mut quiet: Vec<[Client; 2]> = (0..ROOMS).map(room).collect();
+            // They are in no room at all.
+            let mut bytes: Vec<TcpStream> = (0..ROOMS).map(|_| server.bytes()).collect();
+            progress.expect("a hundred rooms were entered");
+            for round in 0..3 {
+                let said = |at: usize| format!("{round} {at}").into_bytes();
+                for (at, ([speaker, _], stream)) in quiet.iter_mut().zip(&mut bytes).enumerate() {
+                    speaker.send(&frame(Text, &said(at)));
+                    stream.write_all(&said(at)).unwrap();
+                }
+                for (at, (members, stream)) in quiet.iter_mut().zip(&mut bytes).enumerate() {
+                    members.iter_mut().for_each(|member| assert_eq!(member.frame(), (0x81, said(at))));
+                    let mut back = vec![0; said(at).len()];
+                    stream.read_exact(&mut back).unwrap();
+                    assert_eq!(back, said(at));
+                }
+                progress.expect("something was said in a hundred rooms");
+            }
+        });
+    }
 }
 
 #[test]

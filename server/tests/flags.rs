@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, pidfd_getfd, pidfd_open};
 use socket2::{SockRef, Socket};
+use support::relay::{join, start};
 use support::{Client, Server, frame, payload};
 use wire::OpCode::Binary;
 
@@ -93,6 +94,22 @@ fn segments_for(flags: &[&str], count: usize) -> u32 {
         assert_eq!(client.frame(), (0x82, payload(64)));
     }
     data_segments_in(&client.stream) - before
+}
+
+#[test]
+fn what_a_room_says_in_one_turn_is_one_write_for_each_member() {
+    const SENDERS: usize = 40;
+    let server = start(&["--relay", "others", "--threads", "1"]);
+    let mut receiver = join(&server, "/");
+    let mut senders: Vec<Client> = (0..SENDERS).map(|_| join(&server, "/")).collect();
+    let before = data_segments_in(&receiver.stream);
+    // All have spoken when the server goes on.
+    server.stop();
+    senders.iter_mut().for_each(|sender| sender.send(&frame(Binary, &payload(64)).repeat(5)));
+    server.signal(Signal::CONT);
+    (0..5 * SENDERS).for_each(|_| assert_eq!(receiver.frame(), (0x82, payload(64))));
+    let segments = data_segments_in(&receiver.stream) - before;
+    assert!(segments <= 2, "{segments} segments");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod support;
 
 use std::thread;
+use std::time::Duration;
 
 use support::relay::{join, join_with, left, message, said, settled, start};
 use support::{fragment, frame, payload};
@@ -279,6 +280,30 @@ fn each_gets_a_message_in_the_form_that_it_agreed_on() {
             }
         }
     }
+}
+
+#[test]
+fn a_message_is_compressed_once_however_many_take_it_compressed() {
+    let flags = ["--relay", "others", "--threads", "1", "--relay-queue", "64MiB", "--permessage-deflate", "on"];
+    let server = start(&flags);
+    let said = payload(256 << 10);
+    // The CPU time of some messages in a room where so many take them compressed.
+    let cost = |members: usize| {
+        let path = format!("/{members}");
+        let mut sender = join(&server, &path);
+        let enter = |_| join_with(&server, &path, "Sec-WebSocket-Extensions: permessage-deflate\r\n", b"");
+        let mut readers: Vec<_> = (0..members).map(enter).collect();
+        let before = server.cpu_time();
+        for _ in 0..8 {
+            sender.send(&frame(Binary, &said));
+            readers.iter_mut().for_each(|reader| assert_eq!(reader.frame().0, 0xc2));
+        }
+        server.cpu_time() - before
+    };
+    let (one, many) = (cost(1), cost(40));
+    println!("{one:?} of CPU time for one member, {many:?} for 40");
+    let tick = Duration::from_millis(10);
+    assert!(many < 8 * (one + tick), "{many:?} for 40 members, {one:?} for one");
 }
 
 #[test]

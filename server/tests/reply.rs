@@ -112,24 +112,35 @@ fn text_that_is_none_is_refused() {
     }
 }
 
+/// A connection on which compression was agreed, with what the client compresses and decompresses by.
+fn deflating(server: &Server) -> (Client, Codec, Shared) {
+    let client = server.connect_with("Sec-WebSocket-Extensions: permessage-deflate\r\n", b"");
+    let direction =
+        |no_takeover| Direction { context_takeover: !client.head.contains(no_takeover), window: WindowBits::MAX };
+    let (server, own) = (direction("server_no_context_takeover"), direction("client_no_context_takeover"));
+    let codec = Codec::new(Agreed { server, client: own }, Peer::Server);
+    (client, codec, Shared::new(Effort::default()))
+}
+
+/// The frame of a compressed message.
+fn compressed(codec: &mut Codec, shared: &mut Shared, opcode: OpCode, message: &[u8]) -> Vec<u8> {
+    let mut packed = Vec::new();
+    codec.compress(shared, message, &mut packed);
+    let mut sent = frame(opcode, &packed);
+    sent[0] |= 0x40;
+    sent
+}
+
 #[test]
 fn compressed_messages_are_answered_compressed() {
     const TAKEOVER: [&str; 4] = ["--permessage-deflate", "on", "--deflate-context-takeover", "both"];
     for (lane, flags) in LANES.into_iter().flat_map(|lane| [(lane, &TAKEOVER[..2]), (lane, &TAKEOVER)]) {
         let (server, _) = with(lane, flags);
-        let mut client = server.connect_with("Sec-WebSocket-Extensions: permessage-deflate\r\n", b"");
-        let direction =
-            |no_takeover| Direction { context_takeover: !client.head.contains(no_takeover), window: WindowBits::MAX };
-        let (server, own) = (direction("server_no_context_takeover"), direction("client_no_context_takeover"));
-        let mut codec = Codec::new(Agreed { server, client: own }, Peer::Server);
-        let mut shared = Shared::new(Effort::default());
+        let (mut client, mut codec, mut shared) = deflating(&server);
         for length in [10, 200, 5_000, 100_000, 200] {
             for opcode in [Text, Binary] {
                 let message = payload(length);
-                let mut packed = Vec::new();
-                codec.compress(&mut shared, &message, &mut packed);
-                let mut sent = frame(opcode, &packed);
-                sent[0] |= 0x40;
+                let sent = compressed(&mut codec, &mut shared, opcode, &message);
                 client.send(&[sent, frame(opcode, &message)].concat());
                 let expected = if opcode == Text { by_template(&message) } else { message.clone() };
                 let (first, reply) = client.frame();
@@ -141,6 +152,34 @@ fn compressed_messages_are_answered_compressed() {
                 assert_reply(&mut client, opcode, &expected);
             }
         }
+    }
+}
+
+#[test]
+fn a_reply_that_is_too_large_closes_the_connection_however_small_it_is_compressed() {
+    // The template adds 20 bytes to the message as it is, whose compressed form is far below the limit.
+    for lane in LANES {
+        let (server, _) = with(lane, &["--max-message-size", "1000", "--permessage-deflate", "on"]);
+        let (mut client, mut codec, mut shared) = deflating(&server);
+        let mut text = |length| compressed(&mut codec, &mut shared, Text, &vec![b'x'; length]);
+        client.send(&[text(980), text(981)].concat());
+        let (first, reply) = client.frame();
+        assert_eq!(first, 0xc1, "lane {lane}");
+        let reply = codec.decompress(&mut shared, &reply, 1000).unwrap();
+        assert!(*reply == by_template(&[b'x'; 980]), "lane {lane}: {reply:.200?}");
+        client.expect_close(1009);
+        // Bytes go back as they are; text in fragments is one message.
+        let (mut client, mut codec, mut shared) = deflating(&server);
+        client.send(&compressed(&mut codec, &mut shared, Binary, &[b'x'; 1000]));
+        let (first, reply) = client.frame();
+        let reply = codec.decompress(&mut shared, &reply, 1000).unwrap();
+        assert!(first == 0xc2 && reply == [b'x'; 1000], "lane {lane}: {reply:.200?}");
+        let mut packed = Vec::new();
+        codec.compress(&mut shared, &[b'x'; 981], &mut packed);
+        let mut begun = fragment(Text, false, &packed[..4]);
+        begun[0] |= 0x40;
+        client.send(&[begun, fragment(Continuation, true, &packed[4..])].concat());
+        client.expect_close(1009);
     }
 }
 

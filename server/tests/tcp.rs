@@ -3,20 +3,22 @@
 mod support;
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use support::{Server, allow_descriptors, frame, payload};
+use socket2::{Domain, Socket, Type};
+use support::{PATIENCE, Server, allow_descriptors, frame, payload};
 use wire::OpCode::Binary;
 
 const TCP: [&str; 2] = ["--listen", "tcp://127.0.0.1:0"];
 
 /// The ways that a worker can serve a connection.
-const WAYS: [&[&str]; 4] = [
+const WAYS: [&[&str]; 5] = [
     &["--lane", "on", "--threads", "1"],
+    &["--lane", "on", "--threads", "1", "--relay", "all"],
     &["--lane", "off", "--threads", "1"],
     &["--lane", "on", "--threads", "2", "--balance", "kernel"],
     &["--runtime", "work-stealing", "--threads", "2"],
@@ -94,11 +96,39 @@ fn a_client_that_does_not_read_is_not_read_from_either_and_loses_nothing() {
         assert!(sent < much.len(), "the server took all of it");
         let held = server.memory_kib("VmRSS");
         assert!(held < 32 << 10, "the server holds {held} KiB");
+        let before = server.cpu_time();
+        thread::sleep(Duration::from_millis(600));
+        let used = server.cpu_time() - before;
+        assert!(used < Duration::from_millis(60), "{flags:?}: {used:?} of CPU time while nothing can be done");
         echoed(&mut server.bytes(), b"somebody else");
         slow.shutdown(Shutdown::Write).unwrap();
         let mut back = Vec::new();
         slow.read_to_end(&mut back).unwrap();
         assert!(back == much[..sent], "{} bytes came back of {sent}", back.len());
+    }
+}
+
+#[test]
+fn a_client_that_reads_late_gets_everything_although_it_sends_nothing_more() {
+    let sent = payload(180_000);
+    for flags in WAYS {
+        let server = start(&[flags, &["--send-buffer", "4KiB", "--recv-buffer", "1MiB"]].concat());
+        // Both sides take so little at a time that most of it waits in the server.
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(4 << 10).unwrap();
+        socket.connect(&SocketAddr::from(([127, 0, 0, 1], server.tcp_port.unwrap())).into()).unwrap();
+        let mut late = TcpStream::from(socket);
+        late.set_read_timeout(Some(PATIENCE)).unwrap();
+        late.set_write_timeout(Some(PATIENCE)).unwrap();
+        echoed(&mut late, b"accepted");
+        // All of it has come when the server reads for the first time, so that nothing is left to be read.
+        server.stop();
+        late.write_all(&sent).unwrap();
+        server.signal(Signal::CONT);
+        let mut back = vec![0; sent.len()];
+        late.read_exact(&mut back).unwrap_or_else(|error| panic!("{flags:?}: {error}"));
+        assert!(back == sent, "{flags:?}: not the bytes that were sent");
+        echoed(&mut late, b"and more");
     }
 }
 

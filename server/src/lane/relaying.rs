@@ -1,5 +1,6 @@
-//! The turns of a lane whose connections are members of rooms. Sockets that are ready are read; then what was said, and what
-//! other workers have sent, is written to every member, one write for each where its socket takes all; then the lane waits.
+//! The turns of a lane whose connections are members of rooms, and beside them such of TCP alone. Sockets that are ready are
+//! read; then what was said, and what other workers have sent, is written to every member, one write for each where its socket
+//! takes all; then the lane waits.
 //!
 //! Nothing is read while anything is to be delivered: members who say more than can be delivered wait, as a peer of an echo does
 //! that does not read.
@@ -129,14 +130,18 @@ impl Lane {
         }
     }
 
-    /// Serves a member: what it says goes into its room's batch; what waits for it is sent as far as its socket takes it.
+    /// Serves a line. What a member says goes into its room's batch; what waits for it is sent as far as its socket takes it.
     fn serve_member(&self, lines: &mut Slab<Line>, key: usize, workspace: &mut Workspace, host: &impl Host) {
         let Some(line) = lines.get_mut(key) else { return };
-        if line.member().is_some_and(|(member, _)| member.goes_on) {
-            return;
+        match line.member() {
+            // Of TCP alone, which is in no room.
+            None => return self.serve(lines, key, workspace, host),
+            Some((member, _)) if member.goes_on => return,
+            Some(_) => {}
         }
         line.mark(false);
         match line.serve(workspace) {
+            // `settle` has its socket watched for what it waits for.
             Served::Waits | Served::WaitsFor(_) => {}
             Served::Leaves(parting) => return self.part(lines, key, parting, host),
             Served::Ends => return drop(lines.remove(key)),

@@ -1,5 +1,5 @@
-// docs/mini-program.md, run against an echo-server: `node mini_program.mjs PAGE ECHO_SERVER...`, the last a command. Its code
-// runs in a `wx` for Node (wx_shim.mjs), and so does what the page says of each option and event. A relay before the server
+// docs/mini-program.md, run against an echo-server: `node mini_program.mjs PAGE LOADGEN ECHO_SERVER...`, the last a command. Its
+// code runs in a `wx` for Node (wx_shim.mjs), and so does what the page says of each option and event. A relay before the server
 // shows what goes over the wire.
 
 import { spawn, spawnSync } from 'node:child_process'
@@ -12,17 +12,22 @@ import { createInterface } from 'node:readline'
 import { Checks, expectEqual } from './echo_checks.mjs'
 import { createWx } from './wx_shim.mjs'
 
-const [pagePath, ...command] = process.argv.slice(2)
+const [pagePath, loadgen, ...command] = process.argv.slice(2)
 const checks = new Checks(console.log)
 const doc = await readFile(pagePath, 'utf8')
 const flags = /^\$ echo-server --listen 127\.0\.0\.1:8181 ?(.*)$/m.exec(doc)[1]
-// A shell would take the quotes away.
-const server = await start([...flags.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, word]) => quoted ?? word))
+// As a shell takes a command apart.
+const words = (text) => [...text.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, word]) => quoted ?? word)
+const server = await start(words(flags))
 const relay = await startRelay(server.port)
 // The page's port may be in use.
-const block = (file) => new RegExp(`\`${file}\`[^]*?\`\`\`js\n([^]*?)\`\`\``).exec(doc)[1]
+const block = (file, language = 'js') => new RegExp(`\`${file}\`[^]*?\`\`\`${language}\n([^]*?)\`\`\``).exec(doc)[1]
 const onOurPort = (code, port = server.port) => code.replaceAll('127.0.0.1:8181', `127.0.0.1:${port}`)
-const pageCode = block('webSocketDemo.js')
+const pages = JSON.parse(block('app.json', 'json')).pages
+// The files of a page have its name.
+const name = pages[0].split('/').at(-1)
+const pageCode = block(`${name}.js`)
+const wxml = block(`${name}.wxml`, 'xml')
 const tasksCode = block('tasks.js')
 const listed = /```text\n([^]*?)```/.exec(doc)[1].trim()
 const reply = (text) => listed.replace(/^0: /, '').replace('客户端发来的信息', () => text)
@@ -30,6 +35,7 @@ const reply = (text) => listed.replace(/^0: /, '').replace('客户端发来的�
 await checkTypes()
 await checkPage()
 await checkOptions()
+await checkTable()
 await checkTasks()
 await checkFailures()
 relay.server.close()
@@ -55,9 +61,11 @@ async function checkPage() {
   await checks.run("the tutorial's page: the button, and the list", async () => {
     const page = openPage(onOurPort(pageCode))
     await page.until(({ state }) => state === 'open')
-    page.send()
+    const [, tapped, label] = /<button bindtap="(\w+)">(.*)<\/button>/.exec(wxml)
+    expectEqual(label, '客户端发来的信息', "the button's text")
+    page[tapped]()
     await page.until(({ received }) => received.length === 1)
-    expectEqual(`0: ${page.data.received[0]}`, listed, 'the list')
+    expectEqual(linesOf(page.data), listed, 'the list')
     page.onUnload()
     await page.until(({ state }) => state === 'closed with 1000')
   })
@@ -68,6 +76,14 @@ async function checkPage() {
     going.process.kill('SIGTERM')
     await page.until(({ state }) => state === 'closed with 1001')
     await going.ended
+  })
+  await checks.run('the page where nobody listens', async () => {
+    const gone = await start([])
+    gone.process.kill('SIGKILL')
+    await gone.ended
+    const page = openPage(onOurPort(pageCode, gone.port))
+    await page.until(({ state }) => /^connectSocket:fail .*ECONNREFUSED/.test(state))
+    await page.until(({ state }) => state === 'closed with 1006')
   })
 }
 
@@ -111,6 +127,8 @@ async function checkOptions() {
     before.server.close()
     compressing.process.kill('SIGKILL')
   })
+  // When a small message leaves depends on acknowledgements and on time, so that nothing on the wire tells of it for certain:
+  // what the socket is told is looked at instead.
   await checks.run('tcpNoDelay', async () => {
     const { setNoDelay } = Socket.prototype
     const set = []
@@ -138,6 +156,32 @@ async function checkOptions() {
     expectEqual((await events.close).code, 1006, 'the close code')
     expectEqual(calls.join(' '), 'success complete', 'the callbacks of the call')
     silent.close()
+  })
+}
+
+async function checkTable() {
+  await checks.run("the table has every option of WeChat's types, and no other", async () => {
+    const types = createRequire(import.meta.url).resolve('miniprogram-api-typings/types/wx/lib.wx.api.d.ts')
+    const option = /interface ConnectSocketOption \{([^]*?)\n    \}/.exec(await readFile(types, 'utf8'))[1]
+    const fields = [...option.matchAll(/^ {8}(\w+)\??:/gm)].map(([, field]) => field)
+    const table = /^\| `wx\.connectSocket` .*\n((?:\|.*\n)+)/m.exec(doc)[1]
+    const listed = table.split('\n').flatMap((row) => [...row.split('|')[1]?.matchAll(/`(\w+)`/g) ?? []].map(([, option]) => option))
+    expectEqual(listed.sort().join(), fields.sort().join(), 'the options')
+  })
+  await checks.run("loadgen's command, for half a second", async () => {
+    const [, ...given] = words(/^ {4}loadgen run .*$/m.exec(doc)[0])
+    given[given.indexOf('-d') + 1] = '500ms'
+    const before = relay.requests.length
+    const child = spawn(loadgen, given.map((word) => (word === 'ws://127.0.0.1:8181/' ? relay.url : word)), { stdio: ['ignore', 'pipe', 'pipe'] })
+    let said = ''
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (said += data))
+    const [code] = await once(child, 'close')
+    // 98: it measured, and the machine was too busy for its figures to be believed.
+    expectEqual([0, 98].includes(code) && /[1-9][\d,]* verified/.test(said), true, `that it measures (${code}: ${said})`)
+    const upgrades = relay.requests.slice(before).filter((request) => /^upgrade: websocket\r$/im.test(request))
+    expectEqual(upgrades.length, 5, 'connections')
+    const header = (name, value) => upgrades.every((request) => new RegExp(`^${name}: ${value}\r$`, 'im').test(request))
+    expectEqual(header('X-Device', 'phone') && header('Sec-WebSocket-Protocol', 'v1'), true, `the headers of ${upgrades[0]}`)
   })
 }
 
@@ -239,6 +283,13 @@ function openPage(code) {
   })
   page.onLoad()
   return page
+}
+
+// The lines that the page shows of its list, as its wxml says.
+function linesOf(data) {
+  const [, list, line] = /<view wx:for="{{(\w+)}}" wx:key="index">(.*)<\/view>/.exec(wxml)
+  const lines = data[list].map((item, index) => line.replace(/{{(\w+)}}/g, (_, name) => ({ index, item })[name]))
+  return lines.join('\n')
 }
 
 // A relay to `port` that notes the head of every request.

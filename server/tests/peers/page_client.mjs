@@ -131,6 +131,21 @@ async function checkEnds() {
       expectEqual(await page.isDisabled('#send button'), true, 'that nothing can be sent')
       await connect(page)
     }))
+  await checks.run('a connection that another takes the place of', () =>
+    onPage(server, {}, async (page) => {
+      await connect(page)
+      // The message is unanswered when the page turns to the next click.
+      await page.evaluate(() => {
+        document.querySelector('#send button').click()
+        document.querySelector('#connect button').click()
+      })
+      const connecting = `connecting to ws://127.0.0.1:${server.port}/`
+      const open = 'open; subprotocol: none; extensions: none'
+      await life(page, [connecting, open, 'replaced by a new connection; messages unanswered: 1', connecting, open])
+      await figures(page, { sent: '1', received: '0', unanswered: '0', lost: '1' })
+      await page.click('#send button')
+      await figures(page, { sent: '2', right: '1', wrong: '0', unanswered: '0', lost: '1' })
+    }))
   await checks.run('a URL, a subprotocol and a close code that the browser refuses', () =>
     onPage(server, {}, async (page) => {
       await connect(page)
@@ -223,6 +238,7 @@ async function checkLoad() {
         const after = await cost()
         rounds.push(after - before)
       }
+      await checkChart(page)
       await page.keyboard.press('Home')
       await page.waitForFunction(() => document.getElementById('figure-unanswered').textContent === '0')
       expectEqual(await page.textContent('#figure-wrong'), '0', 'replies that are not as expected')
@@ -234,8 +250,65 @@ async function checkLoad() {
       const [early, late] = [Math.max(...rounds.slice(0, 2)), Math.min(...rounds.slice(-2))]
       expectEqual(late < 2 * early, true, `that ${late} s is less than twice ${early} s`)
     }))
+  await checks.run('the load waits for a server that answers nothing and takes nothing', async () => {
+    const relay = await start('--relay', 'others')
+    await onPage(relay, {}, async (page) => {
+      await page.evaluate(() => {
+        globalThis.WebSocket = class extends WebSocket {
+          constructor(...given) {
+            super(...given)
+            globalThis.latest = this
+          }
+        }
+      })
+      await connect(page)
+      await page.fill('#size', '65536')
+      await page.locator('#size').blur()
+      relay.process.kill('SIGSTOP')
+      await page.focus('#rate')
+      await page.keyboard.press('End')
+      const buffered = () => page.evaluate(() => globalThis.latest.bufferedAmount)
+      await page.waitForFunction(() => globalThis.latest.bufferedAmount >= 1 << 20)
+      // At this rate 128 MiB would be due in every second.
+      let most = 0
+      for (let looks = 0; looks < 20; looks += 1) {
+        most = Math.max(most, await buffered())
+        await new Promise((resolve) => setTimeout(resolve, 50))
+      }
+      // The last message, and its header, may pass the limit.
+      expectEqual(most <= (1 << 20) + (1 << 16) + 14, true, `that ${most} bytes are no more than 1 MiB and a message`)
+      const sent = async () => Number((await page.textContent('#figure-sent')).replaceAll(',', ''))
+      const before = await sent()
+      relay.process.kill('SIGCONT')
+      await page.waitForFunction((least) => Number(document.getElementById('figure-sent').textContent.replaceAll(',', '')) > least, before + 50)
+      await page.keyboard.press('Home')
+      await figures(page, { unanswered: '0' })
+    })
+    await stop(relay, 'SIGKILL')
+  })
   await checks.run('the clock is fine enough for round trips', () =>
     onPage(server, {}, async (page) => expectEqual(await page.evaluate(() => crossOriginIsolated), true, 'crossOriginIsolated')))
+}
+
+// Holds the chart and the figures beside it against a load that goes on.
+async function checkChart(page) {
+  for (const [name, form] of [['rate', /^\d[\d,]*(\.\d)?$/], ['median', /^\d+(\.\d+)? ms$/], ['longest', /^\d+(\.\d+)? ms$/]]) {
+    await page.locator(`#figure-${name}`, { hasText: form }).waitFor()
+    const value = await page.textContent(`#figure-${name}`)
+    expectEqual(Number.parseFloat(value.replaceAll(',', '')) > 0, true, `that ${name} is more than 0 (${value})`)
+  }
+  // Each of the three is drawn in a colour of its own.
+  const drawn = await page.evaluate(() => {
+    const canvas = document.getElementById('chart')
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
+    const colours = new Set()
+    for (let at = 0; at < data.length; at += 4) {
+      colours.add(`#${[...data.subarray(at, at + 3)].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`)
+    }
+    const light = (name) => getComputedStyle(canvas).getPropertyValue(name).match(/#[0-9a-f]+/)[0]
+    return ['--median', '--longest', '--replies'].filter((name) => colours.has(light(name)))
+  })
+  expectEqual(drawn.join(' '), '--median --longest --replies', 'the colours on the chart')
 }
 
 async function checkForm() {

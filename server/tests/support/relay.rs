@@ -77,8 +77,11 @@ pub fn dropped(stats: &Value) -> u64 {
     stats["deliveries"]["dropped"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum()
 }
 
-/// Asserts that what became of all deliveries adds up.
+/// Asserts that no more deliveries have ended than began, and that only what was put into a queue waits: `waiting` is what is
+/// left of the total, so that a delivery which nobody counted the end of waits here for ever.
 pub fn assert_sums(stats: &Value) {
     let of = |name: &str| stats["deliveries"][name].as_u64().unwrap();
-    assert_eq!(of("total"), of("written") + of("waiting") + dropped(stats), "{stats}");
+    assert!(of("written") + dropped(stats) <= of("total"), "{stats}");
+    assert!(of("waiting") <= of("queued"), "{stats}");
+    assert!(of("waiting") == 0 || stats["connections"] != 0, "{stats}");
 }

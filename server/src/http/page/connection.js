@@ -22,6 +22,11 @@ export class Connection {
     return this.#sent.length - this.#answered
   }
 
+  // Bytes that the browser has not sent yet.
+  get buffered() {
+    return this.#socket?.bufferedAmount ?? 0
+  }
+
   get answers() {
     return this.#answers
   }

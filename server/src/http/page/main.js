@@ -11,6 +11,8 @@ import { milliseconds, say, text, translate } from './words.js'
 const RATES = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000]
 // Messages of the load that may wait for their replies.
 const MOST_UNANSWERED = 1000
+// Bytes that may wait in the browser before the load adds to them: where nothing is answered, nothing else stops it.
+const MOST_BUFFERED = 1 << 20
 // Milliseconds between two looks at the figures.
 const REFRESH = 250
 // What the page came by says what is spoken where a URL does not.
@@ -23,7 +25,7 @@ const chart = new Chart(at('chart'))
 const connection = new Connection({ life, state, reply, lost: (count) => (counts.lost += count) })
 const load = new Load(
   (message) => send(message, true),
-  () => connection.open && connection.unanswered < MOST_UNANSWERED,
+  () => connection.open && connection.unanswered < MOST_UNANSWERED && connection.buffered < MOST_BUFFERED,
 )
 
 // How the server of this page answers, and how the one that the page is connected to is taken to.

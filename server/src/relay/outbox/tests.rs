@@ -54,6 +54,29 @@ fn everything_is_sent_in_order_in_any_steps() {
 }
 
 #[test]
+fn what_waits_for_several_members_lies_in_memory_once_for_each_encoding() {
+    let mut batch = Batch::default();
+    batch.push(0, OpCode::Binary, &[1; 100]);
+    batch.compress_last(|_, out| out.extend_from_slice(b"packed"));
+    batch.finish();
+    let share = &Share::split(1 << 20, 1, &Arc::default())[0];
+    let held = Held::new(&Arc::new(batch), Charge::new(share));
+    let address = |encoding| {
+        let mut outbox = Outbox::new(encoding);
+        assert_eq!(outbox.offer(&held, 0..1, 0, &queue(9, SlowReader::Close)).queued, 1);
+        let mut slices = [IoSlice::new(&[])];
+        assert_eq!(outbox.next(&mut slices), 1);
+        slices[0].as_ptr().addr()
+    };
+    let [plain, compressed] = [Encoding::Plain, Encoding::Compressed].map(|encoding| {
+        let (one, other) = (address(encoding), address(encoding));
+        assert_eq!(one, other, "{encoding:?}");
+        one
+    });
+    assert_ne!(plain, compressed);
+}
+
+#[test]
 fn what_does_not_fit_is_dropped_as_the_policy_says() {
     let whole = batch(0..8, 8);
     let mut newest = Outbox::new(Encoding::Plain);
