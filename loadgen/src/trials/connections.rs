@@ -290,8 +290,7 @@ impl Held<'_, '_> {
 
     fn span(&self, length: Duration, quiet: bool) -> Span<'static> {
         let plan = &self.experiment.plan;
-        let (stop, seed, load) = (Stop::After(length), plan.seed, (!quiet).then_some(plan.load));
-        Span { warmup: Duration::ZERO, stop, seed, load, ping: None, delay: START_DELAY, server_pids: &[], meter: None }
+        Span::plain((!quiet).then_some(plan.load), Stop::After(length), plan.seed, START_DELAY)
     }
 
     /// One phase of the trickle, with what its workers saw.
