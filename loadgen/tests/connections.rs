@@ -4,6 +4,8 @@ mod benchfmt;
 mod binary;
 #[path = "connections/disturbed.rs"]
 mod disturbed;
+#[path = "connections/memory.rs"]
+mod memory;
 #[path = "faults/servers.rs"]
 #[allow(dead_code, reason = "the tests of faults use the rest")]
 mod servers;

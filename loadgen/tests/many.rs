@@ -15,11 +15,19 @@ const CONNECTIONS: u64 = 15_000;
 /// The connections' descriptors and what a process needs beside them.
 const DESCRIPTORS: u64 = CONNECTIONS + 200;
 
+/// Whether there are descriptors for them; else the calling test is skipped.
+fn has_descriptors() -> bool {
+    let limit = getrlimit(Resource::Nofile).maximum;
+    let is_enough = limit.is_none_or(|limit| limit >= DESCRIPTORS);
+    if !is_enough {
+        skipped(&format!("the hard limit of descriptors is {limit:?}, and this takes {DESCRIPTORS}"));
+    }
+    is_enough
+}
+
 #[test]
 fn fifteen_thousand_connections() {
-    let limit = getrlimit(Resource::Nofile).maximum;
-    if limit.is_some_and(|limit| limit < DESCRIPTORS) {
-        skipped(&format!("the hard limit of descriptors is {limit:?}, and this takes {DESCRIPTORS}"));
+    if !has_descriptors() {
         return;
     }
     let connections = CONNECTIONS.to_string();
@@ -28,6 +36,21 @@ fn fifteen_thousand_connections() {
     assert_eq!(report.number("/connections/dropped"), 0.0);
     assert!(report.number("/messages/sent") > 0.0);
     assert_eq!(report.number("/messages/verified"), report.number("/messages/sent"));
+}
+
+#[test]
+fn fifteen_thousand_connections_are_held() {
+    if !has_descriptors() {
+        return;
+    }
+    let connections = CONNECTIONS.to_string();
+    let report = loadgen(&["connections", "-n", &connections, "--hold", "1s", "-q", "--format", "json"]).json(&[0]);
+    let counts = ["requested", "established", "failed", "dropped"];
+    let counts = counts.map(|count| report.number(&format!("/connections/{count}")));
+    assert_eq!(counts, [CONNECTIONS as f64, CONNECTIONS as f64, 0.0, 0.0]);
+    assert_eq!(report.number("/handshake/count"), CONNECTIONS as f64);
+    assert_eq!(report.number("/memory/steps/7/connections"), CONNECTIONS as f64);
+    assert!(report.number("/hold/seconds") >= 1.0);
 }
 
 #[test]

@@ -44,6 +44,25 @@ pub enum LimitError {
         /// Source addresses.
         sources: usize,
     },
+    /// Too few local ports for connections that are dropped and opened again.
+    #[error(
+        "--storm: {connections} connections that are dropped and opened again need {needed} local ports, since the kernel keeps the \
+         ports of those that were dropped for a minute (TIME_WAIT), and there are {ports} ({range} of \
+         net.ipv4.ip_local_port_range on {sources} source address(es)); give more addresses with --source-ip, or widen the \
+         range with sysctl"
+    )]
+    StormPorts {
+        /// Connections asked for.
+        connections: u32,
+        /// Ports that they need.
+        needed: u64,
+        /// Ports that there are.
+        ports: u64,
+        /// Ports per source address.
+        range: u64,
+        /// Source addresses.
+        sources: usize,
+    },
     /// Too few file descriptors of the server.
     #[error(
         "{connections} connections need {needed} file descriptors in the server's process {pid}, and it may have {limit}; raise \

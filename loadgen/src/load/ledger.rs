@@ -46,6 +46,8 @@ pub struct Exchange {
     pub full: mpsc::Sender<Box<Interval>>,
     /// From the collector.
     pub spare: mpsc::Receiver<Box<Interval>>,
+    /// How often what was recorded is handed over, ns: an interval whole, or in parts of it.
+    pub every: u64,
 }
 
 /// One worker's books.
@@ -69,9 +71,9 @@ pub struct Ledger {
     /// When what is being read reached the socket.
     reading: Reading,
     interval: Box<Interval>,
-    /// When the current interval began and when it ends.
+    /// When the current interval began, and when what was recorded of it is handed over next: at its end or before.
     interval_begin: u64,
-    interval_end: u64,
+    hand_over_at: u64,
     exchange: Exchange,
     counts: Counts,
     /// The tally of the counts when the last interval was handed over.
@@ -132,15 +134,9 @@ impl Ledger {
             turned: 0,
             lateness: None,
             reading: Reading::new(Arrived::Unstamped),
-            interval: exchange.spare.try_recv().map_or_else(
-                |_| Box::new(Interval::new(0)),
-                |mut spare| {
-                    spare.reset(0);
-                    spare
-                },
-            ),
+            interval: spare_or_new(&exchange, 0),
             interval_begin: phases.begin,
-            interval_end: phases.begin + INTERVAL_NS,
+            hand_over_at: phases.begin + exchange.every.min(INTERVAL_NS),
             exchange,
             counts: Counts::default(),
             handed_over: Tally::default(),
@@ -312,7 +308,7 @@ impl Ledger {
     /// Closes the books before the end of the measured phase, when nothing can come any more: it ends when it was to end
     /// all the same. The intervals until then are not handed over one by one.
     pub fn close_ahead(mut self, now: u64) -> Outcome {
-        self.interval_end = u64::MAX;
+        self.hand_over_at = u64::MAX;
         let end = if self.end == u64::MAX { now } else { self.end.max(now) };
         self.close(end)
     }
@@ -324,7 +320,7 @@ impl Ledger {
         let ended = if self.end == u64::MAX { last } else { self.end.min(now) };
         (self.now, self.end) = (now.max(ended), ended);
         self.pass_marks(false);
-        self.interval.tally = self.counts.tally().since(self.handed_over);
+        self.complete_interval();
         // The collector is gone only when the run is being given up.
         let _ = self.exchange.full.send(self.interval);
         let cpu = match (self.cpu_at_begin, self.cpu_at_end) {
@@ -346,28 +342,30 @@ impl Ledger {
         if self.now >= self.begin && self.cpu_at_begin.is_none() {
             self.cpu_at_begin = Some(thread_cpu());
         }
-        while self.now >= self.interval_end && self.interval_end < self.end {
-            let index = self.interval.index + 1;
-            let next = self.exchange.spare.try_recv().map(|mut spare| {
-                spare.reset(index);
-                spare
-            });
-            let next = next.unwrap_or_else(|_| Box::new(Interval::new(index)));
-            let tally = self.counts.tally();
-            self.interval.tally = tally.since(self.handed_over);
-            self.handed_over = tally;
+        while self.now >= self.hand_over_at && self.hand_over_at < self.end {
+            let interval_end = self.interval_begin + INTERVAL_NS;
+            let is_over = self.hand_over_at == interval_end;
+            let next = spare_or_new(&self.exchange, self.interval.index + u64::from(is_over));
+            self.complete_interval();
             let _ = self.exchange.full.send(std::mem::replace(&mut self.interval, next));
-            self.interval_begin = self.interval_end;
-            self.interval_end += INTERVAL_NS;
+            self.interval_begin = if is_over { interval_end } else { self.interval_begin };
+            self.hand_over_at = (self.hand_over_at + self.exchange.every).min(self.interval_begin + INTERVAL_NS);
         }
         if self.now >= self.end && self.cpu_at_end.is_none() {
             self.cpu_at_end = Some(thread_cpu());
         }
         self.mark = match self.now {
             now if now < self.begin => self.begin,
-            now if now < self.end => self.interval_end.min(self.end).min(self.give_up),
+            now if now < self.end => self.hand_over_at.min(self.end).min(self.give_up),
             _ => self.give_up,
         };
+    }
+
+    /// Enters what is known only when the interval is handed over.
+    fn complete_interval(&mut self) {
+        let tally = self.counts.tally();
+        self.interval.tally = tally.since(std::mem::replace(&mut self.handed_over, tally));
+        self.interval.times.longest_lag = self.lateness.map_or(0, Lateness::longest);
     }
 
     /// A message was answered, rightly or not. Returns whether that was within the measured phase.
@@ -381,6 +379,13 @@ impl Ledger {
         self.last_reply = self.now;
         in_window
     }
+}
+
+/// An empty interval of this number: one that the collector gave back, if there is one.
+fn spare_or_new(exchange: &Exchange, index: u64) -> Box<Interval> {
+    let Ok(mut spare) = exchange.spare.try_recv() else { return Box::new(Interval::new(index)) };
+    spare.reset(index);
+    spare
 }
 
 /// How long replies are waited for after an interruption, in ns: whoever interrupts does not want to wait.

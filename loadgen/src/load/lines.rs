@@ -110,7 +110,7 @@ impl Lines {
     }
 
     /// Closes every connection, each at its moment: `per_second` of them, or all at once. Says goodbye first, unless they
-    /// are to vanish as where a network fails. Once one of `at_once` is set, none is waited for. More can be added then.
+    /// are to end as where a client's process does, with no word before the end of the stream (FIN). Once one of `at_once` is set, none is waited for. More can be added then.
     pub fn close_all(&mut self, per_second: Option<f64>, goodbyes: bool, at_once: [&AtomicBool; 2]) {
         let began = Instant::now();
         for (number, mut line) in self.all.drain(..).flatten().enumerate() {

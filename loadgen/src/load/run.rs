@@ -65,8 +65,9 @@ pub fn measure(plan: &Plan, world: World<'_>) -> Result<Measured, RunError> {
         let meter = Meter::of(server_pids);
         let meter = Some(&meter);
         let (warmup, stop, seed) = (plan.warmup, plan.stop, plan.seed);
-        let span =
-            Span { warmup, stop, seed, load: Some(plan.load), ping: None, delay: START_DELAY, server_pids, meter };
+        let load = Some(plan.load);
+        let (ping, look_every, delay) = (None, None, START_DELAY);
+        let span = Span { warmup, stop, seed, load, ping, look_every, delay, server_pids, meter };
         let mut collector = Collector::new();
         let mut crossed = false;
         let opened = Opened { connect: session.connect().clone(), failed: session.connections().failed };

@@ -32,7 +32,7 @@ use crate::measure::growth::{FEWEST_CONNECTIONS, Growth};
 use crate::measure::histogram::add;
 use crate::measure::histogram::histogram;
 use crate::measure::measured::{AllLost, Measured};
-use crate::measure::recorder::Interval;
+use crate::measure::recorder::{INTERVAL_NS, Interval};
 use crate::measure::so_far::Passed;
 use crate::measure::tls::Secured;
 use crate::plan::messages::Corpus;
@@ -180,7 +180,8 @@ impl<'a, 'scope> Session<'a, 'scope> {
             // This cannot fail: the receiver, `spare_of`, is at hand.
             let _ = self.intervals.pop().map(|interval| spare.send(interval));
             spares.push(spare);
-            let exchange = Exchange { full: full.clone(), spare: spare_of };
+            let every = span.look_every.map_or(INTERVAL_NS, nanoseconds);
+            let exchange = Exchange { full: full.clone(), spare: spare_of, every };
             let (seed, outcomes, connected) = (span.seed, outcomes_to.clone(), connected.clone());
             let (load, ping) = (span.load, span.ping);
             let start = Start { clock, phases, seed, load, ping, all_established, exchange, connected, outcomes };

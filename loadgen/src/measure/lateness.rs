@@ -13,13 +13,15 @@ pub struct Lateness {
     since: u64,
     /// The largest one of those that were sent before that.
     before: u64,
+    /// The largest of all.
+    longest: u64,
 }
 
 impl Lateness {
     /// Nothing is in flight, so that what is sent from now on waits for nothing that was sent before.
     #[inline]
     pub fn nothing_in_flight(&mut self) {
-        *self = Self::default();
+        *self = Self { longest: self.longest, ..Self::default() };
     }
 
     /// A message that was due at `due` is sent at `sent`.
@@ -31,7 +33,13 @@ impl Lateness {
                 (self.before, self.since) = (self.largest, sent);
             }
             self.largest = lag;
+            self.longest = self.longest.max(lag);
         }
+    }
+
+    /// The largest send lag of all, ns, those in the warm-up included.
+    pub fn longest(self) -> u64 {
+        self.longest
     }
 
     /// The most by which the reply to a message that was due and sent then can be later than an on-time generator would
@@ -68,6 +76,7 @@ mod tests {
         lateness.sends(400, 401);
         assert_eq!(lateness.of(400, 401), 1);
         assert_eq!(lateness.of(300, 350), 50, "its own lag always counts");
+        assert_eq!(lateness.longest(), 80);
     }
 
     #[test]

@@ -46,6 +46,9 @@ pub struct Times {
     pub saturated: u64,
     /// The longest turn of a worker's loop, ns: it sleeps in it, sends what is due and reads what has come.
     pub longest_turn: u64,
+    /// The longest send lag of a worker, ns, that of messages in the warm-up included; of an open loop only.
+    #[serde(default)]
+    pub longest_lag: u64,
 }
 
 impl Times {
@@ -60,6 +63,7 @@ impl Times {
             least: histogram(),
             saturated: 0,
             longest_turn: 0,
+            longest_lag: 0,
         }
     }
 
@@ -107,13 +111,14 @@ impl Times {
         }
         self.saturated += part.saturated;
         self.longest_turn = self.longest_turn.max(part.longest_turn);
+        self.longest_lag = self.longest_lag.max(part.longest_lag);
     }
 
     /// Empties them, without giving their memory back.
     pub fn reset(&mut self) {
         // A closed loop has none of the last.
         self.each_mut().into_iter().filter(|histogram| !histogram.is_empty()).for_each(Histogram::reset);
-        (self.saturated, self.longest_turn) = (0, 0);
+        (self.saturated, self.longest_turn, self.longest_lag) = (0, 0, 0);
     }
 
     fn each(&self) -> [&Histogram<u64>; 6] {
@@ -144,7 +149,7 @@ mod tests {
         let moments = Moments { due: 100, sent: 110, arrived: 140, read: 200 };
         times.record(moments, 3);
         times.record_least(moments, 25, 3);
-        times.longest_turn = 7;
+        (times.longest_turn, times.longest_lag) = (7, 9);
         let max = times.each().map(Histogram::max);
         assert_eq!(max, [40, 30, 10, 60, 100, 15]);
         let of = |name: &str| match name.parse() {
@@ -157,11 +162,11 @@ mod tests {
         let mut all = times.clone();
         all.add(&times);
         assert!(all.each().iter().all(|histogram| histogram.len() == 6));
-        assert_eq!(all.longest_turn, 7);
+        assert_eq!((all.longest_turn, all.longest_lag), (7, 9));
         times.record_least(moments, 41, 1);
         assert_eq!(times.least.min(), 0, "nothing is answered before it is due");
         all.reset();
-        assert_eq!(all.longest_turn, 0);
+        assert_eq!((all.longest_turn, all.longest_lag), (0, 0));
         assert!(all.each().iter().all(|histogram| histogram.is_empty()));
     }
 

@@ -24,6 +24,9 @@ pub(super) fn run(holding: &Holding, cores: &Cores) -> Result<Outcome, Failure> 
     let coming_and_going = if experiment.churn.is_some() { MOST_AT_ONCE as u32 } else { 0 };
     let most = plan.connections.saturating_add(coming_and_going);
     limits::make_room(&Plan { connections: most, ..plan.clone() }, 1, server.may_take_bytes())?;
+    if experiment.storm.is_some() {
+        held::make_room_for_a_storm(plan)?;
+    }
     let bench = Bench::set_up(plan, server, cores)?;
     let local = bench.server.addresses().in_use().iter().all(|address| address.ip().is_loopback());
     held::make_room(most.get(), bench.server.pids(), local)?;

@@ -85,8 +85,7 @@ pub fn run(experiment: &Experiment, site: Site<'_>) -> Result<ConnectionsReport,
     let Site { server, target, corpus, cores, interrupted, live, show } = site;
     let (began_at, began) = (SystemTime::now(), Instant::now());
     let sizes = step_sizes(experiment.plan.connections.get(), experiment.steps);
-    let first = sizes[0].try_into().expect("no step is empty");
-    let plan = Plan { connections: first, ..experiment.plan.clone() };
+    let plan = Plan { connections: sizes[0].try_into().expect("no step is empty"), ..experiment.plan.clone() };
     let (url, addresses) = (server.url(), server.addresses());
     if experiment.ping.is_some() && !matches!(url.scheme(), Scheme::Ws | Scheme::Wss) {
         return Err(RunError::Unfit(NO_PINGS.to_owned()));
@@ -114,11 +113,8 @@ pub fn run(experiment: &Experiment, site: Site<'_>) -> Result<ConnectionsReport,
         held.storm_if_asked_for();
         Ok::<_, RunError>((held.close()?, is_fathom))
     })?;
+    let server_ended = held.server_ended(server);
     let Found { connections, failures, opening, handshake, tcp, tls, upgrade, steps, .. } = held;
-    let lost = connections.failed + connections.dropped > 0;
-    let patience = if connections.established <= connections.dropped { END_TIMEOUT } else { Duration::ZERO };
-    let server_ended = lost.then(|| server.ended(patience)).flatten().map(|status| status.to_string());
-    let server_ended = server_ended.or(held.ended_while_closing);
     let config = is_fathom.then(|| server.config()).flatten();
     let both_ends = addresses.in_use().iter().all(|address| address.ip().is_loopback());
     let [handshake, tcp, upgrade] = [handshake, tcp, upgrade].map(|histogram| Stats::from(&histogram));
@@ -233,6 +229,15 @@ impl Found {
         failures::merge(&mut self.failures, measured.failures.clone());
     }
 
+    /// How the server's process ended, if connections were lost with it or while they were closed.
+    fn server_ended(&self, server: &Running) -> Option<String> {
+        let Connections { established, failed, dropped, .. } = self.connections;
+        let gone = dropped + self.storm.as_ref().map_or(0, |storm| storm.failed);
+        let patience = if established <= gone { END_TIMEOUT } else { Duration::ZERO };
+        let ended = if failed + gone > 0 { server.ended(patience) } else { None };
+        ended.map(|status| status.to_string()).or_else(|| self.ended_while_closing.clone())
+    }
+
     fn alive(&self) -> u64 {
         self.connections.established.saturating_sub(self.connections.dropped)
     }
@@ -290,8 +295,7 @@ impl Held<'_, '_> {
 
     fn span(&self, length: Duration, quiet: bool) -> Span<'static> {
         let plan = &self.experiment.plan;
-        let (stop, seed, load) = (Stop::After(length), plan.seed, (!quiet).then_some(plan.load));
-        Span { warmup: Duration::ZERO, stop, seed, load, ping: None, delay: START_DELAY, server_pids: &[], meter: None }
+        Span::plain((!quiet).then_some(plan.load), Stop::After(length), plan.seed, START_DELAY)
     }
 
     /// One phase of the trickle, with what its workers saw.

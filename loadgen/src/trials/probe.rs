@@ -1,5 +1,7 @@
 //! One probe: a short time of one offered rate, on connections that are open, and what it says of the limits.
 
+mod verdict;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -8,19 +10,20 @@ use super::up::Up;
 use crate::host::environment::Environment;
 use crate::host::resources::Sampler;
 use crate::judge::capacity::Probe;
-use crate::judge::threshold::{Found, Judged, Standing, Threshold};
-use crate::judge::trust::{Level, bounds};
+use crate::judge::threshold::Threshold;
+use crate::judge::trust::Level;
 use crate::load::error::RunError;
 use crate::load::live::Phase;
 use crate::load::run::note_end_of;
 use crate::load::session::{Manner, Span};
 use crate::measure::collector::{Collector, Opened};
 use crate::measure::measured::Measured;
-use crate::measure::metric::{Distribution, Fate, Metric};
+use crate::measure::metric::{Fate, Metric};
 use crate::measure::recorder::Interval;
 use crate::measure::so_far::Passed;
 use crate::plan::{Arrival, Load, Plan, Rate, Stop};
 use crate::report::Report;
+use verdict::{Said, broken_for_good, most_messages};
 
 /// What a server is to keep, and where its capacity is looked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,7 +73,7 @@ pub(super) struct Offer<'a> {
     pub seed: u64,
     /// The machine, for the report of the probe.
     pub environment: &'a Environment,
-    /// Ends the phase: set here where a limit is broken for certain before the end; without, it goes on to the end.
+    /// Ends the phase: set here where a limit is broken for good before the end; without, it goes on to the end.
     pub cut: Option<&'a AtomicBool>,
 }
 
@@ -98,52 +101,51 @@ impl<'a> Up<'a, '_> {
         let load = Load::Open { rate, arrival: offer.arrival };
         let (stop, warmup) = (Stop::After(offer.length), offer.length / LEAD);
         let plan = Plan { load, stop, warmup, ..self.arm.plan.clone() };
-        let span = Span { warmup, ..self.span(load, stop, offer.seed) };
+        let look_every = offer.cut.map(|_| (offer.length / LOOKS).max(SHORTEST_LOOK));
+        let span = Span { warmup, look_every, ..self.span(load, stop, offer.seed) };
+        let all = most_messages(rate.get(), offer.length.as_secs_f64(), offer.arrival);
         let mut collector = Collector::new();
         let opened = Opened { connect: self.session.connect().clone(), failed: 0 };
-        let mut broken = false;
+        let mut broken = None;
         let mut take = |interval: &Interval, passed: Option<Passed<'_>>| {
             collector.take(interval);
             let (Some(cut), Some(passed)) = (offer.cut, passed) else { return };
             let so_far = collector.so_far(&opened, passed, Some(rate.get()));
-            if offer.slos.iter().any(|slo| slo.crossed_by(so_far)) {
-                broken = true;
+            broken = broken.take().or_else(|| broken_for_good(offer.slos, so_far, all));
+            if broken.is_some() {
                 cut.store(true, Ordering::Release);
             }
         };
         let mut measured = self.session.phase(span, &mut take, show)?;
-        if measured.interrupted && !broken {
+        if measured.interrupted && broken.is_none() {
             return Ok(None);
         }
         if let Some(cut) = offer.cut {
             cut.store(false, Ordering::Release);
         }
         note_end_of(self.server, &mut measured);
-        (measured.interrupted, measured.aborted) = (false, broken && measured.window < offer.length);
+        (measured.interrupted, measured.aborted) = (false, broken.is_some() && measured.window < offer.length);
         self.messages += measured.counts.messages;
         collector.finish(&mut measured);
         self.arrivals += measured.arrivals;
-        let shown = self.judged(offer, plan, measured)?;
+        let shown = self.judged(offer, plan, measured, broken)?;
         self.reconnect_after(&shown.measured, show)?;
         Ok(Some(shown))
     }
 
     /// A phase of this load, for which the server's use of the machine is looked at.
     pub(super) fn span(&self, load: Load, stop: Stop, seed: u64) -> Span<'a> {
-        Span {
-            warmup: Duration::ZERO,
-            stop,
-            seed,
-            load: Some(load),
-            ping: None,
-            delay: START_DELAY,
-            server_pids: self.server.pids(),
-            meter: None,
-        }
+        Span { server_pids: self.server.pids(), ..Span::plain(Some(load), stop, seed, START_DELAY) }
     }
 
     /// A server that answers wrongly, or leaves, ends the experiment.
-    fn judged(&self, offer: Offer<'_>, plan: Plan, measured: Measured) -> Result<Shown, TrialError> {
+    fn judged(
+        &self,
+        offer: Offer<'_>,
+        plan: Plan,
+        measured: Measured,
+        broken: Option<String>,
+    ) -> Result<Shown, TrialError> {
         let slos = offer.slos;
         let limits_errors = limits_errors(slos);
         let limits_losses = slos.iter().any(|slo| slo.metric() == Metric::Datagrams(Fate::Lost));
@@ -159,13 +161,6 @@ impl<'a> Up<'a, '_> {
         // whole: a rate that the server does not keep up with is what is looked for.
         let trust = std::mem::replace(&mut report.trust.level, Level::Bounded);
         let mut report = report.judged_by(slos).map_err(|error| self.failed(error.to_string()))?;
-        for (slo, judged) in slos.iter().zip(&mut report.thresholds) {
-            if judged.outcome == Standing::Unknown
-                && let Some(broken) = broken_by_arrival(slo, &measured)
-            {
-                *judged = broken;
-            }
-        }
         let of_datagrams = measured.counts.datagrams.unwrap_or_default().lost;
         let of_errors = messages.lost.saturating_sub(of_datagrams) + measured.counts.over_backlog;
         let of_errors = of_errors + warmup.lost + warmup.over_backlog;
@@ -173,10 +168,7 @@ impl<'a> Up<'a, '_> {
         let counted = [(of_datagrams, limits_losses), (of_errors, limits_errors)];
         let counted = counted.into_iter().filter(|(_, limited)| !limited && !measured.aborted);
         let lost = counted.map(|(lost, _)| lost).sum();
-        let (outcome, why) = verdict(slos, &report, lost, measured.counts.connections.dropped);
-        // A value that lateness makes uncertain has an interval.
-        let absent = |judged: &Judged| judged.outcome == Standing::Unknown && judged.interval.is_none();
-        let untold = outcome == Probe::CannotTell && report.thresholds.iter().any(absent);
+        let Said { outcome, why, untold } = verdict::say(slos, &mut report, &measured, lost, broken);
         Ok(Shown { outcome, why, untold, report, trust, measured })
     }
 
@@ -187,7 +179,7 @@ impl<'a> Up<'a, '_> {
         show: &mut dyn FnMut(Phase),
     ) -> Result<(), TrialError> {
         let lost = measured.counts.messages.lost + measured.counts.warmup_errors.lost;
-        if lost + measured.counts.connections.dropped == 0 && !measured.aborted {
+        if lost + measured.counts.connections.dropped == 0 {
             return Ok(());
         }
         self.session.close_all(None, false);
@@ -230,49 +222,6 @@ pub(super) fn limits_errors(slos: &[Threshold]) -> bool {
     slos.iter().any(|slo| slo.metric().is_of_errors())
 }
 
-/// A limit on the latency that is broken by when replies arrived at the least. Those that share the kernel's stamp with a later
-/// one, as where a server that falls behind answers several messages at once, may have arrived before it; but a reply waits
-/// in the socket for one turn of the generator's loop at the most, since the loop reads whatever is there.
-fn broken_by_arrival(slo: &Threshold, measured: &Measured) -> Option<Judged> {
-    let Metric::Time(Distribution::Latency, statistic) = slo.metric() else { return None };
-    let times = &measured.times;
-    let (low, high) = bounds::interval(&times.latency, Some(&times.least), statistic)?;
-    let low = (low - times.longest_turn as f64).max(0.0);
-    let judged = slo.judge(Found { value: Some(high), interval: Some((low, high)), ..Found::default() });
-    (judged.outcome == Standing::Crossed).then_some(judged)
-}
-
-/// What the judged limits say together. One that is broken for certain decides; one that cannot be told lets the probe tell
-/// nothing, since the generator was late, or had too few replies.
-fn verdict(slos: &[Threshold], report: &Report, lost: u64, dropped: u64) -> (Probe, Option<String>) {
-    let said = |judged: &Judged| {
-        let (limit, value) = judged.show();
-        format!("{limit}: {value}")
-    };
-    if dropped > 0 {
-        return (Probe::Failed, Some(format!("{dropped} connections were lost")));
-    }
-    if let Some(judged) = report.thresholds.iter().find(|judged| judged.outcome == Standing::Crossed) {
-        return (Probe::Failed, Some(said(judged)));
-    }
-    if lost > 0 {
-        return (Probe::Failed, Some(format!("{lost} messages got no reply")));
-    }
-    if let Some(judged) = report.thresholds.iter().find(|judged| judged.outcome == Standing::Unknown) {
-        return (Probe::CannotTell, Some(format!("{}: {}", judged.threshold, judged.why_unknown())));
-    }
-    let limits_times = slos.iter().any(|slo| matches!(slo.metric(), Metric::Time(Distribution::Latency, _)));
-    match report.achieved_share() {
-        // With a limit on the latency, that tells who does not keep up.
-        Some(share) if !limits_times && share < LEAST_ACHIEVED => {
-            let late = report.send_lag.p99.is_some_and(|lag| lag > LATE_NS);
-            let why = format!("{:.1}% of the messages were answered within the probe", share * 100.0);
-            (if late { Probe::CannotTell } else { Probe::Failed }, Some(why))
-        }
-        _ => (Probe::Passed, None),
-    }
-}
-
 /// As many times more messages than a percentile needs at least are in a probe: of just as many, it is the highest.
 const ENOUGH: f64 = 2.0;
 
@@ -282,11 +231,10 @@ const LONGEST_PROBE: Duration = Duration::from_secs(10);
 /// Before it counts, a probe offers its rate for this part of its length: a queue that grows has begun to by then.
 const LEAD: u32 = 10;
 
-/// The least share of the messages that a server answers within a probe, where no limit is on latency.
-const LEAST_ACHIEVED: f64 = 0.95;
-
-/// A send lag from which on what was not answered in time may be the generator's fault, ns.
-const LATE_NS: u64 = 10_000_000;
+/// How often it is looked within a probe whether a limit is broken for good, and the time between two looks at the least:
+/// what workers hand over meanwhile takes another thread some hundred microseconds to add up.
+const LOOKS: u32 = 4;
+const SHORTEST_LOOK: Duration = Duration::from_millis(100);
 
 /// How long after its order a phase starts: time for every worker to reach its lane.
 const START_DELAY: Duration = Duration::from_millis(5);

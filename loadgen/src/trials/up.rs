@@ -190,9 +190,7 @@ impl<'a, 'scope> Up<'a, 'scope> {
         // The sampler of a phase looks at a busy process, whose clock lags by up to a tick of the kernel's (4 ms): here
         // the server is looked at while it rests.
         let stop = Stop::After(length);
-        let load = Some(self.arm.plan.load);
-        let span =
-            Span { warmup: Duration::ZERO, stop, seed, load, ping: None, delay: DELAY, server_pids: &[], meter: None };
+        let span = Span::plain(Some(self.arm.plan.load), stop, seed, DELAY);
         let mut measured = self.session.phase(span, take, show)?;
         note_end_of(self.server, &mut measured);
         self.messages += measured.counts.messages;

@@ -1,5 +1,6 @@
-//! Connections that are pinged while they are held, and that come back after a storm.
+//! Connections that are pinged while they are held, and that come back after a storm, or do not.
 
+use std::fs;
 use std::net::TcpListener;
 use std::sync::mpsc;
 use std::thread;
@@ -59,6 +60,38 @@ fn tries_end_with_their_time() {
     assert!(tries > 20.0 && failed_times(&report.0["storm"]["failures"]) as f64 == tries, "{tries}");
     // The second try would be due after the time is over.
     assert_eq!(storm("10s").number("/storm/tries"), 20.0);
+}
+
+#[test]
+fn a_server_that_dies_in_the_storm_is_named_whatever_may_not_come_back() {
+    // It ends once all ten are open and fewer than that are left.
+    let open = "$(grep -c \"$port [0-9A-F:]* 01\" /proc/net/tcp)";
+    let mortal = format!(
+        "sh -c '{} embedded-server --listen 127.0.0.1:$1 & pid=$!; port=$(printf :%04X $1); \
+         until test {open} -ge 10; do sleep 0.01; done; while test {open} -ge 10; do sleep 0.01; done; \
+         kill -KILL $pid; exit 7' - {{port}}",
+        env!("CARGO_BIN_EXE_loadgen")
+    );
+    let flags = ["--server", &mortal, "-n", "10", "--steps", "2", "--hold", "50ms", "--storm", "--jitter", "3s"];
+    let report = held(&[&flags[..], &["--retry-time", "3s", "--threshold", "storm.failed<100"]].concat(), 1);
+    assert_valid(&report.0);
+    assert!(report.number("/storm/failed") > 0.0);
+    assert_eq!(report.0["thresholds"][0]["outcome"], "met");
+    let ended = &report.0["server_ended"];
+    assert!(ended.as_str().is_some_and(|status| status.contains('7')), "{ended}");
+}
+
+#[test]
+fn ports_that_a_storm_lacks_are_named_before_anything_is_opened() {
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap();
+    let ends: Vec<u32> = range.split_whitespace().map(|end| end.parse().unwrap()).collect();
+    let more_than_half = ((ends[1] - ends[0]) / 2 + 2).to_string();
+    // Nothing listens there: had it been tried, that would be the error.
+    let refused = finished(&["ws://127.0.0.1:1/", "-n", &more_than_half, "--storm"]);
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    // Descriptors may be fewer still.
+    let named = refused.stderr.contains("local ports, since") || refused.stderr.contains("file descriptors");
+    assert!(named && !refused.stderr.contains("refused"), "{}", refused.stderr);
 }
 
 fn failed_times(failures: &serde_json::Value) -> u64 {

@@ -6,7 +6,8 @@ use std::fs;
 use procfs::ProcError;
 use procfs::process::{LimitValue, Process};
 
-use super::{LimitError, SPARE_DESCRIPTORS, memory};
+use super::{LimitError, SPARE_DESCRIPTORS, memory, port_range};
+use crate::plan::Plan;
 
 /// Checks that the server's processes may have the connections' descriptors, and that there is memory for the kernel's part
 /// of them; `local` where both ends are on this machine.
@@ -23,6 +24,25 @@ pub fn make_room(connections: u32, server_pids: &[i32], local: bool) -> Result<(
         }
     }
     check_memory(connections, local, memory::available())
+}
+
+/// Checks that there are ports enough for all connections of the plan to be dropped and opened again at once.
+///
+/// # Errors
+/// Says how many are missing, and how to have more.
+pub fn make_room_for_a_storm(plan: &Plan) -> Result<(), LimitError> {
+    check_ports_twice(plan, port_range())
+}
+
+/// Whoever closes a connection first keeps its port in TIME_WAIT, which the kernel gives to another connection to the same
+/// server only on the loopback interface, a second later, and not to one that is bound to a source address.
+fn check_ports_twice(plan: &Plan, range: u64) -> Result<(), LimitError> {
+    let (connections, sources) = (plan.connections.get(), plan.connect.source_ips.len().max(1));
+    let (needed, ports) = (2 * u64::from(connections), range.saturating_mul(sources as u64));
+    if needed > ports {
+        return Err(LimitError::StormPorts { connections, needed, ports, range, sources });
+    }
+    Ok(())
 }
 
 /// What to know beforehand of a listener's queue where `at_once` handshakes are under way at the same time.
@@ -74,6 +94,7 @@ pub const BYTES_PER_END: u64 = 5 << 10;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::tests::plan;
 
     #[test]
     fn limits_are_named_with_their_remedies() {
@@ -89,6 +110,20 @@ mod tests {
         }
         assert_eq!(too_short(4_096, 4_096), None);
         assert!(too_short(10_000, 4_096).unwrap().contains("sysctl -w net.core.somaxconn=10000"));
+    }
+
+    #[test]
+    fn connections_that_come_back_at_once_need_ports_beside_those_of_the_dropped() {
+        let mut plan = plan();
+        plan.connections = 14_116.try_into().unwrap();
+        assert_eq!(check_ports_twice(&plan, 28_232), Ok(()));
+        plan.connections = 15_000.try_into().unwrap();
+        let error = check_ports_twice(&plan, 28_232).unwrap_err().to_string();
+        for words in ["--storm", "15000 connections", "30000 local ports", "TIME_WAIT", "28232", "--source-ip"] {
+            assert!(error.contains(words), "{words} is not in: {error}");
+        }
+        plan.connect.source_ips = vec!["127.0.0.2".parse().unwrap(), "127.0.0.3".parse().unwrap()];
+        assert_eq!(check_ports_twice(&plan, 28_232), Ok(()));
     }
 
     #[test]

@@ -56,6 +56,7 @@ pub(super) fn fine() -> Measured {
             least: filled(990_000),
             saturated: 0,
             longest_turn: 0,
+            longest_lag: 10_000,
         },
         slices: vec![Slice { messages: 100, latency_ns: 100_000_000 }; 100],
         counts: Counts {

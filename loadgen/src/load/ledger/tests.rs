@@ -13,7 +13,7 @@ fn ledger(end: End) -> (Ledger, mpsc::Receiver<Box<Interval>>) {
     let (full, intervals) = mpsc::channel();
     let (_, spare) = mpsc::channel();
     let phases = Phases { begin: 100 * MS, end, drain: 50 * MS };
-    (Ledger::new(phases, Exchange { full, spare }), intervals)
+    (Ledger::new(phases, Exchange { full, spare, every: INTERVAL_NS }), intervals)
 }
 
 fn pending(due: u64, sent: u64) -> Pending {
@@ -39,6 +39,35 @@ fn a_message_counts_by_its_intended_time_and_throughput_by_the_reply() {
 }
 
 #[test]
+fn an_interval_is_handed_over_in_parts_where_that_is_asked_for() {
+    let (full, intervals) = mpsc::channel();
+    let (spares, spare) = mpsc::channel();
+    let phases = Phases { begin: 100 * MS, end: End::At(1_500 * MS), drain: 50 * MS };
+    let mut ledger = Ledger::new(phases, Exchange { full, spare, every: 300 * MS });
+    let mut parts = Vec::new();
+    for now in (110..1_550).step_by(10) {
+        assert!(ledger.turn(now * MS, false));
+        ledger.verified(pending(now * MS, now * MS), 1);
+        parts.extend(intervals.try_iter().map(|part: Box<Interval>| {
+            let slices: Vec<_> = part.slices.iter().map(|slice| slice.messages).collect();
+            let said = (part.index, now, part.tally.verified, slices);
+            spares.send(part).unwrap();
+            said
+        }));
+    }
+    ledger.close(1_550 * MS);
+    // The first and the last slice of the first interval: a message every 10 ms from the tenth on, and up to its end.
+    assert_eq!(
+        parts.iter().map(|(index, now, verified, _)| (*index, *now, *verified)).collect::<Vec<_>>(),
+        [(0, 400, 29), (0, 700, 30), (0, 1_000, 30), (0, 1_100, 10), (1, 1_400, 30)]
+    );
+    let messages: Vec<_> = (0..10).map(|slice| parts[..4].iter().map(|part| part.3[slice]).sum::<u64>()).collect();
+    assert_eq!(messages, [9, 10, 10, 10, 10, 10, 10, 10, 10, 10], "slices lie where they would in a whole interval");
+    let last = intervals.iter().next().unwrap();
+    assert_eq!((last.index, last.tally.verified), (1, 15), "10 until the end, and those of the drain");
+}
+
+#[test]
 fn an_open_loop_records_what_is_certain_and_how_long_its_turns_were() {
     let (mut ledger, intervals) = ledger(End::At(1_100 * MS));
     assert!(ledger.turn(90 * MS, false) && ledger.turn(190 * MS, false));
@@ -53,7 +82,7 @@ fn an_open_loop_records_what_is_certain_and_how_long_its_turns_were() {
     let ms = |histogram: &hdrhistogram::Histogram<u64>| (histogram.max() as f64 / 1e6).round();
     assert_eq!((ms(&times.latency), ms(&times.service_time)), (20.0, 10.0));
     assert_eq!(times.least.max(), 0, "30 ms late: it may have been answered at once");
-    assert_eq!(times.longest_turn, 100 * MS);
+    assert_eq!((times.longest_turn, times.longest_lag), (100 * MS, 30 * MS));
 }
 
 #[test]

@@ -27,12 +27,31 @@ pub struct Span<'a> {
     pub load: Option<Load>,
     /// How often each connection is pinged beside it; not at all without.
     pub ping: Option<Duration>,
+    /// How often the workers hand over what they have recorded; each second without.
+    pub look_every: Option<Duration>,
     /// How long the workers have to reach their lanes.
     pub delay: Duration,
     /// The server's processes, whose use of the machine is looked at as the measured phase begins and ends.
     pub server_pids: &'a [i32],
     /// Of their control groups, and of this process's; `None` where whoever runs the phases looks at them.
     pub meter: Option<&'a Meter>,
+}
+
+impl Span<'_> {
+    /// A phase of this load that begins with its first message, in which nothing but the connections is looked at.
+    pub fn plain(load: Option<Load>, stop: Stop, seed: u64, delay: Duration) -> Self {
+        Self {
+            warmup: Duration::ZERO,
+            stop,
+            seed,
+            load,
+            ping: None,
+            look_every: None,
+            delay,
+            server_pids: &[],
+            meter: None,
+        }
+    }
 }
 
 /// The beginning of a measured phase.
@@ -89,7 +108,7 @@ impl Watch<'_> {
             }
             began.iter().flat_map(|began| began.server.into_iter().chain([began.loadgen])).for_each(Sampler::sample);
             match self.intervals.recv_timeout((then - now).min(SHOW_EVERY)) {
-                Ok(interval) => {
+                Ok(mut interval) => {
                     // 0 is not shown.
                     let p99 = percentile::of(&interval.times.latency, 99.0).unwrap_or(0);
                     self.live.p99_ns.store(p99, Ordering::Relaxed);
@@ -100,6 +119,8 @@ impl Watch<'_> {
                         server,
                     });
                     (self.take)(&interval, passed);
+                    // Here rather than in a worker, which has messages to send meanwhile.
+                    interval.reset(0);
                     self.turn = (self.turn + 1) % self.spares.len();
                     if let Err(mpsc::SendError(interval)) = self.spares[self.turn].send(interval) {
                         self.pool.push(interval);

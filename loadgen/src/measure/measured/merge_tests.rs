@@ -101,6 +101,7 @@ fn interval(rng: &mut SmallRng, index: u64) -> Interval {
     let mut some = || rng.random_range(0..1 << 40);
     interval.arrivals = Arrivals { stamped: some(), shared: some(), unstamped: some(), dropped: some() };
     interval.times.longest_turn = some();
+    interval.times.longest_lag = some();
     for _ in 0..rng.random_range(0..30) {
         let due = rng.random_range(0..1_000_000);
         let sent = due + rng.random_range(0..100_000);
