@@ -9,7 +9,7 @@ use rand::rngs::SmallRng;
 use super::failure::TrialError;
 use super::up::Up;
 use crate::host::target::Spec;
-use crate::judge::statistics::{FIRST_LOOK, Settling, Slices, TIMES_AT_NOISE, UNSEEN, Why};
+use crate::judge::statistics::{FIRST_LOOK, Settling, Slices, TIMES_AT_NOISE, TIMES_SETTLED, UNSEEN, Why};
 use crate::load::error::RunError;
 use crate::report::warmup::{self, Ran, SliceFigure, Study, Unsteady, UnsteadyKind, WarmupLimit};
 
@@ -189,7 +189,8 @@ fn seconds(study: &Study) -> f64 {
 /// How long a server runs that was studied in these starts, in seconds; `None` of none.
 ///
 /// A jump is the server's own, and what comes after it is not known. A trend may be the machine's, which changes its speed for
-/// seconds at a time, and so may noise be: where another start has settled, which takes evidence, that one tells. Where noise
+/// seconds at a time, and so may noise be: where another start has settled, which takes evidence, that one tells, and it runs for
+/// twice as long as that took. Where noise
 /// hides in all of them whether it has settled, it runs for several times as long as it took to come to its last level within
 /// the noise.
 fn needed<'s>(studies: impl Iterator<Item = &'s Study> + Clone, at_most: f64) -> Option<f64> {
@@ -199,7 +200,7 @@ fn needed<'s>(studies: impl Iterator<Item = &'s Study> + Clone, at_most: f64) ->
     };
     let is =
         |kind: UnsteadyKind| studies.clone().any(|study| study.unsteady.is_some_and(|unsteady| unsteady.kind == kind));
-    let settled = longest(1.0, |study| study.settled_after_seconds);
+    let settled = longest(TIMES_SETTLED as f64, |study| study.settled_after_seconds);
     let in_noise = longest(TIMES_AT_NOISE as f64, |study| study.unsteady?.level_after_seconds);
     let needed = match (settled, in_noise) {
         _ if is(UnsteadyKind::Jumps) => at_most,
@@ -304,10 +305,10 @@ pub(super) mod tests {
         let needed = |studies: &[&Study]| needed(studies.iter().copied(), 10.0).map(|seconds| (seconds * 10.0).round());
         assert_eq!(needed(&[]), None);
         for (studies, tenths) in [
-            (vec![settled(0.0), settled(1.2)], 17.0),
-            (vec![settled(1.2), trends.clone()], 17.0),
-            (vec![settled(0.4), noise(0.8)], 9.0),
-            (vec![settled(0.5), noise(5.5)], 10.0),
+            (vec![settled(0.0), settled(1.2)], 29.0),
+            (vec![settled(1.2), trends.clone()], 29.0),
+            (vec![settled(0.4), noise(0.8)], 13.0),
+            (vec![settled(0.5), noise(5.5)], 15.0),
             (vec![noise(0.2), noise(0.8)], 37.0),
             (vec![noise(3.0), noise(0.0)], 50.0),
             (vec![noise(0.2), trends.clone()], 100.0),
@@ -325,7 +326,7 @@ pub(super) mod tests {
         let mut warming = Warming::new(Warmup::Auto { at_most: Duration::from_secs(10) }, Duration::from_secs(100), 2);
         assert_eq!(warming.length(), Duration::ZERO);
         warming.studies = vec![study(Some(0.0), None), Study { server: 1, ..study(Some(2.0), None) }];
-        assert_eq!(warming.length(), Duration::from_millis(2500));
+        assert_eq!(warming.length(), Duration::from_millis(4500));
     }
 
     #[test]

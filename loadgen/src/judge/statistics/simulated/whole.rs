@@ -1,5 +1,15 @@
 //! Comparisons of two simulated servers as a whole: started anew, warmed up until they have settled, measured in pairs whose
 //! number is chosen on the way, and judged at every look; and what one life of them tells where pairs are alike in time.
+//!
+//! Counted with `FATHOM_REPETITIONS=10`, 400 comparisons (500 lives) each, at an error of 5% and a tolerance of 2%:
+//!
+//! | Servers | Result |
+//! |---|---|
+//! | alike, of 0.8 s to warm up with a jump on the way, drifting | called different: 0.0%; equivalent: 88% |
+//! | the same, B costlier by just the tolerance | called beyond it: 1.2%; within it: 1.0% |
+//! | the same, B costlier by 6% | called regressed: 98% |
+//! | alike once warm, A of 0.5 s to warm up and B of 0.8 s | called regressed: 0.0%; B seems costlier by 0.2% in the median (by 2.1% if later starts were warmed up for only as long as it took to come to the level) |
+//! | one life whose pairs correlate by 0, 0.5, 0.9 | the 95% interval of blocks misses: 4.6%, 5.0%, 11% (that of pairs: -, 22%, 66%) |
 
 use std::f64::consts::SQRT_2;
 
@@ -21,8 +31,6 @@ struct Told {
     change: Change,
     /// The estimate of the log ratio.
     estimate: f64,
-    /// Whether B still changed from the first trial of a start to the last.
-    trends: bool,
 }
 
 impl Servers {
@@ -39,7 +47,7 @@ impl Servers {
         if starts < LEARNED_FROM {
             let [a, b] = self.started(chance).map(|server| server.warm_up(MOST_SLICES, chance));
             learned.extend([a, b].map(|(settling, _)| match settling {
-                Settling::Settled { from } => (from + UNSEEN).min(MOST_SLICES),
+                Settling::Settled { from } => (from * TIMES_SETTLED + UNSEEN).min(MOST_SLICES),
                 Settling::NotYet | Settling::NotSteady(_) => MOST_SLICES,
             }));
             return a.1.max(b.1);
@@ -47,8 +55,8 @@ impl Servers {
         learned.iter().copied().max().unwrap_or(MOST_SLICES)
     }
 
-    /// The logs of what B costs in the trials of a start that comes so many slices after it, and the log ratios of its pairs.
-    fn trials(&self, warm: usize, rounds: u32, chance: &mut Chance) -> (Vec<f64>, Vec<f64>) {
+    /// The log ratios of the pairs of a start, which come so many slices after it.
+    fn pairs(&self, warm: usize, rounds: u32, chance: &mut Chance) -> Vec<f64> {
         let sides = self.started(chance);
         let level = self.between * chance.normal();
         let pair = |round: u32| {
@@ -59,25 +67,24 @@ impl Servers {
                 let noise = self.within / SQRT_2 * chance.normal();
                 server.bias(slice).ln_1p() + tier + server.drift * slice as f64 + noise + disturbed
             });
-            (self.change + level + b, self.change + level + b - a)
+            self.change + level + b - a
         };
-        (0..rounds).map(pair).unzip()
+        (0..rounds).map(pair).collect()
     }
 
     /// What a comparison says of B.
     fn compared(&self, asked: Asked, chance: &mut Chance) -> Told {
         let mut judge = Judge::new(Aim::Changed, asked.alpha, asked.tolerance, [Better::Lower]);
-        let (mut starts, mut of_b, mut estimates, mut learned) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut starts, mut estimates, mut learned) = (Vec::new(), Vec::new(), Vec::new());
         let (mut seconds, mut rounds) = (0.0, FIRST_ROUNDS);
         let mut looks = LOOKS.into_iter().peekable();
         loop {
             let warm = self.warmed(&mut learned, starts.len(), chance);
-            let (b, pairs) = self.trials(warm, rounds, chance);
+            let pairs = self.pairs(warm, rounds, chance);
             let price = |warm: usize| START + 2.0 * warm as f64 * SLICE;
             seconds += price(warm) + PAIR * f64::from(rounds);
             estimates.extend(Sample::new(&pairs).estimate());
             starts.push(pairs);
-            of_b.push(b);
             if let Some(variances) = Variances::of(&starts) {
                 let later = learned.iter().copied().max().unwrap_or(MOST_SLICES);
                 rounds = asked.trials(&[variances], Prices { start: price(later), trial: PAIR }, MOST_ROUNDS);
@@ -91,9 +98,8 @@ impl Servers {
             judge.look(part, std::slice::from_ref(&sample));
             if judge.decided() || part >= 1.0 {
                 let ruling = judge.rulings().flatten().next();
-                let trends = Trend::of(&of_b, TREND_ERROR).is_some_and(Trend::is_there);
                 let change = ruling.map_or(Change::Inconclusive, |ruling| ruling.change);
-                return Told { change, estimate: sample.estimate().unwrap_or(f64::NAN), trends };
+                return Told { change, estimate: sample.estimate().unwrap_or(f64::NAN) };
             }
         }
     }
@@ -123,22 +129,21 @@ fn comparisons_of_servers_that_warm_up_alike_keep_their_error() {
     assert!(changed <= 0.05 && beyond <= 0.1 && within <= 0.1 && equal >= 0.6 && worse >= 0.8, "{all:?}");
 }
 
-/// Of a server that warms up more slowly than the other a part of the warm-up is left when its trials begin, since noise hides
-/// it. How much is bounded, and it is noted.
+/// Where one warms up more slowly than the other, what is left of that when trials begin is a difference that is none.
 #[test]
 #[expect(clippy::print_stderr, reason = "the size is what is wanted, with --nocapture")]
-fn what_is_left_of_a_warm_up_is_small_and_noted() {
+fn a_server_that_warms_up_more_slowly_hardly_seems_costlier() {
     let mut chance = Chance::new(7);
     let sides = [Server { cold: 0.5, constant: 5.0, ..SERVER }, SERVER];
     let mut biases = Vec::new();
-    let noted = share("B warms up more slowly: its trend is noted", 40, || {
+    let regressed = share("B warms up more slowly: called regressed", 40, || {
         let told = Servers { sides, change: 0.0, between: 0.008, within: 0.03 }.compared(ASKED, &mut chance);
         biases.push(told.estimate);
-        told.trends
+        told.change == Change::Regressed
     });
     let bias = series::median(biases).unwrap();
     eprintln!("it seems costlier by {:.2}% in the median", 100.0 * bias);
-    assert!((0.0..0.03).contains(&bias) && noted >= 0.5, "{bias}, {noted}");
+    assert!(bias < 0.01 && regressed <= 0.05, "{bias}, {regressed}");
 }
 
 #[test]
@@ -173,6 +178,3 @@ const MOST_SLICES: usize = 100;
 /// Pairs of a start: as long as it is not known how much starts vary, and at the most, so that this does not take minutes.
 const FIRST_ROUNDS: u32 = 25;
 const MOST_ROUNDS: u32 = 100;
-
-/// The error with which a trend is noted.
-const TREND_ERROR: f64 = 0.01;
