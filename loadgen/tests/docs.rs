@@ -4,11 +4,15 @@
 #[path = "../../server/tests/support/tables.rs"]
 mod tables;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fs;
+use std::num::NonZeroUsize;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use loadgen::program::cli::{Comparing, Invocation, parse};
 use tables::{Flags, help, in_page, named_in, page, prose, root, same_default};
 
 const RUN: &str = "docs/loadgen.md";
@@ -117,6 +121,58 @@ fn manual_pages_have_every_flag() {
     assert_eq!(refused.status.code(), Some(2));
     let said = String::from_utf8(refused.stderr).unwrap();
     assert!(said.contains("'walk' is no subcommand; expected one of run, compare"), "{said}");
+}
+
+/// The step of action.yml, run with the defaults of its inputs, asks loadgen for what the command asks for by default.
+#[test]
+fn the_action_has_the_defaults_of_the_command_but_for_attempts() {
+    let mut inputs = defaults_of_inputs(&page("action.yml"));
+    assert_eq!(inputs.remove("attempts").as_deref(), Some("2"));
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("action-{}", std::process::id()));
+    fs::create_dir_all(&scratch).expect("it can be made");
+    let (program, arguments) = (scratch.join("loadgen"), scratch.join("arguments"));
+    let script = format!("#!/bin/sh\nprintf '%s\\n' \"$@\" >'{}'\nexit 98\n", arguments.display());
+    fs::write(&program, script).expect("it can be written");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("it can be run");
+    let step = Command::new(root().join("scripts/github-compare"))
+        .envs([("SERVER_A", ""), ("SERVER_B", ""), ("ATTEMPTS", "1")])
+        .envs(inputs.iter().map(|(name, default)| (name.replace('-', "_").to_uppercase(), default)))
+        .envs([("LOADGEN", &program), ("GITHUB_OUTPUT", &scratch.join("output")), ("REPORT", &scratch.join("report"))])
+        .output()
+        .expect("bash runs it");
+    assert_eq!(step.status.code(), Some(98), "{}", String::from_utf8_lossy(&step.stdout));
+    let asked = fs::read_to_string(&arguments).expect("loadgen was run");
+    let by_the_step: Vec<&str> = asked.lines().collect();
+    let [action, command] =
+        [&by_the_step[..], &["compare", "--a", "", "--b", "", "--fail-on-regression"]].map(comparing);
+    assert_eq!((action.question, action.plan), (command.question, command.plan));
+    fs::remove_dir_all(scratch).expect("it is there");
+}
+
+fn comparing(arguments: &[&str]) -> Comparing {
+    let arguments = ["loadgen"].iter().chain(arguments).map(OsString::from);
+    match parse(arguments, NonZeroUsize::MIN) {
+        Ok(Invocation::Compare(comparing)) => *comparing,
+        other => panic!("no comparison: {other:?}"),
+    }
+}
+
+/// The defaults of an action's inputs: lines of YAML that say no more than `default: VALUE`, below the input's name.
+fn defaults_of_inputs(action: &str) -> BTreeMap<String, String> {
+    let (_, inputs) = action.split_once("\ninputs:\n").expect("it has inputs");
+    let (inputs, _) = inputs.split_once("\noutputs:\n").expect("outputs come behind them");
+    let (mut name, mut defaults) = ("", BTreeMap::new());
+    for line in inputs.lines() {
+        match line.strip_prefix("  ").filter(|line| !line.starts_with(' ')).and_then(|line| line.strip_suffix(':')) {
+            Some(input) => name = input,
+            None => defaults.extend(
+                line.trim()
+                    .strip_prefix("default: ")
+                    .map(|value| (name.to_owned(), value.trim_matches('\'').to_owned())),
+            ),
+        }
+    }
+    defaults
 }
 
 #[test]

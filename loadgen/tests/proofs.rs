@@ -149,7 +149,7 @@ const SWEEP: &[Proof] = &[
     ("--binary", "report/trials::a_load_that_contradicts_itself_is_refused_whichever_command_has_it"),
     ("--force", "sweep::a_time_in_which_no_effect_can_be_told_ends_it_at_once_unless_it_is_forced"),
     ("--format", "sweep::effects_have_the_right_sign_and_come_in_order"),
-    ("--max-warmup", "report/trials::warm_up_and_restarts_are_as_asked_for"),
+    ("--max-warmup", "sweep::a_warm_up_takes_no_longer_than_it_may_whichever_combination_it_is_of"),
     ("--warmup", "report/trials::warm_up_and_restarts_are_as_asked_for"),
     ("--max-time", "sweep::a_saved_sweep_has_its_own_formats"),
     ("--one-at-a-time", "sweep::the_load_is_varied_too_one_at_a_time_and_as_text"),

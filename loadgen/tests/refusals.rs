@@ -104,6 +104,20 @@ fn refused(behaviour: Behaviour, limit: &str, words: &[&str]) {
 const NEVER: &str = "60s";
 
 #[test]
+fn whoever_writes_a_url_as_a_flag_is_told_where_it_stands() {
+    for flags in
+        [&["run", "--url", "ws://127.0.0.1:1/"][..], &["--url", "ws://127.0.0.1:1/"], &["compare", "--url=ws://h/"]]
+    {
+        let finished = loadgen(flags).wait();
+        assert_eq!((finished.code, finished.stdout.as_str()), (Some(2), ""), "{flags:?}: {}", finished.stderr);
+        let said = finished.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains("the server's URL is no flag: write 'loadgen run ws://HOST:PORT/'"), "{flags:?}: {said}");
+        // As a value it would be no better.
+        assert!(!said.contains("-- --url"), "{flags:?}: {said}");
+    }
+}
+
+#[test]
 fn a_status_is_named_whatever_its_body_does() {
     for (behaviour, words) in [
         (

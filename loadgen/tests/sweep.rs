@@ -14,6 +14,7 @@ use loadgen::measure::metric::Metric;
 use loadgen::report::comparison::Ended;
 use loadgen::report::sweep::Effect;
 use loadgen::report::sweep::Sweep;
+use loadgen::report::warmup::WarmupLimit;
 use serde_json::{Value, json};
 
 fn sweep(flags: &[&str]) -> Finished {
@@ -258,4 +259,61 @@ fn a_saved_sweep_has_its_own_formats() {
     }
     fs::remove_dir_all(directory).unwrap();
     fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn a_warm_up_takes_no_longer_than_it_may_whichever_combination_it_is_of() {
+    let server = format!("{} embedded-server --listen 127.0.0.1:{{port}}", env!("CARGO_BIN_EXE_loadgen"));
+    let flags = ["--server", &server, "--vary", "inject-cost=0,1", "--max-warmup", "300ms", "--max-time", "6s"];
+    let warmup = report(&sweep(&[&flags[..], &["--format", "json"]].concat())).warmup.unwrap();
+    assert_eq!((warmup.max_seconds, warmup.limit), (Some(0.3), Some(WarmupLimit::MaxWarmup)));
+    assert!((0..2).all(|server| warmup.studies.iter().any(|study| study.server == server)), "{warmup:?}");
+    for study in &warmup.studies {
+        assert!(study.slice_seconds * study.cost.len() as f64 <= 0.3 + 1e-9, "{study:?}");
+    }
+}
+
+#[test]
+fn combinations_that_differ_a_hundredfold_have_trials_of_their_own_length() {
+    // 1,000 messages/s, of which 50 take 50 ms.
+    let flags = ["--vary", "inject-cost=0,1000000", "--max-time", "8s", "--format", "json"];
+    let sweep = report(&sweep(&flags));
+    let notes = &sweep.trust.notes;
+    let milliseconds = |combination: &str| -> Option<f64> {
+        let took = notes.iter().find_map(|note| note.strip_prefix(&format!("trials of {combination} took ")))?;
+        took.split_once(" ms,").map(|(milliseconds, _)| milliseconds.parse().unwrap())
+    };
+    let slow = milliseconds("inject-cost=1000000").unwrap_or_else(|| panic!("nothing of it in {notes:?}"));
+    assert!(slow >= 45.0, "{notes:?}");
+    // A server that a busy machine has made slow has longer trials too.
+    assert!(milliseconds("inject-cost=0").is_none_or(|fast| fast < slow), "{notes:?}");
+    // What the table shows of a combination is the reference changed by its change.
+    let [reference, other] = [0, 1].map(|arm: usize| sweep.arms[arm].shown[&Metric::Throughput]);
+    let change = sweep.arms[1].change[&Metric::Throughput].change.unwrap();
+    assert!((other / reference - 1.0 - change).abs() < 1e-9, "{reference}, {other}, {change}");
+}
+
+#[test]
+fn sizes_and_bytes_on_the_wire_stand_in_the_table() {
+    let load = ["--permessage-deflate=prefer", "--payload", "json", "--text", "--gate", "wire.bytes"];
+    let flags =
+        ["--server", "--permessage-deflate on", "--vary-load", "size=64,500", "--trial", "40ms", "--max-time", "6s"];
+    let finished = sweep(&[&load[..], &flags].concat());
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let lines: Vec<&str> = finished.stdout.lines().collect();
+    let bytes = |size: &str| -> f64 {
+        let line =
+            lines.iter().find(|line| line.trim_start().starts_with(size)).unwrap_or_else(|| panic!("{lines:#?}"));
+        line.split_whitespace().last().unwrap().parse().unwrap()
+    };
+    assert!(lines.iter().any(|line| line.ends_with("B/message")), "{lines:#?}");
+    let [small, large] = ["size=64", "size=500"].map(bytes);
+    // Two messages with their headers; the larger one is compressed.
+    assert!((60.0..200.0).contains(&small) && large > small && large < 1_000.0, "{small}, {large}");
+    assert!(
+        finished.stdout.contains("effects on wire.bytes") && finished.stdout.contains("worse"),
+        "{}",
+        finished.stdout
+    );
+    assert!(lines.iter().all(|line| line.chars().count() <= 80), "{lines:#?}");
 }

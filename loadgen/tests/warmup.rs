@@ -3,10 +3,14 @@
 
 mod binary;
 
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::{fs, process};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+use std::{fs, io, process, thread};
 
-use binary::{assert_valid, comparison, loadgen};
+use binary::{EmbeddedServer, assert_valid, comparison, loadgen};
 use loadgen::judge::statistics::Change;
 use loadgen::measure::metric::Metric;
 use loadgen::report::comparison::{Comparison, Ended};
@@ -145,6 +149,93 @@ fn a_slow_server_has_longer_trials_with_replies_enough() {
     let slow = milliseconds("B").unwrap_or_else(|| panic!("nothing of B in {notes:?}"));
     // A server that a busy machine has made slow has longer trials too.
     assert!(milliseconds("A").is_none_or(|fast| fast < slow), "{notes:?}");
+    // 50 replies take as long, and longer on a machine that is slower still.
+    assert!(slow >= 45.0, "{notes:?}");
     let pair = &report.starts[0].pairs[0];
     assert!(pair.b[&Metric::Throughput] < 1_100.0 && pair.b.contains_key(&Metric::ServerCpu), "{pair:?}");
+}
+
+/// Starts a server that sends back the bytes of TCP connections, and that burns CPU time for each read which falls from 2 ms to
+/// nothing within seconds from its first bytes on; its URL. It ends with the test.
+fn warming_server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("tcp://{}", listener.local_addr().unwrap());
+    let began = Arc::new(OnceLock::new());
+    let serve = |mut stream: TcpStream, began: &OnceLock<Instant>| -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        let mut bytes = [0; 4096];
+        loop {
+            let read = stream.read(&mut bytes)?;
+            if read == 0 {
+                return Ok(());
+            }
+            let since = began.get_or_init(Instant::now).elapsed().as_secs_f64();
+            let until = Instant::now() + Duration::from_secs_f64(0.002 * (-since / 0.5).exp());
+            while Instant::now() < until {}
+            stream.write_all(&bytes[..read])?;
+        }
+    };
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let began = began.clone();
+            // A connection ends with an error here whenever loadgen closes it first.
+            thread::spawn(move || serve(stream?, &began));
+        }
+        io::Result::Ok(())
+    });
+    url
+}
+
+#[test]
+fn trials_of_a_server_that_warms_up_come_when_it_has() {
+    let servers = ["--a", "--listen tcp://127.0.0.1:0", "--b", &warming_server()];
+    let flags = [&servers[..], &["-c", "2", "--trial", "10ms", "--max-time", "25s"]].concat();
+    let brief = [
+        "compare",
+        "--alpha",
+        "20%",
+        "--tolerance",
+        "95%",
+        "--restart-every",
+        "5",
+        "--force",
+        "-q",
+        "--format",
+        "json",
+    ];
+    let report = comparison(&loadgen(&[&brief[..], &flags].concat()).wait(), 0);
+    let studies = report.warmup.unwrap().studies;
+    let [study] = &studies[..] else {
+        panic!("a URL is looked at once, and flags of echo-server are not: {studies:?}")
+    };
+    assert_eq!(study.server, 1);
+    // After a second it still costs several times what it will: the first look, after ten slices, cannot have been enough.
+    assert!(study.cost.len() > 10, "{study:?}");
+    let first = study.rate[0];
+    assert!(study.rate.last().is_some_and(|last| *last > 3.0 * first), "{study:?}");
+    let pair = &report.starts[0].pairs[0];
+    assert!(pair.at_seconds >= study.slice_seconds * study.cost.len() as f64, "at {} s", pair.at_seconds);
+    assert!(pair.b[&Metric::Throughput] > 3.0 * first, "{pair:?}, and {first}/s at first");
+}
+
+#[test]
+fn servers_by_their_urls_have_blocks_and_it_is_said_what_those_do_not_cover() {
+    let [a, b] = [0, 1].map(|_| EmbeddedServer::start(&[]));
+    let flags = ["compare", "--a", &a.url, "--b", &b.url, "-c", "4", "--warmup", "0s", "--max-time", "4s", "--force"];
+    let finished = loadgen(&[&flags[..], &["--alpha", "20%", "--format", "json"]].concat()).wait();
+    let report = comparison(&finished, 0);
+    assert!(
+        finished.stderr.contains("blocks at least") && !finished.stderr.contains("starts at least"),
+        "{}",
+        finished.stderr
+    );
+    assert_eq!(report.repetition.unwrap().restarts, RestartKind::Never);
+    let notes = &report.trust.notes;
+    let words = "the servers were not started anew: by how much two starts of one server differ is not covered";
+    assert!(notes.iter().any(|note| note.starts_with(words)), "{notes:?}");
+    assert!(!notes.iter().any(|note| note.contains("a start costs")), "{notes:?}");
+    let document = Document::Comparison(Box::new(report));
+    let text = Format::named("text").unwrap().render(&document).unwrap().remove(0).content;
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.contains(" block") && !text.contains("starts,"), "{text}");
 }

@@ -35,7 +35,7 @@ pub use judge::{Aim, Band, Change, Judge, Ruling, resolution, times_more};
 pub use normal::normal_quantile;
 pub use repetition::{Asked, Forecast, Prices};
 pub use sequential::{LOOKS, Spending};
-pub use settling::{FIRST_LOOK, Settling, Slices, TIMES_AT_NOISE, UNSEEN, Why};
+pub use settling::{FIRST_LOOK, Settling, Slices, TIMES_AT_NOISE, TIMES_SETTLED, UNSEEN, Why};
 pub use signed_rank::fewest;
 pub use slope::Slope;
 pub use tiers::{Tier, tiers};

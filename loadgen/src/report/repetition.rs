@@ -28,11 +28,15 @@ pub struct Repetition {
     /// The time that those take from the beginning, in seconds.
     #[schemars(range(min = 0))]
     pub fewest_seconds: f64,
+    /// The shortest `--max-time` that holds those, in seconds: of a longer one servers may take more to settle, where they have not,
+    /// and trials of slow servers to have replies. Null in documents of earlier versions.
+    #[serde(default)]
+    pub enough_seconds: Option<f64>,
     /// The time in which servers that are alike are found to be so in 4 of 5 cases, in seconds; null where it is not known,
     /// or without a tolerance.
     pub needs_seconds: Option<f64>,
     /// The smallest change beyond the tolerance, as a share, that is found in the maximal time in 4 of 5 cases; null where it
-    /// is not known.
+    /// is not known, and where a server is compared with itself, whose metrics have it each (`resolution`).
     pub resolves: Option<f64>,
 }
 
@@ -82,23 +86,48 @@ pub(crate) fn enough(seconds: f64) -> String {
     format!("--max-time {}s", (seconds * 1.1).ceil())
 }
 
-/// How trials were shared out, in a sentence.
+/// How trials were shared out among starts, and why so.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Choice {
+    /// When the servers are started anew.
+    pub restarts: RestartKind,
+    /// What a trial of each server is called.
+    pub round: &'static str,
+    /// How many of those a start has.
+    pub rounds: u32,
+    /// The standard deviations of starts, and of rounds within one.
+    pub deviations: Option<(f64, f64)>,
+    /// What a start costs beside its rounds, and what a round does, in seconds.
+    pub seconds: (f64, f64),
+}
+
+impl Choice {
+    /// It in a sentence; nothing where it is not known how much starts vary, or where there are none.
+    pub fn sentence(self) -> Option<String> {
+        let Self { restarts, round, rounds, deviations, seconds: (start_seconds, round_seconds) } = self;
+        let (between, within) = deviations?;
+        let chosen = match restarts {
+            RestartKind::Auto => "chosen, as",
+            RestartKind::Fixed => "as asked for;",
+            RestartKind::Never => return None,
+        };
+        Some(format!(
+            "{} in a start: {chosen} starts vary by {}, {round}s within one by {}, a start costs {} and a {round} {}",
+            units::counted(u64::from(rounds), round),
+            units::percent(between),
+            units::percent(within),
+            units::seconds(start_seconds),
+            units::seconds(round_seconds)
+        ))
+    }
+}
+
+/// How trials of a comparison were shared out, in a sentence.
 pub(crate) fn choice(repetition: &Repetition) -> Option<String> {
     let Repetition { restarts, pairs, start_seconds, pair_seconds, between_starts, within_starts, .. } = *repetition;
-    let (between, within) = between_starts.zip(within_starts)?;
-    let pairs = units::counted(u64::from(pairs), "pair");
-    let chosen = match restarts {
-        RestartKind::Auto => "chosen, as",
-        RestartKind::Fixed => "as asked for;",
-        RestartKind::Never => return None,
-    };
-    Some(format!(
-        "{pairs} in a start: {chosen} starts vary by {}, pairs within one by {}, a start costs {} and a pair {}",
-        units::percent(between),
-        units::percent(within),
-        units::seconds(start_seconds),
-        units::seconds(pair_seconds)
-    ))
+    let deviations = between_starts.zip(within_starts);
+    let seconds = (start_seconds, pair_seconds);
+    Choice { restarts, round: "pair", rounds: pairs, deviations, seconds }.sentence()
 }
 
 /// What intervals do not cover where servers were not started anew: these of them, or all of them where no names are given.
@@ -126,6 +155,7 @@ mod tests {
             within_starts: Some(0.021),
             fewest_starts: 9,
             fewest_seconds: 55.0,
+            enough_seconds: Some(55.0),
             needs_seconds: Some(140.0),
             resolves: Some(0.031),
         };

@@ -105,9 +105,23 @@ pub struct Needs {
     /// The time that those take from the beginning, in seconds.
     #[schemars(range(min = 0))]
     pub seconds: f64,
+    /// The shortest `--max-time` that holds those, in seconds: of a longer one servers may take more to settle, where they have not,
+    /// and trials of slow servers to have replies. Null in documents of earlier versions.
+    #[serde(default)]
+    pub enough_seconds: Option<f64>,
     /// What a start with one round takes, its warm-up included, in seconds.
     #[schemars(range(min = 0))]
     pub start_seconds: f64,
+    /// What a round takes of that, in seconds; null in documents of earlier versions.
+    #[serde(default)]
+    pub round_seconds: Option<f64>,
+    /// The standard deviation of a start's true log ratio; null where there are too few starts to tell, and in documents of earlier
+    /// versions. Of all effects on all judged metrics that with the greatest.
+    #[serde(default)]
+    pub between_starts: Option<f64>,
+    /// The standard deviation of a round's log ratio about that of its start, likewise.
+    #[serde(default)]
+    pub within_starts: Option<f64>,
     /// The smallest effect, as a share, that is found in the maximal time in 4 of 5 cases, of all effects on all judged metrics;
     /// null where it is not known.
     pub resolves: Option<f64>,
@@ -153,6 +167,10 @@ pub struct ArmReport {
     pub figures: BTreeMap<Metric, Spread>,
     /// The change against the reference by metric; empty for the reference itself.
     pub change: BTreeMap<Metric, Estimate>,
+    /// What a table shows, by metric: of the reference the estimate over its starts, of another combination that changed by `change`,
+    /// so that both are by one estimator. Empty in documents of earlier versions, whose tables show the medians.
+    #[serde(default)]
+    pub shown: BTreeMap<Metric, f64>,
 }
 
 /// A flag and its value.

@@ -72,11 +72,12 @@ pub fn run(
     };
     let judged = question.gate.as_deref().unwrap_or_default();
     let mut course = Course::new(arms, judged, earlier.tempo(question.tempo), cores, interrupt);
+    course.end_after(earlier.rest(question.tempo.max_time));
     course.climbs = question.capacity.clone().map(|limits| Climbs::new(limits, plan));
     let mut starts: Vec<Start> = mem::take(&mut earlier.starts);
     let before = starts.len();
     let mut trial: Option<Judged> = None;
-    let mut repetition = None;
+    let mut repetition: Option<Repetition> = None;
     let lives = course.lives();
     let mut looks = LOOKS.into_iter().peekable();
     while looks.next_if(|due| *due <= earlier.part()).is_some() {}
@@ -97,12 +98,7 @@ pub fn run(
             };
         }
         let judged = trial.as_mut().expect("it is made with the first start");
-        let asked = question.asked(judged.gated.len());
-        let planned = repetition::plan(asked, &judged.gated, &starts, course);
-        // Said twice: once it is known what starts cost, and once it is known how much they vary.
-        if repetition.is_none_or(|before: Repetition| before.resolves.is_some() != planned.resolves.is_some()) {
-            say(&forecast(&planned, question.tempo.max_time.as_secs_f64()));
-        }
+        let planned = planned(question, &judged.gated, (&starts, before), course, repetition, say);
         repetition = Some(planned);
         let part = if over { 1.0 } else { earlier.part_after(course.elapsed(), question.tempo.max_time) };
         let mut look = interrupted.then_some(part.min(1.0));
@@ -126,6 +122,27 @@ pub fn run(
     })?;
     let judged = trial.expect("there was a start");
     Ok(document(question, plan, &course, Compared { earlier, before, ended, part, judged, starts, repetition }))
+}
+
+/// What a verdict takes, as these starts tell, of which so many were made by attempts before. It is said twice: once it is known
+/// what starts cost, and once it is known how much they vary.
+fn planned(
+    question: &Question,
+    gated: &[Metric],
+    starts: (&[Start], usize),
+    course: &mut Course<'_>,
+    last: Option<Repetition>,
+    say: &mut dyn FnMut(&str),
+) -> Repetition {
+    let mut planned = repetition::plan(question, gated, starts, course);
+    if question.aa {
+        // It ends with what it resolves, which its noise floor tells of each metric.
+        planned.resolves = None;
+    }
+    if last.is_none_or(|last| last.resolves.is_some() != planned.resolves.is_some()) {
+        say(&forecast(&planned, question.tempo.max_time.as_secs_f64()));
+    }
+    planned
 }
 
 /// The metrics that are judged, as in attempts before where there were any, and who judges them.

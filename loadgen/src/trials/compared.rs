@@ -7,7 +7,6 @@ use super::contrast::{Contrast, figures, log_ratios as log_ratios_of};
 use super::course::Course;
 use super::notes;
 use super::question::Question;
-use super::repetition::kind;
 use super::resumed::{Asked, Earlier, start_report};
 use super::start::{Lives, Start};
 use super::tempo::Restarts;
@@ -131,7 +130,7 @@ pub(super) fn asked(question: &Question, arms: &[Arm; 2]) -> Asked {
         targets: [0, 1].map(|i| arms[i].spec.to_string()),
         aa: question.aa,
         rules: rules(question, rounds),
-        restarts: kind(question.tempo.restarts),
+        restarts: question.tempo.restarts.kind(arms.iter().map(|arm| &arm.spec)),
         attempts: question.attempts,
         gate: question.gate.clone(),
         environment: Environment::collect(&arms[0].plan, None, None),
@@ -237,6 +236,7 @@ mod tests {
     use super::*;
     use crate::judge::statistics::Aim;
     use crate::measure::trial::Figures;
+    use crate::report::repetition::RestartKind;
     use crate::trials::question::tests::question;
     use crate::trials::start::tests::start as start_with;
 
@@ -272,7 +272,7 @@ mod tests {
     fn attempts_are_too_short_where_all_of_them_together_are() {
         let question = question();
         let planned = Repetition {
-            restarts: kind(question.tempo.restarts),
+            restarts: RestartKind::Fixed,
             pairs: 1,
             start_seconds: 1.9,
             pair_seconds: 0.1,
@@ -280,6 +280,7 @@ mod tests {
             within_starts: None,
             fewest_starts: 9,
             fewest_seconds: 18.0,
+            enough_seconds: Some(18.0),
             needs_seconds: None,
             resolves: None,
         };

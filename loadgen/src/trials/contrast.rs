@@ -15,6 +15,11 @@ impl Contrast {
         Self(vec![(arm, 1.0), (reference, -1.0)])
     }
 
+    /// One arm by itself.
+    pub fn level(arm: usize) -> Self {
+        Self(vec![(arm, 1.0)])
+    }
+
     /// The logarithm of two arms' geometric mean.
     pub fn middle_of(one: usize, other: usize) -> Self {
         Self(vec![(one, 0.5), (other, 0.5)])

@@ -1,6 +1,8 @@
 //! Trials of several servers in turn: one start of all of them, connections to each, and rounds of one short trial per server,
 //! in an order that is drawn anew for every round. What the machine does to one it is as likely to do to the next.
 
+mod prices;
+
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,17 +13,18 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use super::climbing::Climbs;
 pub use super::failure::TrialError;
+use super::lengths::Lengths;
 pub use super::start::{Life, Lives, Round, Start};
 use super::tempo::is_early;
-pub use super::tempo::{Restarts, Tempo};
+pub use super::tempo::{Restarts, Tempo, Warmup};
 pub use super::up::Arm;
 use super::up::{self, End, LONGEST_PACE, Up};
 use super::warming::Warming;
 use crate::host::cores::Cores;
 use crate::host::interrupt::Interrupt;
 use crate::host::running::{Running, Shares};
+use crate::host::target::Spec;
 use crate::host::withheld::{Meter, Withheld};
-use crate::judge::statistics::Prices;
 use crate::load::live::Live;
 use crate::load::session::Session;
 use crate::measure::arrivals::{Arrivals, EndsAt};
@@ -29,6 +32,7 @@ use crate::measure::metric::Metric;
 use crate::measure::tls::Secured;
 use crate::measure::trial::{Figures, Trial};
 use crate::plan::Plan;
+use crate::report::repetition::RestartKind;
 use crate::report::warmup::{self, Ran};
 
 /// Starts servers and measures them, time and again.
@@ -42,13 +46,14 @@ pub struct Course<'a> {
     interrupt: &'a Interrupt,
     rng: SmallRng,
     began: Instant,
+    /// When it is over, after it began.
+    over_after: Duration,
     /// How long the last start took before its first round and after its last, its warm-up apart, and one round of it.
     overhead: Duration,
     round: Duration,
     /// Rounds of the next start.
     rounds: u32,
-    /// How long a trial of each server is.
-    lengths: Vec<Duration>,
+    lengths: Lengths,
     warming: Warming,
     /// Where trials are probes.
     pub(super) climbs: Option<Climbs>,
@@ -79,10 +84,11 @@ impl<'a> Course<'a> {
             interrupt,
             rng: SmallRng::seed_from_u64(tempo.seed),
             began: Instant::now(),
+            over_after: tempo.max_time,
             overhead: Duration::ZERO,
             round: (tempo.trial + tempo.settle) * arms.len() as u32,
             rounds,
-            lengths: vec![tempo.trial; arms.len()],
+            lengths: Lengths::new(tempo, arms.len()),
             warming: Warming::new(tempo.warmup, tempo.max_time, arms.len()),
             climbs: None,
             starts: 0,
@@ -90,6 +96,12 @@ impl<'a> Course<'a> {
             arrivals: Arrivals::default(),
             tls: vec![Secured::default(); arms.len()],
         }
+    }
+
+    /// Ends it so long after its beginning, where a part of its time is over. What warm-up and trials may take of the time stays
+    /// what it is.
+    pub fn end_after(&mut self, time: Duration) {
+        self.over_after = time;
     }
 
     /// CPU time that servers and workers wanted and did not get while they were measured.
@@ -113,7 +125,7 @@ impl<'a> Course<'a> {
     }
 
     /// How long a trial of each server is.
-    pub fn lengths(&self) -> &[Duration] {
+    pub fn lengths(&self) -> &Lengths {
         &self.lengths
     }
 
@@ -122,9 +134,9 @@ impl<'a> Course<'a> {
         self.warming.report()
     }
 
-    /// How long a trial is where it was not made longer.
-    pub fn trial(&self) -> Duration {
-        self.tempo.trial
+    /// How they follow each other.
+    pub fn tempo(&self) -> &Tempo {
+        &self.tempo
     }
 
     /// How many lives the servers have; one as soon as one of them has no more.
@@ -140,7 +152,7 @@ impl<'a> Course<'a> {
     /// Whether so little was measured in these `starts` that it may be the machine's fault if a server has not replied.
     pub fn may_be_answered(&self, starts: &[Start]) -> bool {
         let rounds: usize = starts.iter().map(|start| start.rounds.len()).sum();
-        is_early(starts.len(), self.lengths.iter().sum::<Duration>() * rounds as u32)
+        is_early(starts.len(), self.lengths.all().iter().sum::<Duration>() * rounds as u32)
     }
 
     /// The metrics that trials have figures of.
@@ -148,40 +160,13 @@ impl<'a> Course<'a> {
         &self.metrics
     }
 
-    /// When the servers are started anew.
-    pub fn restarts(&self) -> Restarts {
-        self.tempo.restarts
+    /// When the servers are started anew, as reports have it.
+    pub fn restarts(&self) -> RestartKind {
+        self.tempo.restarts.kind(self.specs())
     }
 
-    /// Rounds of the next start.
-    pub fn rounds(&self) -> u32 {
-        self.rounds
-    }
-
-    /// Changes that.
-    pub fn set_rounds(&mut self, rounds: u32) {
-        self.rounds = rounds;
-    }
-
-    /// What the next start costs before its first round and after its last, and what each round does.
-    pub fn prices(&self) -> Prices {
-        Prices { start: self.price_of_start().as_secs_f64(), trial: self.round.as_secs_f64() }
-    }
-
-    /// Whether the time is too short for another start with one round.
-    pub fn is_over(&self) -> bool {
-        let again = !matches!(self.tempo.restarts, Restarts::Never(_));
-        let more = if again { self.warming.more_to_study() } else { Duration::ZERO };
-        self.elapsed() + self.price_of_start() + more + self.round > self.tempo.max_time
-    }
-
-    fn price_of_start(&self) -> Duration {
-        match self.tempo.restarts {
-            Restarts::Never(_) => Duration::ZERO,
-            Restarts::Auto(_) | Restarts::Every(_) => {
-                self.overhead + self.warming.price(&mut self.arms.iter().map(|arm| &arm.spec))
-            }
-        }
+    fn specs(&self) -> impl Iterator<Item = &Spec> {
+        self.arms.iter().map(|arm| &arm.spec)
     }
 
     /// Starts every server, measures them in rounds, and stops them again, time after time until `take`, which is given what
@@ -289,24 +274,22 @@ impl<'a> Course<'a> {
 
     /// Brings servers that were just started to where they are measured, and finds out how long a trial of each must be.
     fn warm(&mut self, ups: &mut [Up<'_, '_>], order: &[usize], show: &mut dyn FnMut()) -> Result<(), TrialError> {
-        let longest = self.tempo.max_time / (MOST_OF_TIME * ups.len() as u32);
+        let longest = self.lengths.longest();
         for &i in order {
             let replies = if self.starts == 0 { self.tempo.replies } else { 0 };
             let pace = ups[i].pace(WARMUP, replies, longest.min(LONGEST_PACE), self.rng.random())?;
             if let (Some(rate), 1..) = (pace, replies) {
-                let needed = Duration::from_secs_f64(replies as f64 / rate).min(longest);
-                self.lengths[i] = needed.max(self.tempo.trial);
+                self.lengths.learn(i, rate);
             }
             show();
         }
-        let round: Duration = self.lengths.iter().map(|length| *length + self.tempo.settle).sum();
-        self.round = self.round.max(round);
+        self.round = self.round.max(self.lengths.round(self.tempo.max_time));
         let interrupted = self.interrupt.flag();
         let mut is_over = || {
             show();
             interrupted.load(Ordering::Relaxed)
         };
-        self.warming.warm(ups, order, &self.lengths, &mut self.rng, &mut is_over)?;
+        self.warming.warm(ups, order, self.lengths.all(), &mut self.rng, &mut is_over)?;
         self.climbs.iter_mut().try_for_each(|climbs| climbs.begin(ups, WARMUP, &mut self.rng))
     }
 
@@ -320,7 +303,7 @@ impl<'a> Course<'a> {
         for number in 0..self.rounds {
             let interrupted = self.interrupt.flag().load(Ordering::Relaxed);
             // The first one is measured whatever the time: servers that were started for nothing tell nothing.
-            if interrupted || (number > 0 && self.elapsed() + self.round > self.tempo.max_time) {
+            if interrupted || (number > 0 && self.elapsed() + self.round > self.over_after) {
                 break;
             }
             let before = self.elapsed();
@@ -366,7 +349,7 @@ impl<'a> Course<'a> {
                 Some(climbs) => climbs.trial(i, &mut ups[i], self.tempo.trial, seed)?,
                 None => {
                     ups[i].settle(self.tempo.settle, seed, &mut |_| ())?;
-                    ups[i].trial(self.lengths[i], seed, &self.metrics)?
+                    ups[i].trial(self.lengths.all()[i], seed, &self.metrics)?
                 }
             };
             if self.interrupt.flag().load(Ordering::Relaxed) {
@@ -385,6 +368,3 @@ type IsEnough<'f, C> = &'f mut dyn FnMut(&mut C, Start) -> bool;
 
 /// How long every server is under load after it was started: it has touched its buffers and filled the caches by then.
 pub(super) const WARMUP: Duration = Duration::from_millis(50);
-
-/// A round of trials that were made longer takes at most this part of the time: there are to be many of them.
-const MOST_OF_TIME: u32 = 20;

@@ -11,6 +11,7 @@ pub mod course;
 pub mod design;
 mod failure;
 pub mod fanout;
+mod lengths;
 mod notes;
 pub mod probe;
 pub mod question;

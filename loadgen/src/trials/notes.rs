@@ -1,7 +1,8 @@
 //! What a reader is to know of how trials were made: the warm-up; trials that still change from the first of a start to its
 //! last, as after a warm-up that was too short, or with a leak or a growing heap; and what was not covered.
 
-use super::course::Course;
+use super::course::{Course, Tempo};
+use super::lengths::Longer;
 use super::start::{Lives, Start};
 use crate::judge::statistics::Trend;
 use crate::measure::metric::{Better, Metric};
@@ -17,13 +18,9 @@ pub(super) fn of(course: &Course<'_>, starts: &[Start], name: impl Fn(usize) -> 
     let mut notes = warmup::sentences(&course.warmup(), &ran, starts.len(), &name);
     // Rates of probes go up and down on purpose.
     if course.climbs.is_none() {
-        notes.extend(trends(course, starts, &name));
+        notes.extend(trends(course.metrics(), course.lives(), starts, ran.len(), &name));
     }
-    let lengths = course.lengths().iter().enumerate().filter(|(_, length)| **length > course.trial());
-    notes.extend(lengths.map(|(server, length)| {
-        let length = units::seconds(length.as_secs_f64());
-        format!("trials of {} took {length}, so that each had replies enough", name(server))
-    }));
+    notes.extend(course.lengths().longer().map(|longer| lengthened(longer, course.tempo(), &name(longer.server))));
     if course.plan().offered_rate().is_some() {
         notes.push(format!("the latency {}", words::end(course.ends_at())));
     }
@@ -75,16 +72,33 @@ pub(super) fn say_alike(one: &str, other: &str) -> bool {
     of(one) == of(other)
 }
 
-/// A sentence for each server and metric that has a trend.
-fn trends(course: &Course<'_>, starts: &[Start], name: impl Fn(usize) -> String) -> Vec<String> {
-    let servers = course.lengths().len();
-    let metrics = course.metrics();
+/// That trials of the server of this name were made longer, and how many replies they have where those are too few.
+fn lengthened(longer: Longer, tempo: &Tempo, name: &str) -> String {
+    let [length, time] = [longer.length, tempo.max_time].map(|time| units::seconds(time.as_secs_f64()));
+    match longer.too_few {
+        None => format!("trials of {name} took {length}, so that each had replies enough"),
+        Some(replies) => format!(
+            "trials of {name} took {length}, for which {time} leave room, and had about {replies} of the {} replies that \
+             each is to have: a longer --max-time leaves room for more",
+            tempo.replies
+        ),
+    }
+}
+
+/// A sentence for each of so many servers and each metric that has a trend.
+fn trends(
+    metrics: &[Metric],
+    lives: Lives,
+    starts: &[Start],
+    servers: usize,
+    name: impl Fn(usize) -> String,
+) -> Vec<String> {
     let error = ERROR / (servers * metrics.len()).max(1) as f64;
     let mut notes = Vec::new();
     for (server, metric) in (0..servers).flat_map(|server| metrics.iter().map(move |metric| (server, *metric))) {
         let of_start = |start: &Start| start.figures(metric, server).iter().map(|figure| figure.ln()).collect();
         let series: Vec<Vec<f64>> = starts.iter().map(of_start).collect();
-        let (series, what) = match course.lives() {
+        let (series, what) = match lives {
             Lives::Many => (series, "a start"),
             Lives::One => (vec![series.concat()], "all"),
         };
@@ -120,9 +134,13 @@ const UNITS: [&str; 4] = ["s", "ms", "us", "ns"];
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::measure::trial::Figures;
+    use crate::measure::trial::{Figures, Trial};
     use crate::plan::tests::plan;
+    use crate::trials::course::Round;
+    use crate::trials::question::tests::question;
     use crate::trials::start::tests::start as start_with;
 
     fn start(trials: [&[Metric]; 2], lives: [&[Metric]; 2]) -> Start {
@@ -146,6 +164,52 @@ mod tests {
         let all = notes(&[Metric::Throughput, Metric::ServerCpu], start([&[], &[]], [&[], &[]]));
         assert_eq!(all, Vec::<String>::new());
         assert_eq!(not_judged(None, &judged, &[], &["A", "B"]), Vec::<String>::new());
+    }
+
+    /// Starts of 25 pairs each, in the course of which a message of B comes to cost so many times as much.
+    fn drifting(starts: usize, times: f64) -> Vec<Start> {
+        let noise = [0.01_f64, -0.02, 0.0, 0.015, -0.005, 0.02, -0.01];
+        let trial = |cost: f64| Trial { figures: Figures::from([(Metric::ServerCpu, cost)]), ..Trial::default() };
+        let round = |start: usize, round: usize| {
+            let noise = |server: usize| noise[(3 * round + start + server) % 7];
+            let log = times.ln() * round as f64 / 24.0;
+            let trials = vec![trial(1_000.0 * noise(0).exp()), trial(1_000.0 * (log + noise(1)).exp())];
+            Round { at_seconds: 0.0, order: vec![0, 1], trials }
+        };
+        let start = |start: usize| {
+            let rounds = (0..25).map(|number| round(start, number)).collect();
+            Start { at_seconds: 0.0, rounds, lives: Vec::new() }
+        };
+        (0..starts).map(start).collect()
+    }
+
+    #[test]
+    fn a_server_whose_trials_still_change_is_noted_with_the_size_of_the_change() {
+        let said = |lives: Lives, starts: &[Start]| {
+            trends(&[Metric::ServerCpu], lives, starts, 2, |server| ["A", "B"][server].to_owned())
+        };
+        let notes = said(Lives::Many, &drifting(20, 0.9));
+        let [note] = &notes[..] else { panic!("of B alone: {notes:?}") };
+        assert!(note.starts_with("server.cpu of B fell by ") && note.contains("of a start to the last"), "{note}");
+        assert!(note.ends_with("still becoming better while it was measured"), "{note}");
+        let change: f64 =
+            note.split("fell by ").nth(1).and_then(|rest| rest.split('%').next()).unwrap().parse().unwrap();
+        assert!((8.0..12.0).contains(&change), "{note}");
+        let notes = said(Lives::One, &drifting(1, 1.2));
+        assert!(notes.len() == 1 && notes[0].starts_with("server.cpu of B rose by "), "{notes:?}");
+        assert!(notes[0].contains("first trial of all to the last: it was still becoming worse"), "{notes:?}");
+        assert_eq!(said(Lives::Many, &drifting(20, 1.0)), Vec::<String>::new());
+        // What is less than a percent is not worth a note, however sure it is.
+        assert_eq!(said(Lives::Many, &drifting(20, 1.005)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn trials_that_had_no_room_for_replies_enough_say_how_many_they_had() {
+        let tempo = Tempo { replies: 50, max_time: Duration::from_secs(60), ..question().tempo };
+        let of = |too_few| lengthened(Longer { server: 1, length: Duration::from_millis(375), too_few }, &tempo, "B");
+        assert_eq!(of(None), "trials of B took 375 ms, so that each had replies enough");
+        let few = of(Some(39));
+        assert!(few.contains("60.0 s leave room") && few.contains("about 39 of the 50 replies"), "{few}");
     }
 
     #[test]

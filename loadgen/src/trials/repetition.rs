@@ -3,16 +3,26 @@
 
 use super::contrast::{Contrast, round_log_ratios};
 use super::course::{Course, Restarts, Start};
-use crate::judge::statistics::{Asked, Prices, Variances};
+use super::question::Question;
+use crate::judge::statistics::Variances;
 use crate::measure::metric::Metric;
-use crate::report::repetition::{Repetition, RestartKind};
+use crate::report::repetition::Repetition;
 
-/// What is known after so many starts. Where the number of rounds is free, the course's is set to the one that tells most.
-pub(super) fn plan(asked: Asked, gated: &[Metric], starts: &[Start], course: &mut Course<'_>) -> Repetition {
+/// What is known after these starts, of which so many were made by attempts `before`. Where the number of rounds is free, the
+/// course's is set to the one that tells most.
+pub(super) fn plan(
+    question: &Question,
+    gated: &[Metric],
+    (starts, before): (&[Start], usize),
+    course: &mut Course<'_>,
+) -> Repetition {
+    let asked = question.asked(gated.len());
     let of_trials = gated.iter().filter(|metric| metric.is_of_trials());
-    let variances: Vec<Variances> = of_trials.filter_map(|metric| Variances::of(&of_starts(*metric, starts))).collect();
+    let change = Contrast::between(1, 0);
+    let variances: Vec<Variances> =
+        of_trials.filter_map(|metric| Variances::of(&of_rounds(&change, *metric, starts))).collect();
     let prices = course.prices();
-    match course.restarts() {
+    match question.tempo.restarts {
         Restarts::Auto(_) => {
             // Until it is known how much starts vary, they are as long as they were meant to be.
             course.set_rounds(match &variances[..] {
@@ -24,41 +34,129 @@ pub(super) fn plan(asked: Asked, gated: &[Metric], starts: &[Start], course: &mu
     }
     let rounds = course.rounds();
     let forecast = (!variances.is_empty()).then(|| asked.forecast(&variances, prices, rounds));
-    let greatest =
-        variances.iter().copied().max_by(|one, other| one.of_start(rounds).total_cmp(&other.of_start(rounds)));
+    let greatest = greatest(&variances, rounds);
     let fewest = asked.fewest_starts();
+    let fewest_seconds = course.elapsed().as_secs_f64() + course.seconds_of(fewest.saturating_sub(starts.len()));
+    // One that goes on has starts that took their time before.
+    let in_all = if before > 0 { fewest_seconds.max(fewest as f64 * prices.of_start(1)) } else { fewest_seconds };
     Repetition {
-        restarts: kind(course.restarts()),
+        restarts: course.restarts(),
         pairs: rounds,
         start_seconds: prices.start,
         pair_seconds: prices.trial,
         between_starts: greatest.map(|variances| variances.between.sqrt()),
         within_starts: greatest.map(|variances| variances.within.sqrt()),
         fewest_starts: fewest as u64,
-        fewest_seconds: course.elapsed().as_secs_f64() + remaining(fewest, starts.len(), prices),
+        fewest_seconds,
+        enough_seconds: Some(course.enough(fewest, in_all, question.attempts)),
         needs_seconds: forecast.and_then(|forecast| forecast.needs),
         resolves: forecast.and_then(|forecast| forecast.resolves).map(f64::exp_m1),
     }
 }
 
-/// When servers are started anew, as reports have it.
-pub(super) fn kind(restarts: Restarts) -> RestartKind {
-    match restarts {
-        Restarts::Auto(_) => RestartKind::Auto,
-        Restarts::Every(_) => RestartKind::Fixed,
-        Restarts::Never(_) => RestartKind::Never,
-    }
+/// The log ratios of each start's rounds.
+pub(super) fn of_rounds(contrast: &Contrast, metric: Metric, starts: &[Start]) -> Vec<Vec<f64>> {
+    starts.iter().map(|start| round_log_ratios(contrast, metric, start)).collect()
 }
 
-/// What the starts that are missing from `fewest` take at the least, with one round each, in seconds.
-pub(super) fn remaining(fewest: usize, starts: usize, prices: Prices) -> f64 {
-    fewest.saturating_sub(starts) as f64 * prices.of_start(1)
-}
-
-fn of_starts(metric: Metric, starts: &[Start]) -> Vec<Vec<f64>> {
-    let contrast = Contrast::between(1, 0);
-    starts.iter().map(|start| round_log_ratios(&contrast, metric, start)).collect()
+/// The variances that make estimates of starts with so many rounds vary most.
+pub(super) fn greatest(variances: &[Variances], rounds: u32) -> Option<Variances> {
+    variances.iter().copied().max_by(|one, other| one.of_start(rounds).total_cmp(&other.of_start(rounds)))
 }
 
 /// Rounds between two starts at the most: the Walsh averages of a start's rounds take 4 MB then.
 pub const MOST_ROUNDS: u32 = 1_000;
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::host::cores::Cores;
+    use crate::host::interrupt::Interrupt;
+    use crate::host::target::Spec;
+    use crate::measure::trial::{Figures, Trial};
+    use crate::plan::messages::Corpus;
+    use crate::plan::tests::plan as plan_of_load;
+    use crate::report::repetition::RestartKind;
+    use crate::trials::course::{Arm, Round, Warmup};
+    use crate::trials::question::tests::question;
+
+    /// Two servers of this kind.
+    pub fn arms(spec: &str) -> [Arm; 2] {
+        [0, 1].map(|_| {
+            let (spec, plan): (Spec, _) = (spec.parse().unwrap(), plan_of_load());
+            Arm { spec, corpus: Corpus::new(&plan, None), plan }
+        })
+    }
+
+    /// Ten starts of 25 pairs each, in which B costs `between` more and less than A in turn, and `within` more and less than that.
+    fn starts(between: f64, within: f64) -> Vec<Start> {
+        let trial = |log: f64| Trial { figures: Figures::from([(Metric::ServerCpu, log.exp())]), ..Trial::default() };
+        let round = |start: usize, round: usize| {
+            let sign = |number: usize| if number.is_multiple_of(2) { 1.0 } else { -1.0 };
+            let log = between * sign(start) + within * sign(round);
+            Round { at_seconds: 0.0, order: vec![0, 1], trials: vec![trial(0.0), trial(log)] }
+        };
+        let start = |start: usize| {
+            let rounds = (0..25).map(|number| round(start, number)).collect();
+            Start { at_seconds: 0.0, rounds, lives: Vec::new() }
+        };
+        (0..10).map(start).collect()
+    }
+
+    /// What is planned after these starts, and the pairs of the next one.
+    fn planned(
+        restarts: Restarts,
+        spec: &str,
+        warmup: Warmup,
+        (starts, before): (&[Start], usize),
+    ) -> (Repetition, u32) {
+        let (arms, interrupt) = (arms(spec), Interrupt::install(1).unwrap());
+        let mut question = question();
+        question.attempts = 1;
+        question.tempo.restarts = restarts;
+        question.tempo.warmup = warmup;
+        question.tempo.max_time = Duration::from_secs(600);
+        let mut course = Course::new(&arms, &[Metric::ServerCpu], question.tempo, &Cores::allowed(), &interrupt);
+        let repetition = plan(&question, &[Metric::ServerCpu], (starts, before), &mut course);
+        (repetition, course.rounds())
+    }
+
+    #[test]
+    fn the_pairs_of_the_next_start_are_chosen_by_variances_and_prices_unless_they_are_given() {
+        let (serve, dear) = ("serve {port}", Warmup::For(Duration::from_secs(5)));
+        let chosen = |between, within, warmup| {
+            let (repetition, rounds) = planned(Restarts::Auto(25), serve, warmup, (&starts(between, within), 0));
+            assert_eq!((repetition.pairs, repetition.restarts), (rounds, RestartKind::Auto));
+            rounds
+        };
+        // A start of both costs 10 s, a pair 20 ms: where pairs vary most many of them are worth it, where starts do few are.
+        let [noisy, both, differ] = [(0.001, 0.3), (0.03, 0.1), (0.1, 0.001)].map(|(b, w)| chosen(b, w, dear));
+        assert!(noisy > 2 * both && both > 25 && differ < 10, "{noisy}, {both}, {differ}");
+        assert!(chosen(0.03, 0.1, Warmup::For(Duration::ZERO)) < both, "starts that cost nothing are made more often");
+        let given = planned(Restarts::Every(25), serve, dear, (&starts(0.1, 0.001), 0));
+        assert_eq!((given.1, given.0.restarts), (25, RestartKind::Fixed));
+        // As long as nothing is known of how starts vary, they are as they were meant to be.
+        assert_eq!(planned(Restarts::Auto(25), serve, dear, (&starts(0.1, 0.001)[..2], 0)).1, 25);
+    }
+
+    #[test]
+    fn servers_by_their_urls_have_no_starts() {
+        let (repetition, _) =
+            planned(Restarts::Auto(25), "ws://127.0.0.1:1/", Warmup::For(Duration::ZERO), (&starts(0.1, 0.01), 0));
+        assert_eq!(repetition.restarts, RestartKind::Never);
+    }
+
+    #[test]
+    fn what_is_enough_counts_the_starts_of_attempts_before() {
+        let dear = Warmup::For(Duration::from_secs(5));
+        let made = starts(0.1, 0.01);
+        let of = |before: usize| planned(Restarts::Every(5), "serve {port}", dear, (&made[..2], before)).0;
+        let (first, second) = (of(0), of(2));
+        // This course has made no start: those that are there cost nothing, unless others made them.
+        assert_eq!((first.fewest_starts, first.start_seconds), (4, 10.0));
+        let [first, second] = [first, second].map(|planned| planned.enough_seconds.unwrap());
+        assert!(first < second && second >= 40.0, "{first}, {second}");
+    }
+}

@@ -168,10 +168,16 @@ impl Earlier {
         self.passed - self.over()
     }
 
-    /// The tempo of what is left of this attempt. Its order is drawn anew, not as that of an attempt before.
+    /// The tempo of what is left of this attempt, whose starts are pooled with those before and so are warmed up alike. Its order
+    /// is drawn anew, not as that of an attempt before.
     pub fn tempo(&self, tempo: Tempo) -> Tempo {
         let seed = tempo.seed.wrapping_add((self.starts.len() as u64).wrapping_mul(STREAM));
-        Tempo { max_time: tempo.max_time.mul_f64(1.0 - self.part()), seed, ..tempo }
+        Tempo { seed, ..tempo }
+    }
+
+    /// What is left of this attempt's time.
+    pub fn rest(&self, max_time: Duration) -> Duration {
+        max_time.mul_f64(1.0 - self.part())
     }
 
     /// The part of this attempt's time that has passed so long after it was taken up.

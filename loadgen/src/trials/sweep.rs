@@ -25,7 +25,6 @@ use crate::report::sweep::{ArmReport, Effect, Needs, Sweep, SweepRules, SweepSch
 use crate::trials::course::{Arm, Course, Lives, Start, Tempo, TrialError};
 use crate::trials::notes;
 use crate::trials::question::Watchers;
-use crate::trials::repetition::kind;
 use crate::trials::tempo::is_too_short;
 
 /// What a sweep is to find out of its design.
@@ -112,7 +111,7 @@ pub fn run(
         let over = course.is_over() || starts.len() >= MOST_STARTS;
         if !starts.is_empty() {
             let now = needs::of(design, question, judged, &starts, course);
-            tell(&now, needs.replace(now), tempo, say);
+            tell(&now, needs.replace(now), course, say);
             // Also where one start has taken all of it.
             if question.is_too_short(&now, starts.len()) {
                 return Ok(Some(Ended::TooShort));
@@ -133,6 +132,7 @@ pub fn run(
         trust::of_paired_trials(with_reports.map(|(i, (arm, report))| (words::settings(report), &arm.plan, trials(i))))
             .of_trials_with(course.withheld());
     trust.notes.extend(notes::of(&course, &starts, |arm| words::settings(&reports[arm])));
+    trust.notes.extend(needs.and_then(|needs| words::choice(&needs, course.rounds(), course.restarts())));
     let effects = effects(design, alpha, judged, &starts, course.lives());
     trust.notes.extend(without_memory(judged, &effects));
     let told: Vec<Metric> = effects.iter().map(|effect| effect.metric).collect();
@@ -164,7 +164,7 @@ fn rules(design: &Design, question: &Question, course: &Course<'_>) -> SweepRule
         trial_seconds: tempo.trial.as_secs_f64(),
         settle_seconds: tempo.settle.as_secs_f64(),
         restart_every: course.rounds(),
-        restarts: Some(kind(tempo.restarts)),
+        restarts: Some(course.restarts()),
         max_time_seconds: tempo.max_time.as_secs_f64(),
         seed: tempo.seed,
         one_at_a_time: design.is_one_at_a_time(),
@@ -172,9 +172,9 @@ fn rules(design: &Design, question: &Question, course: &Course<'_>) -> SweepRule
 }
 
 /// Says what it takes to tell an effect, twice: once it is known what starts cost, and once it is known how much they vary.
-fn tell(now: &Needs, before: Option<Needs>, tempo: Tempo, say: &mut dyn FnMut(&str)) {
+fn tell(now: &Needs, before: Option<Needs>, course: &Course<'_>, say: &mut dyn FnMut(&str)) {
     if before.is_none_or(|before| before.resolves.is_some() != now.resolves.is_some()) {
-        say(&words::forecast(now, tempo.max_time.as_secs_f64(), kind(tempo.restarts)));
+        say(&words::forecast(now, course.tempo().max_time.as_secs_f64(), course.restarts()));
     }
 }
 
@@ -242,9 +242,17 @@ fn arm_report(design: &Design, arm: usize, starts: &[Start], lives: Lives, tls: 
     let spread = |metric: Metric| (metric, Spread::of(figures(metric, arm, starts, lives)));
     let figures: BTreeMap<Metric, Spread> = metrics.into_iter().map(spread).collect();
     let against_reference = Contrast::between(arm, 0);
-    let change = |metric: Metric| {
-        let log_ratios = log_ratios(&against_reference, metric, starts, lives);
-        (!log_ratios.is_empty()).then(|| (metric, Estimate::of(&Sample::new(&log_ratios))))
+    let sample = |contrast: &Contrast, metric: Metric| Sample::new(&log_ratios(contrast, metric, starts, lives));
+    let change =
+        |metric: Metric| Some((metric, sample(&against_reference, metric))).filter(|(_, sample)| !sample.is_empty());
+    let changes: BTreeMap<Metric, Sample> =
+        if arm == 0 { BTreeMap::new() } else { figures.keys().filter_map(|metric| change(*metric)).collect() };
+    let shown = |metric: Metric| {
+        let log = match changes.get(&metric).and_then(Sample::estimate) {
+            Some(change) => sample(&Contrast::level(0), metric).estimate()? + change,
+            None => sample(&Contrast::level(arm), metric).estimate()?,
+        };
+        Some((metric, log.exp()))
     };
     ArmReport {
         settings: design.settings(arm),
@@ -252,7 +260,8 @@ fn arm_report(design: &Design, arm: usize, starts: &[Start], lives: Lives, tls: 
         messages,
         tls,
         messages_per_cpu_second: figures.get(&Metric::ServerCpu).map(|cpu| 1e9 / cpu.median),
-        change: if arm == 0 { BTreeMap::new() } else { figures.keys().filter_map(|metric| change(*metric)).collect() },
+        shown: figures.keys().filter_map(|metric| shown(*metric)).collect(),
+        change: changes.iter().map(|(metric, sample)| (*metric, Estimate::of(sample))).collect(),
         figures,
     }
 }

@@ -9,7 +9,7 @@ use rand::rngs::SmallRng;
 use super::failure::TrialError;
 use super::up::Up;
 use crate::host::target::Spec;
-use crate::judge::statistics::{FIRST_LOOK, Settling, Slices, TIMES_AT_NOISE, UNSEEN, Why};
+use crate::judge::statistics::{FIRST_LOOK, Settling, Slices, TIMES_AT_NOISE, TIMES_SETTLED, UNSEEN, Why};
 use crate::load::error::RunError;
 use crate::report::warmup::{self, Ran, SliceFigure, Study, Unsteady, UnsteadyKind, WarmupLimit};
 
@@ -42,9 +42,10 @@ impl Warmup {
 /// What the first starts have told.
 #[derive(Debug)]
 pub(super) struct Warming {
+    /// What was asked for.
+    asked: Warmup,
+    /// That within the time.
     warmup: Warmup,
-    /// What bounds the time for looking at a server.
-    limit: WarmupLimit,
     studies: Vec<Study>,
     /// How often each server was studied.
     studied: Vec<usize>,
@@ -53,9 +54,7 @@ pub(super) struct Warming {
 impl Warming {
     /// Nothing known yet of so many servers, in an experiment that takes at most `time`.
     pub fn new(asked: Warmup, time: Duration, servers: usize) -> Self {
-        let warmup = asked.within(time, servers);
-        let limit = if warmup == asked { WarmupLimit::MaxWarmup } else { WarmupLimit::MaxTime };
-        Self { warmup, limit, studies: Vec::new(), studied: vec![0; servers] }
+        Self { asked, warmup: asked.within(time, servers), studies: Vec::new(), studied: vec![0; servers] }
     }
 
     /// How this server is warmed up.
@@ -109,14 +108,41 @@ impl Warming {
     pub fn length(&self) -> Duration {
         match self.warmup {
             Warmup::For(length) => length,
-            Warmup::Auto { at_most } => (0..self.studied.len())
-                .filter_map(|server| {
-                    needed(self.studies.iter().filter(|study| study.server == server), at_most.as_secs_f64())
-                })
-                .map(Duration::from_secs_f64)
-                .max()
-                .unwrap_or_default(),
+            Warmup::Auto { at_most } => Duration::from_secs_f64(self.longest_needed(at_most.as_secs_f64())),
         }
+    }
+
+    /// How long the server that takes longest to settle needs where it is looked at for so long at the most, in seconds.
+    fn longest_needed(&self, at_most: f64) -> f64 {
+        let of = |server: usize| needed(self.studies_of(server), at_most);
+        (0..self.studied.len()).filter_map(of).fold(0.0, f64::max)
+    }
+
+    fn studies_of(&self, server: usize) -> impl Iterator<Item = &Study> + Clone {
+        self.studies.iter().filter(move |study| study.server == server)
+    }
+
+    /// How long warming up takes in so many lives of these servers, in seconds, in an experiment of at most `time`: being looked
+    /// at in the first ones, in which one that has not settled takes as long as it may, and as long as that tells in the others.
+    pub fn all(&self, lives: usize, time: Duration, specs: &mut dyn Iterator<Item = &Spec>) -> f64 {
+        let at_most = match self.asked.within(time, self.studied.len()) {
+            Warmup::For(length) => return lives as f64 * length.as_secs_f64() * self.studied.len() as f64,
+            Warmup::Auto { at_most } => at_most.as_secs_f64(),
+        };
+        let length = self.longest_needed(at_most);
+        let of = |(server, spec): (usize, &Spec)| {
+            let (looks, later) = match spec {
+                Spec::Embedded(_) => return 0.0,
+                Spec::Url(_) => (1, 0),
+                Spec::Command(_) => (lives.min(STUDIES), lives.saturating_sub(STUDIES)),
+            };
+            let took = |study: &Study| if study.unsteady.is_some() { at_most } else { seconds(study).min(at_most) };
+            // The next start is expected to take as long as the one before.
+            let last = self.studies_of(server).last().map_or(at_most, took);
+            let looked: f64 = self.studies_of(server).map(took).chain(std::iter::repeat(last)).take(looks).sum();
+            looked + later as f64 * length
+        };
+        specs.enumerate().map(of).sum()
     }
 
     /// How long the warm-up of one start takes from now on, of all these servers.
@@ -132,7 +158,7 @@ impl Warming {
     pub fn more_to_study(&self) -> Duration {
         let again = |server: usize| self.studied[server] > 0 && self.studied[server] < STUDIES;
         let looked = |server: usize| self.studies.iter().rev().find(|study| study.server == server);
-        let took = |study: &Study| Duration::from_secs_f64(study.slice_seconds * study.cost.len() as f64);
+        let took = |study: &Study| Duration::from_secs_f64(seconds(study));
         let servers = (0..self.studied.len()).filter(|server| again(*server));
         servers.filter_map(looked).map(|study| took(study).saturating_sub(self.length())).sum()
     }
@@ -146,7 +172,8 @@ impl Warming {
                 Warmup::For(_) => None,
             },
             limit: match self.warmup {
-                Warmup::Auto { .. } => Some(self.limit),
+                Warmup::Auto { .. } if self.warmup == self.asked => Some(WarmupLimit::MaxWarmup),
+                Warmup::Auto { .. } => Some(WarmupLimit::MaxTime),
                 Warmup::For(_) => None,
             },
             studies: self.studies.clone(),
@@ -154,10 +181,16 @@ impl Warming {
     }
 }
 
+/// How long a server was looked at.
+fn seconds(study: &Study) -> f64 {
+    study.slice_seconds * study.cost.len() as f64
+}
+
 /// How long a server runs that was studied in these starts, in seconds; `None` of none.
 ///
 /// A jump is the server's own, and what comes after it is not known. A trend may be the machine's, which changes its speed for
-/// seconds at a time, and so may noise be: where another start has settled, which takes evidence, that one tells. Where noise
+/// seconds at a time, and so may noise be: where another start has settled, which takes evidence, that one tells, and it runs for
+/// twice as long as that took. Where noise
 /// hides in all of them whether it has settled, it runs for several times as long as it took to come to its last level within
 /// the noise.
 fn needed<'s>(studies: impl Iterator<Item = &'s Study> + Clone, at_most: f64) -> Option<f64> {
@@ -167,7 +200,7 @@ fn needed<'s>(studies: impl Iterator<Item = &'s Study> + Clone, at_most: f64) ->
     };
     let is =
         |kind: UnsteadyKind| studies.clone().any(|study| study.unsteady.is_some_and(|unsteady| unsteady.kind == kind));
-    let settled = longest(1.0, |study| study.settled_after_seconds);
+    let settled = longest(TIMES_SETTLED as f64, |study| study.settled_after_seconds);
     let in_noise = longest(TIMES_AT_NOISE as f64, |study| study.unsteady?.level_after_seconds);
     let needed = match (settled, in_noise) {
         _ if is(UnsteadyKind::Jumps) => at_most,
@@ -236,8 +269,20 @@ const SHARED: u32 = 5;
 const SLICE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// The same with this seen of two servers, for 100 ms times the slices of each, in one start or more.
+    pub fn seen(mut warming: Warming, slices: usize, unsteady: Option<UnsteadyKind>, starts: usize) -> Warming {
+        let of = |server: usize| {
+            let unsteady = unsteady.map(|kind| (kind, None));
+            let study = study(if unsteady.is_none() { Some(0.0) } else { None }, unsteady);
+            Study { server, cost: vec![1.0; slices], ..study }
+        };
+        warming.studies = (0..starts).flat_map(|_| [of(0), of(1)]).collect();
+        warming.studied = vec![starts; 2];
+        warming
+    }
 
     fn study(settled: Option<f64>, unsteady: Option<(UnsteadyKind, Option<f64>)>) -> Study {
         let unsteady = unsteady.map(|(kind, level_after_seconds)| Unsteady {
@@ -260,10 +305,10 @@ mod tests {
         let needed = |studies: &[&Study]| needed(studies.iter().copied(), 10.0).map(|seconds| (seconds * 10.0).round());
         assert_eq!(needed(&[]), None);
         for (studies, tenths) in [
-            (vec![settled(0.0), settled(1.2)], 17.0),
-            (vec![settled(1.2), trends.clone()], 17.0),
-            (vec![settled(0.4), noise(0.8)], 9.0),
-            (vec![settled(0.5), noise(5.5)], 10.0),
+            (vec![settled(0.0), settled(1.2)], 29.0),
+            (vec![settled(1.2), trends.clone()], 29.0),
+            (vec![settled(0.4), noise(0.8)], 13.0),
+            (vec![settled(0.5), noise(5.5)], 15.0),
             (vec![noise(0.2), noise(0.8)], 37.0),
             (vec![noise(3.0), noise(0.0)], 50.0),
             (vec![noise(0.2), trends.clone()], 100.0),
@@ -281,6 +326,23 @@ mod tests {
         let mut warming = Warming::new(Warmup::Auto { at_most: Duration::from_secs(10) }, Duration::from_secs(100), 2);
         assert_eq!(warming.length(), Duration::ZERO);
         warming.studies = vec![study(Some(0.0), None), Study { server: 1, ..study(Some(2.0), None) }];
-        assert_eq!(warming.length(), Duration::from_millis(2500));
+        assert_eq!(warming.length(), Duration::from_millis(4500));
+    }
+
+    #[test]
+    fn what_has_not_settled_takes_as_long_as_a_longer_time_allows() {
+        let commands = [0, 1].map(|_| Spec::Command(vec!["{port}".to_owned()]));
+        let mut warming = Warming::new(Warmup::Auto { at_most: Duration::from_secs(10) }, Duration::from_secs(60), 2);
+        let all = |warming: &Warming, seconds: u64| {
+            warming.all(9, Duration::from_secs(seconds), &mut commands.iter()).round()
+        };
+        warming = seen(warming, 60, Some(UnsteadyKind::Trends), 1);
+        // A tenth for each of two servers in nine starts, until --max-warmup is reached.
+        assert_eq!([60, 80, 120, 200].map(|seconds| all(&warming, seconds)), [108.0, 144.0, 180.0, 180.0]);
+        // Two have shown in 2 s that half a second is enough, whatever the time is.
+        warming = seen(warming, 20, None, 1);
+        assert_eq!([60, 200].map(|seconds| all(&warming, seconds)), [15.0; 2]);
+        let given = Warming::new(Warmup::For(Duration::from_secs(3)), Duration::from_secs(60), 2);
+        assert_eq!([60, 200].map(|seconds| all(&given, seconds)), [54.0; 2]);
     }
 }

@@ -46,6 +46,15 @@ impl Prices {
     pub fn of_start(self, trials: u32) -> f64 {
         self.start + self.trial * f64::from(trials)
     }
+
+    /// The trials per start that tell most in a time that is used up, whatever is found in it: those with which the variance of a
+    /// start's estimate times its price is least. Kalibera and Jones' (section 6.3) for any number of starts; of several
+    /// variances the greatest counts.
+    pub fn best(self, variances: &[Variances], most: u32) -> u32 {
+        let variance = |trials: u32| variances.iter().map(|variances| variances.of_start(trials)).fold(0.0, f64::max);
+        let cost = |trials: u32| variance(trials) * self.of_start(trials);
+        (1..=most.max(1)).min_by(|one, other| cost(*one).total_cmp(&cost(*other))).unwrap_or(1)
+    }
 }
 
 impl Asked {
@@ -150,6 +159,21 @@ mod tests {
         assert_eq!(long.trials(&[other, variances], prices, 1000), trials);
         let none = Variances { between: 0.0, within: 0.0 };
         assert_eq!(long.trials(&[none], prices, 1000), 1);
+    }
+
+    #[test]
+    fn where_all_of_the_time_is_used_more_trials_tell_more_however_little_is_asked() {
+        let prices = Prices { start: 2.0, trial: 0.02 };
+        // Kalibera and Jones' optimum again, now also where the fewest starts would be enough.
+        let little = Variances { between: 1e-8, within: 4e-8 };
+        assert!((19..=22).contains(&prices.best(&[little], 1000)));
+        assert_eq!(ASKED.trials(&[little], prices, 1000), 1);
+        assert_eq!(prices.best(&[little], 7), 7);
+        // That of the greatest counts.
+        let other = Variances { between: 1e-2, within: 1e-3 };
+        assert_eq!(prices.best(&[little, other], 1000), prices.best(&[other], 1000));
+        // Starts that are all alike need not be many.
+        assert_eq!(prices.best(&[Variances { between: 0.0, within: 1e-2 }], 300), 300);
     }
 
     #[test]

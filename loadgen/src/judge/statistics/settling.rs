@@ -208,6 +208,10 @@ const AT_NOISE: usize = 30;
 /// less is left than the noise.
 pub const TIMES_AT_NOISE: usize = 4;
 
+/// How many times as long as it took to come to its level a server is warmed up that has settled. Slices tell that it came within
+/// some percent of it: of what falls exponentially and was a share e of the cost then, twice that time leaves the share e e.
+pub const TIMES_SETTLED: usize = 2;
+
 /// The slices whose median is held against the level: a server that was off it for fewer is not seen to have been.
 pub const UNSEEN: usize = 5;
 

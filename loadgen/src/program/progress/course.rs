@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::ProgressBar;
 
 use super::{BETWEEN_DRAWS, STEPS, bar};
+use crate::units;
 
 /// The line on stderr of a comparison or a sweep.
 #[derive(Debug)]
@@ -30,9 +31,9 @@ impl CourseProgress {
             return;
         }
         self.drawn = Some(Instant::now());
-        let (elapsed, all) = (elapsed.as_secs_f64(), self.max_time.as_secs_f64());
-        self.bar.set_position(((elapsed / all).clamp(0.0, 1.0) * STEPS as f64) as u64);
-        self.bar.set_message(format!("{elapsed:.1} s of at most {all:.0} s, {starts} starts"));
+        let part = elapsed.div_duration_f64(self.max_time);
+        self.bar.set_position((part.clamp(0.0, 1.0) * STEPS as f64) as u64);
+        self.bar.set_message(message(elapsed, self.max_time, starts));
     }
 
     /// Says something above the line, unless the user asked for quiet.
@@ -46,5 +47,24 @@ impl CourseProgress {
     /// Removes the line.
     pub fn clear(self) {
         self.bar.finish_and_clear();
+    }
+}
+
+fn message(elapsed: Duration, max_time: Duration, starts: usize) -> String {
+    let [elapsed, all] = [elapsed, max_time].map(|time| time.as_secs_f64());
+    format!("{elapsed:.1} s of at most {all:.0} s, {}", units::counted(starts as u64, "start"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_start_is_no_starts() {
+        let said = |starts| message(Duration::from_millis(1250), Duration::from_secs(60), starts);
+        assert_eq!(
+            (said(1).as_str(), said(2).as_str()),
+            ("1.2 s of at most 60 s, 1 start", "1.2 s of at most 60 s, 2 starts")
+        );
     }
 }

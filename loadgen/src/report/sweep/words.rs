@@ -6,7 +6,7 @@ use crate::measure::metric::Metric;
 use crate::report::comparison::Ended;
 use crate::report::estimate::Estimate;
 use crate::report::formats::text::comparison::change_cells;
-use crate::report::repetition::{RestartKind, enough};
+use crate::report::repetition::{Choice, RestartKind, enough};
 use crate::report::tls;
 use crate::units;
 
@@ -49,11 +49,15 @@ fn tells_wire(sweep: &Sweep) -> bool {
     sweep.arms.iter().any(|arm| arm.figures.contains_key(&Metric::WireBytes))
 }
 
-/// Medians of a combination: of the metric that it is shown by, the change of that, messages per second of the server's
-/// CPU time, resident bytes per connection, and where compression is on, bytes of a message and its reply on the wire.
+/// A combination: the metric that it is shown by, the change of that, messages per second of the server's CPU time, resident
+/// bytes per connection, and where compression is on, bytes of a message and its reply on the wire.
 pub(crate) fn arm_cells(sweep: &Sweep, arm: &ArmReport) -> Vec<String> {
-    let rate = rate(sweep);
+    cells_of(arm, rate(sweep), tells_wire(sweep))
+}
+
+fn cells_of(arm: &ArmReport, rate: Metric, with_wire: bool) -> Vec<String> {
     let median = |metric: Metric| arm.figures.get(&metric).map(|spread| spread.median);
+    let figure = |metric: Metric| arm.shown.get(&metric).copied().or_else(|| median(metric));
     let change = match arm.change.get(&rate) {
         Some(estimate) if differs(estimate) => change_cells(estimate)[0].clone(),
         Some(_) => NOT_TOLD.to_owned(),
@@ -62,12 +66,12 @@ pub(crate) fn arm_cells(sweep: &Sweep, arm: &ArmReport) -> Vec<String> {
     };
     let show = |figure: Option<String>| figure.unwrap_or_else(|| "-".to_owned());
     let cells = [
-        show(median(rate).map(|figure| rate.show(figure))),
+        show(figure(rate).map(|figure| rate.show(figure))),
         change,
-        show(arm.messages_per_cpu_second.map(units::number)),
-        show(median(Metric::ConnectionMemory).map(|bytes| units::count(bytes.round() as u64))),
+        show(figure(Metric::ServerCpu).map(|ns| units::number(1e9 / ns))),
+        show(figure(Metric::ConnectionMemory).map(|bytes| units::count(bytes.round() as u64))),
     ];
-    let wire = tells_wire(sweep).then(|| show(median(Metric::WireBytes).map(|bytes| format!("{bytes:.1}"))));
+    let wire = with_wire.then(|| show(figure(Metric::WireBytes).map(|bytes| format!("{bytes:.1}"))));
     cells.into_iter().chain(wire).collect()
 }
 
@@ -173,6 +177,13 @@ pub(crate) fn forecast(needs: &Needs, max_seconds: f64, restarts: RestartKind) -
     least + &resolves.unwrap_or_default()
 }
 
+/// How trials were shared out among starts, in a sentence.
+pub(crate) fn choice(needs: &Needs, rounds: u32, restarts: RestartKind) -> Option<String> {
+    let round = needs.round_seconds?;
+    let deviations = needs.between_starts.zip(needs.within_starts);
+    Choice { restarts, round: "round", rounds, deviations, seconds: (needs.start_seconds - round, round) }.sentence()
+}
+
 /// What to do where the time holds no verdict on any effect.
 fn too_short(needs: &Needs, max_seconds: f64, observation: &str) -> String {
     let time = units::seconds(max_seconds);
@@ -181,7 +192,7 @@ fn too_short(needs: &Needs, max_seconds: f64, observation: &str) -> String {
          combinations (--one-at-a-time), fewer metrics (--gate), or --force to measure for {time} nonetheless",
         units::counted(needs.starts, observation),
         units::seconds(needs.start_seconds),
-        enough(needs.seconds)
+        enough(needs.enough_seconds.unwrap_or(needs.seconds))
     )
 }
 
@@ -190,7 +201,11 @@ const NOT_TOLD: &str = "not told";
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::report::estimate::Spread;
+    use crate::report::sweep::Setting;
 
     fn cells(change: Change, range: Option<(f64, f64)>) -> [String; 3] {
         let (low, high) = range.unzip();
@@ -206,7 +221,16 @@ mod tests {
 
     #[test]
     fn what_it_takes_is_said_with_what_the_time_resolves() {
-        let needs = Needs { starts: 12, seconds: 75.2, start_seconds: 5.5, resolves: None };
+        let needs = Needs {
+            starts: 12,
+            seconds: 75.2,
+            enough_seconds: Some(75.2),
+            start_seconds: 5.5,
+            round_seconds: Some(0.5),
+            between_starts: Some(0.01),
+            within_starts: Some(0.02),
+            resolves: None,
+        };
         assert_eq!(
             forecast(&needs, 60.0, RestartKind::Auto),
             "to tell an effect takes 12 starts at least, which end after 75.2 s"
@@ -216,6 +240,36 @@ mod tests {
         let said = too_short(&needs, 60.0, "start");
         assert!(said.starts_with("60.0 s are too short to tell any effect, which takes 12 starts of 5.50 s"), "{said}");
         assert!(said.contains("--max-time 83s"), "{said}");
+        // What a warm-up may take grows with the time that is proposed.
+        let said = too_short(&Needs { enough_seconds: Some(400.0), ..needs }, 60.0, "start");
+        assert!(said.contains("--max-time 441s"), "{said}");
+        let said = choice(&needs, 7, RestartKind::Auto).unwrap();
+        let words =
+            "7 rounds in a start: chosen, as starts vary by 1.0%, rounds within one by 2.0%, a start costs 5.00 s";
+        assert!(said.starts_with(words) && said.ends_with(" and a round 500 ms"), "{said}");
+    }
+
+    #[test]
+    fn a_combination_is_shown_as_the_reference_changed_by_its_change() {
+        let settings = vec![Setting { name: "size".to_owned(), value: "1..99".to_owned() }];
+        let estimate = Estimate { change: Some(-0.5), low: Some(-0.6), high: Some(-0.4) };
+        let metrics = [Metric::Throughput, Metric::ServerCpu, Metric::WireBytes];
+        let median = |metric| (metric, Spread { count: 9, median: 999.0, q1: 998.0, q3: 1000.0 });
+        let arm = ArmReport {
+            settings,
+            target: String::new(),
+            messages: Default::default(),
+            tls: None,
+            messages_per_cpu_second: Some(1e9 / 999.0),
+            figures: metrics.map(median).into(),
+            change: metrics.map(|metric| (metric, estimate)).into(),
+            shown: [500.0, 2_000.0, 70.25].into_iter().zip(metrics).map(|(figure, metric)| (metric, figure)).collect(),
+        };
+        let shown = |arm: &ArmReport| cells_of(arm, Metric::Throughput, true);
+        assert_eq!(shown(&arm), ["500/s", "-50.0%", "500,000", "-", "70.2"]);
+        // What an earlier version saved has medians alone.
+        let earlier = ArmReport { shown: BTreeMap::new(), ..arm };
+        assert_eq!(shown(&earlier), ["999/s", "-50.0%", "1,001,001", "-", "999.0"]);
     }
 
     #[test]

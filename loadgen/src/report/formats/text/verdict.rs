@@ -66,7 +66,7 @@ pub(crate) fn verdict(comparison: &Comparison) -> String {
 /// What to do where the time holds no verdict.
 fn too_short(comparison: &Comparison, repetition: &Repetition) -> String {
     let time = units::seconds(comparison.rules.max_time_seconds);
-    let Repetition { fewest_starts, fewest_seconds, start_seconds, pair_seconds, .. } = *repetition;
+    let Repetition { fewest_starts, fewest_seconds, enough_seconds, start_seconds, pair_seconds, .. } = *repetition;
     let Attempts { announced, made, .. } =
         comparison.attempts.unwrap_or(Attempts { announced: 1, made: 1, passed: 0.0 });
     let (all, are) = match announced {
@@ -74,15 +74,12 @@ fn too_short(comparison: &Comparison, repetition: &Repetition) -> String {
         _ if made > 1 => (format!("what is left of {announced} attempts of {time}"), "is"),
         _ => (format!("{announced} attempts of {time}"), "are"),
     };
-    // Of one that goes on the starts before count, which took their time as well.
-    let from_the_beginning = fewest_starts as f64 * (start_seconds + pair_seconds);
-    let seconds = if made > 1 { from_the_beginning.max(fewest_seconds) } else { fewest_seconds };
     format!(
         "inconclusive: {all} {are} too short for any verdict, which takes {} of {} at least: expected {}, or \
          --force to measure for {time} nonetheless",
         units::counted(fewest_starts, comparison.observation()),
         units::seconds(start_seconds + pair_seconds),
-        enough(seconds / f64::from(announced))
+        enough(enough_seconds.unwrap_or(fewest_seconds / f64::from(announced)))
     )
 }
 
