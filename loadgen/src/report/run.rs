@@ -87,7 +87,7 @@ pub struct Report {
     /// Of that until TCP was connected, ns; null in documents that were saved without.
     #[serde(default)]
     pub tcp: Option<Stats>,
-    /// Of that the WebSocket handshake, ns, which follows `tcp` and `tls.handshake`; null likewise.
+    /// Of that the WebSocket handshake, ns, which follows `tcp` and `tls.handshake`; 0 where it is not spoken, null likewise.
     #[serde(default)]
     pub upgrade: Option<Stats>,
     /// Latencies above the histograms' range, recorded as its highest value.

@@ -174,12 +174,9 @@ fn float(ns: Option<u64>) -> Option<f64> {
     ns.map(|ns| ns as f64)
 }
 
-/// What of connecting its parts took, where there is a handshake behind TCP and more than one connection.
+/// What of connecting its parts took, where a WebSocket handshake followed TCP, on more than one connection.
 fn parts_of_connecting(report: &Report) -> Option<String> {
-    let (tcp, upgrade) = (report.tcp.as_ref()?.p50?, report.upgrade.as_ref()?.p50?);
-    if report.target.starts_with("tcp://") || report.datagrams.is_some() {
-        return None;
-    }
+    let (tcp, upgrade) = (report.tcp.as_ref()?.p50?, report.upgrade.as_ref()?.p50.filter(|ns| *ns > 0)?);
     let tls = report.tls.as_ref().and_then(|tls| tls.handshake.p50).map(|ns| ("TLS", ns));
     let parts = [("TCP", tcp)].into_iter().chain(tls).chain([("the WebSocket handshake", upgrade)]);
     let parts = parts.map(|(name, ns)| format!("{name} {}", units::time(ns as f64))).collect::<Vec<_>>();
