@@ -72,6 +72,9 @@ fn every_load_is_verified_to_the_byte() {
         let bytes = |of: &str| report.number(&format!("/wire/received/{of}"));
         assert_eq!(bytes("frame_bytes"), bytes("message_bytes"), "{flags:?}");
         assert!(report.0["target"].as_str().unwrap().contains("at tcp://127.0.0.1:"), "{}", report.0["target"]);
+        // Nothing follows TCP.
+        assert_eq!(report.number("/upgrade/max"), 0.0);
+        assert!(report.number("/tcp/mean") <= report.number("/connect/mean") * 1.01, "{}", report.0["connect"]);
     }
 }
 

@@ -3,6 +3,8 @@
 #![allow(unsafe_code, reason = "TCP_INFO and two integer options have no safe wrapper")]
 
 mod support;
+#[path = "support/tls.rs"]
+mod tls;
 
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -12,6 +14,7 @@ use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, pidfd_getfd, pid
 use socket2::{SockRef, Socket};
 use support::relay::{join, start};
 use support::{Client, Server, frame, payload};
+use tls::{Setting, seal};
 use wire::OpCode::Binary;
 
 /// The server's sockets: those that listen, and the one connected to `client`.
@@ -94,6 +97,21 @@ fn segments_for(flags: &[&str], count: usize) -> u32 {
         assert_eq!(client.frame(), (0x82, payload(64)));
     }
     data_segments_in(&client.stream) - before
+}
+
+/// The same over TLS.
+fn segments_over_tls(flags: &[&str], count: usize) -> u32 {
+    let setting = Setting::new(flags);
+    let mut client = setting.connect();
+    // Behind it no ticket comes any more.
+    tls::echoed(&mut client, b"first");
+    let before = data_segments_in(&client.stream.sock);
+    let records = seal(&mut client.stream, &frame(Binary, &payload(64)).repeat(count));
+    std::io::Write::write_all(&mut client.stream.sock, &records).unwrap();
+    for _ in 0..count {
+        assert_eq!(client.frame(), (0x82, payload(64)));
+    }
+    data_segments_in(&client.stream.sock) - before
 }
 
 #[test]
@@ -229,6 +247,14 @@ fn write_modes_differ_in_segments() {
     // One each, but for those that the kernel joins while the one before is under way.
     assert!(segments_for(&["--write", "per-frame"], 16) > 4);
     assert!(segments_for(&["--write", "vectored"], 16) > 4);
+}
+
+#[test]
+fn the_replies_to_one_read_leave_in_one_write_over_tls_too() {
+    // 40,000 bytes, in records of 16 KiB at the most.
+    assert!(segments_over_tls(&["--lane", "on"], 600) <= 2);
+    assert!(segments_over_tls(&["--lane", "off", "--read-buffer", "64KiB"], 600) <= 2);
+    assert!(segments_over_tls(&["--write", "per-frame"], 16) > 4);
 }
 
 #[test]

@@ -167,7 +167,7 @@ pub struct Took {
     pub tcp: Duration,
     /// The handshake of TLS on it; `None` where that is not spoken.
     pub tls: Option<Duration>,
-    /// What the protocol asks for on it, until the first message could be sent.
+    /// The WebSocket handshake on it; nothing where that is not spoken.
     pub upgrade: Duration,
 }
 
@@ -253,7 +253,10 @@ async fn open_one(
         }
     };
     connection.tls = settled;
-    let upgrade = began.elapsed().saturating_sub(tcp + tls.unwrap_or_default());
+    let upgrade = match url.scheme() {
+        Scheme::Ws | Scheme::Wss => began.elapsed().saturating_sub(tcp + tls.unwrap_or_default()),
+        Scheme::Tcp | Scheme::Udp => Duration::ZERO,
+    };
     Ok((connection, Took { tcp, tls, upgrade }))
 }
 

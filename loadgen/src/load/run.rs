@@ -92,6 +92,8 @@ pub fn measure(plan: &Plan, world: World<'_>) -> Result<Measured, RunError> {
         }
         collector.finish(&mut measured);
         measured.connect.clone_from(session.connect());
+        measured.tcp.clone_from(session.tcp());
+        measured.upgrade.clone_from(session.upgrade());
         measured.growth.clone_from(session.growth());
         measured.is_fathom = session.is_fathom();
         session.close()?;

@@ -237,6 +237,16 @@ impl<'a, 'scope> Session<'a, 'scope> {
         &self.opened.connect
     }
 
+    /// How long TCP took of that, ns.
+    pub fn tcp(&self) -> &Histogram<u64> {
+        &self.opened.tcp
+    }
+
+    /// How long the WebSocket handshake took of that, ns.
+    pub fn upgrade(&self) -> &Histogram<u64> {
+        &self.opened.upgrade
+    }
+
     /// What TLS has settled on the connections that were opened first.
     pub fn tls(&self) -> &Secured {
         &self.opened.tls

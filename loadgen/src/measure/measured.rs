@@ -49,6 +49,12 @@ pub struct Measured {
     /// From the start of connecting to the end of the WebSocket handshake, ns.
     #[serde(with = "encoded::as_text")]
     pub connect: Histogram<u64>,
+    /// Of that, until TCP was connected, ns.
+    #[serde(with = "encoded::as_text", default = "histogram")]
+    pub tcp: Histogram<u64>,
+    /// Of that, the WebSocket handshake, behind that of TLS where it is spoken, ns.
+    #[serde(with = "encoded::as_text", default = "histogram")]
+    pub upgrade: Histogram<u64>,
     /// Latency by interval, in order.
     pub intervals: Vec<IntervalLatency>,
     /// Its intervals in slices of a tenth, in order.
@@ -96,6 +102,8 @@ impl Measured {
             times: Times::new(),
             arrivals: Arrivals::default(),
             connect: histogram(),
+            tcp: histogram(),
+            upgrade: histogram(),
             intervals: Vec::new(),
             slices: Vec::new(),
             counts: Counts { connections, ..Counts::default() },

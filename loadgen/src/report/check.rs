@@ -18,6 +18,8 @@ impl Report {
         agrees("service_time", &self.service_time)?;
         agrees("send_lag", &self.send_lag)?;
         agrees("connect", &self.connect)?;
+        self.tcp.as_ref().map(|stats| agrees("tcp", stats)).transpose()?;
+        self.upgrade.as_ref().map(|stats| agrees("upgrade", stats)).transpose()?;
         self.read_lag.as_ref().map(|stats| agrees("read_lag", stats)).transpose()?;
         let seen = agrees("seen", &self.seen)?;
         is_nowhere_more("latency", &latency, "seen", &seen)?;

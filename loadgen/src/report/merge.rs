@@ -111,7 +111,11 @@ fn append(all: &mut Report, part: Report, number: usize) -> Result<(), MergeErro
         *sum = together(sum, part)?;
     }
     all.arrivals += part.arrivals;
-    all.read_lag = all.read_lag.take().zip(part.read_lag).map(|(sum, part)| together(&sum, &part)).transpose()?;
+    for (sum, part) in [(&mut all.read_lag, part.read_lag), (&mut all.tcp, part.tcp), (&mut all.upgrade, part.upgrade)]
+    {
+        // Where one recorded none, that of both is not known.
+        *sum = sum.take().zip(part).map(|(sum, part)| together(&sum, &part)).transpose()?;
+    }
     all.least = match (all.least.take(), part.least) {
         (Some(sum), Some(part)) => Some(Least {
             lower_end: sum.lower_end.max(part.lower_end),

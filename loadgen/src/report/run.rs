@@ -84,6 +84,12 @@ pub struct Report {
     pub seen: Stats,
     /// From the start of connecting to the end of the WebSocket handshake, ns.
     pub connect: Stats,
+    /// Of that until TCP was connected, ns; null in documents that were saved without.
+    #[serde(default)]
+    pub tcp: Option<Stats>,
+    /// Of that the WebSocket handshake, ns, which follows `tcp` and `tls.handshake`; 0 where it is not spoken, null likewise.
+    #[serde(default)]
+    pub upgrade: Option<Stats>,
     /// Latencies above the histograms' range, recorded as its highest value.
     pub saturated: u64,
     /// Latency over time.
@@ -296,6 +302,8 @@ impl Report {
             read_lag: Some(Stats::from(&measured.times.read_lag)),
             seen: Stats::from(&measured.times.seen),
             connect: Stats::from(&measured.connect),
+            tcp: Some(Stats::from(&measured.tcp)),
+            upgrade: Some(Stats::from(&measured.upgrade)),
             saturated: measured.times.saturated,
             intervals: measured.intervals.iter().map(IntervalReport::from).collect(),
             connections: measured.counts.connections,

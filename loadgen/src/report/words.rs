@@ -174,6 +174,15 @@ fn float(ns: Option<u64>) -> Option<f64> {
     ns.map(|ns| ns as f64)
 }
 
+/// What of connecting its parts took, where a WebSocket handshake followed TCP, on more than one connection.
+fn parts_of_connecting(report: &Report) -> Option<String> {
+    let (tcp, upgrade) = (report.tcp.as_ref()?.p50?, report.upgrade.as_ref()?.p50.filter(|ns| *ns > 0)?);
+    let tls = report.tls.as_ref().and_then(|tls| tls.handshake.p50).map(|ns| ("TLS", ns));
+    let parts = [("TCP", tcp)].into_iter().chain(tls).chain([("the WebSocket handshake", upgrade)]);
+    let parts = parts.map(|(name, ns)| format!("{name} {}", units::time(ns as f64))).collect::<Vec<_>>();
+    Some(format!("of that, by medians: {}", parts.join(", ")))
+}
+
 /// Counts, costs and the machine, each under its name.
 pub(super) fn facts(report: &Report) -> Vec<(&'static str, String)> {
     let (connections, messages) = (&report.connections, &report.messages);
@@ -187,6 +196,7 @@ pub(super) fn facts(report: &Report) -> Vec<(&'static str, String)> {
     let [sent, verified] = [messages.sent, messages.verified].map(units::count);
     let replies = if report.is_unchecked() { "answers, content not checked" } else { "verified replies" };
     let mut facts = vec![("connections", opened)];
+    facts.extend(parts_of_connecting(report).map(|parts| ("", parts)));
     facts.extend(addresses(report));
     facts.extend(report.tls.iter().flat_map(TlsReport::facts));
     facts.push(("messages", format!("{sent} sent, {verified} {replies}")));

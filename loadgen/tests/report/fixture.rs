@@ -87,7 +87,7 @@ pub fn few(thresholds: &[&str]) -> Report {
     let plan = Plan { load: Load::Open { rate, arrival: Arrival::Uniform }, ..plan() };
     let mut measured = measured(0);
     measured.times.reset();
-    measured.connect.reset();
+    [&mut measured.connect, &mut measured.tcp, &mut measured.upgrade].into_iter().for_each(Histogram::reset);
     for ns in [80_000, 120_000] {
         let moments = Moments { due: 0, sent: ns / 1_000, arrived: ns, read: ns };
         measured.times.record(moments, 1);
@@ -127,8 +127,11 @@ pub fn measured(lag: u64) -> Measured {
         times.record_least(moments, late, 1);
         intervals[(i * 10 / REPLIES) as usize].saturating_record(service + late);
     }
-    let mut connect = histogram();
-    (1..=100).for_each(|i| connect.saturating_record(i * 20_000));
+    let [connect, tcp, upgrade] = [20_000, 4_000, 16_000].map(|step| {
+        let mut times = histogram();
+        (1..=100).for_each(|i| times.saturating_record(i * step));
+        times
+    });
     let interval = |(i, latency): (usize, Histogram<u64>)| IntervalLatency {
         start: Duration::from_secs(i as u64),
         length: Duration::from_secs(1),
@@ -148,6 +151,8 @@ pub fn measured(lag: u64) -> Measured {
         times,
         arrivals: Arrivals { stamped: REPLIES, ..Arrivals::default() },
         connect,
+        tcp,
+        upgrade,
         intervals: intervals.into_iter().enumerate().map(interval).collect(),
         slices: vec![Slice { messages: REPLIES / 100, latency_ns: 200_000_000 }; 100],
         counts: Counts {

@@ -23,10 +23,18 @@ fn the_versions_that_were_asked_for_are_spoken() {
         assert_eq!(settled[0]["connections"], 3, "{settled}");
         assert_eq!(report.0["tls"]["certificates_checked"], true);
         assert_eq!(report.number("/tls/handshake/count"), 3.0);
-        // Its handshake is a part of what it took to connect.
-        assert!(report.number("/tls/handshake/max") < report.number("/connect/max"), "{}", report.0["connect"]);
+        // What it took to connect, in parts.
+        let [all, tcp, tls, upgrade] =
+            ["connect", "tcp", "tls/handshake", "upgrade"].map(|part| report.number(&format!("/{part}/mean")));
+        assert!(tcp > 0.0 && tls > 0.0 && upgrade > 0.0, "{tcp}, {tls}, {upgrade}");
+        assert!(((tcp + tls + upgrade) / all - 1.0).abs() < 0.01, "{all}: {tcp}, {tls}, {upgrade}");
+        assert_eq!([report.number("/tcp/count"), report.number("/upgrade/count")], [3.0; 2]);
     }
     let said = said(&run(&[&url, "--cacert", authority.file()]));
+    for said in [&said, &crate::said(&run(&[&url, "--cacert", authority.file(), "--format", "html"]))] {
+        let parts = said.split_once("of that, by medians: TCP ").and_then(|(_, rest)| rest.split_once(", TLS "));
+        assert!(parts.is_some_and(|(_, rest)| rest.contains(", the WebSocket handshake ")), "{said}");
+    }
     assert!(said.contains("TLS 1.3, TLS_AES_256_GCM_SHA384 on 3 connections; 0 resumed"), "{said}");
 }
 

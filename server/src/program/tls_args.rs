@@ -22,8 +22,8 @@ pub(super) struct TlsArgs {
     /// Certificates in PEM: a client must show one that one of these has signed [default: clients need none]
     #[arg(long, value_name = "FILE")]
     tls_client_ca: Option<PathBuf>,
-    /// Session tickets sent after each handshake of TLS 1.3, at most 16: a client resumes one session with each, for less
-    /// than half of a handshake's work. 0: no session is resumed, in TLS 1.2 neither [default: 2]
+    /// Session tickets sent after each handshake of TLS 1.3, at most 16: a client resumes one session with each, which spares
+    /// both sides the certificate and its signature. 0: no session is resumed, in TLS 1.2 neither [default: 2]
     #[arg(long, value_name = "N", value_parser = count_in::<u32, 0, 16>)]
     tls_tickets: Option<u32>,
 }

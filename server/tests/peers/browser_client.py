@@ -1,10 +1,11 @@
-"""Chromium, headless, as a client of an echo server: `browser_client.py BROWSER URL [deflate] [--trust=KEY]`, to compress,
-and to trust a certificate by its key.
+"""Chromium, headless, as a client of an echo server: `browser_client.py BROWSER URL [deflate|refused] [--authority=FILE]`, to
+compress, or to refuse the server's certificate, and to trust those that an authority has signed.
 
 The page and its script are served from here, because a page from a file may import no module.
 """
 
 import http.server
+import os
 import pathlib
 import subprocess
 import sys
@@ -50,9 +51,8 @@ class Page(http.server.BaseHTTPRequestHandler):
 
 
 def main(browser, server_url, *options):
-    trusted = [option.removeprefix("--trust=") for option in options if option.startswith("--trust=")]
-    options = [option for option in options if not option.startswith("--trust=")]
-    flags = [*FLAGS, *(f"--ignore-certificate-errors-spki-list={key}" for key in trusted)]
+    authorities = [option.removeprefix("--authority=") for option in options if option.startswith("--authority=")]
+    options = [option for option in options if not option.startswith("--authority=")]
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as site, tempfile.TemporaryDirectory(
         ignore_cleanup_errors=True
     ) as profile:
@@ -61,8 +61,11 @@ def main(browser, server_url, *options):
         page = f"http://127.0.0.1:{site.server_port}/?" + urllib.parse.urlencode(
             {"server": server_url, **dict.fromkeys(options, "")}
         )
+        for authority in authorities:
+            trust(authority, profile)
         process = subprocess.Popen(
-            [browser, *flags, f"--user-data-dir={profile}", page],
+            [browser, *FLAGS, f"--user-data-dir={profile}", page],
+            env={**os.environ, "HOME": profile, "XDG_DATA_HOME": f"{profile}/.local/share"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -80,6 +83,14 @@ def main(browser, server_url, *options):
                 process.kill()
                 process.wait()
             site.shutdown()
+
+
+def trust(authority, home):
+    """Has Chromium with this home trust what an authority has signed: it looks into NSS' database, in either place."""
+    for folder in (f"{home}/.pki/nssdb", f"{home}/.local/share/pki/nssdb"):
+        os.makedirs(folder)
+        subprocess.run(["certutil", "-d", f"sql:{folder}", "-N", "--empty-password"], check=True)
+        subprocess.run(["certutil", "-d", f"sql:{folder}", "-A", "-n", "tests", "-t", "C,,", "-i", authority], check=True)
 
 
 if __name__ == "__main__":

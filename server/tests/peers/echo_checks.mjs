@@ -219,3 +219,11 @@ function abridged(value) {
   if (typeof value === 'string') return `'${value.slice(0, 60)}' (${value.length} long)`
   return value?.byteLength === undefined ? String(value) : `binary of ${value.byteLength} bytes`
 }
+
+// What a client must not do that does not know who has signed the server's certificate.
+export async function runRefusalCheck(checks, WebSocket, url) {
+  await checks.run('a certificate of an authority that is not trusted is refused', async () => {
+    const opened = await Connection.open(WebSocket, url).then(() => true, () => false)
+    if (opened) throw new Error('the connection is open')
+  })
+}

@@ -92,7 +92,10 @@ impl AsyncRead for Ready {
             return Poll::Ready(Ok(()));
         }
         loop {
-            ready!(stream.poll_read_ready(cx))?;
+            // Of what is known the socket tells nothing.
+            if !records.has_ended() {
+                ready!(stream.poll_read_ready(cx))?;
+            }
             let read: io::Result<()> = BUFFER.with_borrow_mut(|buffer| {
                 let (came, _) = records.read(buffer, |room| stream.try_read(room).map(|came| (came, ())))?;
                 let (taken, left) = buffer[..came].split_at(into.remaining().min(came));

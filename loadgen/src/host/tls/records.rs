@@ -25,6 +25,8 @@ pub struct Records {
     unsent: Vec<u8>,
     /// Whether the server has ended its side as TLS asks for, so that nothing is missing.
     ended: bool,
+    /// What was wrong behind plaintext that was read before it is told.
+    failed: Option<io::Error>,
 }
 
 /// What the handshake has settled.
@@ -60,7 +62,7 @@ impl Records {
     pub fn begin(client: &Client) -> io::Result<Self> {
         let connection = UnbufferedClientConnection::new(client.config.clone(), client.name.clone());
         let connection = connection.map_err(|error| failure(&error))?;
-        let mut records = Self { connection, kept: Vec::new(), unsent: Vec::new(), ended: false };
+        let mut records = Self { connection, kept: Vec::new(), unsent: Vec::new(), ended: false, failed: None };
         records.process()?;
         Ok(records)
     }
@@ -142,6 +144,9 @@ impl Records {
         into: &mut [u8],
         mut receive: impl FnMut(&mut [u8]) -> io::Result<(usize, T)>,
     ) -> io::Result<(usize, Option<T>)> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         for _ in 0..MOST_IDLE_READS {
             if self.ended {
                 return Ok((0, None));
@@ -165,7 +170,7 @@ impl Records {
     }
 
     /// Decrypts what lies in `into` behind the room for one record; the plaintext is moved to its beginning, the beginning of
-    /// a record that is not whole is kept.
+    /// a record that is not whole is kept. What is wrong is told once the plaintext before it has been.
     fn decrypt(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let (mut at, mut out) = (RECORD_BYTES, 0);
         loop {
@@ -192,13 +197,19 @@ impl Records {
                     self.kept.clear();
                     self.kept.extend_from_slice(&into[at..]);
                     self.alert();
-                    return Err(failure(&error));
+                    let error = failure(&error);
+                    if out == 0 {
+                        return Err(error);
+                    }
+                    self.failed = Some(error);
+                    return Ok(out);
                 }
             }
             at += discard;
             if done {
                 self.kept.clear();
                 self.kept.extend_from_slice(&into[at..]);
+                free_if_empty(&mut self.kept);
                 return Ok(out);
             }
         }
@@ -237,6 +248,7 @@ impl Records {
                 Err(error) => return Err(error),
             }
         }
+        free_if_empty(&mut self.unsent);
         Ok(())
     }
 
@@ -245,9 +257,9 @@ impl Records {
         !self.unsent.is_empty()
     }
 
-    /// Whether the server has ended its side of TLS.
+    /// Whether nothing more can come: the server has ended its side of TLS, or broken it.
     pub fn has_ended(&self) -> bool {
-        self.ended
+        self.ended || self.failed.is_some()
     }
 
     /// Has this side end, as TLS asks for: its last word waits to be [flushed](Records::flush).
@@ -298,6 +310,13 @@ impl fmt::Debug for Records {
     }
 }
 
+/// Gives back a large buffer of which nothing is needed any more.
+fn free_if_empty(buffer: &mut Vec<u8>) {
+    if buffer.is_empty() && buffer.capacity() > KEPT_EMPTY {
+        *buffer = Vec::new();
+    }
+}
+
 fn failure(error: &Error) -> io::Error {
     io::Error::other(Failure(words::of(error)))
 }
@@ -343,6 +362,10 @@ pub const LEAST_BUFFER: usize = 64 << 10;
 /// Plaintext encrypted at once at the most, 4 records: enough for one write to be worth its system call, and little where the
 /// socket then takes none of it.
 const MOST_PLAIN: usize = 4 * RECORD_BYTES;
+
+/// Bytes of a buffer that may stay with a connection while nothing is in it: enough for what one small message leaves behind, and
+/// little for each of many thousand connections.
+const KEPT_EMPTY: usize = 4 << 10;
 
 /// Reads without data after which others have their turn: a record takes a few of them at the most, and a server may send tickets
 /// without end.

@@ -38,6 +38,8 @@ impl Measured {
             times,
             arrivals,
             connect,
+            tcp,
+            upgrade,
             intervals,
             slices,
             counts,
@@ -63,6 +65,8 @@ impl Measured {
         self.times.add(&times);
         self.arrivals += arrivals;
         add(&mut self.connect, &connect);
+        add(&mut self.tcp, &tcp);
+        add(&mut self.upgrade, &upgrade);
         self.intervals = by_start(self.intervals, intervals);
         self.slices.resize_with(self.slices.len().max(slices.len()), Default::default);
         self.slices.iter_mut().zip(slices).for_each(|(sum, slice)| *sum += slice);

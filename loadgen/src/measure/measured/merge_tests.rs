@@ -186,7 +186,11 @@ fn recorded(workers: &[Worker]) -> Measured {
     let mut why = Failures::new();
     for worker in workers {
         worker.intervals.iter().for_each(|interval| collector.take(interval));
-        worker.connect.iter().for_each(|&ns| whole.connect.saturating_record(ns));
+        for &ns in &worker.connect {
+            whole.connect.saturating_record(ns);
+            whole.tcp.saturating_record(ns / 3);
+            whole.upgrade.saturating_record(ns - ns / 3);
+        }
         worker.why.iter().for_each(|cause| failures::add(&mut why, cause, 1));
         whole.counts += worker.counts.clone();
         whole.agreements.add(worker.agreed, 3);

@@ -2,8 +2,8 @@
 //! change. Connections keep what they began with.
 
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
 
@@ -24,9 +24,19 @@ pub(crate) struct Identity {
     options: TlsOptions,
     /// The certificate that was made because no files were asked for.
     made: Option<Pair>,
-    /// The files as they were when they were loaded first.
-    loaded: Vec<Option<Stamp>>,
+    /// Locked from the look at the files until what they hold is in use, so that what was read later is never replaced by what was
+    /// read before it.
+    seen: Mutex<Seen>,
     current: RwLock<Arc<ServerConfig>>,
+}
+
+/// The files as they were at two times; `None` for one that was not there.
+#[derive(Debug)]
+struct Seen {
+    /// Before they were read last.
+    loaded: Vec<Option<Stamp>>,
+    /// At the last look.
+    looked_at: Vec<Option<Stamp>>,
 }
 
 /// What tells that a file is another one, or has been written to.
@@ -52,7 +62,8 @@ impl Identity {
         // Before they are read: what is written to them meanwhile is seen as a change.
         let loaded = stamps(options);
         let current = RwLock::new(Arc::new(configure(options, made.as_ref())?));
-        Ok(Arc::new(Self { options: options.clone(), made, loaded, current }))
+        let seen = Mutex::new(Seen { looked_at: loaded.clone(), loaded });
+        Ok(Arc::new(Self { options: options.clone(), made, seen, current }))
     }
 
     /// What a handshake begins with now.
@@ -60,14 +71,33 @@ impl Identity {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads the files again. Where one cannot be used the log says why, and what was in use stays in use.
+    /// Reads the files again, whether they have changed or not.
     fn reload(&self) {
-        if self.loaded.is_empty() {
+        if files(&self.options).next().is_none() {
             tracing::info!(
                 "no TLS files are read: there are none with --tls-self-signed, whose certificate stays in use"
             );
             return;
         }
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = stamps(&self.options);
+        self.load_into(&mut seen, now);
+    }
+
+    /// Reads the files again if they have changed since they were read, and not since the last look: certificate and key are not
+    /// replaced at one time.
+    fn look(&self) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = stamps(&self.options);
+        let settled = now == seen.looked_at;
+        seen.looked_at.clone_from(&now);
+        if settled && now != seen.loaded {
+            self.load_into(&mut seen, now);
+        }
+    }
+
+    /// Reads the files, which are as `now` says. Where one cannot be used the log says why, and what was in use stays in use.
+    fn load_into(&self, seen: &mut Seen, now: Vec<Option<Stamp>>) {
         match configure(&self.options, self.made.as_ref()) {
             Ok(config) => {
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
@@ -75,36 +105,38 @@ impl Identity {
             }
             Err(error) => tracing::warn!("the TLS files are not loaded, and the former ones stay in use: {error}"),
         }
+        // Also where they cannot be used: that is said once.
+        seen.loaded = now;
     }
 
-    /// The same in a thread of its own, which is waited for: a file system that does not answer, such as one of another machine,
-    /// must hold up neither the caller's thread nor the end of the program.
+    /// Reads the files again.
     pub(crate) async fn reload_aside(self: &Arc<Self>) {
-        let (done, ended) = oneshot::channel();
-        let identity = Arc::clone(self);
-        let reload = move || {
-            identity.reload();
-            let _ = done.send(());
-        };
-        match thread::Builder::new().name("tls-files".into()).spawn(reload) {
-            Ok(_) => drop(ended.await),
-            Err(error) => tracing::warn!("the TLS files are not read again: no thread for it: {error}"),
+        self.aside(Self::reload).await;
+    }
+
+    /// Reloads the files once they have changed, for ever.
+    pub(crate) async fn watch(self: &Arc<Self>) {
+        if files(&self.options).next().is_none() {
+            return std::future::pending().await;
+        }
+        loop {
+            sleep(PERIOD).await;
+            self.aside(Self::look).await;
         }
     }
 
-    /// Reloads the files once they have changed, for ever. Certificate and key are not replaced at one time: they are read when
-    /// nothing has changed for a period.
-    pub(crate) async fn watch(self: &Arc<Self>) {
-        let mut loaded = self.loaded.clone();
-        let mut before = loaded.clone();
-        loop {
-            sleep(PERIOD).await;
-            let now = stamps(&self.options);
-            if now != loaded && now == before {
-                loaded.clone_from(&now);
-                self.reload_aside().await;
-            }
-            before = now;
+    /// Does something with the files in a thread of its own, and waits for it: a file system that does not answer, such as one of
+    /// another machine, must hold up neither the caller's thread nor the end of the program.
+    async fn aside(self: &Arc<Self>, act: fn(&Self)) {
+        let (done, ended) = oneshot::channel();
+        let identity = Arc::clone(self);
+        let act = move || {
+            act(&identity);
+            let _ = done.send(());
+        };
+        match thread::Builder::new().name("tls-files".into()).spawn(act) {
+            Ok(_) => drop(ended.await),
+            Err(error) => tracing::warn!("the TLS files are not read again: no thread for it: {error}"),
         }
     }
 }
@@ -132,13 +164,18 @@ fn configure(options: &TlsOptions, made: Option<&Pair>) -> Result<ServerConfig, 
     Ok(config)
 }
 
-/// The files as they are; `None` for one that is not there.
-fn stamps(options: &TlsOptions) -> Vec<Option<Stamp>> {
+/// The files that are read.
+fn files(options: &TlsOptions) -> impl Iterator<Item = &PathBuf> {
     let pair = match &options.certificate {
         Certificate::SelfSigned => [None, None],
         Certificate::Files { chain, key } => [Some(chain), Some(key)],
     };
-    pair.into_iter().chain([options.client_ca.as_ref()]).flatten().map(|path| stamp(path)).collect()
+    pair.into_iter().chain([options.client_ca.as_ref()]).flatten()
+}
+
+/// The files as they are; `None` for one that is not there.
+fn stamps(options: &TlsOptions) -> Vec<Option<Stamp>> {
+    files(options).map(|path| stamp(path)).collect()
 }
 
 fn stamp(path: &Path) -> Option<Stamp> {
@@ -171,5 +208,50 @@ mod tests {
         assert_eq!(stamp(&path).unwrap(), before);
         set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         assert_ne!(stamp(&path).unwrap(), before);
+    }
+
+    /// Writes a certificate of a new key, and that.
+    fn write_pair(options: &TlsOptions) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let Certificate::Files { chain, key } = &options.certificate else { panic!("no files") };
+        write(chain, made.cert.pem()).unwrap();
+        write(key, made.signing_key.serialize_pem()).unwrap();
+    }
+
+    #[test]
+    fn a_change_is_loaded_once_whoever_sees_it_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let [chain, key] = ["chain", "key"].map(|name| folder.path().join(name));
+        let certificate = Certificate::Files { chain, key: key.clone() };
+        let options = TlsOptions { certificate, client_ca: None, tickets: 0 };
+        write_pair(&options);
+        let identity = Identity::load(&options, &[]).unwrap();
+        let looked = |times: usize, loads: bool, why: &str| {
+            let before = identity.current();
+            (0..times).for_each(|_| identity.look());
+            assert_eq!(!Arc::ptr_eq(&before, &identity.current()), loads, "{why}");
+        };
+        // The times of files have the resolution of the kernel's clock, a few milliseconds.
+        let change = || {
+            thread::sleep(Duration::from_millis(50));
+            write_pair(&options);
+        };
+        looked(3, false, "nothing has changed");
+        change();
+        looked(1, false, "it may not be all yet");
+        looked(1, true, "it has stayed as it was");
+        looked(3, false, "it is loaded");
+        change();
+        let before = identity.current();
+        identity.reload();
+        assert!(!Arc::ptr_eq(&before, &identity.current()), "it was asked for");
+        looked(3, false, "it is loaded, by another");
+        // What cannot be used is not tried again until it has changed once more.
+        thread::sleep(Duration::from_millis(50));
+        write(&key, "no key").unwrap();
+        looked(3, false, "it cannot be used");
+        assert_eq!(identity.seen.lock().unwrap().loaded, stamps(&options));
+        change();
+        looked(3, true, "it can be used");
     }
 }

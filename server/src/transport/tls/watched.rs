@@ -170,8 +170,10 @@ const TURN_NS: u64 = 1_000_000;
 mod tests {
     use std::io::Write as _;
     use std::net::TcpListener;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, mpsc};
+    use std::thread;
+    use std::time::Duration;
 
     use rustls::{ClientConfig, ClientConnection, RootCertStore};
     use tokio::io::AsyncReadExt as _;
@@ -181,6 +183,7 @@ mod tests {
     use super::super::handshake::shake_hands;
     use super::super::identity::Identity;
     use super::super::provider;
+    use super::TURN_NS;
     use crate::config::{Certificate, TlsOptions};
     use crate::limits::budget::Share;
     use crate::transport::Watched;
@@ -188,8 +191,16 @@ mod tests {
     /// Bytes that are sent, each in a record of its own behind an update of the keys.
     const BYTES: usize = 6_000;
 
-    #[test]
-    fn others_have_their_turn_among_key_updates() {
+    /// A client that sends [`BYTES`] key updates once `go` is dropped, and the server's end of its connection.
+    struct Connected {
+        client: thread::JoinHandle<()>,
+        go: mpsc::Sender<()>,
+        socket: std::net::TcpStream,
+        identity: Arc<Identity>,
+        share: Arc<Share>,
+    }
+
+    fn connected() -> Connected {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let [chain, key] = ["chain", "key"].map(|name| folder.path().join(name));
@@ -201,12 +212,21 @@ mod tests {
         roots.add(made.cert.der().clone()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let client = std::thread::spawn(move || send(roots, std::net::TcpStream::connect(address).unwrap()));
+        let (go, gone) = mpsc::channel();
+        let client = thread::spawn(move || send(roots, std::net::TcpStream::connect(address).unwrap(), &gone));
         let (socket, _) = listener.accept().unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let share = Share::split(1 << 20, 1, &Arc::new(Notify::new())).remove(0);
+        Connected { client, go, socket, identity, share }
+    }
+
+    #[test]
+    fn others_have_their_turn_among_key_updates() {
+        let Connected { client, go, socket, identity, share } = connected();
+        drop(go);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let turns = Arc::new(AtomicUsize::new(0));
         let others = Arc::clone(&turns);
-        let share = Share::split(1 << 20, 1, &Arc::new(Notify::new())).remove(0);
         let batches = runtime.block_on(async move {
             tokio::spawn(async move {
                 loop {
@@ -215,7 +235,6 @@ mod tests {
                 }
             });
             tokio::spawn(async move {
-                socket.set_nonblocking(true).unwrap();
                 let socket = tokio::net::TcpStream::from_std(socket).unwrap();
                 let mut stream = shake_hands(Watched::Tcp(socket), &identity, &share).await.unwrap();
                 receive(&mut stream, &turns).await
@@ -230,6 +249,35 @@ mod tests {
         // Two times as many as fit into a millisecond: tokio runs who yields first, then others, then in the other order.
         let wary = batches.iter().rev().take(5).max().unwrap();
         assert!(*wary < 1_000, "{wary} key updates at once, at last");
+    }
+
+    #[test]
+    fn what_is_received_on_the_lane_is_charged_to_its_turn() {
+        let Connected { client, go, socket, identity, share } = connected();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let stream = runtime.block_on(async {
+            let socket = tokio::net::TcpStream::from_std(socket).unwrap();
+            shake_hands(Watched::Tcp(socket), &identity, &share).await.unwrap().unwatch().unwrap()
+        });
+        drop(go);
+        let mut buffer = vec![0; 512 << 10];
+        let (mut received, mut charged, mut most) = (0, 0, 0);
+        while received < BYTES {
+            let mut work = 0;
+            match stream.read(&mut buffer, 256 << 10, &mut work).unwrap() {
+                Some(0) => panic!("the end, after {received} bytes"),
+                Some(bytes) => received += bytes,
+                None => thread::sleep(Duration::from_millis(1)),
+            }
+            charged += work;
+            most = most.max(if received > BYTES / 2 { work } else { 0 });
+        }
+        client.join().unwrap();
+        // A key update and a record of one byte.
+        let each = charged / BYTES as u64;
+        assert!((3_000..8_000).contains(&each), "{each} ns for each");
+        // Of one that has sent many little is received at once: about what a turn may take.
+        assert!(most < 2 * TURN_NS, "{most} ns for one read");
     }
 
     /// How many bytes come between two turns of others, each time.
@@ -252,7 +300,7 @@ mod tests {
     }
 
     /// Makes all of it before it is sent, so that nothing has to be waited for.
-    fn send(roots: RootCertStore, mut socket: std::net::TcpStream) {
+    fn send(roots: RootCertStore, mut socket: std::net::TcpStream, gone: &mpsc::Receiver<()>) {
         let builder = ClientConfig::builder_with_provider(provider::cryptography());
         let builder = builder.with_protocol_versions(&[&rustls::version::TLS13]).unwrap();
         let config = Arc::new(builder.with_root_certificates(roots).with_no_client_auth());
@@ -266,6 +314,7 @@ mod tests {
                 connection.write_tls(&mut records).unwrap();
             }
         }
+        let _ = gone.recv();
         socket.write_all(&records).unwrap();
     }
 }

@@ -221,3 +221,47 @@ fn records_that_cannot_be_decrypted_are_an_error_and_an_alert() {
         assert!(client.has_unsent(), "an alert");
     }
 }
+
+#[test]
+fn what_came_before_a_record_that_is_wrong_is_read_first() {
+    for version in BOTH {
+        let (mut pair, _) = Pair::made(version, usize::MAX, 0);
+        pair.send(b"one");
+        pair.send(b"two");
+        pair.send(b"three");
+        *pair.to_client.back_mut().unwrap() ^= 1;
+        let mut buffer = vec![0; LEAST_BUFFER];
+        let Pair { client, to_client, .. } = &mut pair;
+        let came = client.read(&mut buffer, |room| take(to_client, room, usize::MAX).map(|came| (came, ())));
+        assert_eq!((came.unwrap().0, &buffer[..6]), (6, &b"onetwo"[..]), "{version:?}");
+        assert!(client.has_ended() && client.has_unsent(), "nothing more can come, and there is an alert");
+        let error = client.read(&mut buffer, |_| -> io::Result<(usize, ())> { unreachable!("it is known") });
+        assert_eq!(error.unwrap_err().to_string(), "TLS: the server sent a record that cannot be decrypted");
+    }
+}
+
+#[test]
+fn large_buffers_are_given_back_once_they_are_empty() {
+    let (mut pair, _) = Pair::made(TlsVersion::V13, usize::MAX, 0);
+    // All but the end of a large record.
+    pair.send(&payload(16_000));
+    let end = pair.to_client.split_off(15_000);
+    assert_eq!(pair.receive(usize::MAX), b"");
+    assert!(pair.client.kept.capacity() >= 15_000);
+    pair.to_client = end;
+    assert_eq!(pair.receive(usize::MAX), payload(16_000));
+    assert_eq!(pair.client.kept.capacity(), 0);
+    // A socket that takes nothing for a while.
+    let Pair { client, server, .. } = &mut pair;
+    client.write(&payload(60_000), |_| Err(ErrorKind::WouldBlock.into())).unwrap();
+    assert!(client.unsent.capacity() >= 60_000);
+    client
+        .flush(|mut ciphertext| {
+            let taken = server.read_tls(&mut ciphertext)?;
+            let state = server.process_new_packets().unwrap();
+            server.reader().read_exact(&mut vec![0; state.plaintext_bytes_to_read()])?;
+            Ok(taken)
+        })
+        .unwrap();
+    assert_eq!(client.unsent.capacity(), 0);
+}
