@@ -3,6 +3,7 @@
 
 mod aims;
 mod belief;
+mod disturbance;
 mod grid;
 mod proof;
 mod search;
@@ -10,12 +11,17 @@ mod staircase;
 mod threshold;
 mod verdict;
 
+pub use disturbance::{Disturbance, disturbance};
 pub use search::{Next, Range, Search};
 pub use staircase::Staircase;
 pub use threshold::{CapacityThreshold, show};
 pub use verdict::{Bracket, Found, Probe, Verdict};
 
 #[cfg(test)]
+mod counted;
+#[cfg(test)]
 mod rivals;
 #[cfg(test)]
 mod simulated;
+#[cfg(test)]
+mod simulations;

@@ -106,7 +106,7 @@ fn course(experiment: &Experiment, times: usize) -> String {
     format!(
         "capacity: {}{} at most (--max-time), for {limits}\n\
          \u{20} start       the server starts and warms up; --warmup says for how long\n\
-         \u{20} generator   1.00 s in a closed loop: what it can do here by itself\n\
+         \u{20} generator   1.00 s in a closed loop with the server: what a message costs it\n\
          \u{20} search      probes of {each} from {}/s to {}/s, {} of them if the limit is sharp, until\n\
          \u{20}             the two ends lie at most {} apart, each wrong in at most {}\n\
          \u{20} holdout     {} held to the rate found\n",

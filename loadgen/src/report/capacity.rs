@@ -52,7 +52,7 @@ pub struct CapacityReport {
     pub answer: Answer,
     /// Limits on the capacity itself, and what became of them.
     pub thresholds: Vec<Judged>,
-    /// What the generator can do here by itself; null where it did not come to that.
+    /// What a closed loop against the server and the first probe tell of the generator here; null where it did not come to that.
     pub generator: Option<Generator>,
     /// What connections took of memory; null where it did not come to that.
     pub memory: Option<ConnectionCost>,

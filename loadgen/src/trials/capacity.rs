@@ -33,9 +33,10 @@ use crate::load::worker::Common;
 use crate::measure::tls::Secured;
 use crate::plan::Plan;
 use crate::report::TlsReport;
-use crate::report::capacity::parts::{ConnectionCost, Generator, Narrowed, ProbeReport};
+use crate::report::capacity::parts::{ConnectionCost, Generator, ProbeReport};
 use crate::report::capacity::{CapacityReport, CapacitySchema};
 use holdout::{Ending, Held};
+pub use probing::CLOSED_LOOP;
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,7 +95,18 @@ pub fn run(experiment: &Experiment, site: Site<'_>) -> Result<CapacityReport, Tr
         Err(error) => (None, (!error.is_interruption()).then(|| error.to_string())),
     };
     let search = search.expect("a probe was made");
-    let answer = answer::of(&prober, found, &search, &held);
+    let is_untold = prober.untold >= MOST_UNTOLD;
+    let told = answer::Told {
+        experiment,
+        probes: &prober.probes,
+        held: &held,
+        found,
+        is_over: found.is_none() && failure.is_none() && !is_untold && !prober.is_interrupted(),
+        is_untold,
+        is_url: matches!(prober.arm.spec, Spec::Url(_)),
+        probe_took_more: prober.probe_took_more,
+    };
+    let (answer, notes) = (answer::of(&told, &search), answer::notes(&told, &search));
     let config = prober.config.take();
     Ok(CapacityReport {
         schema: CapacitySchema::V1,
@@ -114,7 +126,7 @@ pub fn run(experiment: &Experiment, site: Site<'_>) -> Result<CapacityReport, Tr
         tls: TlsReport::of(&prober.arm.plan.connect.tls, &prober.tls),
         sizing: None,
         warmup: prober.warming.report(),
-        notes: answer::notes(&prober, &search, &held),
+        notes,
         environment: Environment { server_config: config, ..prober.environment },
         probes: prober.probes,
         holdout: held.probes,
@@ -264,15 +276,17 @@ impl<'a> Prober<'a> {
     /// before, or starts differ too much.
     fn search_and_hold(&mut self, search: &mut Option<Search>, held: &mut Held) -> Result<Option<Found>, TrialError> {
         loop {
-            let found = self.on_a_start(|prober, up| prober.search(up, search))?;
+            // A step down may have led to an end of the range.
+            let found = match search.as_ref().map(Search::next) {
+                Some(Next::Done(found)) => Some(found),
+                Some(Next::Probe(rate)) if !self.has_time_for(self.start_took + self.length(rate)) => None,
+                _ => self.on_a_start(|prober, up| prober.search(up, search))?,
+            };
             let sustains = search.as_ref().and_then(|search| search.so_far().sustains);
             let (Some(_), Some(rate)) = (found, sustains) else { return Ok(found) };
             self.hold(rate, held)?;
             match search {
-                Some(search) if held.ending == Ending::NotKept && held.stepped_down < MOST_STEPS => {
-                    held.stepped_down += 1;
-                    search.step_down(rate);
-                }
+                Some(search) if held.steps_down() => search.step_down(rate),
                 _ if held.ending == Ending::NotKept => return Ok(None),
                 _ => return Ok(found),
             }
@@ -293,7 +307,7 @@ impl<'a> Prober<'a> {
             // Fresh starts are left time only once there is a rate to hold them to.
             let holdout = search.so_far().sustains.map_or(Duration::ZERO, |rate| self.holdout_price(rate));
             let price = self.length(rate) + self.probe_took_more + holdout;
-            if self.began.elapsed() + price > self.experiment.max_time || self.untold >= MOST_UNTOLD {
+            if !self.has_time_for(price) || self.untold >= MOST_UNTOLD {
                 return Ok(None);
             }
             self.stage.narrowed = Some(search.narrowed());
@@ -309,7 +323,12 @@ impl<'a> Prober<'a> {
         }
     }
 
-    /// Finds out what the generator can do by itself, and by that where the search begins.
+    /// Whether so much more fits into the time.
+    fn has_time_for(&self, more: Duration) -> bool {
+        self.began.elapsed() + more <= self.experiment.max_time
+    }
+
+    /// Finds out in a closed loop what a message costs the generator, and where the search begins.
     fn begin(&mut self, up: &mut Up<'_, '_>) -> Result<Search, TrialError> {
         let generator = self.generator(up)?;
         self.generator = Some(generator);
@@ -328,16 +347,6 @@ impl<'a> Prober<'a> {
     fn length(&self, rate: f64) -> Duration {
         self.experiment.limits.probe_length(self.experiment.probe, rate)
     }
-
-    fn is_url(&self) -> bool {
-        matches!(self.arm.spec, Spec::Url(_))
-    }
-
-    /// Where it seems to lie.
-    fn narrowed(search: &Search) -> Narrowed {
-        let (low, high) = search.narrowed();
-        Narrowed { low, high }
-    }
 }
 
 /// The ramp begins this far below what server and generator do together in a closed loop: a limit on latency is seldom kept
@@ -346,6 +355,3 @@ const START_BELOW: f64 = 8.0;
 
 /// A search ends after so many probes in a row that had no value to hold against a limit: the next has none either.
 const MOST_UNTOLD: u32 = 3;
-
-/// How often what fresh starts did not keep is searched for anew below it.
-const MOST_STEPS: u32 = 5;

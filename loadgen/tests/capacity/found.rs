@@ -1,16 +1,12 @@
-//! What is found: a server of known speed, answers at both ends of the range, limits on the answer, servers that do wrong, an
-//! interruption, a time that is too short.
+//! What is found: a server of known speed, answers at both ends of the range, limits on the answer, what a need takes.
 
-use std::net::TcpListener;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
-
-use crate::binary::{EmbeddedServer, loadgen};
+use crate::binary::loadgen;
 use crate::servers::{echo, server};
-use crate::{assert_valid, assert_valid_by, capacity, finished, probes, quick};
+use crate::{assert_valid_by, capacity, finished, probes};
 
 /// A message takes this server 2 ms, one after the other: it holds 500 messages a second.
 fn five_hundred_a_second(_: usize, payload: Vec<u8>, _: &mut Vec<Vec<u8>>) -> Vec<u8> {
@@ -44,6 +40,10 @@ fn no_more_is_found_than_a_server_of_known_speed_holds() {
     }
     let all = probes(&report, "probes");
     assert!(all.len() >= 2 && all.iter().all(|probe| probe["start"] == 1), "{}", all.len());
+    // The first rate that it does not hold ends the ramp, however busy the machine is.
+    assert!(all.iter().any(|probe| probe["outcome"] != "passed"), "{all:?}");
+    let beyond = all.iter().filter(|probe| probe["offered_rate"].as_f64() > Some(1_000.0));
+    assert!(beyond.clone().all(|probe| probe["outcome"] != "passed"), "{:?}", beyond.collect::<Vec<_>>());
     let failed: Vec<_> = all.iter().filter(|probe| probe["outcome"] == "failed").collect();
     assert!(failed.iter().all(|probe| probe["why"].as_str().unwrap().contains("latency.p50 < 60")), "{failed:?}");
     assert!(report.number("/generator/closed_loop_rate") > 0.0);
@@ -63,9 +63,9 @@ fn a_costlier_server_has_the_smaller_capacity() {
     assert_eq!((capacity["gated"].clone(), capacity["better"].clone()), (true.into(), "higher".into()));
     // A millisecond of CPU time a message: a thousand messages a second, and what 40 ms of waiting add in a tenth of a second.
     assert!(capacity["b"]["median"].as_f64().unwrap() < 2_500.0, "{capacity}");
-    if run.code == Some(99) {
-        assert_eq!(report["change"], "regressed");
-    }
+    assert!(capacity["a"]["median"].as_f64() >= capacity["b"]["median"].as_f64(), "{capacity}");
+    let change = if run.code == Some(99) { "regressed" } else { "inconclusive" };
+    assert_eq!(report["change"], change);
     assert_valid_by(include_str!("../../schema/compare-v1.schema.json"), &report);
 }
 
@@ -131,80 +131,6 @@ fn a_limit_that_the_highest_rate_keeps_is_above_it() {
     assert_eq!(with(&["--threshold", "capacity>40"], 0).0["thresholds"][0]["outcome"], "met");
     assert_eq!(with(&["--threshold", "capacity<40"], 99).0["thresholds"][0]["outcome"], "crossed");
     assert_eq!(with(&["--threshold", "capacity>60"], 98).0["thresholds"][0]["outcome"], "unknown");
-}
-
-#[test]
-fn a_server_that_answers_wrongly_ends_it_with_the_cause() {
-    let wrong = server(|n, mut payload, _| {
-        payload[5] ^= u8::from(n == 1);
-        echo(&payload)
-    });
-    let ended = finished(&[&[wrong.as_str(), "--slo", "latency.p50<1s"], &quick(&[])[..]].concat());
-    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("corrupted"), "{}", ended.stderr);
-}
-
-#[test]
-fn a_server_that_refuses_or_never_answers_ends_it_with_the_cause() {
-    let silent = server(|_, _, _| Vec::new());
-    let ended = finished(
-        &[&[silent.as_str(), "--slo", "latency.p50<1s", "--drain-timeout", "300ms"], &quick(&[])[..]].concat(),
-    );
-    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("were lost"), "{}", ended.stderr);
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("ws://{}/", listener.local_addr().unwrap());
-    drop(listener);
-    let refused = finished(&[url.as_str(), "--slo", "latency.p50<1s"]);
-    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
-    assert!(refused.stderr.contains("refused"), "{}", refused.stderr);
-}
-
-#[test]
-fn a_server_that_dies_half_way_ends_it_and_what_was_found_is_kept() {
-    // It answers so many messages in all that some probes are made, and no end is proven.
-    let mortal = "sh -c 'timeout -s KILL 4 \"$0\" embedded-server --listen 127.0.0.1:$1' ";
-    let spec = format!("{mortal}{} {{port}}", env!("CARGO_BIN_EXE_loadgen"));
-    let flags = ["--server", &spec, "--slo", "latency.p50<4s", "--max-rate", "1k", "--warmup", "0s", "--probe", "2s"];
-    let ended = loadgen(&[&["capacity", "-q", "--format", "json", "-c", "5"], &flags[..]].concat()).wait();
-    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    // On a machine that is so slow that not one probe was made, there is no report.
-    if !ended.stdout.is_empty() {
-        let report: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
-        assert_valid(&report);
-        assert_eq!(report["answer"]["verdict"], "inconclusive");
-        assert!(report["failure"].as_str().unwrap().contains("connections were lost"), "{}", report["failure"]);
-    }
-}
-
-#[test]
-fn an_interruption_keeps_what_was_found() {
-    let server = EmbeddedServer::start(&[]);
-    let before = server.sockets();
-    let flags = ["--slo", "latency.p50<4s", "--max-rate", "1k", "--probe", "200ms", "--precision", "0.1%"];
-    let run = loadgen(&[&["capacity", &server.url, "-q", "--format", "json", "-c", "10"], &flags[..]].concat());
-    server.wait_for_sockets(before, 10);
-    // The closed loop takes a second, and the ramp some probes.
-    thread::sleep(Duration::from_secs(3));
-    run.signal(Signal::INT);
-    let ended = run.wait();
-    assert_eq!(ended.code, Some(130), "{}", ended.stderr);
-    if !ended.stdout.is_empty() {
-        let report: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
-        assert_valid(&report);
-        assert_eq!((report["interrupted"].clone(), report["failure"].clone()), (true.into(), serde_json::Value::Null));
-        assert!(!report["probes"].as_array().unwrap().is_empty());
-    }
-}
-
-#[test]
-fn the_time_is_kept_and_what_is_left_is_said() {
-    let server = EmbeddedServer::start(&[]);
-    let flags = ["--slo", "latency.p50<4s", "--min-rate", "10", "--max-rate", "1k", "--max-time", "3s"];
-    let report = capacity(&[&[server.url.as_str()], &flags[..], &["--probe", "700ms"]].concat(), &[98]);
-    assert_eq!(report.0["answer"]["verdict"], "inconclusive");
-    assert!(report.number("/answer/needs_seconds") > 0.0);
-    assert!(report.number("/answer/narrowed/low") <= report.number("/answer/narrowed/high"));
 }
 
 #[test]

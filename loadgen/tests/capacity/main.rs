@@ -3,6 +3,7 @@
 mod asked;
 #[path = "../binary/mod.rs"]
 mod binary;
+mod ended;
 mod formats;
 mod found;
 #[path = "../faults/servers.rs"]

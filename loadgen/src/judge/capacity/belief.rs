@@ -1,6 +1,8 @@
 //! Where the capacity seems to be: a posterior distribution over the capacity and over how gradually a server fails around it.
 //! It decides which rates are asked for and how much is bet on a probe, never what counts as proven.
 
+use super::verdict::Probe;
+
 /// One way in which a server may behave around its capacity.
 struct Shape {
     /// The probability of this shape before anything is known.
@@ -44,6 +46,9 @@ impl Shape {
 /// possibility is ever ruled out for good.
 const LEAK: f64 = 0.002;
 
+/// What a probe counts in which the generator was late, where one that failed counts 1: the rate may have little to do with it.
+const LATE_COUNTS: f64 = 0.75;
+
 /// Steps beyond either end of the range where the capacity may be.
 const BEYOND: i32 = 40;
 
@@ -70,14 +75,18 @@ impl Belief {
     }
 
     /// Takes in what a probe at `step` showed.
-    pub fn add(&mut self, step: i32, passed: bool) {
+    pub fn add(&mut self, step: i32, probe: Probe) {
         let lowest = self.lowest;
         let mut all = 0.0;
         for ((shape, table), masses) in SHAPES.iter().zip(&self.tables).zip(&mut self.shapes) {
             drift(masses, shape.moves);
             for (mass, capacity) in masses.iter_mut().zip(lowest..) {
                 let passes = shape.passes(look_up(table, capacity - step));
-                *mass *= if passed { passes } else { 1.0 - passes };
+                *mass *= match probe {
+                    Probe::Passed => passes,
+                    Probe::Failed => 1.0 - passes,
+                    Probe::CannotTell => (1.0 - passes).powf(LATE_COUNTS),
+                };
                 all += *mass;
             }
         }

@@ -70,6 +70,14 @@ impl Proof {
         each.sum()
     }
 
+    /// The highest step below `below` at which, or beyond, so many probes passed, of those after the first `from`.
+    pub fn passed(&self, times: usize, from: usize, below: i32) -> Option<i32> {
+        let passed = self.bets[from..].iter().filter(|bet| bet.probe == Probe::Passed && bet.step < below);
+        let mut steps: Vec<i32> = passed.map(|bet| bet.step).collect();
+        steps.sort_unstable_by(|a, b| b.cmp(a));
+        steps.get(times - 1).copied()
+    }
+
     /// Takes what passed at this step or above out of the evidence.
     pub fn forget_passes(&mut self, step: i32) {
         for bet in self.bets.iter_mut().filter(|bet| bet.step >= step && bet.probe == Probe::Passed) {

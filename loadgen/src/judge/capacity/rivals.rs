@@ -2,7 +2,8 @@
 //! (the rules of Nighthawk's adaptive load controller, revision 2a047ec9), and MLRsearch (the rules of its library, 1.2.1; RFC
 //! 9971) with one goal, an exceed ratio of one half and probes of equal length. Neither states an error.
 
-use super::simulated::{Counted, Knee, RANGE, Server, repetitions};
+use super::counted::Counted;
+use super::simulated::{Knee, RANGE, Server, repetitions};
 use super::verdict::{Found, Probe};
 
 /// Doubles until a probe fails, then halves the interval arithmetically, until the next rate is within the precision of the last.

@@ -1,5 +1,7 @@
 //! Which rate to probe next, and when the capacity is found.
 
+mod asking;
+
 use super::aims::Aim;
 use super::belief::Belief;
 use super::grid::{Grid, STEPS};
@@ -33,9 +35,10 @@ pub enum Next {
 /// A search for the rate at which a probe fails as often as it passes. The same results give the same search.
 ///
 /// First the rate doubles until a probe fails. Then the middle of where the capacity may be is asked for, until it is known as
-/// well as the server allows. Then both ends are asked for in random order until both are proven. A server whose probes pass
+/// well as the server allows. Then both ends are asked for in random order until one is proven, and the other one. A server whose probes pass
 /// less and less often over a wide range has no sharp capacity: the search ends once halving the distance of the proven ends
-/// is expected to take more than 20 probes. A rate whose probes bring a proof too little is given up for one further out.
+/// is expected to take more than 20 probes. A rate whose probes bring a proof too little is given up for one further out, of the
+/// lower end not below half of a rate that passed often.
 #[derive(Clone, Debug)]
 pub struct Search {
     error: f64,
@@ -48,6 +51,8 @@ pub struct Search {
     high: Aim,
     /// The highest step that passed.
     passed: i32,
+    /// Passes before so many probes no longer tell which rates are sustained: hardly any came at a far lower rate since.
+    outdated: usize,
     /// Steps from here on failed on fresh starts.
     failed_fresh: Option<i32>,
     /// The highest rate was sustained before it failed on fresh starts.
@@ -95,6 +100,7 @@ impl Search {
             low: Aim::low(grid.lowest()),
             high: Aim::high(grid.highest()),
             passed: grid.lowest(),
+            outdated: 0,
             failed_fresh: None,
             above: false,
             next: Next::Probe(range.start),
@@ -116,9 +122,9 @@ impl Search {
             _ => (2.0 * self.belief.passes(step) - 1.0).clamp(-MOST_BET, MOST_BET),
         };
         self.proof.add(step, probe, bet.max(0.0), (-bet).max(0.0));
-        self.belief.add(step, passed);
-        self.low.probed(step);
-        self.high.probed(step);
+        self.belief.add(step, probe);
+        self.low.probed(step, passed);
+        self.high.probed(step, passed);
         if passed {
             self.passed = self.passed.max(step);
         }
@@ -177,7 +183,7 @@ impl Search {
         self.failed_fresh = Some(self.failed_fresh.map_or(step, |before| before.min(step)));
         self.proof.forget_passes(step);
         self.passed = self.passed.min(step);
-        (0..FRESH_FAILURES).for_each(|_| self.belief.add(step, false));
+        (0..FRESH_FAILURES).for_each(|_| self.belief.add(step, Probe::Failed));
         self.stage = Stage::Ends;
         self.plan();
     }
@@ -268,7 +274,7 @@ impl Search {
             high = low + STEPS;
         }
         let low = self.failed_fresh.map_or(low, |step| low.min(step - STEPS));
-        let (low, high) = (self.low.allowed(low), self.high.allowed(high));
+        let (low, high) = (self.low.allowed(low).max(self.floor(ends)), self.high.allowed(high));
         Wanted { low: low.clamp(lowest, self.top()), high: high.clamp(lowest, self.top()) }
     }
 
@@ -290,52 +296,9 @@ impl Search {
         limited.then_some(Found::GeneratorLimited { sustains, late_at: top_rate })
     }
 
-    /// Aims stay where they are while they can still be proven, and either are well on the way or hardly worse than another.
-    fn ask_for_an_end(&mut self, ends: Ends, wanted: Wanted) -> Next {
-        let half = self.needed() / 2.0;
-        if self.low.give_up_if_stuck(self.proof.won_low(self.low.step()), self.needed()) {
-            self.low.begins_with(self.proof.won_low(self.low.step()));
-        }
-        if self.high.give_up_if_stuck(self.won_high(self.high.step()), self.needed()) {
-            self.high.keep_within(self.top());
-            self.high.begins_with(self.won_high(self.high.step()));
-        }
-        let (low, high) = (self.low.step(), self.high.step());
-        let keep_low = self.failed_fresh.is_none_or(|step| low < step)
-            && ends.low.is_none_or(|proven| proven < low)
-            && (self.low.is_chosen()
-                || self.belief.passes(low) > GIVE_UP && (wanted.low <= low + STEPS || self.proof.won_low(low) >= half));
-        let keep_high = ends.breaks.is_none_or(|proven| proven > high)
-            && (self.high.is_chosen()
-                || self.belief.passes(high) < 1.0 - GIVE_UP
-                    && (wanted.high >= high - STEPS || self.proof.won_high(high, true) >= half));
-        if !keep_low {
-            self.low.set(wanted.low, self.proof.won_low(wanted.low));
-        }
-        if !keep_high {
-            self.high.set(wanted.high, self.won_high(wanted.high));
-        }
-        let (low, high) = (self.low.step(), self.high.step());
-        let need_low = ends.low.is_none_or(|proven| proven < low);
-        let need_high = ends.breaks.is_none_or(|proven| proven > high);
-        let ask_low = if need_low == need_high { self.coin() } else { need_low };
-        self.ask(if ask_low { low } else { high })
-    }
-
     /// The logarithm that the bets have to come to.
     fn needed(&self) -> f64 {
         -self.error.ln()
-    }
-
-    /// What was won at a step for the upper end: that it is too much for server or generator counts until that is proven,
-    /// and that it is too much for the server.
-    fn won_high(&self, step: i32) -> f64 {
-        self.proof.won_high(step, true).min(self.needed()) + self.proof.won_high(step, false)
-    }
-
-    /// Heads or tails, the same in every search. Strict alternation would meet every tenth second's stall at one end only.
-    fn coin(&self) -> bool {
-        (self.proof.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 63 == 0
     }
 
     /// Whether it is the generator that ends the search at this step.
@@ -369,9 +332,6 @@ fn growth(share: f64) -> f64 {
 
 /// A rate is worth proving where probes go one way in so many cases, as far as is known, apart from those that go astray.
 const WORTH: f64 = 0.8;
-
-/// A rate is given up where fewer do.
-const GIVE_UP: f64 = 0.6;
 
 /// Going on is worth so many probes for each time that the distance of the proven ends is halved.
 const HALVING: f64 = 20.0;

@@ -77,6 +77,37 @@ fn a_rate_that_can_be_proven_neither_way_is_given_up() {
 }
 
 #[test]
+fn where_every_other_probe_fails_at_any_rate_none_far_below_what_passed_often_is_asked_for() {
+    let mut search = Search::new(RANGE);
+    let mut lowest = f64::INFINITY;
+    for n in 0..180 {
+        let Next::Probe(rate) = search.next() else { panic!("{:?} after {n} probes", search.next()) };
+        // The machine is disturbed before an end is proven.
+        let disturbed = n > 15;
+        let probe = if disturbed && n % 2 == 0 { Probe::CannotTell } else { sharp(41_700.0)(rate) };
+        lowest = if disturbed { lowest.min(rate) } else { lowest };
+        search.add(rate, probe);
+    }
+    assert!(lowest >= 41_700.0 * 0.45, "{lowest}");
+}
+
+#[test]
+fn where_none_passes_any_more_what_passed_before_holds_nothing_up() {
+    let mut search = Search::new(RANGE);
+    let mut probes = 0;
+    let found = loop {
+        match search.next() {
+            Next::Done(found) => break found,
+            Next::Probe(rate) => search.add(rate, sharp(if probes < 15 { 41_700.0 } else { 2_000.0 })(rate)),
+        }
+        probes += 1;
+        assert!(probes < 120, "{:?}", search.so_far());
+    };
+    let Found::Bracket { sustains, .. } = found else { panic!("{found:?}") };
+    assert!(sustains < 2_000.0, "{sustains}");
+}
+
+#[test]
 fn the_ramp_doubles_until_the_first_failure() {
     let (_, _, asked) = search(RANGE, sharp(9_000.0));
     assert_eq!(asked[..5], [1_000.0, 2_000.0, 4_000.0, 8_000.0, 16_000.0]);

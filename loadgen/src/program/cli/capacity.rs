@@ -8,6 +8,7 @@ use server::numbers::count_in;
 
 use super::compare::Comparing;
 use super::over::{Along, Over};
+use super::trials::check_warmup;
 use super::warmup::WarmupArgs;
 use super::{ConnectArgs, FileArgs, MessageArgs, OutputArgs, ServerArgs, Switch, fit, refusal, values};
 use crate::host::target::Spec;
@@ -17,9 +18,11 @@ use crate::judge::threshold::Threshold;
 use crate::measure::metric::{Distribution, Metric};
 use crate::plan::{Arrival, Load, Pacing, Plan, Rate, Stop, Timestamps};
 use crate::program::output::Output;
-use crate::trials::capacity::{Experiment, Limits, lowest_rate};
+use crate::trials::capacity::{CLOSED_LOOP, Experiment, Limits, lowest_rate};
 use crate::trials::course::{Restarts, Tempo};
 use crate::trials::question::Question;
+use crate::trials::warming::Warmup;
+use crate::units;
 
 /// What to look for, and what is to be kept.
 #[derive(Debug)]
@@ -246,15 +249,33 @@ impl CapacityArgs {
                 seed: search.seed,
             };
             let question = question(tempo, limits, confidence, two.fail_on_regression);
+            check_warmup(&tempo, 2, question.asked(1).fewest_starts())?;
             let servers = [a, b];
             return Ok(Lowered::Compare(Box::new(Comparing { question, plan, servers, resume: None, output })));
         }
+        has_time_for(warmup, probe, max_time)?;
         let experiment = Experiment { limits, confidence, probe, holdout: search.holdout, warmup, max_time };
         let SearchArgs { thresholds, need, over, plan_only, .. } = search;
         let over = over.map(|over| over.along(&plan, &spec)).transpose().map_err(|why| refusal(&why))?;
         let planning = Planning { experiment, plan, server: spec, thresholds, need, over, plan_only, output };
         Ok(Lowered::Search(Box::new(planning)))
     }
+}
+
+/// Whether there is time for a start of the server, the closed loop after it, and a probe.
+fn has_time_for(warmup: Warmup, probe: Duration, max_time: Duration) -> Result<(), clap::Error> {
+    let Warmup::For(warmup) = warmup else { return Ok(()) };
+    let start = warmup + CLOSED_LOOP + probe;
+    if start <= max_time {
+        return Ok(());
+    }
+    let [warmup, max_time] = [warmup, max_time].map(humantime::format_duration);
+    Err(refusal(&format!(
+        "--max-time {max_time} has no room for --warmup {warmup} of the server, {} in a closed loop and one probe; expected {} at least, or a \
+         shorter --warmup",
+        units::seconds(CLOSED_LOOP.as_secs_f64()),
+        humantime::format_duration(start)
+    )))
 }
 
 /// Whether the capacity of two servers differs; with `loss`, whether that of B is less by more than that.

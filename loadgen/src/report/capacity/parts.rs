@@ -19,7 +19,7 @@ pub struct Answer {
     pub why: Option<String>,
     /// Where the capacity seems to be, which is not proven; null where the two ends say it.
     pub narrowed: Option<Narrowed>,
-    /// The lowest rate at which the generator was too late to tell; null where it was on time wherever a limit was broken.
+    /// The lowest rate at which the generator is proven to be too late to tell; null where none is.
     pub generator_late_at: Option<f64>,
     /// How often a lower rate was searched for because fresh starts of the server did not keep it.
     pub stepped_down: u32,
@@ -68,7 +68,7 @@ pub struct Percentiles {
     pub max: Option<f64>,
 }
 
-/// What the generator can do here by itself.
+/// What a closed loop against the server and the first probe tell of the generator here.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Generator {
     /// Its worker threads.

@@ -25,7 +25,8 @@ pub(crate) fn answer(report: &CapacityReport) -> String {
     let answer = &report.answer;
     let sustains = answer.sustains.as_ref().map(|end| format!("sustains {}", figure(report, end)));
     let breaks = answer.breaks.as_ref().map(|end| format!("breaks at {}", figure(report, end)));
-    let error = format!("{:.0}%", (1.0 - report.confidence) * 100.0);
+    // Without what a floating point number is off by.
+    let error = format!("{}%", ((1.0 - report.confidence) * 1e4).round() / 1e2);
     let proven = [sustains.clone(), breaks.clone()].into_iter().flatten().collect::<Vec<_>>().join(", ");
     match answer.verdict {
         Verdict::Found => format!("{proven}, each wrong in at most {error}"),
@@ -37,7 +38,12 @@ pub(crate) fn answer(report: &CapacityReport) -> String {
                 sustains.unwrap_or_else(|| "sustains no rate that can be told".to_owned())
             )
         }
+        Verdict::BelowRange if proven.is_empty() => "keeps the limits at no rate that was tried".to_owned(),
         Verdict::BelowRange => format!("keeps the limits at no rate that was tried: {proven}"),
+        // Fresh starts did not keep the highest one.
+        Verdict::AboveRange if answer.stepped_down > 0 => {
+            format!("{proven}; no rate was seen to break a limit, up to the highest that was to be tried (--max-rate)")
+        }
         Verdict::AboveRange => format!("{proven}, the highest rate that was to be tried (--max-rate)"),
         Verdict::Inconclusive if proven.is_empty() => {
             "inconclusive: no rate is proven to keep or to break the limits".to_owned()

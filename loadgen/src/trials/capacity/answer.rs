@@ -1,61 +1,103 @@
 //! What a search and its holdout come to: the answer, and what to know when reading it.
 
-use super::Prober;
+use std::time::Duration;
+
+use super::Experiment;
 use super::holdout::{Ending, Held};
-use crate::judge::capacity::{Found, Probe, Search, Verdict};
-use crate::report::capacity::parts::{Answer, End, ProbeReport};
+use crate::judge::capacity::{Bracket, Disturbance, Found, Probe, Search, Verdict, disturbance};
+use crate::report::capacity::parts::{Answer, End, Narrowed, ProbeReport};
 use crate::report::capacity::words::rate_of;
 use crate::units;
 
-/// The answer of a search that has `found` something, or ended before.
-pub(super) fn of(prober: &Prober<'_>, found: Option<Found>, search: &Search, held: &Held) -> Answer {
+/// What is known once all is over.
+pub(super) struct Told<'a> {
+    /// What was asked.
+    pub experiment: &'a Experiment,
+    /// The probes of the search.
+    pub probes: &'a [ProbeReport],
+    /// What became of the fresh starts.
+    pub held: &'a Held,
+    /// What the search has found, if it came to its end.
+    pub found: Option<Found>,
+    /// Whether it did not because the time was over.
+    pub is_over: bool,
+    /// Whether it did not because probes had no value to hold against a limit.
+    pub is_untold: bool,
+    /// Whether the server was given by its URL.
+    pub is_url: bool,
+    /// How long the last probe took beyond the time that it offered messages.
+    pub probe_took_more: Duration,
+}
+
+/// Of the probes above what is proven to be sustained, how many broke a limit, and in how many the generator was too late to tell.
+struct Above {
+    failed: usize,
+    late: usize,
+}
+
+/// The answer.
+pub(super) fn of(told: &Told<'_>, search: &Search) -> Answer {
     let so_far = search.so_far();
     let end = |rate: f64| {
-        let own = prober.probes.iter().chain(&held.probes).filter(|probe| probe.offered_rate == rate);
+        let own = told.probes.iter().chain(&told.held.probes).filter(|probe| probe.offered_rate == rate);
         End::of(rate, &own.collect::<Vec<_>>())
     };
-    let verdict = match found {
-        _ if held.ending == Ending::NotKept => Verdict::Inconclusive,
-        None => Verdict::Inconclusive,
-        Some(Found::Bracket { .. }) => Verdict::Found,
-        Some(Found::GeneratorLimited { .. } | Found::GeneratorLimitedFromStart) => Verdict::GeneratorLimited,
-        Some(Found::BelowRange) => Verdict::BelowRange,
-        Some(Found::AboveRange) => Verdict::AboveRange,
-    };
-    let sustains = match held.ending {
-        Ending::NotKept => None,
-        _ => held.rate.or(so_far.sustains),
-    };
-    let late_at = match found {
+    let verdict = told.verdict(so_far);
+    let late_at = match told.found {
         Some(Found::GeneratorLimited { late_at, .. }) => Some(late_at),
-        Some(Found::GeneratorLimitedFromStart) => Some(prober.experiment.limits.min_rate),
+        Some(Found::GeneratorLimitedFromStart) => Some(told.experiment.limits.min_rate),
         _ => None,
     };
-    let unfinished = found.is_none();
+    let narrowed = || {
+        let (low, high) = search.narrowed();
+        Narrowed { low, high }
+    };
+    let unfinished = told.found.is_none();
     Answer {
         verdict,
-        sustains: sustains.map(end),
+        sustains: told.sustains(so_far).map(end),
         breaks: so_far.breaks.map(end),
-        why: why(prober, verdict, held, (so_far.breaks, late_at)),
-        narrowed: unfinished.then(|| Prober::narrowed(search)),
+        why: told.why(verdict, so_far, late_at),
+        narrowed: unfinished.then(narrowed),
         generator_late_at: late_at,
-        stepped_down: held.stepped_down,
-        needs_seconds: unfinished.then(|| more_seconds(prober, search)).flatten(),
+        stepped_down: told.held.stepped_down,
+        needs_seconds: unfinished.then(|| told.more_seconds(search)).flatten(),
     }
 }
 
 /// What to know when reading the answer.
-pub(super) fn notes(prober: &Prober<'_>, search: &Search, held: &Held) -> Vec<String> {
-    let mut notes = Vec::new();
-    let starts = units::counted(prober.experiment.holdout.into(), "fresh start");
+pub(super) fn notes(told: &Told<'_>, search: &Search) -> Vec<String> {
+    let (mut notes, held) = (Vec::new(), told.held);
+    let sustains = told.sustains(search.so_far());
+    let starts = units::counted(told.experiment.holdout.into(), "fresh start");
+    let not_held = told.is_over && sustains.is_some() && told.experiment.holdout > 0;
     match held.ending {
         Ending::CannotTell => notes.push(format!(
             "the generator was late too often to tell whether {starts} of the server keep the rate: it rests on one start"
         )),
-        Ending::TimeOver => notes.push(format!(
+        Ending::None if !not_held => {}
+        Ending::TimeOver | Ending::None => notes.push(format!(
             "the time was over before {starts} of the server could be held to the rate; see --max-time"
         )),
-        Ending::None | Ending::Kept | Ending::NotKept => {}
+        Ending::Kept | Ending::NotKept => {}
+    }
+    let Above { failed, late } = told.above(sustains);
+    if told.is_over && late >= SOME && late > failed {
+        let of = units::counted((failed + late) as u64, "probe");
+        let above = sustains.map_or_else(String::new, |rate| format!(" above {}", rate_of(rate)));
+        notes.push(format!(
+            "the generator was late in {late} of {of}{above} that did not keep the limits, which tells nothing of the server: a generator \
+             with more cores or a machine of its own, or a quieter machine, would tell"
+        ));
+    }
+    let made: Vec<(f64, Probe)> = told.probes.iter().map(|probe| (probe.offered_rate, probe.outcome)).collect();
+    if let Some(Disturbance { kept, passed, below, broken, probes }) = disturbance(&made) {
+        notes.push(format!(
+            "the machine was disturbed, or the server changed: {broken} of {probes} probes at {} or less did not keep the limits, though {passed} at \
+             {} or more did; a quieter machine would tell more, or a longer --max-time",
+            rate_of(below),
+            rate_of(kept)
+        ));
     }
     if search.moved() {
         notes.push(
@@ -64,50 +106,91 @@ pub(super) fn notes(prober: &Prober<'_>, search: &Search, held: &Held) -> Vec<St
                 .to_owned(),
         );
     }
-    if prober.is_url() && !held.probes.is_empty() {
+    if told.is_url && !held.probes.is_empty() {
         notes.push("a server given by its URL is not started anew: the holdout is of new connections to it".to_owned());
     }
     notes
 }
 
-/// Which limit was broken, or why there is no answer.
-fn why(
-    prober: &Prober<'_>,
-    verdict: Verdict,
-    held: &Held,
-    (breaks, late_at): (Option<f64>, Option<f64>),
-) -> Option<String> {
-    if held.ending == Ending::NotKept {
-        return Some(format!(
-            "fresh starts of the server did not keep {} either: they differ by more than --precision",
-            held.rate.map(rate_of).unwrap_or_default()
-        ));
-    }
-    if prober.untold >= super::MOST_UNTOLD {
-        return prober.probes.last().and_then(|probe| probe.why.clone());
-    }
-    let last = |tells: &dyn Fn(&ProbeReport) -> bool| {
-        let probe = prober.probes.iter().rev().find(|probe| tells(probe))?;
-        probe.why.as_ref().map(|why| format!("at {} {why}", rate_of(probe.offered_rate)))
-    };
-    match verdict {
-        Verdict::Found | Verdict::BelowRange | Verdict::Inconclusive => {
-            last(&|probe| probe.outcome == Probe::Failed && breaks.is_none_or(|rate| probe.offered_rate == rate))
+impl Told<'_> {
+    fn verdict(&self, so_far: Bracket) -> Verdict {
+        match self.found {
+            _ if self.held.ending == Ending::NotKept => Verdict::Inconclusive,
+            None if self.was_generator_limited(so_far) => Verdict::GeneratorLimited,
+            None => Verdict::Inconclusive,
+            Some(Found::Bracket { .. }) => Verdict::Found,
+            Some(Found::GeneratorLimited { .. } | Found::GeneratorLimitedFromStart) => Verdict::GeneratorLimited,
+            Some(Found::BelowRange) => Verdict::BelowRange,
+            Some(Found::AboveRange) => Verdict::AboveRange,
         }
-        Verdict::GeneratorLimited => {
-            last(&|probe| probe.outcome == Probe::CannotTell && late_at.is_none_or(|rate| probe.offered_rate == rate))
+    }
+
+    /// Whether it was the generator that left no time to tell more: a rate is sustained, none is proven to break, and of the probes
+    /// above it that did not pass most were late.
+    fn was_generator_limited(&self, so_far: Bracket) -> bool {
+        let Above { failed, late } = self.above(so_far.sustains);
+        self.is_over && so_far.sustains.is_some() && so_far.breaks.is_none() && late >= SOME && late > failed
+    }
+
+    fn above(&self, sustains: Option<f64>) -> Above {
+        let above = self.probes.iter().filter(|probe| sustains.is_none_or(|rate| probe.offered_rate > rate));
+        let of = |outcome| above.clone().filter(|probe| probe.outcome == outcome).count();
+        Above { failed: of(Probe::Failed), late: of(Probe::CannotTell) }
+    }
+
+    /// The rate that is sustained: what fresh starts were held to, or what the search has proven.
+    fn sustains(&self, so_far: Bracket) -> Option<f64> {
+        match self.held.ending {
+            Ending::NotKept => None,
+            _ => self.held.rate.or(so_far.sustains),
         }
-        Verdict::AboveRange => None,
+    }
+
+    /// Which limit was broken, or why there is no answer.
+    fn why(&self, verdict: Verdict, so_far: Bracket, late_at: Option<f64>) -> Option<String> {
+        if self.held.ending == Ending::NotKept {
+            return Some(format!(
+                "fresh starts of the server did not keep {} either: they differ by more than --precision",
+                self.held.rate.map(rate_of).unwrap_or_default()
+            ));
+        }
+        if self.is_untold {
+            return self.probes.last().and_then(|probe| probe.why.clone());
+        }
+        let last = |probes: &[ProbeReport], outcome, rate: Option<f64>| {
+            let tells =
+                |probe: &&ProbeReport| probe.outcome == outcome && rate.is_none_or(|rate| probe.offered_rate == rate);
+            let probe = probes.iter().rev().find(tells)?;
+            probe.why.as_ref().map(|why| format!("at {} {why}", rate_of(probe.offered_rate)))
+        };
+        match verdict {
+            // It is fresh starts that did not keep the lowest rate.
+            Verdict::BelowRange if so_far.breaks.is_none_or(|rate| rate > self.experiment.limits.min_rate) => {
+                last(&self.held.probes, Probe::Failed, None).map(|why| format!("on a fresh start, {why}"))
+            }
+            Verdict::Found | Verdict::BelowRange | Verdict::Inconclusive => {
+                last(self.probes, Probe::Failed, so_far.breaks)
+            }
+            Verdict::GeneratorLimited => last(self.probes, Probe::CannotTell, late_at),
+            Verdict::AboveRange => None,
+        }
+    }
+
+    /// How much longer the search would take, at the length of its probes so far; `None` where more time would not help.
+    fn more_seconds(&self, search: &Search) -> Option<f64> {
+        let made = self.probes.len();
+        let each = match made {
+            0 => self.experiment.probe.as_secs_f64(),
+            _ => self.probes.iter().map(|probe| probe.seconds).sum::<f64>() / made as f64,
+        };
+        let seconds = f64::from(search.remaining()) * (each + self.probe_took_more.as_secs_f64());
+        (seconds > 0.0 && !self.is_untold).then_some(seconds)
     }
 }
 
-/// How much longer the search would take, at the length of its probes so far; `None` where more time would not help.
-fn more_seconds(prober: &Prober<'_>, search: &Search) -> Option<f64> {
-    let made = prober.probes.len();
-    let each = match made {
-        0 => prober.experiment.probe.as_secs_f64(),
-        _ => prober.probes.iter().map(|probe| probe.seconds).sum::<f64>() / made as f64,
-    };
-    let seconds = f64::from(search.remaining()) * (each + prober.probe_took_more.as_secs_f64());
-    (seconds > 0.0 && prober.untold < super::MOST_UNTOLD).then_some(seconds)
-}
+/// Of fewer late probes nothing is made.
+const SOME: usize = 3;
+
+#[cfg(test)]
+#[path = "answer_tests.rs"]
+mod tests;

@@ -12,12 +12,24 @@ use std::time::Duration;
 pub(super) struct Held {
     /// Their probes.
     pub probes: Vec<ProbeReport>,
-    /// The rate that they were held to last.
+    /// The rate that they were held to, since a lower one was searched for last.
     pub rate: Option<f64>,
     /// How often a lower one was searched for before.
     pub stepped_down: u32,
     /// What became of it.
     pub ending: Ending,
+}
+
+impl Held {
+    /// Whether a rate below the one that most fresh starts have not kept is searched for; then of that nothing is held yet.
+    pub fn steps_down(&mut self) -> bool {
+        let steps = self.ending == Ending::NotKept && self.stepped_down < MOST_STEPS;
+        if steps {
+            (self.rate, self.ending) = (None, Ending::None);
+            self.stepped_down += 1;
+        }
+        steps
+    }
 }
 
 /// How the holdout ended.
@@ -30,7 +42,7 @@ pub(super) enum Ending {
     Kept,
     /// The generator was late too often to tell.
     CannotTell,
-    /// Most of the fresh starts broke a limit.
+    /// Most of the fresh starts broke a limit, and that often that no lower rate is searched for.
     NotKept,
     /// The time was over before.
     TimeOver,
@@ -66,7 +78,7 @@ impl Prober<'_> {
         for _ in 0..starts {
             let length = self.length(rate) * LONGER;
             // A start that is under way when the time is over is not waited for much longer than that.
-            if self.began.elapsed() + self.start_took + length > self.experiment.max_time {
+            if !self.has_time_for(self.start_took + length) {
                 return Ok(None);
             }
             let probe = self.on_a_start(|prober, up| prober.probe(up, rate, length))?;
@@ -83,6 +95,9 @@ impl Prober<'_> {
         Ok(Some(counts))
     }
 }
+
+/// How often what fresh starts did not keep is searched for anew below it.
+const MOST_STEPS: u32 = 5;
 
 /// A probe of a fresh start is so many times as long as one of the search.
 const LONGER: u32 = 3;

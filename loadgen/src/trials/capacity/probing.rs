@@ -1,4 +1,4 @@
-//! A probe as the search and the holdout make it, and what the generator can do by itself.
+//! A probe as the search and the holdout make it, and what a closed loop tells of the generator.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::trials::probe::{Offer, Shown};
 use crate::trials::up::Up;
 
 impl Prober<'_> {
-    /// What the generator can do here by itself, told by a closed loop against this server.
+    /// What a closed loop against this server tells of the generator here: what a message costs it.
     pub(super) fn generator(&mut self, up: &mut Up<'_, '_>) -> Result<Generator, TrialError> {
         let span = up.span(self.plan().load, Stop::After(CLOSED_LOOP), self.rng.random());
         let mut measured = up.session.phase(span, &mut |_, _| (), &mut |_| self.look())?;
@@ -105,4 +105,4 @@ fn percentiles(stats: &Stats) -> Percentiles {
 }
 
 /// How long the closed loop runs that tells what generator and server do together.
-const CLOSED_LOOP: Duration = Duration::from_secs(1);
+pub const CLOSED_LOOP: Duration = Duration::from_secs(1);
