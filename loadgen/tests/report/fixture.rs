@@ -127,11 +127,7 @@ pub fn measured(lag: u64) -> Measured {
         times.record_least(moments, late, 1);
         intervals[(i * 10 / REPLIES) as usize].saturating_record(service + late);
     }
-    let [connect, tcp, upgrade] = [20_000, 4_000, 16_000].map(|step| {
-        let mut times = histogram();
-        (1..=100).for_each(|i| times.saturating_record(i * step));
-        times
-    });
+    let [connect, tcp, upgrade] = [20_000, 4_000, 16_000].map(hundred);
     let interval = |(i, latency): (usize, Histogram<u64>)| IntervalLatency {
         start: Duration::from_secs(i as u64),
         length: Duration::from_secs(1),
@@ -185,6 +181,13 @@ pub fn measured(lag: u64) -> Measured {
         is_fathom: true,
         withheld: Default::default(),
     }
+}
+
+/// A hundred times, so far apart (ns).
+fn hundred(step: u64) -> Histogram<u64> {
+    let mut times = histogram();
+    (1..=100).for_each(|i| times.saturating_record(i * step));
+    times
 }
 
 pub const REPLIES: u64 = 200_000;

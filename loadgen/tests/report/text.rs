@@ -31,6 +31,16 @@ fn limits_and_a_baseline() {
 }
 
 #[test]
+fn what_it_took_to_connect_is_told_in_parts() {
+    for format in ["text", "markdown", "html"] {
+        let said = rendered(&how_fast(), format);
+        assert!(said.contains("of that, by medians: TCP 200 us, the WebSocket handshake 800 us"), "{format}: {said}");
+    }
+    // One connection has no median.
+    assert!(!rendered(&few(&[]), "text").contains("by medians"));
+}
+
+#[test]
 fn it_fits_a_terminal_of_80_columns() {
     for report in [how_fast(), how_late(), gated(), few(&["latency.p99.99<1s", "connect.p50<1s"])] {
         for line in rendered(&report, "text").lines() {

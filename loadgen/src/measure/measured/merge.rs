@@ -85,21 +85,26 @@ impl Measured {
             max_rss_of: self.loadgen.max_rss_of.min(loadgen.max_rss_of),
             rss_bytes: self.loadgen.rss_bytes.zip(loadgen.rss_bytes).map(|(one, other)| one + other),
         };
-        self.server = match (self.server, server) {
-            (Some(one), Some(other)) => Some(Usage {
-                cpu: one.cpu.max(other.cpu),
-                max_rss_bytes: one.max_rss_bytes.max(other.max_rss_bytes),
-                max_rss_of: one.max_rss_of.min(other.max_rss_of),
-                rss_bytes: one.rss_bytes.max(other.rss_bytes),
-            }),
-            (one, other) => one.or(other),
-        };
+        self.server = seen_by_both(self.server, server);
         if self.growth != growth || matches!(growth, Growth::Seen(_)) {
             self.growth = Growth::SeveralGenerators;
         }
         self.is_fathom |= is_fathom;
         self.withheld.merge_same_time(withheld);
         self
+    }
+}
+
+/// What the server used, of which each part saw some.
+fn seen_by_both(one: Option<Usage>, other: Option<Usage>) -> Option<Usage> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(Usage {
+            cpu: one.cpu.max(other.cpu),
+            max_rss_bytes: one.max_rss_bytes.max(other.max_rss_bytes),
+            max_rss_of: one.max_rss_of.min(other.max_rss_of),
+            rss_bytes: one.rss_bytes.max(other.rss_bytes),
+        }),
+        (one, other) => one.or(other),
     }
 }
 
