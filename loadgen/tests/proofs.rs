@@ -200,7 +200,7 @@ const CAPACITY: &[Proof] = &[
     ("--quiet", "flags::progress_is_drawn_on_a_terminal_unless_it_is_to_be_quiet"),
     ("--realtime", "capacity/asked::its_load_is_that_of_a_run"),
     ("--seed", "capacity/asked::its_load_is_that_of_a_run"),
-    ("--server", "capacity/ended::a_server_that_dies_half_way_ends_it_and_what_was_found_is_kept"),
+    ("--server", "capacity/asked::threads_are_those_of_the_server"),
     ("--size", "capacity/asked::its_load_is_that_of_a_run"),
     ("--skip-messages", "capacity/asked::its_load_is_that_of_a_run"),
     ("--slo", "capacity/asked::what_is_asked_is_what_the_flags_say"),
