@@ -45,6 +45,11 @@ pub fn count(value: u64) -> String {
     grouped
 }
 
+/// How often something happened: `once`, `2,000 times`.
+pub fn often(times: u64) -> String {
+    if times == 1 { "once".to_owned() } else { format!("{} times", count(times)) }
+}
+
 /// So many of a thing, whose plural has an s: `1 start`, `2 starts`.
 pub fn counted(number: u64, thing: &str) -> String {
     format!("{} {thing}{}", count(number), if number == 1 { "" } else { "s" })

@@ -10,10 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use rustls::ConnectionTrafficSecrets;
 use support::{Client, allow_descriptors, frame, payload};
-use tls::{Secure, Setting, echoed, seal};
+use tls::{Sealing, Secure, Setting, echoed, seal};
 use wire::OpCode::{Binary, Text};
 
 /// Where a connection is served.
@@ -242,20 +240,8 @@ fn a_handshake_message_may_come_in_pieces_and_meanwhile_there_are_replies() {
         let mut client = setting.connect();
         echoed(&mut client, b"first");
         let (connection, mut socket) = client.stream.into_parts();
-        let (mut sequence, secrets) = connection.dangerous_extract_secrets().unwrap().tx;
-        let ConnectionTrafficSecrets::Aes256Gcm { key, iv } = secrets else { panic!("another cipher than asked for") };
-        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key.as_ref()).unwrap());
-        let mut record = |kind: u8, content: &[u8]| {
-            let mut inner = [content, &[kind]].concat();
-            let mut nonce: [u8; 12] = iv.as_ref().try_into().unwrap();
-            nonce[4..].iter_mut().zip(sequence.to_be_bytes()).for_each(|(byte, other)| *byte ^= other);
-            sequence += 1;
-            let length = u16::try_from(inner.len() + AES_256_GCM.tag_len()).unwrap();
-            let header = [&[23, 3, 3][..], &length.to_be_bytes()].concat();
-            key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(&header[..]), &mut inner)
-                .unwrap();
-            [header, inner].concat()
-        };
+        let mut sealing = Sealing::of(connection);
+        let mut record = |kind, content: &[u8]| sealing.record_of_1_3(kind, content);
         let message = record(23, &frame(Binary, b"second"));
         let pieces = [record(22, &[24, 0]), record(22, &[0, 1]), record(22, &[0])];
         socket.write_all(&[&message[..], &pieces[0]].concat()).unwrap();

@@ -11,12 +11,10 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
-use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use rustls::ConnectionTrafficSecrets;
 use rustls::version::TLS12;
 use skipped::skipped;
 use support::{Server, frame};
-use tls::{Authority, Files, Setting, echoed, upgrade};
+use tls::{Authority, Files, Sealing, Setting, echoed, upgrade};
 use wire::OpCode::Binary;
 
 /// A kind of certificate, the names that OpenSSL gives to ciphers with it, and the classes of ciphers that it could be used with.
@@ -120,22 +118,8 @@ fn who_renegotiates_once_more_loses_the_connection() {
         let mut client = upgrade(setting.tls(), "");
         echoed(&mut client, b"first");
         let (connection, mut socket) = client.stream.into_parts();
-        let (mut sequence, secrets) = connection.dangerous_extract_secrets().unwrap().tx;
-        let ConnectionTrafficSecrets::Aes256Gcm { key, iv } = secrets else { panic!("another cipher than asked for") };
-        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key.as_ref()).unwrap());
-        // A record of TLS 1.2 with AES-GCM (RFC 5288, 3): half of the nonce goes with it.
-        let mut record = |kind: u8, content: &[u8]| {
-            let mut nonce: [u8; 12] = iv.as_ref().try_into().unwrap();
-            nonce[4..].iter_mut().zip(sequence.to_be_bytes()).for_each(|(byte, other)| *byte ^= other);
-            let length = u16::try_from(content.len()).unwrap();
-            let head = [&sequence.to_be_bytes()[..], &[kind, 3, 3], &length.to_be_bytes()].concat();
-            sequence += 1;
-            let mut sealed = content.to_vec();
-            key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(&head[..]), &mut sealed)
-                .unwrap();
-            let length = u16::try_from(nonce[4..].len() + sealed.len()).unwrap();
-            [&[kind, 3, 3][..], &length.to_be_bytes(), &nonce[4..], &sealed].concat()
-        };
+        let mut sealing = Sealing::of(connection);
+        let mut record = |kind, content: &[u8]| sealing.record_of_1_2(kind, content);
         // A hello of nothing but its version, random bytes, no session, one cipher, no compression.
         let hello = [&[1, 0, 0, 41, 3, 3][..], &[7; 32], &[0, 0, 2, 0xc0, 0x2c, 1, 0]].concat();
         let message = frame(Binary, b"second");

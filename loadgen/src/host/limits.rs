@@ -164,12 +164,17 @@ fn check(plan: &Plan, servers: u32, descriptors: u64, range: u64) -> Result<(), 
         let connections = connections.saturating_mul(servers);
         return Err(LimitError::Descriptors { connections, needed, limit: descriptors });
     }
-    let sources = plan.connect.source_ips.len().max(1);
-    let ports = range.saturating_mul(sources as u64);
+    let (sources, ports) = ports(plan, range);
     if u64::from(connections) > ports {
         return Err(LimitError::Ports { connections, ports, range, sources });
     }
     Ok(())
+}
+
+/// From how many addresses the plan connects, and how many ports they have where each has `range`.
+fn ports(plan: &Plan, range: u64) -> (usize, u64) {
+    let sources = plan.connect.source_ips.len().max(1);
+    (sources, range.saturating_mul(sources as u64))
 }
 
 /// Local ports that the kernel gives out per address; all of them where it does not say.

@@ -333,11 +333,8 @@ fn all_lost(lost: &AllLost, plan: &Plan, measured: &Measured) -> String {
     let mut causes: Vec<(&String, &u64)> = lost.why.iter().collect();
     causes.sort_by_key(|(_, times)| std::cmp::Reverse(**times));
     let others = causes.len().saturating_sub(SHOWN_CAUSES);
-    let mut why: Vec<String> = causes
-        .iter()
-        .take(SHOWN_CAUSES)
-        .map(|(why, times)| format!("{why}, {} times", units::count(**times)))
-        .collect();
+    let mut why: Vec<String> =
+        causes.iter().take(SHOWN_CAUSES).map(|(why, times)| format!("{why}, {}", units::often(**times))).collect();
     if others > 0 {
         why.push(format!("{} other causes", units::count(others as u64)));
     }

@@ -5,15 +5,14 @@ use std::fmt::{self, Display, Formatter};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::measure::examples::{Example, Examples};
 use crate::measure::mismatch::{Glimpse, length, name};
 use crate::plan::Kind;
 use crate::plan::fanout::Mark;
 use crate::units;
 
-/// What kinds of wrong deliveries came, each once, in the order in which they are looked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct DeliveryMismatches(#[schemars(length(max = 6))] Vec<DeliveryMismatch>);
+/// What kinds of wrong deliveries came.
+pub type DeliveryMismatches = Examples<DeliveryMismatch>;
 
 /// One kind of wrong deliveries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -49,36 +48,30 @@ pub enum DeliveryMismatchKind {
     Content,
 }
 
+impl Example for DeliveryMismatch {
+    type Kind = DeliveryMismatchKind;
+    const KINDS: usize = DeliveryMismatchKind::Content as usize + 1;
+
+    fn kind(&self) -> DeliveryMismatchKind {
+        self.kind
+    }
+
+    fn times(&self) -> u64 {
+        self.times
+    }
+
+    fn times_mut(&mut self) -> &mut u64 {
+        &mut self.times
+    }
+}
+
 impl DeliveryMismatches {
-    /// Counts one more of a kind; `example` is asked for one where it is the first.
-    pub fn count(&mut self, kind: DeliveryMismatchKind, example: impl FnOnce() -> DeliveryMismatch) {
-        match self.0.iter_mut().find(|known| known.kind == kind) {
-            Some(known) => known.times += 1,
-            None => self.insert(example()),
-        }
-    }
-
-    /// Adds what another thread saw.
-    pub fn merge(&mut self, other: Self) {
-        for mismatch in other.0 {
-            match self.0.iter_mut().find(|known| known.kind == mismatch.kind) {
-                Some(known) => known.times += mismatch.times,
-                None => self.insert(mismatch),
-            }
-        }
-    }
-
-    fn insert(&mut self, mismatch: DeliveryMismatch) {
-        let at = self.0.partition_point(|known| known.kind < mismatch.kind);
-        self.0.insert(at, mismatch);
-    }
-
     /// Each kind in a sentence: how often, its example, and what can be done where that is known. `mark` says where numbers
     /// were looked for.
     pub fn sentences(&self, mark: Option<&Mark>) -> impl Iterator<Item = String> {
-        self.0.iter().map(move |mismatch| {
+        self.iter().map(move |mismatch| {
             let remedy = mismatch.remedy(mark).map(|remedy| format!("; {remedy}")).unwrap_or_default();
-            format!("{} times: {mismatch}{remedy}", units::count(mismatch.times))
+            format!("{}: {mismatch}{remedy}", units::often(mismatch.times))
         })
     }
 }
@@ -262,23 +255,7 @@ mod tests {
             (OtherRoom, Kind::Text, None, "{room}"),
         ] {
             let sentence = sentence(kind, sent, mark);
-            assert!(sentence.starts_with("1 times: ") && sentence.contains(remedy), "{kind:?} {mark:?}: {sentence}");
+            assert!(sentence.starts_with("once: ") && sentence.contains(remedy), "{kind:?} {mark:?}: {sentence}");
         }
-    }
-
-    #[test]
-    fn the_first_example_of_a_kind_stays_and_the_others_are_counted() {
-        use DeliveryMismatchKind::{Content, OtherRoom, Unnumbered};
-        let example = |kind, text: &[u8]| mismatch(kind, (Kind::Text, text), None, 0);
-        let mut all = DeliveryMismatches::default();
-        all.count(OtherRoom, || example(OtherRoom, b"first"));
-        all.count(OtherRoom, || unreachable!("one example is enough"));
-        let mut other = DeliveryMismatches::default();
-        for kind in [OtherRoom, Content, Unnumbered] {
-            other.count(kind, || example(kind, b"second"));
-        }
-        all.merge(other);
-        let seen: Vec<_> = all.0.iter().map(|m| (m.kind, m.times, m.got.excerpt.as_str())).collect();
-        assert_eq!(seen, [(Unnumbered, 1, "second"), (OtherRoom, 3, "first"), (Content, 1, "second")]);
     }
 }

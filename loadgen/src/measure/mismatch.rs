@@ -6,13 +6,12 @@ use std::fmt::{self, Display, Formatter};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::measure::examples::{Example, Examples};
 use crate::plan::Kind;
 use crate::units;
 
-/// What kinds of wrong messages came, each once, in the order in which they are looked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct Mismatches(#[schemars(length(max = 5))] Vec<Mismatch>);
+/// What kinds of wrong messages came.
+pub type Mismatches = Examples<Mismatch>;
 
 /// One kind of wrong messages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -60,40 +59,29 @@ pub struct Glimpse {
     pub excerpt: String,
 }
 
+impl Example for Mismatch {
+    type Kind = MismatchKind;
+    const KINDS: usize = MismatchKind::Unasked as usize + 1;
+
+    fn kind(&self) -> MismatchKind {
+        self.kind
+    }
+
+    fn times(&self) -> u64 {
+        self.times
+    }
+
+    fn times_mut(&mut self) -> &mut u64 {
+        &mut self.times
+    }
+}
+
 impl Mismatches {
-    /// Counts one more of a kind; `example` is asked for one where it is the first.
-    pub fn count(&mut self, kind: MismatchKind, example: impl FnOnce() -> Mismatch) {
-        match self.0.iter_mut().find(|known| known.kind == kind) {
-            Some(known) => known.times += 1,
-            None => self.insert(example()),
-        }
-    }
-
-    /// Adds what another worker saw, or a later run.
-    pub fn merge(&mut self, other: Self) {
-        for mismatch in other.0 {
-            match self.0.iter_mut().find(|known| known.kind == mismatch.kind) {
-                Some(known) => known.times = known.times.saturating_add(mismatch.times),
-                None => self.insert(mismatch),
-            }
-        }
-    }
-
-    fn insert(&mut self, mismatch: Mismatch) {
-        let at = self.0.partition_point(|known| known.kind < mismatch.kind);
-        self.0.insert(at, mismatch);
-    }
-
-    /// Each kind.
-    pub fn iter(&self) -> impl Iterator<Item = &Mismatch> {
-        self.0.iter()
-    }
-
     /// Each kind in a sentence: how often, its example, and what can be done where that is known.
     pub fn sentences(&self) -> impl Iterator<Item = String> + '_ {
-        self.0.iter().map(|mismatch| {
+        self.iter().map(|mismatch| {
             let remedy = mismatch.remedy().map(|remedy| format!("; {remedy}")).unwrap_or_default();
-            format!("{} times: {mismatch}{remedy}", units::count(mismatch.times))
+            format!("{}: {mismatch}{remedy}", units::often(mismatch.times))
         })
     }
 }
@@ -329,20 +317,5 @@ mod tests {
     fn an_excerpt_is_bounded_in_bytes_and_once_it_is_escaped() {
         assert_eq!(Glimpse::new(Kind::Text, None, &[b'x'; 1000]).excerpt, "x".repeat(EXCERPT_BYTES));
         assert_eq!(Glimpse::new(Kind::Text, None, &[0; 1000]).excerpt, r"\x00".repeat(EXCERPT_CHARACTERS / 4));
-    }
-
-    #[test]
-    fn the_first_example_of_a_kind_stays_and_the_others_are_counted() {
-        use MismatchKind::{Length, Type, Unasked};
-        let mut all = Mismatches::default();
-        all.count(Unasked, || mismatch(Unasked, b"first", None, 0));
-        all.count(Unasked, || unreachable!("one example is enough"));
-        let mut other = Mismatches::default();
-        for kind in [Unasked, Length, Type] {
-            other.count(kind, || mismatch(kind, b"second", Some(b"x"), 0));
-        }
-        all.merge(other);
-        let seen: Vec<_> = all.iter().map(|m| (m.kind, m.times, m.got.excerpt.as_str())).collect();
-        assert_eq!(seen, [(Type, 1, "second"), (Length, 1, "second"), (Unasked, 3, "first")]);
     }
 }

@@ -8,6 +8,7 @@ pub mod counts;
 pub mod datagrams;
 pub mod delivery_mismatch;
 pub mod encoded;
+pub mod examples;
 pub(crate) mod failures;
 pub mod fanout;
 pub mod fanout_metric;

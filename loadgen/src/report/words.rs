@@ -206,7 +206,7 @@ pub(super) fn facts(report: &Report) -> Vec<(&'static str, String)> {
     facts.push(("errors", errors(report)));
     facts.extend(warmup_errors(&report.warmup_errors).map(|words| ("", words)));
     facts.extend(report.mismatches.sentences().map(|mismatch| ("", mismatch)));
-    facts.extend(report.failures.iter().map(|(why, times)| ("", format!("{} times: {why}", units::count(*times)))));
+    facts.extend(report.failures.iter().map(|(why, times)| ("", format!("{}: {why}", units::often(*times)))));
     facts.push(("latency", ends(report)));
     let resources = &report.resources;
     let busiest = resources.worker_busy.iter().copied().fold(0.0, f64::max);

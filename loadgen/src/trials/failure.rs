@@ -90,6 +90,6 @@ pub(super) fn failure(measured: &Measured) -> Option<String> {
     }
     why.extend(measured.counts.mismatches.sentences());
     why.extend(measured.server_ended.iter().map(|status| format!("its process ended: {status}")));
-    why.extend(measured.failures.iter().map(|(why, times)| format!("{times} times: {why}")));
+    why.extend(measured.failures.iter().map(|(why, times)| format!("{}: {why}", units::often(*times))));
     Some(why.join(", "))
 }

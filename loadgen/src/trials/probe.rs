@@ -23,6 +23,7 @@ use crate::measure::recorder::Interval;
 use crate::measure::so_far::Passed;
 use crate::plan::{Arrival, Load, Plan, Rate, Stop};
 use crate::report::Report;
+use crate::units;
 use verdict::{Said, broken_for_good, most_messages};
 
 /// What a server is to keep, and where its capacity is looked for.
@@ -191,7 +192,7 @@ impl<'a> Up<'a, '_> {
         if counts.failed == 0 || opened.failures.is_empty() {
             return Ok(());
         }
-        let causes = opened.failures.iter().map(|(why, times)| format!("{times} times: {why}"));
+        let causes = opened.failures.iter().map(|(why, times)| format!("{}: {why}", units::often(*times)));
         let causes = causes.collect::<Vec<_>>().join(", ");
         Err(self.failed(format!(
             "{} of {all} connections could not be opened again after a probe, {causes}",

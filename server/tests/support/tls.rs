@@ -9,10 +9,11 @@ use std::process::Command;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion};
+use rustls::{ClientConfig, ClientConnection, ConnectionTrafficSecrets, RootCertStore, SupportedProtocolVersion};
 use tempfile::TempDir;
 use wire::OpCode::Binary;
 
@@ -210,6 +211,50 @@ pub fn seal(stream: &mut Secure, bytes: &[u8]) -> Vec<u8> {
         stream.conn.write_tls(&mut records).unwrap();
     }
     records
+}
+
+/// What a client encrypts by with AES-256-GCM, taken out of its connection, so that records of any kind can be made.
+pub struct Sealing {
+    key: LessSafeKey,
+    iv: [u8; 12],
+    sequence: u64,
+}
+
+impl Sealing {
+    /// That of a connection that was made with secrets to be extracted.
+    pub fn of(connection: ClientConnection) -> Self {
+        let (sequence, secrets) = connection.dangerous_extract_secrets().unwrap().tx;
+        let ConnectionTrafficSecrets::Aes256Gcm { key, iv } = secrets else { panic!("another cipher than asked for") };
+        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key.as_ref()).unwrap());
+        Self { key, iv: iv.as_ref().try_into().unwrap(), sequence }
+    }
+
+    /// The next record of TLS 1.2 (RFC 5288, 3): half of the nonce goes with it.
+    pub fn record_of_1_2(&mut self, kind: u8, content: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(content.len()).unwrap();
+        let head = [&self.sequence.to_be_bytes()[..], &[kind, 3, 3], &length.to_be_bytes()].concat();
+        let (nonce, sealed) = self.seal(&head, content.to_vec());
+        let length = u16::try_from(nonce[4..].len() + sealed.len()).unwrap();
+        [&[kind, 3, 3][..], &length.to_be_bytes(), &nonce[4..], &sealed].concat()
+    }
+
+    /// The next record of TLS 1.3 (RFC 8446, 5.2): its kind is encrypted, too.
+    pub fn record_of_1_3(&mut self, kind: u8, content: &[u8]) -> Vec<u8> {
+        let inner = [content, &[kind]].concat();
+        let length = u16::try_from(inner.len() + AES_256_GCM.tag_len()).unwrap();
+        let header = [&[23, 3, 3][..], &length.to_be_bytes()].concat();
+        let (_, sealed) = self.seal(&header, inner);
+        [header, sealed].concat()
+    }
+
+    fn seal(&mut self, head: &[u8], mut content: Vec<u8>) -> ([u8; 12], Vec<u8>) {
+        let mut nonce = self.iv;
+        nonce[4..].iter_mut().zip(self.sequence.to_be_bytes()).for_each(|(byte, other)| *byte ^= other);
+        self.sequence += 1;
+        let assumed = Nonce::assume_unique_for_key(nonce);
+        self.key.seal_in_place_append_tag(assumed, Aad::from(head), &mut content).unwrap();
+        (nonce, content)
+    }
 }
 
 /// Ends the client's side by close_notify and FIN, and asserts that nothing follows but the same from the server.

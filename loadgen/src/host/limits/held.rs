@@ -6,7 +6,7 @@ use std::fs;
 use procfs::ProcError;
 use procfs::process::{LimitValue, Process};
 
-use super::{LimitError, SPARE_DESCRIPTORS, memory, port_range};
+use super::{LimitError, SPARE_DESCRIPTORS, memory, port_range, ports};
 use crate::plan::Plan;
 
 /// Checks that the server's processes may have the connections' descriptors, and that there is memory for the kernel's part
@@ -37,8 +37,8 @@ pub fn make_room_for_a_storm(plan: &Plan) -> Result<(), LimitError> {
 /// Whoever closes a connection first keeps its port in TIME_WAIT, which the kernel gives to another connection to the same
 /// server only on the loopback interface, a second later, and not to one that is bound to a source address.
 fn check_ports_twice(plan: &Plan, range: u64) -> Result<(), LimitError> {
-    let (connections, sources) = (plan.connections.get(), plan.connect.source_ips.len().max(1));
-    let (needed, ports) = (2 * u64::from(connections), range.saturating_mul(sources as u64));
+    let connections = plan.connections.get();
+    let (needed, (sources, ports)) = (2 * u64::from(connections), ports(plan, range));
     if needed > ports {
         return Err(LimitError::StormPorts { connections, needed, ports, range, sources });
     }

@@ -136,7 +136,7 @@ fn connections_that_all_ended_are_told_of_with_time_and_cause() {
     };
     let plan = Plan { warmup: Duration::from_secs(2), ..closed() };
     let reset = [("receiving: reset", 99), ("closed by the server", 1)];
-    let causes = "receiving: reset, 99 times; closed by the server, 1 times";
+    let causes = "receiving: reset, 99 times; closed by the server, once";
     for (after, expected) in [
         (1_500, "1.50 s into the 2.00 s of warm-up"),
         (3_300, "1.30 s into the 10.0 s"),

@@ -263,7 +263,7 @@ mod tests {
         }
         let told: Vec<String> = ledger.mismatches.sentences(None).collect();
         for (told, kind) in told.iter().zip([Unnumbered, OtherNumber, OtherRoom, Content]) {
-            assert!(told.starts_with(&format!("1 times: {}", example(kind))), "{kind:?}: {told}");
+            assert!(told.starts_with(&format!("once: {}", example(kind))), "{kind:?}: {told}");
         }
         assert_eq!(told.len(), 4, "{told:?}");
         let Deliveries { received, duplicated, out_of_order, altered, unexpected, .. } = ledger.measured.deliveries;

@@ -128,7 +128,7 @@ fn connections(report: &ConnectionsReport) -> String {
 }
 
 fn causes(failures: &Failures) -> impl Iterator<Item = (&'static str, String)> {
-    failures.iter().map(|(why, times)| ("", format!("{} times: {why}", units::count(*times))))
+    failures.iter().map(|(why, times)| ("", format!("{}: {why}", units::often(*times))))
 }
 
 fn per_connection(of: &str, slope: Option<PerConnection>) -> String {

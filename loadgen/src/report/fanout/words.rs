@@ -156,7 +156,7 @@ fn members(report: &FanoutReport) -> String {
 }
 
 fn causes(failures: &Failures) -> impl Iterator<Item = (&'static str, String)> {
-    failures.iter().map(|(why, times)| ("", format!("{} times: {why}", units::count(*times))))
+    failures.iter().map(|(why, times)| ("", format!("{}: {why}", units::often(*times))))
 }
 
 fn stalled(stalled: &Stalled) -> String {

@@ -10,6 +10,7 @@ use crate::measure::held_metric::{HeldMetric, Plain};
 use crate::report::connections::ConnectionsReport;
 use crate::report::connections::parts::Pinged;
 use crate::report::formats::junit::run::{limit, serialize, skipped_if, trust, unsuccessful, verification};
+use crate::units;
 
 /// The report as JUnit XML.
 pub fn render(report: &ConnectionsReport) -> Vec<u8> {
@@ -52,7 +53,7 @@ fn answered(pings: &Pinged) -> TestCaseStatus {
     }
     let mut what = format!("{} of {} not answered", pings.unanswered, pings.sent);
     for (why, times) in &pings.failures {
-        what += &format!("\n{times} times: {why}");
+        what += &format!("\n{}: {why}", units::often(*times));
     }
     unsuccessful(NonSuccessKind::Failure, "failed", &what)
 }
@@ -82,7 +83,7 @@ fn held(report: &ConnectionsReport) -> TestCaseStatus {
     let of_parts =
         report.churn.iter().map(|churn| &churn.failures).chain(report.storm.iter().map(|storm| &storm.failures));
     for (why, times) in std::iter::once(&report.failures).chain(of_parts).flatten() {
-        what += &format!("\n{times} times: {why}");
+        what += &format!("\n{}: {why}", units::often(*times));
     }
     unsuccessful(NonSuccessKind::Failure, "failed", &what)
 }

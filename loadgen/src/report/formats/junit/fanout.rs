@@ -54,7 +54,7 @@ fn members(report: &FanoutReport) -> TestCaseStatus {
     }
     let of_churn = report.churn.iter().flat_map(|churn| &churn.failures);
     for (why, times) in report.failures.iter().chain(of_churn) {
-        what += &format!("\n{times} times: {why}");
+        what += &format!("\n{}: {why}", units::often(*times));
     }
     unsuccessful(NonSuccessKind::Failure, "failed", &what)
 }
