@@ -330,11 +330,15 @@ fn a_server_is_started_and_an_embedded_one_is_told_to_relay() {
     let embedded = finished(&["--server", "--no-delay-at-all", "--receivers", "6"]);
     assert_eq!(embedded.code, Some(2), "{}", embedded.stderr);
     let flags = ["--senders", "2", "--receivers", "6", "-d", "500ms", "--warmup", "0s", "--format", "json"];
-    let default = finished(&flags);
-    assert!(matches!(default.code, Some(0 | 98)), "{:?}: {}", default.code, default.stderr);
-    let report = Json(serde_json::from_str(&default.stdout).unwrap());
-    assert!(report.0["target"].as_str().unwrap().contains("--relay others"), "{}", report.0["target"]);
-    assert_eq!(deliveries(&report, "/deliveries")[..3], [300.0, 300.0, 0.0]);
+    // Also where flags are given that are for a relay alone.
+    for server in ["", "--relay-queue 64KiB"] {
+        let told = finished(&[&flags[..], &["--server", server]].concat());
+        assert!(matches!(told.code, Some(0 | 98)), "{:?}: {}", told.code, told.stderr);
+        let report = Json(serde_json::from_str(&told.stdout).unwrap());
+        let target = report.0["target"].as_str().unwrap();
+        assert!(target.contains("--relay others") && target.contains(server), "{target}");
+        assert_eq!(deliveries(&report, "/deliveries")[..3], [300.0, 300.0, 0.0]);
+    }
 }
 
 #[test]

@@ -91,6 +91,16 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A file that TLS needs cannot be read.
+    #[error("{flag} {}: {source}", path.display())]
+    TlsUnread {
+        /// The flag.
+        flag: &'static str,
+        /// The file as given.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
     /// There is no certificate, or no keys for tickets, although nothing that was given is wrong.
     #[error("TLS: {0}")]
     Tls(String),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use support::{PATIENCE, Server};
@@ -74,6 +74,29 @@ fn a_file_that_cannot_be_used_is_noticed_and_said_once() {
     echoed(&mut client, b"message");
     let shown = &client.stream.conn.peer_certificates().unwrap()[0];
     assert_eq!(shown.as_ref(), certificate(&setting.files));
+}
+
+#[test]
+fn files_that_cannot_be_read_for_want_of_descriptors_are_read_later() {
+    let mut setting = Setting::with_log(&["--threads", "1"]);
+    let mut log = Log(BufReader::new(setting.server.child.stderr.take().unwrap()));
+    echoed(&mut setting.connect(), b"before");
+    let pid = setting.server.child.id();
+    let of = Some(Pid::from_raw(pid.cast_signed()).unwrap());
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count() as u64;
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let before = prlimit(of, Resource::Nofile, Rlimit { current: Some(open), maximum }).unwrap();
+    setting.files.replace_by(&setting.authority.issue("other"));
+    let said = log.until("are not loaded yet");
+    assert!(said.contains("Too many open files"), "{said}");
+    // Two looks later it has not been said again.
+    thread::sleep(Duration::from_millis(2_200));
+    prlimit(of, Resource::Nofile, before).unwrap();
+    let between = log.until(LOADED);
+    assert!(!between.contains(REFUSED), "it is said again: {between}");
+    let mut client = setting.connect();
+    echoed(&mut client, b"message");
+    assert_eq!(client.stream.conn.peer_certificates().unwrap()[0].as_ref(), certificate(&setting.files));
 }
 
 #[test]

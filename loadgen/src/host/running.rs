@@ -12,6 +12,7 @@ use crate::host::relay_losses::RelayLosses;
 use crate::host::resources;
 use crate::host::server_config;
 use crate::host::target::{Server, Spec, TargetError};
+use crate::host::tls::TlsError;
 use crate::plan::Connect;
 use crate::plan::url::Url;
 
@@ -134,6 +135,11 @@ impl StartError {
             self,
             Self::Target(TargetError::Interrupted { .. }) | Self::Addresses(AddressError::Interrupted { .. })
         )
+    }
+
+    /// Whether a flag or the file that it names is to blame: trying again changes nothing.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Addresses(AddressError::Tls(TlsError::File { .. } | TlsError::Name(_))))
     }
 }
 

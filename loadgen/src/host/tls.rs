@@ -201,12 +201,7 @@ fn shown(
 fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let wrong = |why: String| TlsError::File { flag: "--client-key", file: file.to_owned(), why };
     let bytes = server::tls_files::read(file).map_err(|error| wrong(error.to_string()))?;
-    PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| match error {
-        pem::Error::NoItemsFound => {
-            wrong("no private key is in it; expected PEM, -----BEGIN PRIVATE KEY----- without a password".to_owned())
-        }
-        error => wrong(format!("it is no PEM: {}", tls_words::of_pem(&error))),
-    })
+    PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| wrong(tls_words::of_key_file(&bytes, &error)))
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ impl Ends for RunError {
 
 impl Ends for StartError {
     fn outcome(&self) -> Outcome {
-        interrupted(self.is_interruption())
+        if self.is_usage() { Outcome::Usage } else { interrupted(self.is_interruption()) }
     }
 }
 
@@ -58,6 +58,7 @@ impl Ends for TrialError {
     fn outcome(&self) -> Outcome {
         match self {
             Self::OutOfSight { end, .. } => Outcome::OutOfSight(*end),
+            Self::Start(error) => error.outcome(),
             _ => interrupted(self.is_interruption()),
         }
     }
@@ -88,7 +89,10 @@ impl Ends for SavedError {
 
 impl Ends for SweepError {
     fn outcome(&self) -> Outcome {
-        interrupted(self.is_interruption())
+        match self {
+            Self::Trial(error) => error.outcome(),
+            _ => interrupted(self.is_interruption()),
+        }
     }
 }
 

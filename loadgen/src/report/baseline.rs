@@ -27,7 +27,7 @@ pub struct Request {
 pub struct Accepted {
     file: PathBuf,
     report: Report,
-    environment_changes: Vec<Difference>,
+    changes: Vec<Difference>,
 }
 
 /// Why there is no baseline.
@@ -81,14 +81,15 @@ impl Request {
     pub fn accept(&self, report: Report, now: &Environment) -> Result<Accepted, BaselineError> {
         let mut differences = Differences::between(&report.environment, now);
         // What TLS costs is one of the things that one compares, as where the server is.
-        differences.plan.retain(|difference| !difference.field.starts_with("plan.connect.tls"));
+        let (of_tls, plan) = differences.plan.into_iter().partition(Difference::is_of_tls);
+        differences.plan = plan;
         let allowing_helps = differences.plan.is_empty();
-        let environment_changes = differences.environment.clone();
+        let changes = [of_tls, differences.environment.clone()].concat();
         let differences = differences.in_the_way(self.environment_may_change);
         if !differences.is_empty() {
             return Err(BaselineError::Differs { file: self.file.clone(), differences, allowing_helps });
         }
-        Ok(Accepted { file: self.file.clone(), report, environment_changes })
+        Ok(Accepted { file: self.file.clone(), report, changes })
     }
 }
 
@@ -98,7 +99,7 @@ impl Accepted {
     /// # Errors
     /// When a histogram of one of them cannot be read.
     pub fn compare(self, now: &Report) -> Result<Baseline, DecodeError> {
-        let Self { file, report: then, environment_changes } = self;
+        let Self { file, report: then, changes } = self;
         let mut figures = Vec::new();
         let alike = then.ends_at == now.ends_at;
         for metric in Metric::catalogue().filter(|metric| alike || !metric.ends_at_arrival()) {
@@ -114,7 +115,7 @@ impl Accepted {
             target: then.target,
             git_revision: then.environment.git_revision,
             valid: then.trust.is_valid(),
-            environment_changes,
+            environment_changes: changes,
             figures,
             caveat: [(!alike, OTHER_END), (now.trust.is_bounded(), UPPER_ENDS), (true, CAVEAT)]
                 .into_iter()

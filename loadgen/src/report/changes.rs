@@ -24,7 +24,7 @@ pub struct Baseline {
     pub git_revision: String,
     /// Whether its figures could be taken as they stood: neither bounds nor not to be trusted.
     pub valid: bool,
-    /// In what its environment differs, where that was allowed.
+    /// In what its environment differs, where that was allowed, and how it spoke TLS.
     pub environment_changes: Vec<Difference>,
     /// The figures that both runs have.
     pub figures: Vec<Change>,

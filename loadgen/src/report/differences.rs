@@ -106,6 +106,13 @@ fn compare(field: &str, then: &Value, now: &Value, into: &mut Vec<Difference>) {
     }
 }
 
+impl Difference {
+    /// Whether it is one of how TLS was spoken.
+    pub fn is_of_tls(&self) -> bool {
+        self.field.starts_with("plan.connect.tls")
+    }
+}
+
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {} there, {} here", self.field, self.then, self.now)

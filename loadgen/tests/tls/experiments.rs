@@ -183,6 +183,22 @@ fn a_run_is_compared_with_a_baseline_without_tls() {
 }
 
 #[test]
+fn a_baseline_that_spoke_tls_otherwise_is_compared_with_and_told_of() {
+    let authority = Authority::new();
+    let url = echo_server(authority.leaf().config());
+    let directory = tempfile::tempdir().unwrap();
+    let saved = directory.path().join("newer.json");
+    let flags = [url.as_str(), "--cacert", authority.file(), "--messages", "100", "-c", "2"];
+    let run_with = |more: &[&str]| run(&[&flags[..], more].concat());
+    let first = run_with(&["--tls-versions", "1.3", "-o", saved.to_str().unwrap()]);
+    assert!(matches!(first.code, Some(0 | 98)), "{}", first.stderr);
+    let second = run_with(&["--tls-versions", "1.2", "--baseline", saved.to_str().unwrap()]);
+    assert!(matches!(second.code, Some(0 | 98)), "{}", second.stderr);
+    let said = said(&second);
+    assert!(said.contains("spoke TLS otherwise: plan.connect.tls.versions"), "{said}");
+}
+
+#[test]
 fn the_handshake_of_held_connections_is_told_in_its_parts() {
     let authority = Authority::new();
     let url = echo_server(authority.leaf().config());

@@ -5,9 +5,9 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 
 use crate::authority::Authority;
-use crate::binary::EmbeddedServer;
+use crate::binary::{EmbeddedServer, loadgen};
 use crate::secure::echo_server;
-use crate::{refused, report, run, said};
+use crate::{refused, report, run, said, unusable};
 
 #[test]
 fn the_versions_that_were_asked_for_are_spoken() {
@@ -56,8 +56,13 @@ fn certificates_that_cannot_be_trusted_are_refused_by_their_cause() {
     let said = refused(&[&elsewhere, "--cacert", authority.file()]);
     assert!(said.contains("is not for localhost, which it was asked for, but for echo.example; "), "{said}");
     report(&[&elsewhere, "--cacert", authority.file(), "--tls-server-name", "echo.example"]);
-    let said = refused(&[&right, "--cacert", "/no/such/file"]);
+    let said = unusable(&[&right, "--cacert", "/no/such/file"]);
     assert!(said.contains("--cacert /no/such/file: No such file"), "{said}");
+    let said = unusable(&[&right, "--tls-server-name", "no name"]);
+    assert!(said.contains("'no name' is neither a domain name"), "{said}");
+    let compare = ["compare", "--a", &right, "--b", &right, "--cacert", "/no/such/file", "-q"];
+    let finished = loadgen(&compare).wait();
+    assert_eq!(finished.code, Some(2), "{}", finished.stderr);
 }
 
 #[test]
@@ -93,7 +98,7 @@ fn a_certificate_of_the_client_is_shown_where_it_is_asked_for() {
         let said = refused(&[&offered[..], &["--client-cert", &cert, "--client-key", &key]].concat());
         assert!(said.contains("it does not take the certificate of --client-cert"), "{version}: {said}");
     }
-    let said = refused(&[&[url.as_str(), "--client-cert", &cert, "--client-key", &cert], &cacert[..]].concat());
+    let said = unusable(&[&[url.as_str(), "--client-cert", &cert, "--client-key", &cert], &cacert[..]].concat());
     assert!(said.contains(&format!("--client-key {cert}: no private key is in it")), "{said}");
 }
 

@@ -54,6 +54,14 @@ fn report(flags: &[&str]) -> Json {
     report
 }
 
+/// What is said of flags or files that nothing can be measured with.
+#[track_caller]
+fn unusable(flags: &[&str]) -> String {
+    let finished = run(flags);
+    assert_eq!(finished.code, Some(2), "{flags:?}: {}{}", finished.stdout, finished.stderr);
+    said(&finished)
+}
+
 /// What a run says that could open no connection.
 #[track_caller]
 fn refused(flags: &[&str]) -> String {

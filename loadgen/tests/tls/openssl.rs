@@ -115,7 +115,7 @@ fn the_file_is_named_that_is_to_blame_for_a_certificate_of_the_client_s() {
     let said = |flag: &str, file: &str, why: &str| {
         let finished = run(&[&[url.as_str()], &shown[..]].concat());
         let expected = format!("{flag} {file}: {why}");
-        assert!(finished.code == Some(1) && finished.stderr.contains(&expected), "{expected}: {}", finished.stderr);
+        assert!(finished.code == Some(2) && finished.stderr.contains(&expected), "{expected}: {}", finished.stderr);
     };
     std::fs::write(&cert, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
     said("--client-cert", &cert, "the first certificate in it cannot be read: its bytes are no X.509 certificate");

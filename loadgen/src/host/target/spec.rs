@@ -57,6 +57,16 @@ impl FromStr for Spec {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        Self::unchecked(text)?.checked()
+    }
+}
+
+impl Spec {
+    /// What is meant, whether or not an embedded server takes the flags that it is given.
+    ///
+    /// # Errors
+    /// When it is no server.
+    pub fn unchecked(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let scheme = text.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
         if scheme.is_some_and(|scheme| ["ws", "wss", "tcp", "udp", "http", "https"].contains(&scheme.as_str())) {
@@ -73,7 +83,7 @@ impl FromStr for Spec {
                 "'{}' is no server; expected a ws://, wss://, tcp:// or udp:// URL, flags of echo-server, or a command that holds {{port}}",
                 masked(text)
             )),
-            _ => Self::Embedded(words).checked(),
+            _ => Ok(Self::Embedded(words)),
         }
     }
 }

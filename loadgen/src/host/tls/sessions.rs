@@ -94,6 +94,6 @@ impl ClientSessionStore for Sessions {
     }
 }
 
-/// Tickets at the most, about 1 KB each, unless more connections are to come back: a bound on what a server that sends them
-/// without end costs.
-const MOST_TICKETS: usize = 16 << 10;
+/// Tickets at the most, unless more connections are to come back: several times as many as there are handshakes at the same time.
+/// Each is about 1 KB, and 64 KiB where a server means ill (RFC 8446, 4.6.1), so that they never take more than 64 MiB.
+const MOST_TICKETS: usize = 1 << 10;

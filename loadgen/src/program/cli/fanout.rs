@@ -163,23 +163,28 @@ impl FanoutArgs {
     }
 }
 
-/// The server; an embedded one is told to relay.
+/// The server that is meant; an embedded one is told to relay.
+fn relaying(text: &str) -> Result<Spec, String> {
+    match Spec::unchecked(text)? {
+        Spec::Embedded(flags) if !flags.iter().any(|flag| flag == "--relay" || flag.starts_with("--relay=")) => {
+            let relay = ["--relay", "others"].map(str::to_owned).into_iter();
+            Spec::Embedded(relay.chain(flags).collect()).checked()
+        }
+        spec => spec.checked(),
+    }
+}
+
+/// The server.
 fn relay(server: ServerArgs) -> Result<Spec, clap::Error> {
-    let flags = match (server.url, server.server) {
+    match (server.url, server.server) {
         (Some(url), _) if !matches!(url.scheme(), Scheme::Ws | Scheme::Wss) => {
             let why = "has no rooms in which a server could hand messages on; expected ws://HOST:PORT/PATH or wss://HOST:PORT/PATH";
-            return Err(refusal(&format!("{}:// {why}", url.scheme().name())));
+            Err(refusal(&format!("{}:// {why}", url.scheme().name())))
         }
-        (Some(url), _) => return Ok(Spec::Url(url)),
-        (None, Some(Spec::Embedded(flags))) => flags,
-        (None, Some(spec)) => return Ok(spec),
-        (None, None) => Vec::new(),
-    };
-    if flags.iter().any(|flag| flag == "--relay" || flag.starts_with("--relay=")) {
-        return Ok(Spec::Embedded(flags));
+        (Some(url), _) => Ok(Spec::Url(url)),
+        (None, Some(spec)) => Ok(spec),
+        (None, None) => relaying("").map_err(|why| refusal(&why)),
     }
-    let relaying = ["--relay", "others"].map(str::to_owned).into_iter().chain(flags).collect();
-    Spec::Embedded(relaying).checked().map_err(|why| refusal(&why))
 }
 
 /// What the numbers of members must be to each other.
@@ -307,6 +312,9 @@ fn of_fanout(arg: clap::Arg) -> clap::Arg {
     let name = arg.get_id().as_str();
     if name == "url" {
         return arg.help(URL_HELP);
+    }
+    if name == "server" {
+        return arg.value_parser(relaying);
     }
     let hides = name == "permessage_deflate" || name.starts_with("deflate_");
     if hides { arg.hide(true) } else { arg }

@@ -146,18 +146,12 @@ fn out_of_time(certificate: &ParsedCertificate<'_>, provider: &CryptoProvider) -
 }
 
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
-    PrivateKeyDer::from_pem_slice(&read(KEY, path)?).map_err(|error| match error {
-        pem::Error::NoItemsFound => wrong(
-            KEY,
-            path,
-            "no private key is in it; expected PEM, which begins with -----BEGIN PRIVATE KEY-----, not encrypted",
-        ),
-        error => not_pem(KEY, path, &error),
-    })
+    let file = read(KEY, path)?;
+    PrivateKeyDer::from_pem_slice(&file).map_err(|error| wrong(KEY, path, words::of_key_file(&file, &error)))
 }
 
 fn read(flag: &'static str, path: &Path) -> Result<Vec<u8>, Error> {
-    files::read(path).map_err(|error| wrong(flag, path, error))
+    files::read(path).map_err(|source| Error::TlsUnread { flag, path: path.to_owned(), source })
 }
 
 fn not_pem(flag: &'static str, path: &Path, error: &pem::Error) -> Error {

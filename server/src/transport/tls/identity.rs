@@ -1,7 +1,7 @@
 //! Who the server is to TLS clients: its certificate and what it asks of theirs, loaded at the start and again when the files
 //! change. Connections keep what they began with.
 
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
@@ -24,6 +24,8 @@ pub(crate) struct Identity {
     options: TlsOptions,
     /// The certificate that was made because no files were asked for.
     made: Option<Pair>,
+    /// Whether one of the files is a pipe that the program was started with.
+    reads_pipes: bool,
     /// Locked from the look at the files until what they hold is in use, so that what was read later is never replaced by what was
     /// read before it.
     seen: Mutex<Seen>,
@@ -37,6 +39,8 @@ struct Seen {
     loaded: Vec<Option<Stamp>>,
     /// At the last look.
     looked_at: Vec<Option<Stamp>>,
+    /// Why they could not be read last, if that was none of their fault.
+    unread: Option<String>,
 }
 
 /// What tells that a file is another one, or has been written to.
@@ -59,11 +63,13 @@ impl Identity {
             Certificate::SelfSigned => Some(Pair::self_signed(listen)?),
             Certificate::Files { .. } => None,
         };
+        let reads_pipes =
+            files(options).any(|path| std::fs::metadata(path).is_ok_and(|file| file.file_type().is_fifo()));
         // Before they are read: what is written to them meanwhile is seen as a change.
         let loaded = stamps(options);
         let current = RwLock::new(Arc::new(configure(options, made.as_ref())?));
-        let seen = Mutex::new(Seen { looked_at: loaded.clone(), loaded });
-        Ok(Arc::new(Self { options: options.clone(), made, seen, current }))
+        let seen = Mutex::new(Seen { looked_at: loaded.clone(), loaded, unread: None });
+        Ok(Arc::new(Self { options: options.clone(), made, reads_pipes, seen, current }))
     }
 
     /// What a handshake begins with now.
@@ -79,6 +85,10 @@ impl Identity {
             );
             return;
         }
+        if self.reads_pipes {
+            tracing::info!("the TLS files are not read again, since a pipe can be read once");
+            return;
+        }
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let now = stamps(&self.options);
         self.load_into(&mut seen, now);
@@ -91,7 +101,7 @@ impl Identity {
         let now = stamps(&self.options);
         let settled = now == seen.looked_at;
         seen.looked_at.clone_from(&now);
-        if settled && now != seen.loaded {
+        if settled && (now != seen.loaded || seen.unread.is_some()) {
             self.load_into(&mut seen, now);
         }
     }
@@ -103,10 +113,19 @@ impl Identity {
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
                 tracing::info!("new connections use the TLS files as they are now");
             }
+            // The next look tries again.
+            Err(error) if is_passing(&error) => {
+                let why = error.to_string();
+                if seen.unread.as_ref() != Some(&why) {
+                    tracing::warn!("the TLS files are not loaded yet, and the former ones stay in use: {why}");
+                    seen.unread = Some(why);
+                }
+                return;
+            }
             Err(error) => tracing::warn!("the TLS files are not loaded, and the former ones stay in use: {error}"),
         }
         // Also where they cannot be used: that is said once.
-        seen.loaded = now;
+        (seen.loaded, seen.unread) = (now, None);
     }
 
     /// Reads the files again.
@@ -164,6 +183,12 @@ fn configure(options: &TlsOptions, made: Option<&Pair>) -> Result<ServerConfig, 
     Ok(config)
 }
 
+/// Whether the files could not be read because this process, or the system, lacks descriptors or memory at this time.
+fn is_passing(error: &Error) -> bool {
+    let Error::TlsUnread { source, .. } = error else { return false };
+    source.raw_os_error().is_some_and(|code| [libc::EMFILE, libc::ENFILE, libc::ENOMEM].contains(&code))
+}
+
 /// The files that are read.
 fn files(options: &TlsOptions) -> impl Iterator<Item = &PathBuf> {
     let pair = match &options.certificate {
@@ -192,6 +217,8 @@ const PERIOD: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use std::fs::{Permissions, set_permissions, write};
+    use std::io::Write as _;
+    use std::os::fd::AsRawFd as _;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
@@ -253,5 +280,26 @@ mod tests {
         assert_eq!(identity.seen.lock().unwrap().loaded, stamps(&options));
         change();
         looked(3, true, "it can be used");
+    }
+
+    #[test]
+    fn a_pipe_is_not_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let [chain, key] = ["chain", "key"].map(|name| folder.path().join(name));
+        let options = TlsOptions {
+            certificate: Certificate::Files { chain: chain.clone(), key: key.clone() },
+            client_ca: None,
+            tickets: 0,
+        };
+        write_pair(&options);
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        writer.write_all(&std::fs::read(&chain).unwrap()).unwrap();
+        drop(writer);
+        let chain = PathBuf::from(format!("/proc/self/fd/{}", reader.as_raw_fd()));
+        let options = TlsOptions { certificate: Certificate::Files { chain, key }, ..options };
+        let identity = Identity::load(&options, &[]).unwrap();
+        let before = identity.current();
+        identity.reload();
+        assert!(Arc::ptr_eq(&before, &identity.current()) && identity.reads_pipes);
     }
 }

@@ -1,8 +1,8 @@
 //! Records in, plaintext and records out: rustls' state machine, driven until it needs more. No sockets here.
 
-use rustls::Error;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus, WriteTraffic};
+use rustls::{Error, ProtocolVersion};
 
 /// How far the records of a buffer have brought a connection.
 #[derive(Debug, Default)]
@@ -19,8 +19,9 @@ pub(super) struct Progress {
 
 impl Progress {
     /// Bytes of records that say nothing, at least: of key updates, and of padding.
-    pub(super) fn silent(&self) -> usize {
-        self.used.saturating_sub(self.plain + self.records * AROUND_PLAIN)
+    pub(super) fn silent(&self, version: Option<ProtocolVersion>) -> usize {
+        let around = if version == Some(ProtocolVersion::TLSv1_3) { AROUND_PLAIN_1_3 } else { AROUND_PLAIN_1_2 };
+        self.used.saturating_sub(self.plain + self.records * around)
     }
 }
 
@@ -135,4 +136,22 @@ fn encode(data: &mut EncodeTlsData<'_, ServerConnectionData>, out: &mut Vec<u8>)
 type Traffic<'c> = WriteTraffic<'c, ServerConnectionData>;
 
 /// Bytes that a record has beside its plaintext, at the most: header, nonce and tag of AES-GCM in TLS 1.2 (RFC 5288, 3).
-const AROUND_PLAIN: usize = 5 + 8 + 16;
+const AROUND_PLAIN_1_2: usize = 5 + 8 + 16;
+
+/// In TLS 1.3 (RFC 8446, 5.2): header, kind and tag. Were it more than that, short records could hide key updates.
+const AROUND_PLAIN_1_3: usize = 5 + 1 + 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_records_hide_no_key_update() {
+        // Four records of one byte behind a key update of five (RFC 8446, 4.6.3).
+        let (of_byte, update) = (1 + AROUND_PLAIN_1_3, 5 + AROUND_PLAIN_1_3);
+        let progress = Progress { used: 4 * of_byte + update, plain: 4, records: 4, closed: false };
+        assert_eq!(progress.silent(Some(ProtocolVersion::TLSv1_3)), update);
+        let progress = Progress { used: 4 * (1 + AROUND_PLAIN_1_2), plain: 4, records: 4, closed: false };
+        assert_eq!(progress.silent(Some(ProtocolVersion::TLSv1_2)), 0);
+    }
+}

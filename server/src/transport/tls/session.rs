@@ -157,7 +157,7 @@ impl Session {
         let opened = records::open(&mut self.connection, bytes, &mut self.unsent, take);
         let progress = opened.map_err(|error| self.fail(socket, error.into()))?;
         let Progress { used, plain, records, closed } = progress;
-        let silent = progress.silent();
+        let silent = progress.silent(self.connection.protocol_version());
         *work += (1 + records) as u64 * RECORD_NS + used as u64 * NS_PER_BYTE + silent as u64 * SILENT_NS_PER_BYTE;
         self.wary |= silent > SILENT_AT_MOST;
         let rest = &bytes[used..];

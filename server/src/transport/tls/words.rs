@@ -11,6 +11,19 @@ pub fn of_key() -> String {
     format!("its kind of key is not taken, or it is damaged; expected {KEYS}")
 }
 
+/// Why a file that should hold a private key holds none that can be read.
+pub fn of_key_file(file: &[u8], error: &pem::Error) -> String {
+    let holds = |words: &[u8]| file.windows(words.len()).any(|part| part == words);
+    // Of PKCS #8 (RFC 7468, 11), and of OpenSSL's older form, which has headers (RFC 1421, 4.6).
+    if holds(b"BEGIN ENCRYPTED PRIVATE KEY") || holds(b"ENCRYPTED\n") || holds(b"ENCRYPTED\r") {
+        return "it has a password; expected a key without one, as openssl pkey -in FILE -out NEW writes it".to_owned();
+    }
+    match error {
+        pem::Error::NoItemsFound => NO_KEY.to_owned(),
+        error => format!("it is no PEM: {}", of_pem(error)),
+    }
+}
+
 /// Why a file is no PEM.
 pub fn of_pem(error: &pem::Error) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().escape_debug().to_string();
@@ -57,12 +70,15 @@ pub fn of_name(name: &str) -> String {
     words
 }
 
+const NO_KEY: &str =
+    "no private key is in it; expected PEM, which begins with -----BEGIN PRIVATE KEY-----, without a password";
+
 const CRITICAL: &str = "it has an extension that is critical and that rustls does not know";
 
 #[cfg(test)]
 mod tests {
-    use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
     use super::*;
 
@@ -75,6 +91,23 @@ mod tests {
         ] {
             let error = CertificateDer::from_pem_slice(text.as_bytes()).unwrap_err();
             assert!(of_pem(&error).starts_with(said), "{}", of_pem(&error));
+        }
+    }
+
+    #[test]
+    fn a_key_with_a_password_is_told_from_what_is_none() {
+        let pkcs8 = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+        let older = "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n\
+                     -----END EC PRIVATE KEY-----\n";
+        for (file, why) in [
+            (pkcs8, "it has a password; "),
+            (older, "it has a password; "),
+            ("hello", "no private key is in it; "),
+            ("-----BEGIN PRIVATE KEY-----\nA!\n-----END PRIVATE KEY-----\n", "it is no PEM: "),
+        ] {
+            let error = PrivateKeyDer::from_pem_slice(file.as_bytes()).unwrap_err();
+            let said = of_key_file(file.as_bytes(), &error);
+            assert!(said.starts_with(why), "{file}: {said}");
         }
     }
 

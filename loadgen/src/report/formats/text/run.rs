@@ -82,7 +82,8 @@ fn baseline(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
         item(f, "note", "the baseline's own figures were bounds, or not to be trusted")?;
     }
     for change in &baseline.environment_changes {
-        item(f, "note", &format!("another environment: {change}"))?;
+        let what = if change.is_of_tls() { "spoke TLS otherwise" } else { "another environment" };
+        item(f, "note", &format!("{what}: {change}"))?;
     }
     item(f, "note", &format!("weaker than a paired comparison: {}", baseline.caveat))
 }
