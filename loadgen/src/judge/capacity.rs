@@ -5,6 +5,7 @@ mod aims;
 mod belief;
 mod disturbance;
 mod grid;
+mod lateness;
 mod proof;
 mod search;
 mod staircase;
@@ -12,6 +13,7 @@ mod threshold;
 mod verdict;
 
 pub use disturbance::{Disturbance, disturbance};
+pub use lateness::late_from;
 pub use search::{Next, Range, Search};
 pub use staircase::Staircase;
 pub use threshold::{CapacityThreshold, show};

@@ -103,6 +103,7 @@ pub fn run(experiment: &Experiment, site: Site<'_>) -> Result<CapacityReport, Tr
         found,
         is_over: found.is_none() && failure.is_none() && !is_untold && !prober.is_interrupted(),
         is_untold,
+        plan: &prober.arm.plan,
         is_url: matches!(prober.arm.spec, Spec::Url(_)),
         probe_took_more: prober.probe_took_more,
     };

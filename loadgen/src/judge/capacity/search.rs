@@ -1,6 +1,7 @@
 //! Which rate to probe next, and when the capacity is found.
 
 mod asking;
+mod resort;
 
 use super::aims::Aim;
 use super::belief::Belief;
@@ -38,7 +39,8 @@ pub enum Next {
 /// well as the server allows. Then both ends are asked for in random order until one is proven, and the other one. A server whose probes pass
 /// less and less often over a wide range has no sharp capacity: the search ends once halving the distance of the proven ends
 /// is expected to take more than 20 probes. A rate whose probes bring a proof too little is given up for one further out, of the
-/// lower end not below half of a rate that passed often.
+/// lower end not below half of a rate that passed often. Where all that ends it is that the generator is late, rates further out are asked for
+/// at last, at which it can tell.
 #[derive(Clone, Debug)]
 pub struct Search {
     error: f64,
@@ -55,6 +57,10 @@ pub struct Search {
     outdated: usize,
     /// Steps from here on failed on fresh starts.
     failed_fresh: Option<i32>,
+    /// What was proven last, and after how many probes.
+    proven: (Ends, usize),
+    /// Probes of the last resort.
+    resorted: u32,
     /// The highest rate was sustained before it failed on fresh starts.
     above: bool,
     next: Next,
@@ -77,7 +83,7 @@ struct Wanted {
 }
 
 /// What is proven, as steps.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Ends {
     low: Option<i32>,
     /// The server fails here.
@@ -102,6 +108,8 @@ impl Search {
             passed: grid.lowest(),
             outdated: 0,
             failed_fresh: None,
+            proven: (Ends::default(), 0),
+            resorted: 0,
             above: false,
             next: Next::Probe(range.start),
         }
@@ -201,6 +209,9 @@ impl Search {
 
     fn plan(&mut self) {
         let ends = self.ends();
+        if ends != self.proven.0 {
+            self.proven = (ends, self.proof.len());
+        }
         self.next = if let Some(found) = self.at_the_edge(ends) {
             Next::Done(found)
         } else if let Stage::Ramp(step) = self.stage {
@@ -209,7 +220,13 @@ impl Search {
             self.ask(middle)
         } else {
             let wanted = self.wanted(ends);
-            self.found(ends, wanted).map_or_else(|| self.ask_for_an_end(ends, wanted), Next::Done)
+            match self.found(ends, wanted) {
+                None => self.ask_for_an_end(ends, wanted),
+                Some(found @ Found::GeneratorLimited { .. }) => {
+                    self.resort(ends).map_or(Next::Done(found), |step| self.ask(step))
+                }
+                Some(found) => Next::Done(found),
+            }
         };
     }
 
@@ -285,15 +302,20 @@ impl Search {
         let effort = if low > bottom { self.effort_low(low) } else { 0.0 }
             + if high < top { self.effort_high(high) } else { 0.0 };
         let halvings = (f64::from(top - bottom) / f64::from((high - low).max(STEPS))).log2();
-        if top - bottom > STEPS && effort > 0.0 && effort < halvings * HALVING {
+        let in_vain = self.proof.len() - self.proven.1 >= IN_VAIN;
+        if top - bottom > STEPS && effort > 0.0 && effort < halvings * HALVING && !in_vain {
             return None;
         }
-        let (sustains, top_rate) = (self.grid.rate(bottom), self.grid.rate(top));
-        if ends.breaks == ends.stops {
-            return Some(Found::Bracket { sustains, breaks: top_rate });
-        }
         let limited = self.high.is_hopeless() || self.late(top) && self.effort_breaks(top) > HALVING;
-        limited.then_some(Found::GeneratorLimited { sustains, late_at: top_rate })
+        if ends.breaks != ends.stops && !limited && !(ends.breaks.is_some() && in_vain) {
+            return None;
+        }
+        // That the generator was late below a rate that is proven to break makes the bracket wider, and is no reason to give it up.
+        let sustains = self.grid.rate(bottom);
+        Some(match ends.breaks.map(|breaks| breaks.max(top)) {
+            Some(breaks) => Found::Bracket { sustains, breaks: self.grid.rate(breaks) },
+            None => Found::GeneratorLimited { sustains },
+        })
     }
 
     /// The logarithm that the bets have to come to.
@@ -335,6 +357,9 @@ const WORTH: f64 = 0.8;
 
 /// Going on is worth so many probes for each time that the distance of the proven ends is halved.
 const HALVING: f64 = 20.0;
+
+/// After so many probes that have proven nothing closer it is not expected any more, whatever is believed of the next.
+const IN_VAIN: usize = 32;
 
 /// At most so many probes go to the middle before the ends are proven. A sharp capacity between two doublings takes 5 or 6.
 const MIDDLE: i32 = 12;

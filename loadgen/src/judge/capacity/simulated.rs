@@ -33,6 +33,12 @@ pub(super) enum Knee {
     LateMore(f64),
     /// As soft as `Soft(0.2)`, and late in this share of the probes that would pass, but in none that would fail.
     LateWherePassing(f64),
+    /// Sharp, but beyond the capacity the generator is late in a share of the probes that rises with the rate, to this at twice the
+    /// capacity.
+    LateBeyond(f64),
+    /// As soft as `Soft(0.2)`, and a probe that fails is broken by so little near the capacity that a generator a little late cannot
+    /// tell: in this share of them at the capacity, in fewer the higher the rate, in none from twice the capacity on.
+    LateNear(f64),
     /// Sharp, but the machine is disturbed in this share of the time, in spells that last 25 s on average: then every other probe fails
     /// at any rate.
     FailingSpells(f64),
@@ -115,7 +121,7 @@ impl Server {
         self.seconds += (200.0 / rate).max(1.0);
         let sharp = if rate < capacity { 1.0 } else { 0.0 };
         let passes = match self.knee {
-            Knee::LateWherePassing(_) => (0.5 + (1.0 - rate / capacity) / 0.2).clamp(0.0, 1.0),
+            Knee::LateWherePassing(_) | Knee::LateNear(_) => (0.5 + (1.0 - rate / capacity) / 0.2).clamp(0.0, 1.0),
             Knee::Soft(width) => (0.5 + (1.0 - rate / capacity) / width).clamp(0.0, 1.0),
             Knee::Stalls if self.probes % 10 == (10.0 * self.phase) as u32 => 0.0,
             Knee::Astray(share) => share + (1.0 - 2.0 * share) * sharp,
@@ -126,6 +132,8 @@ impl Server {
         let late = match self.knee {
             Knee::LateMore(share) => self.chance.random::<f64>() < share * (rate / capacity).powi(2),
             Knee::LateWherePassing(share) => passed && self.chance.random::<f64>() < share,
+            Knee::LateBeyond(share) => !passed && self.chance.random::<f64>() < share * (rate / capacity - 1.0),
+            Knee::LateNear(share) => !passed && self.chance.random::<f64>() < share * (2.0 - rate / capacity),
             Knee::Late(above) => !passed && rate > above * self.capacity,
             Knee::LateSpells(_) => disturbed,
             _ => false,

@@ -99,6 +99,25 @@ fn a_generator_that_is_late_more_often_the_higher_the_rate_widens_the_bracket() 
     }
 }
 
+/// Some of what stands above the capacity cannot tell, or nearly all just above it; what lies further out does.
+#[test]
+fn a_generator_that_is_late_beyond_the_capacity_does_not_hide_it() {
+    for (knee, widest) in [
+        (Knee::LateBeyond(0.5), 0.04),
+        (Knee::LateBeyond(0.9), 0.04),
+        (Knee::LateNear(0.8), 0.6),
+        (Knee::LateNear(0.95), 0.8),
+        (Knee::LateNear(1.0), 0.8),
+    ] {
+        let counted = count(knee, 20);
+        counted.keeps_its_promise();
+        assert!(counted.holds_mean as f64 >= 0.9 * counted.searches as f64, "{} found", counted.holds_mean);
+        assert!(counted.limited as f64 <= 0.1 * counted.searches as f64, "{}", counted.limited);
+        assert!(quantile(&counted.widths, 0.5) <= widest, "{}", quantile(&counted.widths, 0.5));
+        assert!(quantile(&counted.probes, 0.9) <= 200.0, "{}", quantile(&counted.probes, 0.9));
+    }
+}
+
 /// It goes no lower than half of what passed often, so that the time is left to prove that; where it does not suffice, it is told why.
 #[test]
 fn spells_in_which_the_machine_is_disturbed_end_with_an_answer_or_are_told() {

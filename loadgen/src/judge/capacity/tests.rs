@@ -141,10 +141,38 @@ fn a_range_of_one_rate_is_a_yes_or_no_question() {
 fn where_the_generator_is_late_the_capacity_is_not_said_to_be_the_servers() {
     let late = |above: f64| move |rate| if rate < above { Probe::Passed } else { Probe::CannotTell };
     let (late_search, found, _) = search(RANGE, late(20_000.0));
-    let Found::GeneratorLimited { sustains, late_at } = found else { panic!("{found:?}") };
-    assert!(sustains < 20_000.0 && 20_000.0 <= late_at && late_at <= sustains * 1.039, "{sustains} to {late_at}");
+    let Found::GeneratorLimited { sustains } = found else { panic!("{found:?}") };
+    assert!((19_000.0..20_000.0).contains(&sustains), "{sustains}");
     assert_eq!(late_search.so_far().breaks, None);
     assert_eq!(search(RANGE, late(100.0)).1, Found::GeneratorLimitedFromStart);
+}
+
+#[test]
+fn where_the_generator_can_tell_at_twice_the_rate_the_server_is_proven_to_break_there() {
+    // Late in all probes that break the limit by little, and in two of five beyond.
+    let beyond = std::cell::Cell::new(0);
+    let (search, found, asked) = search(RANGE, |rate| match rate {
+        rate if rate < 20_000.0 => Probe::Passed,
+        rate if rate < 25_000.0 => Probe::CannotTell,
+        _ if beyond.replace(beyond.get() + 1) % 5 < 2 => Probe::CannotTell,
+        _ => Probe::Failed,
+    });
+    let Found::Bracket { sustains, breaks } = found else { panic!("{found:?}") };
+    assert!(sustains < 20_000.0 && (25_000.0..=40_000.0).contains(&breaks), "{sustains} to {breaks}");
+    assert_eq!(search.so_far(), Bracket { sustains: Some(sustains), breaks: Some(breaks) });
+    assert!(asked.len() <= 70, "{} probes", asked.len());
+    assert!(asked.iter().filter(|rate| **rate >= breaks).count() >= 5 && asked.contains(&breaks));
+}
+
+#[test]
+fn the_last_resort_goes_no_further_than_twice_what_passed_and_ends() {
+    let (_, found, asked) = search(RANGE, |rate| match rate {
+        rate if rate < 20_000.0 => Probe::Passed,
+        _ => Probe::CannotTell,
+    });
+    assert!(matches!(found, Found::GeneratorLimited { .. }), "{found:?}");
+    let highest = asked[6..].iter().copied().fold(0.0, f64::max);
+    assert!(highest <= 40_000.0 && asked.len() <= 60, "{highest}, {} probes", asked.len());
 }
 
 #[test]

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 pub enum Probe {
     /// Every threshold was kept. Sound even if the generator was late, because lateness only adds to latencies.
     Passed,
-    /// A threshold was broken while the generator was on time.
+    /// A threshold was broken for certain: while the generator was on time, or by more than its lateness explains.
     Failed,
-    /// A threshold was broken, but the generator was late: this says nothing about the server.
+    /// A threshold was broken, but by no more than the lateness of the generator may explain: this says nothing about the server.
     CannotTell,
 }
 
@@ -25,12 +25,10 @@ pub enum Found {
         /// The upper end, a rate that was asked for.
         breaks: f64,
     },
-    /// At `late_at` the generator was too late to tell whether the server keeps its thresholds.
+    /// Above `sustains` the generator was too late to tell whether the server keeps its thresholds.
     GeneratorLimited {
         /// Proven, as in a bracket.
         sustains: f64,
-        /// Proven to be too much for the server or the generator.
-        late_at: f64,
     },
     /// No rate is sustained: the lowest one breaks, or was proven and failed on fresh starts.
     BelowRange,
@@ -53,10 +51,10 @@ pub struct Bracket {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// One rate is proven to keep every limit, another, close above it, to break one.
+    /// One rate is proven to keep every limit, another, as close above it as could be told, to break one.
     Found,
-    /// From some rate on the generator was late itself, so that the server's capacity lies above what is proven, and is not
-    /// known.
+    /// Above what is proven to be sustained the generator was late itself, at rates far beyond it too, so that the server's capacity is
+    /// not known.
     GeneratorLimited,
     /// The lowest rate that was to be tried breaks a limit.
     BelowRange,

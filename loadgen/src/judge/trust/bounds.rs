@@ -85,11 +85,11 @@ pub(super) fn judge(plan: &Plan, measured: &Measured, findings: &mut Findings) {
         // Of fewer values both are the highest.
         let name = if times.send_lag.len() < percentile::needed(99.0) { "max" } else { "p99" };
         findings.bounding.push(format!(
-            "send lag {name} is {} (up to {} is believed): the generator was late itself{}; {} makes it less",
+            "send lag {name} is {} (up to {} is believed): the generator was late itself{}; {}",
             units::time(lag as f64),
             units::time(TOLERANCE_NS as f64),
             or_the_server(measured.counts.full_sockets),
-            remedy(plan.pacing)
+            remedy(plan)
         ));
         return;
     }
@@ -103,11 +103,11 @@ pub(super) fn judge(plan: &Plan, measured: &Measured, findings: &mut Findings) {
         };
         findings.bounding.push(format!(
             "some messages were sent late and may have held up those after them: latency {statistic} lies between {} and {} \
-             (up to {} apart is believed); {} makes it less",
+             (up to {} apart is believed); {}",
             units::time(wide.0),
             units::time(wide.1),
             units::time(TOLERANCE_NS as f64),
-            remedy(plan.pacing)
+            remedy(plan)
         ));
         return;
     }
@@ -133,11 +133,21 @@ fn or_the_server(full_sockets: u64) -> String {
 }
 
 /// What makes a generator less late. Where a core is free for it, `--pacing auto` spins by itself.
-pub(super) fn remedy(pacing: Pacing) -> &'static str {
-    match pacing {
-        Pacing::Spin | Pacing::Auto => "a lower rate or a machine of its own",
-        Pacing::Sleep => "--pacing auto, a lower rate or a machine of its own",
-    }
+pub(super) fn remedy(plan: &Plan) -> String {
+    let less = match plan.pacing {
+        Pacing::Spin | Pacing::Auto => "a lower rate or a machine of its own makes it less",
+        Pacing::Sleep => "--pacing auto, a lower rate or a machine of its own makes it less",
+    };
+    held_back(plan).map_or_else(|| less.to_owned(), |held_back| format!("{less}; {held_back}"))
+}
+
+/// What the kernel takes from workers in the real-time class, and what keeps it from doing so. A worker that sleeps between messages
+/// leaves the processor to others anyhow.
+pub fn held_back(plan: &Plan) -> Option<&'static str> {
+    (plan.realtime && plan.pacing != Pacing::Sleep).then_some(
+        "under --realtime the kernel may take 50 ms of each second from a worker that spins (sched_rt_runtime_us; since Linux 6.12 \
+         for what waits for its core): --pacing sleep gives it less cause to, and without --realtime it does not",
+    )
 }
 
 /// How far apart the ends of an interval may lie that is given as one figure, and how large the p99 of the send lag may
@@ -150,7 +160,28 @@ const RESOLUTION: f64 = 1e-3;
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{fine, open};
     use super::*;
+
+    #[test]
+    fn what_the_kernel_takes_from_real_time_workers_is_told_where_they_were_late() {
+        let judged = |realtime: bool, pacing: Pacing, lag: u64| {
+            let mut measured = fine();
+            measured.times.send_lag.saturating_record_n(lag, 10_000);
+            super::super::judge(&Plan { realtime, pacing, ..open() }, &measured).reasons
+        };
+        let told = "makes it less; under --realtime the kernel may take 50 ms of each second from a worker that spins \
+                    (sched_rt_runtime_us;";
+        for (realtime, pacing) in
+            [(true, Pacing::Spin), (true, Pacing::Auto), (false, Pacing::Auto), (true, Pacing::Sleep)]
+        {
+            let reasons = judged(realtime, pacing, 300_000);
+            assert_eq!(reasons.len(), 1, "{reasons:?}");
+            assert_eq!(reasons[0].contains(told), realtime && pacing != Pacing::Sleep, "{reasons:?}");
+            // One that was on time was held back by nothing.
+            assert_eq!(judged(realtime, pacing, 10_000), Vec::<String>::new());
+        }
+    }
 
     #[test]
     fn an_interval_reaches_from_what_is_certain_to_what_was_seen() {

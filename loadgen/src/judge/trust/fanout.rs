@@ -73,11 +73,11 @@ fn lateness(plan: &Plan, measured: &Measured, findings: &mut Findings) {
         let name = if measured.send_lag.len() < percentile::needed(99.0) { "max" } else { "p99" };
         findings.bounding.push(format!(
             "send lag {name} is {} (up to {} is believed): the generator was late itself, and latencies would have been lower by \
-             up to {} without; {} makes it less",
+             up to {} without; {}",
             units::time(lag as f64),
             units::time(TOLERANCE_NS as f64),
             units::time(measured.send_lag.max() as f64),
-            remedy(plan.pacing)
+            remedy(plan)
         ));
     }
     let spun = measured.paced.iter().map(|paced| paced.spun);

@@ -38,10 +38,10 @@ pub fn of_paired_trials<'a, T: IntoIterator<Item = &'a Trial>>(
         if late * 2 >= all {
             reasons.push(format!(
                 "{name}: in {late} of {all} trials the send lag's p99 was over {} and over {:.0}% of the shortest latency: the \
-                 generator was late itself; {} makes it less",
+                 generator was late itself; {}",
                 units::time(TOLERANCE_NS as f64),
                 MAX_LAG_SHARE * 100.0,
-                remedy(plan.pacing)
+                remedy(plan)
             ));
         }
     }

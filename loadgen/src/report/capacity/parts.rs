@@ -19,7 +19,8 @@ pub struct Answer {
     pub why: Option<String>,
     /// Where the capacity seems to be, which is not proven; null where the two ends say it.
     pub narrowed: Option<Narrowed>,
-    /// The lowest rate at which the generator is proven to be too late to tell; null where none is.
+    /// The lowest rate from which on most probes were too late to tell, at that rate and at those beyond it; null where there is none,
+    /// and where the generator was not what ended the search.
     pub generator_late_at: Option<f64>,
     /// How often a lower rate was searched for because fresh starts of the server did not keep it.
     pub stepped_down: u32,

@@ -31,12 +31,8 @@ pub(crate) fn answer(report: &CapacityReport) -> String {
     match answer.verdict {
         Verdict::Found => format!("{proven}, each wrong in at most {error}"),
         Verdict::GeneratorLimited => {
-            let late =
-                answer.generator_late_at.map_or_else(String::new, |rate| format!(" at {} and beyond", rate_of(rate)));
-            format!(
-                "{}; the generator was late itself{late}, so that the server's capacity is not known",
-                sustains.unwrap_or_else(|| "sustains no rate that can be told".to_owned())
-            )
+            let sustains = sustains.unwrap_or_else(|| "sustains no rate that can be told".to_owned());
+            format!("{sustains}; {}", lateness(answer.generator_late_at))
         }
         Verdict::BelowRange if proven.is_empty() => "keeps the limits at no rate that was tried".to_owned(),
         Verdict::BelowRange => format!("keeps the limits at no rate that was tried: {proven}"),
@@ -50,6 +46,12 @@ pub(crate) fn answer(report: &CapacityReport) -> String {
         }
         Verdict::Inconclusive => format!("inconclusive: {proven}"),
     }
+}
+
+/// That it was the generator that ended the search, and from which rate on.
+fn lateness(from: Option<f64>) -> String {
+    let from = from.map_or_else(String::new, |rate| format!(" in most probes at {} and beyond", rate_of(rate)));
+    format!("the generator was late itself{from}, so that the server's capacity is not known")
 }
 
 /// What follows the answer: why, what is not proven, and what would tell.
@@ -204,5 +206,17 @@ fn figure(report: &CapacityReport, end: &End) -> String {
     match values.is_empty() {
         true => rate_of(end.rate),
         false => format!("{} ({})", rate_of(end.rate), values.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_named_from_which_on_the_generator_was_late_if_there_is_one() {
+        let named = "the generator was late itself in most probes at 351,244/s and beyond, so that the server's capacity is not known";
+        assert_eq!(lateness(Some(351_244.0)), named);
+        assert_eq!(lateness(None), "the generator was late itself, so that the server's capacity is not known");
     }
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::Experiment;
 use super::holdout::{Ending, Held};
-use crate::judge::capacity::{Bracket, Disturbance, Found, Probe, Search, Verdict, disturbance};
+use crate::judge::capacity::{Bracket, Disturbance, Found, Probe, Search, Verdict, disturbance, late_from};
+use crate::judge::trust::bounds::held_back;
+use crate::plan::Plan;
 use crate::report::capacity::parts::{Answer, End, Narrowed, ProbeReport};
 use crate::report::capacity::words::rate_of;
 use crate::units;
@@ -23,6 +25,8 @@ pub(super) struct Told<'a> {
     pub is_over: bool,
     /// Whether it did not because probes had no value to hold against a limit.
     pub is_untold: bool,
+    /// The plan of a probe, but for its load.
+    pub plan: &'a Plan,
     /// Whether the server was given by its URL.
     pub is_url: bool,
     /// How long the last probe took beyond the time that it offered messages.
@@ -43,11 +47,8 @@ pub(super) fn of(told: &Told<'_>, search: &Search) -> Answer {
         End::of(rate, &own.collect::<Vec<_>>())
     };
     let verdict = told.verdict(so_far);
-    let late_at = match told.found {
-        Some(Found::GeneratorLimited { late_at, .. }) => Some(late_at),
-        Some(Found::GeneratorLimitedFromStart) => Some(told.experiment.limits.min_rate),
-        _ => None,
-    };
+    let late_at =
+        (verdict == Verdict::GeneratorLimited).then(|| late_from(&told.made_above(so_far.sustains))).flatten();
     let narrowed = || {
         let (low, high) = search.narrowed();
         Narrowed { low, high }
@@ -73,12 +74,11 @@ pub(super) fn notes(told: &Told<'_>, search: &Search) -> Vec<String> {
     let not_held = told.is_over && sustains.is_some() && told.experiment.holdout > 0;
     match held.ending {
         Ending::CannotTell => notes.push(format!(
-            "the generator was late too often to tell whether {starts} of the server keep the rate: it rests on one start"
+            "{LATE} too often to tell whether {starts} of the server keep the rate: it rests on one start"
         )),
         Ending::None if !not_held => {}
-        Ending::TimeOver | Ending::None => notes.push(format!(
-            "the time was over before {starts} of the server could be held to the rate; see --max-time"
-        )),
+        Ending::TimeOver | Ending::None => notes
+            .push(format!("the time was over before {starts} of the server could be held to the rate; see --max-time")),
         Ending::Kept | Ending::NotKept => {}
     }
     let Above { failed, late } = told.above(sustains);
@@ -86,11 +86,16 @@ pub(super) fn notes(told: &Told<'_>, search: &Search) -> Vec<String> {
         let of = units::counted((failed + late) as u64, "probe");
         let above = sustains.map_or_else(String::new, |rate| format!(" above {}", rate_of(rate)));
         notes.push(format!(
-            "the generator was late in {late} of {of}{above} that did not keep the limits, which tells nothing of the server: a generator \
+            "{LATE} in {late} of {of}{above} that did not keep the limits, which tells nothing of the server: a generator \
              with more cores or a machine of its own, or a quieter machine, would tell"
         ));
     }
-    let made: Vec<(f64, Probe)> = told.probes.iter().map(|probe| (probe.offered_rate, probe.outcome)).collect();
+    notes.extend(told.late_between(search.so_far()));
+    // Where lateness is what is told, what the kernel has in it is told too.
+    if told.verdict(search.so_far()) == Verdict::GeneratorLimited || notes.iter().any(|note| note.starts_with(LATE)) {
+        notes.extend(held_back(told.plan).map(str::to_owned));
+    }
+    let made = told.made_above(None);
     if let Some(Disturbance { kept, passed, below, broken, probes }) = disturbance(&made) {
         notes.push(format!(
             "the machine was disturbed, or the server changed: {broken} of {probes} probes at {} or less did not keep the limits, though {passed} at \
@@ -133,9 +138,32 @@ impl Told<'_> {
     }
 
     fn above(&self, sustains: Option<f64>) -> Above {
-        let above = self.probes.iter().filter(|probe| sustains.is_none_or(|rate| probe.offered_rate > rate));
-        let of = |outcome| above.clone().filter(|probe| probe.outcome == outcome).count();
+        let above = self.made_above(sustains);
+        let of = |outcome| above.iter().filter(|probe| probe.1 == outcome).count();
         Above { failed: of(Probe::Failed), late: of(Probe::CannotTell) }
+    }
+
+    /// The rates of the probes above this one, and what they showed.
+    fn made_above(&self, sustains: Option<f64>) -> Vec<(f64, Probe)> {
+        let made = self.probes.iter().map(|probe| (probe.offered_rate, probe.outcome));
+        made.filter(|probe| sustains.is_none_or(|rate| probe.0 > rate)).collect()
+    }
+
+    /// What kept two ends of the answer apart, where it was the generator.
+    fn late_between(&self, so_far: Bracket) -> Option<String> {
+        let (low, high) = (self.sustains(so_far)?, so_far.breaks?);
+        let between = self.made_above(Some(low)).into_iter().filter(|probe| probe.0 < high);
+        let (late, told): (Vec<_>, Vec<_>) = between.partition(|probe| probe.1 == Probe::CannotTell);
+        (late.len() >= SOME && late.len() > told.len()).then(|| {
+            format!(
+                "{LATE} in {} of {} between {} and {}, which keeps the two apart: a generator with more cores or a \
+                 machine of its own, or a quieter machine, would bring them closer",
+                late.len(),
+                units::counted((late.len() + told.len()) as u64, "probe"),
+                rate_of(low),
+                rate_of(high)
+            )
+        })
     }
 
     /// The rate that is sustained: what fresh starts were held to, or what the search has proven.
@@ -187,6 +215,9 @@ impl Told<'_> {
         (seconds > 0.0 && !self.is_untold).then_some(seconds)
     }
 }
+
+/// What a note of a late generator begins with.
+const LATE: &str = "the generator was late";
 
 /// Of fewer late probes nothing is made.
 const SOME: usize = 3;

@@ -1,7 +1,8 @@
 use super::*;
 use crate::judge::capacity::{Next, Range};
 use crate::judge::trust::Level;
-use crate::plan::Arrival;
+use crate::plan::tests::plan;
+use crate::plan::{Arrival, Pacing};
 use crate::report::capacity::parts::Percentiles;
 use crate::trials::probe::Limits;
 use crate::trials::warming::Warmup;
@@ -49,12 +50,13 @@ fn probe(offered_rate: f64, outcome: Probe) -> ProbeReport {
 /// A search with a server that answers so, for so many probes at the most.
 struct Done {
     search: Search,
+    plan: Plan,
     probes: Vec<ProbeReport>,
 }
 
 impl Done {
     fn after(most: usize, answers: impl Fn(usize, f64) -> Probe) -> Self {
-        let mut done = Self { search: Search::new(RANGE), probes: Vec::new() };
+        let mut done = Self { search: Search::new(RANGE), plan: plan(), probes: Vec::new() };
         done.go_on(most, answers);
         done
     }
@@ -84,6 +86,7 @@ impl Done {
             found,
             is_over: found.is_none(),
             is_untold: false,
+            plan: &self.plan,
             is_url: false,
             probe_took_more: Duration::ZERO,
         };
@@ -177,7 +180,12 @@ fn where_late_probes_took_the_time_the_generator_was_the_limit() {
     let count = |outcome| done.probes.iter().filter(|probe| probe.outcome == outcome).count();
     assert!(count(Probe::CannotTell) > count(Probe::Failed) && matches!(done.search.next(), Next::Probe(_)));
     let (answer, notes) = done.told(&Held::default());
-    assert_eq!((answer.verdict, answer.generator_late_at), (Verdict::GeneratorLimited, None));
+    assert_eq!(answer.verdict, Verdict::GeneratorLimited);
+    // The lowest rate from which on most were late, whichever was the first at which one was.
+    let late_at = answer.generator_late_at.unwrap();
+    let beyond: Vec<_> = done.probes.iter().filter(|probe| probe.offered_rate >= late_at).collect();
+    let late_beyond = beyond.iter().filter(|probe| probe.outcome == Probe::CannotTell).count();
+    assert!(late_at > 20_000.0 && 2 * late_beyond > beyond.len(), "{late_at}: {late_beyond} of {}", beyond.len());
     assert!(answer.sustains.is_some() && answer.narrowed.is_some() && answer.needs_seconds.is_some());
     assert!(answer.why.unwrap().contains("CannotTell"));
     let expected = format!("the generator was late in {} of ", count(Probe::CannotTell));
@@ -190,6 +198,34 @@ fn where_late_probes_took_the_time_the_generator_was_the_limit() {
     let (answer, notes) = failed.told(&Held::default());
     assert_ne!(answer.verdict, Verdict::GeneratorLimited);
     assert!(!notes.contains("late"), "{notes}");
+}
+
+/// All probes that break the limit by little are late, those of half as much again can tell.
+fn late_near(_: usize, rate: f64) -> Probe {
+    match rate {
+        rate if rate < 20_000.0 => Probe::Passed,
+        rate if rate < 30_000.0 => Probe::CannotTell,
+        _ => Probe::Failed,
+    }
+}
+
+#[test]
+fn where_rates_further_out_can_tell_the_generator_is_no_limit_but_what_keeps_the_ends_apart() {
+    let mut done = Done::after(200, late_near);
+    let (answer, notes) = done.told(&Held::default());
+    assert_eq!((answer.verdict, answer.generator_late_at), (Verdict::Found, None));
+    let [low, high] = [answer.sustains, answer.breaks].map(|end| end.unwrap().rate);
+    assert!(low < 20_000.0 && (30_000.0..=40_000.0).contains(&high), "{low} to {high}");
+    let expected = format!(" between {} and {}, which keeps the two apart", rate_of(low), rate_of(high));
+    assert!(notes.contains(&expected) && !notes.contains("--realtime"), "{notes}");
+    // What the kernel has in it is told where it may have.
+    done.plan = Plan { realtime: true, pacing: Pacing::Spin, ..plan() };
+    let (_, notes) = done.told(&Held::default());
+    assert!(notes.contains(&expected) && notes.contains("under --realtime the kernel may take 50 ms"), "{notes}");
+    let mut on_time = Done::after(200, sharp(20_000.0));
+    on_time.plan = done.plan;
+    let (_, notes) = on_time.told(&Held::default());
+    assert!(!notes.contains("late") && !notes.contains("--realtime"), "{notes}");
 }
 
 #[test]
