@@ -221,6 +221,7 @@ fn answer(worker: &Worker, course: &mut Course, mut request: Request<Incoming>) 
             let paths = Paths {
                 page: worker.config.page,
                 config_json: &worker.config_json,
+                template: worker.config.echo.reply.is_some(),
                 relay: worker.relay.as_deref(),
                 datagrams: worker.datagrams.as_ref(),
             };

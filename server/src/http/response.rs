@@ -22,6 +22,8 @@ pub(crate) struct Paths<'w> {
     pub(crate) page: bool,
     /// What `/config` serves.
     pub(crate) config_json: &'w Bytes,
+    /// Whether messages are answered by a template.
+    pub(crate) template: bool,
     /// What `/stats` counts, if there is anything to count.
     pub(crate) relay: Option<&'w Relay>,
     /// Likewise.
@@ -49,6 +51,7 @@ impl Paths<'_> {
     /// What this server is and how to talk to it.
     fn short_page(&self) -> String {
         let does = match self.relay {
+            None if self.template => "answers every message",
             None => "sends every message back",
             Some(relay) if relay.to_sender() => "hands every message on to all connections of the same path",
             Some(_) => "hands every message on to the other connections of the same path",
