@@ -225,7 +225,7 @@ fn answer(worker: &Worker, course: &mut Course, mut request: Request<Incoming>) 
                 relay: worker.relay.as_deref(),
                 datagrams: worker.datagrams.as_ref(),
             };
-            let mut page = paths.answer(request.uri().path());
+            let mut page = paths.answer(request.method(), request.uri().path());
             if !request.body().is_end_stream() || worker.drain.started() {
                 // Nobody wants to read the body, so that no request can follow it; nor is one served after the signal.
                 page.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

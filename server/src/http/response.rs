@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SERVER};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SERVER};
 use hyper::{Method, Response, StatusCode};
 use serde::Serialize;
 
@@ -31,8 +31,11 @@ pub(crate) struct Paths<'w> {
 }
 
 impl Paths<'_> {
-    /// The answer to a plain request for `path`.
-    pub(crate) fn answer(&self, path: &str) -> Page {
+    /// The answer to a plain request for `path`. Everything here is there to be read.
+    pub(crate) fn answer(&self, method: &Method, path: &str) -> Page {
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return not_allowed();
+        }
         match path {
             "/healthz" => with_type(PLAIN_TEXT, "ok\n"),
             "/config" => with_type("application/json", self.config_json.clone()),
@@ -92,6 +95,14 @@ fn with_headers(file: &page::File) -> Page {
     let mut page = with_type(file.content_type, file.content);
     let headers = page::HEADERS.map(|(name, value)| (name, HeaderValue::from_static(value)));
     page.headers_mut().extend(headers);
+    page
+}
+
+/// The answer to another method than those that read (RFC 9110, 15.5.6).
+fn not_allowed() -> Page {
+    let mut page = with_type(PLAIN_TEXT, "expected GET or HEAD, or a WebSocket handshake\n");
+    *page.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    page.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
     page
 }
 
