@@ -304,6 +304,21 @@ fn a_server_that_refuses_or_never_answers_ends_it_with_the_cause() {
 }
 
 #[test]
+fn a_server_that_never_answers_is_waited_for_once() {
+    for threads in ["1", "3"] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("ws://{}/", listener.local_addr().unwrap());
+        let flags = ["--connect-timeout", "300ms", "--senders", "2", "--receivers", "9", "--threads", threads];
+        let silent = finished(&[&[url.as_str()][..], &flags].concat());
+        assert_eq!(silent.code, Some(1), "{}", silent.stderr);
+        assert!(silent.stderr.contains("none of 2 connections"), "{}", silent.stderr);
+        listener.set_nonblocking(true).unwrap();
+        let handshakes = listener.incoming().take_while(Result::is_ok).count();
+        assert_eq!(handshakes, 2, "those of the senders, with {threads} threads");
+    }
+}
+
+#[test]
 fn deliveries_are_waited_for_as_long_as_the_drain_timeout_says() {
     // Each sender has 5 messages in the warm-up and 25 after it; the last one is long on its way.
     let slow = Relay {
