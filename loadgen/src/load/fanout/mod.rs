@@ -116,7 +116,8 @@ pub fn measure(
         }
         drop(reached_to);
         let visitors = world.fanout.churn.map(|rate| {
-            let invitation = Invitation { message: message.clone(), timetable: Arc::new(timetable.clone()), rate };
+            let (message, times) = (message.clone(), Arc::new(timetable.clone()));
+            let invitation = Invitation { message, timetable: times, clock, rate };
             let (over, from) = (&over, clock.instant(timetable.measured_from));
             let body = move || {
                 while Instant::now() < from && !over.load(Ordering::Relaxed) {
