@@ -80,6 +80,12 @@ fn every_message_reaches_every_receiver() {
     assert_eq!((report.number("/asked/rooms"), report.number("/reach/everyone_share")), (1.0, 1.0));
     assert_eq!(report.number("/environment/plan/message/size/0"), 200.0);
     assert_eq!(report.0["compared"], true);
+    let saved = file("every.json");
+    fs::write(&saved, report.0.to_string()).unwrap();
+    let shown = binary::converted(saved.to_str().unwrap(), "text").stdout;
+    fs::remove_file(&saved).unwrap();
+    let back = "from the beginning, warm-up included,\n              senders got 0 of their own and 60 of others\n";
+    assert!(shown.contains(back), "{shown}");
 }
 
 #[test]

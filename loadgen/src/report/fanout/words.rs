@@ -139,7 +139,11 @@ fn messages(report: &FanoutReport) -> String {
     let back = match (sent.returned, sent.to_senders) {
         (0, 0) => String::new(),
         (own, others) => {
-            format!("; senders got {} of their own and {} of others", units::count(own), units::count(others))
+            format!(
+                "; from the beginning, warm-up included, senders got {} of their own and {} of others",
+                units::count(own),
+                units::count(others)
+            )
         }
     };
     format!("{} of {} due were sent{unsent}{back}", units::count(sent.sent), units::count(sent.due))
