@@ -80,6 +80,12 @@ fn every_message_reaches_every_receiver() {
     assert_eq!((report.number("/asked/rooms"), report.number("/reach/everyone_share")), (1.0, 1.0));
     assert_eq!(report.number("/environment/plan/message/size/0"), 200.0);
     assert_eq!(report.0["compared"], true);
+    let saved = file("every.json");
+    fs::write(&saved, report.0.to_string()).unwrap();
+    let shown = binary::converted(saved.to_str().unwrap(), "text").stdout;
+    fs::remove_file(&saved).unwrap();
+    let back = "from the beginning, warm-up included,\n              senders got 0 of their own and 60 of others\n";
+    assert!(shown.contains(back), "{shown}");
 }
 
 #[test]
@@ -301,6 +307,21 @@ fn a_server_that_refuses_or_never_answers_ends_it_with_the_cause() {
     let report = measured(&few.url, &["--rate", "50", "--drain-timeout", "100ms"], &[1]);
     assert_eq!((report.number("/receivers/established"), report.number("/receivers/failed")), (3.0, 3.0));
     assert!(report.0["failures"].to_string().contains("503"), "{}", report.0["failures"]);
+}
+
+#[test]
+fn a_server_that_never_answers_is_waited_for_once() {
+    for threads in ["1", "3"] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("ws://{}/", listener.local_addr().unwrap());
+        let flags = ["--connect-timeout", "300ms", "--senders", "2", "--receivers", "9", "--threads", threads];
+        let silent = finished(&[&[url.as_str()][..], &flags].concat());
+        assert_eq!(silent.code, Some(1), "{}", silent.stderr);
+        assert!(silent.stderr.contains("none of 2 connections"), "{}", silent.stderr);
+        listener.set_nonblocking(true).unwrap();
+        let handshakes = listener.incoming().take_while(Result::is_ok).count();
+        assert_eq!(handshakes, 2, "those of the senders, with {threads} threads");
+    }
 }
 
 #[test]

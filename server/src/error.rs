@@ -57,6 +57,16 @@ pub enum Error {
         /// The flag that rules it out.
         obstacle: &'static str,
     },
+    /// The text of `--reply` alone is larger than a message may be, so that every reply would be refused.
+    #[error(
+        "--reply has {length} bytes without the message, and --max-message-size allows {most}: it could answer nothing"
+    )]
+    NoReply {
+        /// Bytes of the reply to an empty message.
+        length: usize,
+        /// Bytes of the largest message.
+        most: u64,
+    },
     /// A flag of permessage-deflate was given without permessage-deflate.
     #[error("{flag} needs --permessage-deflate on")]
     NoDeflate {

@@ -240,10 +240,30 @@ fn an_upgrade_with_a_body_is_refused_and_its_body_is_not_echoed() {
 #[test]
 fn a_page_that_is_asked_for_with_a_body_says_that_it_is_the_last() {
     let server = Server::start(&[]);
-    let answer = server.http("POST /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
+    let answer = server.http("GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("\r\nConnection: close"), "{answer}");
     assert_eq!(body, "ok\n", "and nothing is taken for another request");
+}
+
+#[test]
+fn pages_are_there_to_be_read_and_nothing_else() {
+    let server = Server::start(&["--page", "on"]);
+    let ask = |what: &str, more: &str| server.http(&format!("{what} HTTP/1.1\r\nHost: a\r\n{more}"));
+    for path in ["/", "/page/main.js", "/healthz", "/config", "/any"] {
+        for method in ["POST", "PUT", "DELETE", "OPTIONS", "FOO"] {
+            let answer = ask(&format!("{method} {path}"), &format!("{CLOSE}\r\n"));
+            assert!(answer.starts_with("HTTP/1.1 405 ") && answer.contains("\r\nAllow: GET, HEAD"), "{answer}");
+            assert!(answer.ends_with("\r\n\r\nexpected GET or HEAD, or a WebSocket handshake\n"), "{answer}");
+        }
+        let head = ask(&format!("HEAD {path}"), &format!("{CLOSE}\r\n"));
+        assert!(head.starts_with("HTTP/1.1 200 ") && head.ends_with("\r\n\r\n"), "{path}: {head}");
+    }
+    // A body is not taken for the next request; without one there may be a next.
+    let next = format!("GET /healthz HTTP/1.1\r\nHost: a\r\n{CLOSE}\r\n");
+    let with_body = ask("POST /", &format!("Content-Length: {}\r\n\r\n{next}", next.len()));
+    assert!(with_body.contains("\r\nConnection: close") && !with_body.contains("200 OK"), "{with_body}");
+    assert!(ask("DELETE /", &format!("\r\n{next}")).ends_with("\r\n\r\nok\n"));
 }
 
 /// The answer to bytes behind which the client ends its side.

@@ -103,6 +103,24 @@ fn a_reply_that_is_too_large_closes_the_connection() {
 }
 
 #[test]
+fn a_reply_whose_text_alone_is_too_large_is_refused_at_the_start() {
+    let started = |most: &str| {
+        let mut server = std::process::Command::new(env!("CARGO_BIN_EXE_echo-server"));
+        let flags = ["--listen", "127.0.0.1:0", "--reply", TEMPLATE, "--max-message-size", most, "--print-config"];
+        let output = server.args(flags).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    // The template adds 20 bytes.
+    assert_eq!(started("20"), (Some(0), String::new()), "an empty message can be answered");
+    let (code, stderr) = started("19");
+    assert_eq!(
+        stderr,
+        "error: --reply has 20 bytes without the message, and --max-message-size allows 19: it could answer nothing\n"
+    );
+    assert!(code.is_some_and(|code| code != 0), "{code:?}");
+}
+
+#[test]
 fn text_that_is_none_is_refused() {
     for lane in LANES {
         let (_server, mut client) = with(lane, &[]);

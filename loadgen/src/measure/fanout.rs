@@ -49,9 +49,9 @@ pub struct Sent {
     pub sent: u64,
     /// Due and not sent, since the server took no more or the sender's connection was lost.
     pub unsent: u64,
-    /// Messages that came back to their own senders, over the whole run.
+    /// Messages that came back to their own senders, from the beginning on, warm-up included.
     pub returned: u64,
-    /// Messages of others that came to senders, over the whole run.
+    /// Messages of others in their room that came to senders, from the beginning on, warm-up included.
     pub to_senders: u64,
 }
 

@@ -99,14 +99,16 @@ impl FromStr for Mark {
                 }
                 Ok(Self::Bytes(offset))
             }
-            Some((of @ ("json" | "json-string"), pointer)) => match pointer.strip_prefix('/') {
-                Some(keys) if !keys.is_empty() => {
-                    // RFC 6901, 4: first ~1, then ~0.
-                    let keys = keys.split('/').map(|key| key.replace("~1", "/").replace("~0", "~")).collect();
-                    Ok(if of == "json" { Self::Json(keys) } else { Self::JsonString(keys) })
-                }
-                _ => Err(format!("'{pointer}' is no JSON pointer to a field (RFC 6901); {expected}")),
-            },
+            Some((of @ ("json" | "json-string"), pointer)) => {
+                let Some(keys) = pointer.strip_prefix('/') else {
+                    return Err(format!("'{pointer}' is no JSON pointer to a field (RFC 6901); {expected}"));
+                };
+                // The empty key is one, so that / is the field "" (RFC 6901, 5).
+                let keys = keys.split('/').map(key).collect::<Option<_>>().ok_or_else(|| {
+                    format!("in the JSON pointer '{pointer}' ~ has no 0 or 1 behind it; expected ~0 for ~ and ~1 for / (RFC 6901, 3)")
+                })?;
+                Ok(if of == "json" { Self::Json(keys) } else { Self::JsonString(keys) })
+            }
             _ => Err(expected.to_owned()),
         }
     }
@@ -138,6 +140,22 @@ impl From<Mark> for String {
     }
 }
 
+/// A key as it stands in a JSON pointer (RFC 6901, 4); `None` where something else than an escape begins with `~`.
+fn key(escaped: &str) -> Option<String> {
+    let mut parts = escaped.split('~');
+    let mut key = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (sign, rest) = match part.split_at_checked(1)? {
+            ("0", rest) => ('~', rest),
+            ("1", rest) => ('/', rest),
+            _ => return None,
+        };
+        key.push(sign);
+        key.push_str(rest);
+    }
+    Some(key)
+}
+
 /// Messages due at once where a saved report does not say.
 fn one() -> NonZeroU32 {
     NonZeroU32::MIN
@@ -157,6 +175,9 @@ mod tests {
             ("seq@json:/id", Mark::Json(vec!["id".to_owned()])),
             ("seq@json-string:/data/text", Mark::JsonString(vec!["data".to_owned(), "text".to_owned()])),
             ("seq@json:/a~1b/c~0d", Mark::Json(vec!["a/b".to_owned(), "c~d".to_owned()])),
+            ("seq@json:/~01", Mark::Json(vec!["~1".to_owned()])),
+            ("seq@json:/", Mark::Json(vec![String::new()])),
+            ("seq@json-string:/a/", Mark::JsonString(vec!["a".to_owned(), String::new()])),
         ] {
             assert_eq!(text.parse(), Ok(mark.clone()));
             assert_eq!(mark.to_string(), text);
@@ -164,7 +185,10 @@ mod tests {
         for (wrong, said) in [
             ("json:/id", "expected seq@bytes"),
             ("seq@json:id", "no JSON pointer"),
-            ("seq@json:/", "no JSON pointer"),
+            ("seq@json:", "no JSON pointer"),
+            ("seq@json:/a~2b", "~ has no 0 or 1 behind it"),
+            ("seq@json-string:/a/b~", "~ has no 0 or 1 behind it"),
+            ("seq@json:/~ä", "~ has no 0 or 1 behind it"),
             ("seq@json-string:text", "no JSON pointer"),
             ("seq@string:/text", "seq@json-string:/text"),
             ("seq@bytes:x", "no number of bytes"),

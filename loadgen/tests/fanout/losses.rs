@@ -1,7 +1,9 @@
 //! What a Fathom relay says of the deliveries that it did not make.
 
-use super::binary::EmbeddedServer;
-use super::{assert_valid, measured};
+use std::fs;
+
+use super::binary::{EmbeddedServer, converted};
+use super::{assert_valid, file, measured};
 
 #[test]
 fn a_fathom_relay_says_by_which_policy_deliveries_were_lost() {
@@ -10,6 +12,11 @@ fn a_fathom_relay_says_by_which_policy_deliveries_were_lost() {
         let server = EmbeddedServer::start(&["--relay", "others", "--relay-queue", "256KiB", "--slow-reader", policy]);
         let report = measured(&server.url, &flags, &[0, 98]);
         assert_valid(&report.0);
+        let saved = file(&format!("{policy}.json"));
+        fs::write(&saved, report.0.to_string()).unwrap();
+        let shown = converted(saved.to_str().unwrap(), "text").stdout;
+        fs::remove_file(&saved).unwrap();
+        assert!(shown.contains("\n  relay lost  by its own count, warm-up included: "), "{shown}");
         let causes = ["drop_newest", "drop_oldest", "slow_reader_closed", "evicted"];
         let counts = causes.map(|cause| report.number(&format!("/relay_losses/{cause}")));
         (counts, report.number("/stalled/deliveries/lost"), report.number("/stalled/dropped"))

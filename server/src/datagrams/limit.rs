@@ -1,6 +1,7 @@
-//! `--udp-limit`: how many datagrams of one source are answered in a second.
+//! `--udp-limit`: how many datagrams of one source are answered in a second, in the long run.
 //!
-//! Each source has a token bucket that holds what it may send in a second. The table of them has a fixed size. Where a new
+//! Each source has a token bucket that holds what it may send in a second: all of that at once, while the bucket fills again at
+//! the same rate. The table of them has a fixed size. Where a new
 //! source finds no room, it takes over the bucket that is fullest of those in its place, with what is left in it: whoever
 //! forges addresses gains nothing by many of them beyond what so many buckets give.
 

@@ -221,10 +221,11 @@ fn answer(worker: &Worker, course: &mut Course, mut request: Request<Incoming>) 
             let paths = Paths {
                 page: worker.config.page,
                 config_json: &worker.config_json,
+                template: worker.config.echo.reply.is_some(),
                 relay: worker.relay.as_deref(),
                 datagrams: worker.datagrams.as_ref(),
             };
-            let mut page = paths.answer(request.uri().path());
+            let mut page = paths.answer(request.method(), request.uri().path());
             if !request.body().is_end_stream() || worker.drain.started() {
                 // Nobody wants to read the body, so that no request can follow it; nor is one served after the signal.
                 page.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

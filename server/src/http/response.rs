@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SERVER};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SERVER};
 use hyper::{Method, Response, StatusCode};
 use serde::Serialize;
 
@@ -22,6 +22,8 @@ pub(crate) struct Paths<'w> {
     pub(crate) page: bool,
     /// What `/config` serves.
     pub(crate) config_json: &'w Bytes,
+    /// Whether messages are answered by a template.
+    pub(crate) template: bool,
     /// What `/stats` counts, if there is anything to count.
     pub(crate) relay: Option<&'w Relay>,
     /// Likewise.
@@ -29,8 +31,11 @@ pub(crate) struct Paths<'w> {
 }
 
 impl Paths<'_> {
-    /// The answer to a plain request for `path`.
-    pub(crate) fn answer(&self, path: &str) -> Page {
+    /// The answer to a plain request for `path`. Everything here is there to be read.
+    pub(crate) fn answer(&self, method: &Method, path: &str) -> Page {
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return not_allowed();
+        }
         match path {
             "/healthz" => with_type(PLAIN_TEXT, "ok\n"),
             "/config" => with_type("application/json", self.config_json.clone()),
@@ -49,6 +54,7 @@ impl Paths<'_> {
     /// What this server is and how to talk to it.
     fn short_page(&self) -> String {
         let does = match self.relay {
+            None if self.template => "answers every message",
             None => "sends every message back",
             Some(relay) if relay.to_sender() => "hands every message on to all connections of the same path",
             Some(_) => "hands every message on to the other connections of the same path",
@@ -89,6 +95,14 @@ fn with_headers(file: &page::File) -> Page {
     let mut page = with_type(file.content_type, file.content);
     let headers = page::HEADERS.map(|(name, value)| (name, HeaderValue::from_static(value)));
     page.headers_mut().extend(headers);
+    page
+}
+
+/// The answer to another method than those that read (RFC 9110, 15.5.6).
+fn not_allowed() -> Page {
+    let mut page = with_type(PLAIN_TEXT, "expected GET or HEAD, or a WebSocket handshake\n");
+    *page.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    page.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
     page
 }
 

@@ -230,6 +230,10 @@ impl Args {
             ],
         )?;
         let limits = limits.lower(&listen)?;
+        let length = echo.reply.as_ref().map_or(0, |reply| reply.reply_len(0));
+        if u64::try_from(length).unwrap_or(u64::MAX) > limits.max_message_size {
+            return Err(Error::NoReply { length, most: limits.max_message_size });
+        }
         Ok(Config {
             version: env!("CARGO_PKG_VERSION"),
             tls: tls.lower(&listen)?,

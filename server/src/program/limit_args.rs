@@ -27,7 +27,8 @@ pub(super) struct LimitArgs {
     /// Most connections over all workers, handshakes included; one more is answered 503 and closed
     #[arg(long, value_name = "N", default_value = "100000", value_parser = count::<NonZeroUsize>)]
     max_connections: NonZeroUsize,
-    /// Most datagrams that each worker answers one source in a second, which may all come at once; what is beyond is dropped.
+    /// Most datagrams a second, in the long run, that each worker answers one source; up to N of them at once, so that within
+    /// one second it may be up to 2N. What is beyond is dropped.
     /// A source is an IPv4 address, or the first 64 bits of an IPv6 address [default: 0, all are answered]
     #[arg(long, value_name = "N", default_value = "0", hide_default_value = true, value_parser = count::<u32>)]
     udp_limit: u32,

@@ -67,7 +67,7 @@ fn hint(status: StatusCode) -> Option<&'static str> {
         StatusCode::UNAUTHORIZED => Some("it wants credentials, as -H 'Authorization: …' gives them"),
         StatusCode::FORBIDDEN => Some("it may want another Origin or credentials (-H)"),
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-            Some("it may take fewer connections (-c) or more slowly (--connect-rate)")
+            Some("it may take fewer connections, or the same ones more slowly (--connect-rate)")
         }
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Some("is the URL's path right?"),
         status if status.is_success() => Some("there is no WebSocket endpoint at this path"),
@@ -210,6 +210,8 @@ mod tests {
             assert!(expected.iter().all(|words| notes.contains(words)), "{status}: {notes}");
             assert!(!notes.contains("s3cr3t"), "{notes}");
             assert_eq!(notes.is_empty(), expected.is_empty(), "{status}: {notes}");
+            // How many there are is -c of one command, -n of another, and --senders and --receivers of a third.
+            assert!(!notes.contains("-c)"), "{notes}");
         }
     }
 }

@@ -104,8 +104,7 @@ impl<'a> Ledger<'a> {
         };
         let due = self.timetable.due(id);
         let (sender, number) = self.timetable.sender(id);
-        // What is not due yet was sent by nobody.
-        if due > read {
+        if !self.timetable.is_sent(id, read) {
             return self.unexpected(read, DeliveryMismatchKind::OtherNumber, example);
         }
         if self.timetable.room_of[sender] != receiver.room {
@@ -141,10 +140,13 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// A message has come whole to a sender, which is this one.
-    pub fn came_to_sender(&mut self, sender: u32, came: Came) {
-        if let Came::Number { id, .. } = came {
-            let (from, _) = self.timetable.sender(id);
+    /// A message has come whole to a sender, which is this one, in a read at `read`. What was sent by nobody, or in another room,
+    /// is neither its own nor of others that it hears.
+    pub fn came_to_sender(&mut self, sender: u32, came: Came, read: u64) {
+        let Came::Number { id, .. } = came else { return };
+        let (from, _) = self.timetable.sender(id);
+        let room_of = &self.timetable.room_of;
+        if self.timetable.is_sent(id, read) && room_of[from] == room_of[sender as usize] {
             let own = from == sender as usize;
             *if own { &mut self.sent.returned } else { &mut self.sent.to_senders } += 1;
         }
@@ -258,23 +260,28 @@ mod tests {
         came(2, 30, 360, false);
         came(2, 31, 1_300, false);
         came(2, 999, 1_300, false);
+        // From the end on nothing is due, so that whoever numbers a message so has not got it from a sender.
+        came(0, 98, 1_300, false);
+        came(0, 100, 1_300, false);
+        came(3, 100, 1_300, false);
         for read in [99, 100] {
             ledger.delivered(all[0], Came::Unknown(Unnumbered), &mut Reading::new(Arrived::Unstamped), read, example);
         }
         let told: Vec<String> = ledger.mismatches.sentences(None).collect();
-        for (told, kind) in told.iter().zip([Unnumbered, OtherNumber, OtherRoom, Content]) {
-            assert!(told.starts_with(&format!("once: {}", example(kind))), "{kind:?}: {told}");
+        let wrong = [(Unnumbered, "once"), (OtherNumber, "3 times"), (OtherRoom, "once"), (Content, "once")];
+        for (told, (kind, times)) in told.iter().zip(wrong) {
+            assert!(told.starts_with(&format!("{times}: {}", example(kind))), "{kind:?}: {told}");
         }
         assert_eq!(told.len(), 4, "{told:?}");
         let Deliveries { received, duplicated, out_of_order, altered, unexpected, .. } = ledger.measured.deliveries;
-        assert_eq!((received, duplicated, out_of_order, altered, unexpected), (4, 1, 1, Some(1), 3));
+        assert_eq!((received, duplicated, out_of_order, altered, unexpected), (5, 1, 1, Some(1), 5));
         assert_eq!((ledger.undisturbed.deliveries.received, ledger.of_stalled.deliveries.received), (1, 1));
-        assert_eq!((ledger.all, ledger.in_window), ([6, 1], 3));
+        assert_eq!((ledger.all, ledger.in_window), ([7, 1], 3));
         assert_eq!((ledger.measured.latency.max(), ledger.read_lag.max()), (990, 3));
         ledger.close();
         let reached: Vec<Reached> = reached.try_iter().flatten().collect();
         let whole = Reached { id: 30, receivers: 2, first: 305, last: 335 };
-        assert_eq!(reached, [whole, Reached::one(31, 1_300), Reached::one(20, 340)]);
+        assert_eq!(reached, [whole, Reached::one(31, 1_300), Reached::one(20, 340), Reached::one(98, 1_300)]);
     }
 
     #[test]
@@ -286,14 +293,17 @@ mod tests {
             measured_from: 0,
             end: 1_000,
             drain: 0,
-            room_of: vec![0, 0],
-            place_of: vec![0, 1],
-            senders_in: vec![2],
-            receivers_in: vec![1],
+            room_of: vec![0, 0, 1],
+            place_of: vec![0, 1, 0],
+            senders_in: vec![2, 1],
+            receivers_in: vec![1, 1],
         };
         let mut ledger = Ledger::new(&timetable, std::iter::empty(), 0, mpsc::channel().0);
-        for (sender, id) in [(0, 0), (1, 0), (1, 3), (1, 2)] {
-            ledger.came_to_sender(sender, Came::Number { id, altered: None });
+        let came = [(0, 0), (1, 0), (1, 4), (1, 3)];
+        // Not due yet, not before the end, of the other room.
+        let of_nobody = [(0, 21), (0, 300), (1, 301), (0, 2), (2, 3)];
+        for (sender, id) in came.into_iter().chain(of_nobody) {
+            ledger.came_to_sender(sender, Came::Number { id, altered: None }, if id < 300 { 200 } else { 9_000 });
         }
         assert_eq!((ledger.sent.returned, ledger.sent.to_senders), (2, 2));
     }

@@ -122,7 +122,7 @@ impl Sink for Taking<'_, '_> {
                 let example = |kind| incoming.example(kind, opcode, message);
                 ledger.delivered(*receiver, came, reading, *read, example);
             }
-            Role::Sender(sender) => ledger.came_to_sender(sender.number, came),
+            Role::Sender(sender) => ledger.came_to_sender(sender.number, came, *read),
         }
         incoming.clear();
     }

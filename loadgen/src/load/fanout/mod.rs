@@ -12,6 +12,7 @@ mod members;
 mod message;
 mod order;
 mod pointer;
+mod senders_first;
 mod timetable;
 mod visitors;
 mod watch;
@@ -40,6 +41,7 @@ use crate::plan::url::Url;
 use gathered::Members;
 use lane::{Outcome, Shared};
 pub use message::{FIRST_RUN, LAST_RUN, Message};
+use senders_first::SendersFirst;
 use timetable::{Part, Timetable};
 use visitors::Invitation;
 use watch::{Watch, Watched};
@@ -79,15 +81,16 @@ pub fn measure(
     let stamped = stamping::decide(world.plan.timestamps)?;
     let message = Arc::new(message);
     let (timetable, shared, stalled) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-    let over = AtomicBool::new(false);
+    let (over, senders_first) = (AtomicBool::new(false), SendersFirst::of(world.plan.workers()));
     thread::scope(|scope| {
         let (joined_to, joined) = mpsc::channel();
         let (mut starts, mut threads) = (Vec::new(), Vec::new());
         for index in 0..world.plan.workers() {
             let (start, started) = mpsc::channel();
-            let (joined_to, message) = (joined_to.clone(), &*message);
-            let body = move || worker::run(index, world, message, stamped, joined_to, started);
-            threads.push(thread::Builder::new().name(format!("worker-{index}")).spawn_scoped(scope, body)?);
+            let (joined_to, message, senders_first) = (joined_to.clone(), &*message, &senders_first);
+            let body = move || worker::run(index, world, message, stamped, senders_first, joined_to, started);
+            let thread = thread::Builder::new().name(format!("worker-{index}")).spawn_scoped(scope, body);
+            threads.push(thread.inspect_err(|_| senders_first.give_up())?);
             starts.push(start);
         }
         drop(joined_to);
@@ -113,7 +116,8 @@ pub fn measure(
         }
         drop(reached_to);
         let visitors = world.fanout.churn.map(|rate| {
-            let invitation = Invitation { message: message.clone(), timetable: Arc::new(timetable.clone()), rate };
+            let (message, times) = (message.clone(), Arc::new(timetable.clone()));
+            let invitation = Invitation { message, timetable: times, clock, rate };
             let (over, from) = (&over, clock.instant(timetable.measured_from));
             let body = move || {
                 while Instant::now() < from && !over.load(Ordering::Relaxed) {

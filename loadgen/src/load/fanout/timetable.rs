@@ -62,6 +62,14 @@ impl Timetable {
         (!length.is_zero()).then_some(length)
     }
 
+    /// Whether the message of this number can have been sent by the time of a read at `read`: what is not due yet, or not before the
+    /// end, is sent by nobody.
+    #[inline]
+    pub fn is_sent(&self, id: u64, read: u64) -> bool {
+        let due = self.due(id);
+        due <= read && due < self.end
+    }
+
     /// The part of the run in which a message is due.
     #[inline]
     pub fn part(&self, due: u64) -> Part {
@@ -147,6 +155,13 @@ mod tests {
             [2, 3, 6].map(|id| timetable.part(timetable.due(id))),
             [Part::WarmUp, Part::Undisturbed, Part::Measured]
         );
+    }
+
+    #[test]
+    fn what_is_due_later_or_from_the_end_on_is_sent_by_nobody() {
+        let timetable = timetable();
+        let found = [(3, 999_999_999), (3, 1_000_000_000), (11, 9_000_000_000), (12, 9_000_000_000)];
+        assert_eq!(found.map(|(id, read)| timetable.is_sent(id, read)), [false, true, true, false]);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use super::timetable::Timetable;
 use crate::host::addresses::Addresses;
 use crate::load::churning::MOST_AT_ONCE;
 use crate::load::connect::{self, Stream};
-use crate::measure::clock::nanoseconds;
+use crate::measure::clock::{Clock, nanoseconds};
 use crate::measure::delivery_mismatch::{DeliveryMismatchKind, DeliveryMismatches};
 use crate::measure::failures::{self, Failures};
 use crate::measure::fanout::{Deliveries, Visitors};
@@ -40,6 +40,8 @@ pub struct Invitation {
     pub message: Arc<Message>,
     /// By whom and when.
     pub timetable: Arc<Timetable>,
+    /// Stands at 0 when the senders start.
+    pub clock: Clock,
     /// How many join in a second.
     pub rate: Rate,
 }
@@ -83,6 +85,7 @@ async fn come_and_go(world: World<'_>, invitation: &Invitation, ended: &AtomicBo
                     number: next as usize,
                     message: invitation.message.clone(),
                     timetable: invitation.timetable.clone(),
+                    clock: invitation.clock,
                 };
                 visits.spawn_local(visit.make());
             } else {
@@ -130,6 +133,7 @@ struct Visit {
     number: usize,
     message: Arc<Message>,
     timetable: Arc<Timetable>,
+    clock: Clock,
 }
 
 /// One that has.
@@ -160,6 +164,7 @@ impl Visit {
             deliveries: Deliveries::default(),
             mismatches: DeliveryMismatches::default(),
             pongs: Vec::new(),
+            read: self.clock.now(),
         };
         let (mut frames, mut buffer) = (Frames::new(), vec![0; BUFFER_BYTES]);
         let mut taken = frames.take(&connection.read_ahead, &mut following).map_err(|gone| gone.to_string());
@@ -168,7 +173,9 @@ impl Visit {
                 // A server that takes no more is noticed when it sends no more.
                 let _ = timeout(Duration::ZERO, stream.write(&std::mem::take(&mut following.pongs))).await;
             }
-            taken = match timeout_at(leaves, stream.read(&mut buffer)).await {
+            let read = timeout_at(leaves, stream.read(&mut buffer)).await;
+            following.read = self.clock.now();
+            taken = match read {
                 Err(_) => break,
                 Ok(Ok(0)) => Err("closed by the server without a Close frame".to_owned()),
                 Ok(Ok(len)) => frames.take(&buffer[..len], &mut following).map_err(|gone| gone.to_string()),
@@ -196,11 +203,17 @@ struct Following<'v> {
     deliveries: Deliveries,
     mismatches: DeliveryMismatches,
     pongs: Vec<u8>,
+    /// When it last read, ns.
+    read: u64,
 }
 
 impl Following<'_> {
     /// Counts a message; what is wrong with it.
     fn came(&mut self, id: u64, altered: Option<DeliveryMismatchKind>) -> Option<DeliveryMismatchKind> {
+        if !self.timetable.is_sent(id, self.read) {
+            self.deliveries.unexpected += 1;
+            return Some(DeliveryMismatchKind::OtherNumber);
+        }
         let (sender, number) = self.timetable.sender(id);
         if self.timetable.room_of[sender] != self.room {
             self.deliveries.unexpected += 1;
@@ -281,14 +294,19 @@ mod tests {
             deliveries: Deliveries::default(),
             mismatches: DeliveryMismatches::default(),
             pongs: Vec::new(),
+            read: 100,
         };
         // Of sender 0 the messages 10, 11, 13, 13, 9; of sender 1, who is elsewhere, one; of sender 2 one.
-        use DeliveryMismatchKind::{Content, OtherRoom};
+        use DeliveryMismatchKind::{Content, OtherNumber, OtherRoom};
         let wrong = [30, 33, 39, 39, 27, 31, 32].map(|id| following.came(id, (id % 10 == 9).then_some(Content)));
         // What comes again is not altered once more.
         assert_eq!(wrong, [None, None, Some(Content), None, None, Some(OtherRoom), None]);
+        // Not due yet, and not before the end: neither is what a sender's last message is told by.
+        assert_eq!(following.came(102, None), Some(OtherNumber));
+        following.read = 9_000;
+        assert_eq!(following.came(1_002, None), Some(OtherNumber));
         let Deliveries { expected, received, lost, duplicated, out_of_order, unexpected, .. } = following.counted();
         assert_eq!((expected, received, lost), (5, 4, 1));
-        assert_eq!((duplicated, out_of_order, unexpected), (1, 1, 1));
+        assert_eq!((duplicated, out_of_order, unexpected), (1, 1, 3));
     }
 }

@@ -17,6 +17,7 @@ use super::lane::{Lane, Outcome, Shared};
 use super::ledger::{Ledger, Receiver};
 use super::members::{Member, Role, Sender};
 use super::message::Message;
+use super::senders_first::SendersFirst;
 use super::timetable::{Timetable, Turns};
 use crate::host::addresses::is_of_this_machine;
 use crate::host::cores::Cores;
@@ -72,6 +73,7 @@ pub fn run<'a>(
     world: World<'a>,
     message: &'a Message,
     stamped: bool,
+    senders_first: &SendersFirst,
     joined: mpsc::Sender<Joined>,
     start: mpsc::Receiver<Start<'a>>,
 ) -> io::Result<Option<Outcome<'a>>> {
@@ -82,7 +84,7 @@ pub fn run<'a>(
     // A timeout in ns is worth little while the kernel may round it up by 50 us, its default for a thread.
     let timer_slack_refused = set_current_timer_slack(NonZeroU64::new(1)).is_err();
     let pacer = Pacer::new(world.plan, room, timer_slack_refused);
-    let (members, report) = join(worker, world)?;
+    let (members, report) = join(worker, world, senders_first)?;
     // Nobody listens only when the run is being given up; then there is no start either.
     let _ = joined.send(report);
     drop(joined);
@@ -163,7 +165,11 @@ impl Seats {
 
 /// Opens a thread's share of the senders, and then of the receivers, each in the order of their numbers.
 #[expect(clippy::type_complexity, reason = "numbered connections, of senders and of receivers")]
-fn join(worker: usize, world: World<'_>) -> io::Result<([Vec<(u32, Connection)>; 2], Joined)> {
+fn join(
+    worker: usize,
+    world: World<'_>,
+    senders_first: &SendersFirst,
+) -> io::Result<([Vec<(u32, Connection)>; 2], Joined)> {
     let (senders, receivers) = (world.fanout.senders.get(), world.fanout.receivers.get());
     let (mut failures, mut tls) = (Failures::new(), Secured::default());
     let stalled = (senders..).zip(stalled(world)).filter_map(|(number, stalls)| stalls.then_some(number as usize));
@@ -192,7 +198,9 @@ fn join(worker: usize, world: World<'_>) -> io::Result<([Vec<(u32, Connection)>;
         members.sort_unstable_by_key(|(number, _)| *number);
         Ok(members)
     };
-    let members = [open(0, senders)?, open(senders, receivers)?];
+    let sending = open(0, senders);
+    let any = senders_first.tried(sending.as_ref().is_ok_and(|sending| !sending.is_empty()));
+    let members = [sending?, if any { open(senders, receivers)? } else { Vec::new() }];
     let mut addresses = BTreeMap::new();
     for (_, connection) in members.iter().flatten() {
         *addresses.entry(connection.address).or_default() += 1;

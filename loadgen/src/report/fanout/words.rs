@@ -86,7 +86,7 @@ pub(crate) fn facts(report: &FanoutReport) -> Vec<(&'static str, String)> {
         facts.extend(found.tls.as_ref().and_then(TlsReport::words_of_resumed).map(|words| ("", words)));
         facts.extend(causes(&found.failures));
     }
-    facts.extend(report.relay_losses.as_ref().and_then(losses).map(|words| ("server's losses", words)));
+    facts.extend(report.relay_losses.as_ref().and_then(losses).map(|words| ("relay lost", words)));
     facts.push(("generator", cost(&report.loadgen)));
     facts.extend(report.server.as_ref().map(|used| ("server", cost(used))));
     let environment = &report.environment;
@@ -139,7 +139,11 @@ fn messages(report: &FanoutReport) -> String {
     let back = match (sent.returned, sent.to_senders) {
         (0, 0) => String::new(),
         (own, others) => {
-            format!("; senders got {} of their own and {} of others", units::count(own), units::count(others))
+            format!(
+                "; from the beginning, warm-up included, senders got {} of their own and {} of others",
+                units::count(own),
+                units::count(others)
+            )
         }
     };
     format!("{} of {} due were sent{unsent}{back}", units::count(sent.sent), units::count(sent.due))

@@ -23,7 +23,7 @@ pub(super) fn thresholds(
             Standing::Unknown => "UNKNOWN",
         };
         let (label, blank) = if i == 0 { ("thresholds", "\n") } else { ("", "") };
-        writeln!(f, "{blank}{INDENT}{label:<12}{outcome:<8} {limit:<limit_width$} {value:>value_width$}")?;
+        writeln!(f, "{blank}{INDENT}{label:<LABEL$}{outcome:<8} {limit:<limit_width$} {value:>value_width$}")?;
         if judged.outcome == Standing::Unknown {
             item(f, "", judged.why_unknown())?;
         }
@@ -46,7 +46,8 @@ pub(super) fn trust(f: &mut Formatter<'_>, trust: &Trust, notes: &[String]) -> f
 /// Distributions of times, a row each.
 pub(super) fn times(f: &mut Formatter<'_>, distributions: &[(&str, &Stats)]) -> fmt::Result {
     let row = |f: &mut Formatter<'_>, name: &str, cells: &[String]| {
-        write!(f, "{INDENT}{name:<20}")?;
+        debug_assert!(name.chars().count() < NAME, "'{name}' leaves no space behind it");
+        write!(f, "{INDENT}{name:<NAME$}")?;
         cells.iter().try_for_each(|cell| write!(f, "{cell:>13}"))?;
         writeln!(f)
     };
@@ -57,8 +58,9 @@ pub(super) fn times(f: &mut Formatter<'_>, distributions: &[(&str, &Stats)]) -> 
 
 /// A labelled text of as many lines as it takes.
 pub(crate) fn item(f: &mut Formatter<'_>, label: &str, text: &str) -> fmt::Result {
+    debug_assert!(label.chars().count() < LABEL, "'{label}' leaves no space behind it");
     let labels = std::iter::once(label).chain(std::iter::repeat(""));
-    labels.zip(wrap(text, WIDTH - MARGIN)).try_for_each(|(label, line)| writeln!(f, "{INDENT}{label:<12}{line}"))
+    labels.zip(wrap(text, WIDTH - MARGIN)).try_for_each(|(label, line)| writeln!(f, "{INDENT}{label:<LABEL$}{line}"))
 }
 
 /// Breaks text at spaces into lines of at most `width` characters; a longer word stays whole.
@@ -83,5 +85,11 @@ pub(crate) const INDENT: &str = "  ";
 /// Columns of the narrowest terminal in use.
 const WIDTH: usize = 80;
 
+/// Columns of an item's label, a space behind it included.
+const LABEL: usize = 12;
+
+/// Columns of a distribution's name, likewise.
+const NAME: usize = 20;
+
 /// Columns before the text of an item.
-const MARGIN: usize = 14;
+const MARGIN: usize = INDENT.len() + LABEL;
