@@ -338,9 +338,7 @@ impl Lane<'_> {
             }
             Err(gone) => {
                 self.outstanding -= before - line.flight.len();
-                if let Some(code) = gone.close_code() {
-                    goodbye(line, code);
-                }
+                goodbye(line, gone.close_code());
                 self.drop_line(index, &gone.to_string());
                 0
             }
@@ -352,16 +350,6 @@ impl Lane<'_> {
     fn keep_waiting_for_true_replies(&mut self) -> bool {
         self.ledger.keep_waiting_for_true_replies()
             && self.lines.all.iter().flatten().any(|line| line.dialogue.has_ambiguous())
-    }
-
-    #[cold]
-    fn drop_line(&mut self, index: usize, why: &str) {
-        let Some(mut line) = self.lines.all[index].take() else { return };
-        self.outstanding -= line.flight.len();
-        line.dialogue.abandon(&mut line.flight, self.corpus, &mut self.ledger);
-        self.ledger.gave_up_pings(line.dialogue.give_up_pings(), "the connection was lost before a Pong came");
-        self.lines.alive -= 1;
-        self.ledger.dropped(why);
     }
 
     /// How to wait for what is due or comes next.

@@ -106,7 +106,7 @@ impl Lines {
 
     /// Says goodbye on every connection and closes it.
     pub fn close(self) {
-        self.all.into_iter().flatten().for_each(|mut line| goodbye(&mut line, CloseCode::NORMAL));
+        self.all.into_iter().flatten().for_each(|mut line| goodbye(&mut line, Some(CloseCode::NORMAL)));
     }
 
     /// Closes every connection, each at its moment: `per_second` of them, or all at once. Says goodbye first, unless they
@@ -121,7 +121,7 @@ impl Lines {
                 }
             }
             if goodbyes {
-                goodbye(&mut line, CloseCode::NORMAL);
+                goodbye(&mut line, Some(CloseCode::NORMAL));
             }
         }
         self.read_ahead.clear();
@@ -131,7 +131,7 @@ impl Lines {
 
 /// Tells the server why its connection is closed, where its protocol has words for it. Nothing depends on whether they are
 /// sent: the socket is closed next.
-pub fn goodbye(line: &mut Line, code: CloseCode) {
+pub fn goodbye(line: &mut Line, code: Option<CloseCode>) {
     let mut words = Vec::new();
     line.dialogue.append_last_words(&line.flight, &mut words, code);
     line.stream.write_last(&words);
@@ -142,7 +142,7 @@ pub fn close_unused(connection: Connection, plan: &Plan, corpus: &Corpus) {
     let dialogue = Dialogue::new(connection.protocol, plan, false, corpus);
     goodbye(
         &mut Line { stream: connection.stream, flight: Flight::new(0, 0), dialogue, blocked: false },
-        CloseCode::NORMAL,
+        Some(CloseCode::NORMAL),
     );
 }
 

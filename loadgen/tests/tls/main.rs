@@ -9,6 +9,7 @@ mod servers;
 mod skipped;
 
 mod authority;
+mod ending;
 mod experiments;
 mod handshakes;
 mod openssl;

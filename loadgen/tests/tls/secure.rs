@@ -114,7 +114,7 @@ fn pass(from: &mut impl Read, to: &mut impl Write, buffer: &mut [u8]) -> io::Res
 }
 
 /// Has each connection served on a thread of its own.
-fn listen(config: ServerConfig, serve: impl Fn(Secure) -> io::Result<()> + Clone + Send + 'static) -> SocketAddr {
+pub fn listen(config: ServerConfig, serve: impl Fn(Secure) -> io::Result<()> + Clone + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let config = Arc::new(config);
@@ -134,6 +134,6 @@ fn listen(config: ServerConfig, serve: impl Fn(Secure) -> io::Result<()> + Clone
     address
 }
 
-fn url(address: SocketAddr) -> String {
+pub fn url(address: SocketAddr) -> String {
     format!("wss://localhost:{}/", address.port())
 }

@@ -27,6 +27,8 @@ pub struct Records {
     ended: bool,
     /// What was wrong behind plaintext that was read before it is told.
     failed: Option<io::Error>,
+    /// Whether this side has nothing more to say: it has ended, or something was wrong, of which rustls must not hear again.
+    over: bool,
 }
 
 /// What the handshake has settled.
@@ -62,7 +64,8 @@ impl Records {
     pub fn begin(client: &Client) -> io::Result<Self> {
         let connection = UnbufferedClientConnection::new(client.config.clone(), client.name.clone());
         let connection = connection.map_err(|error| failure(&error))?;
-        let mut records = Self { connection, kept: Vec::new(), unsent: Vec::new(), ended: false, failed: None };
+        let mut records =
+            Self { connection, kept: Vec::new(), unsent: Vec::new(), ended: false, failed: None, over: false };
         records.process()?;
         Ok(records)
     }
@@ -160,7 +163,9 @@ impl Records {
                 return Err(io::Error::new(ErrorKind::UnexpectedEof, Failure(why.to_owned())));
             }
             into[RECORD_BYTES..begin].copy_from_slice(&self.kept);
-            let plain = self.decrypt(&mut into[..begin + came])?;
+            let plain = self.decrypt(&mut into[..begin + came]);
+            self.over |= plain.is_err() || self.failed.is_some();
+            let plain = plain?;
             if plain > 0 {
                 return Ok((plain, Some(of_it)));
             }
@@ -262,11 +267,25 @@ impl Records {
         self.ended || self.failed.is_some()
     }
 
-    /// Has this side end, as TLS asks for: its last word waits to be [flushed](Records::flush).
+    /// Has this side end, as TLS asks for (RFC 8446, 6.1): its last word waits to be [flushed](Records::flush). It says so once,
+    /// however often it is called.
     pub fn close(&mut self) {
-        let status = self.connection.process_tls_records(&mut self.kept);
-        if let Ok(ConnectionState::WriteTraffic(mut traffic)) = status.state {
-            let _ = append(&mut self.unsent, |room| traffic.queue_close_notify(room));
+        while !self.over {
+            self.over = match self.connection.process_tls_records(&mut self.kept).state {
+                Ok(ConnectionState::WriteTraffic(mut traffic)) => {
+                    let _ = append(&mut self.unsent, |room| traffic.queue_close_notify(room));
+                    true
+                }
+                // What rustls still has to say comes before it.
+                Ok(ConnectionState::EncodeTlsData(mut data)) => {
+                    append(&mut self.unsent, |room| data.encode(room)).is_err()
+                }
+                Ok(ConnectionState::TransmitTlsData(data)) => {
+                    data.done();
+                    false
+                }
+                _ => true,
+            };
         }
     }
 

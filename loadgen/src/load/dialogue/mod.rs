@@ -26,7 +26,7 @@ use datagrams::Datagrams;
 use flight::Flight;
 use observer::Observer;
 pub use per_worker::PerWorker;
-pub use websocket::describe_close;
+pub use websocket::closed;
 use websocket::{Terms, WebSocket};
 
 /// What the opening of a connection has settled.
@@ -58,8 +58,13 @@ pub enum Dialogue {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Gone {
     /// The server sent a Close frame.
-    #[error("closed by the server with {0}")]
-    Closed(String),
+    #[error("closed by the server with {words}")]
+    Closed {
+        /// What it says.
+        words: String,
+        /// The code to answer it with (RFC 6455, 5.5.1): its own; `None` where it has none.
+        answer: Option<CloseCode>,
+    },
     /// The server broke the protocol.
     #[error("protocol violation by the server: {0}")]
     Violation(wire::Violation),
@@ -237,7 +242,7 @@ impl Dialogue {
     }
 
     /// Appends what the server is told before the connection is closed; nothing where a message has been sent in part.
-    pub fn append_last_words(&self, flight: &Flight, out: &mut Vec<u8>, code: CloseCode) {
+    pub fn append_last_words(&self, flight: &Flight, out: &mut Vec<u8>, code: Option<CloseCode>) {
         match self {
             Self::WebSocket(_) => websocket::append_close(flight, out, code),
             Self::Bytes(_) | Self::Datagrams(_) => {}
@@ -254,10 +259,11 @@ impl Dialogue {
 }
 
 impl Gone {
-    /// The code to close the connection with; `None` where that is done already, or nothing that the protocol knows of.
+    /// The code to close the connection with; `None` where it is closed without one.
     pub fn close_code(&self) -> Option<CloseCode> {
         match self {
-            Gone::Closed(_) | Gone::Missing | Gone::Surplus => None,
+            Gone::Closed { answer, .. } => *answer,
+            Gone::Missing | Gone::Surplus => Some(CloseCode::NORMAL),
             Gone::Violation(violation) => Some(violation.close_code()),
             Gone::TooLong(_) => Some(CloseCode::MESSAGE_TOO_BIG),
         }

@@ -3,7 +3,7 @@
 
 use wire::{Header, MAX_CONTROL_PAYLOAD, MAX_HEADER_LEN, OpCode, Violation};
 
-use crate::load::dialogue::{Gone, describe_close};
+use crate::load::dialogue::{Gone, closed};
 
 /// What takes the messages of a stream.
 pub trait Sink {
@@ -136,7 +136,7 @@ impl Frames {
         match frame.opcode {
             OpCode::Ping => sink.ping(control),
             OpCode::Pong => {}
-            OpCode::Close => return Err(Gone::Closed(describe_close(control))),
+            OpCode::Close => return Err(closed(control)),
             OpCode::Text | OpCode::Binary | OpCode::Continuation if frame.fin => {
                 sink.message(self.message.take().expect("a frame of a message has begun one"));
             }

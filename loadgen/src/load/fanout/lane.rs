@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
+use wire::CloseCode;
 
 use super::ledger::Ledger;
 use super::members::{Member, Role};
@@ -288,7 +289,10 @@ impl<'a> Lane<'a> {
         match taken {
             Ok(()) if !member.unsent.is_empty() && !member.blocked => self.flush(state, index),
             Ok(()) => {}
-            Err(gone) => self.lose(state, index, &gone.to_string()),
+            Err(gone) => {
+                member.goodbye(gone.close_code());
+                self.lose(state, index, &gone.to_string());
+            }
         }
     }
 
@@ -315,7 +319,9 @@ impl<'a> Lane<'a> {
 
     #[cold]
     fn lose(&mut self, state: &mut State, index: usize, why: &str) {
-        let Some(member) = self.members[index].take() else { return };
+        let Some(mut member) = self.members[index].take() else { return };
+        // What TLS has to say last.
+        member.stream.write_last(&[]);
         let kind = match member.role {
             Role::Sender(_) => {
                 self.shared.senders.fetch_sub(1, Ordering::AcqRel);
@@ -332,7 +338,7 @@ impl<'a> Lane<'a> {
 
     fn close(mut self, state: State) -> Outcome<'a> {
         self.ledger.close();
-        self.members.iter_mut().flatten().for_each(Member::goodbye);
+        self.members.iter_mut().flatten().for_each(|member| member.goodbye(Some(CloseCode::NORMAL)));
         let ended = state.ended.unwrap_or(self.timetable.end);
         let window = ended.saturating_sub(self.timetable.measured_from);
         let busy = match state.cpu {

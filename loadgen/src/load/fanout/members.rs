@@ -81,19 +81,18 @@ impl Member {
         frames.take(bytes, &mut Taking { role, incoming, unsent, message, ledger, reading, read })
     }
 
-    /// Tells the server that the connection is closed. Nothing depends on whether it is sent.
-    pub fn goodbye(&mut self) {
-        if self.unsent.is_empty() {
-            let mut close = Vec::new();
-            push_close(&mut close);
-            self.stream.write_last(&close);
-        }
+    /// Tells the server that the connection is closed, behind what was to be sent. Nothing depends on whether it gets through.
+    pub fn goodbye(&mut self, code: Option<CloseCode>) {
+        let mut last = std::mem::take(&mut self.unsent);
+        push_close(&mut last, code);
+        self.stream.write_last(&last);
     }
 }
 
-/// Appends a Close frame that says that all is well.
-pub fn push_close(bytes: &mut Vec<u8>) {
-    push_frame(bytes, OpCode::Close, false, Some(rand::random()), &CloseCode::NORMAL.get().to_be_bytes());
+/// Appends a Close frame, with a code or without.
+pub fn push_close(bytes: &mut Vec<u8>, code: Option<CloseCode>) {
+    let code = code.map(|code| code.get().to_be_bytes());
+    push_frame(bytes, OpCode::Close, false, Some(rand::random()), code.as_ref().map_or(&[], |code| &code[..]));
 }
 
 /// What one read brings to a member.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
-use wire::OpCode;
+use wire::{CloseCode, OpCode};
 
 use super::World;
 use super::frames::{Frames, Sink};
@@ -23,6 +23,7 @@ use super::timetable::Timetable;
 use crate::host::addresses::Addresses;
 use crate::load::churning::MOST_AT_ONCE;
 use crate::load::connect::{self, Stream};
+use crate::load::dialogue::Gone;
 use crate::measure::clock::{Clock, nanoseconds};
 use crate::measure::delivery_mismatch::{DeliveryMismatchKind, DeliveryMismatches};
 use crate::measure::failures::{self, Failures};
@@ -167,7 +168,12 @@ impl Visit {
             read: self.clock.now(),
         };
         let (mut frames, mut buffer) = (Frames::new(), vec![0; BUFFER_BYTES]);
-        let mut taken = frames.take(&connection.read_ahead, &mut following).map_err(|gone| gone.to_string());
+        let mut last = Vec::new();
+        let mut say = |gone: Gone| {
+            push_close(&mut last, gone.close_code());
+            gone.to_string()
+        };
+        let mut taken = frames.take(&connection.read_ahead, &mut following).map_err(&mut say);
         while taken.is_ok() {
             if !following.pongs.is_empty() {
                 // A server that takes no more is noticed when it sends no more.
@@ -178,15 +184,19 @@ impl Visit {
             taken = match read {
                 Err(_) => break,
                 Ok(Ok(0)) => Err("closed by the server without a Close frame".to_owned()),
-                Ok(Ok(len)) => frames.take(&buffer[..len], &mut following).map_err(|gone| gone.to_string()),
+                Ok(Ok(len)) => frames.take(&buffer[..len], &mut following).map_err(&mut say),
                 Ok(Err(error)) => Err(format!("receiving: {error}")),
             };
         }
         if taken.is_ok() {
-            let mut close = Vec::new();
-            push_close(&mut close);
-            let _ = stream.write_all(&close).await;
+            push_close(&mut last, Some(CloseCode::NORMAL));
         }
+        let farewell = async {
+            stream.write_all(&last).await?;
+            // It ends TLS, too, where that is spoken.
+            stream.shutdown().await
+        };
+        let _ = timeout(LAST_WORDS, farewell).await;
         let (deliveries, mismatches) = (following.counted(), following.mismatches);
         Ok(Visited { took: took.all(), tls, deliveries, mismatches, dropped: taken.err() })
     }
@@ -257,6 +267,9 @@ impl Sink for Following<'_> {
 
 /// How long a visitor stays.
 const STAY: Duration = Duration::from_secs(1);
+
+/// How long a server may take to have room for a visitor's last words: it has, unless it has long stopped reading.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// What a visitor reads at once, in bytes.
 const BUFFER_BYTES: usize = 16 << 10;

@@ -22,6 +22,18 @@ impl Lane<'_> {
         self.connected.load(Ordering::Acquire) == 0
     }
 
+    /// Takes a connection out of the run. What TLS has to say last, a `close_notify` or an alert, is tried once.
+    #[cold]
+    pub(super) fn drop_line(&mut self, index: usize, why: &str) {
+        let Some(mut line) = self.lines.all[index].take() else { return };
+        self.outstanding -= line.flight.len();
+        line.stream.write_last(&[]);
+        line.dialogue.abandon(&mut line.flight, self.corpus, &mut self.ledger);
+        self.ledger.gave_up_pings(line.dialogue.give_up_pings(), "the connection was lost before a Pong came");
+        self.lines.alive -= 1;
+        self.ledger.dropped(why);
+    }
+
     /// Ends the phase before its time, since nothing can come any more.
     pub(super) fn finish_ahead(mut self, now: u64) -> Outcome {
         if let Pace::Open(schedule) = &self.pace {
@@ -44,7 +56,7 @@ impl Lane<'_> {
                 line.dialogue.abandon(&mut line.flight, self.corpus, &mut self.ledger);
                 continue;
             }
-            goodbye(line, CloseCode::NORMAL);
+            goodbye(line, Some(CloseCode::NORMAL));
             line.dialogue.abandon(&mut line.flight, self.corpus, &mut self.ledger);
             *slot = None;
             self.lines.alive -= 1;

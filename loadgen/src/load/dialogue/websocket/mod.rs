@@ -23,7 +23,7 @@ use crate::plan::messages::{Corpus, Encoding, Volume, push_frame};
 use frames::Reader;
 use packing::Packing;
 use reader::MAX_CONTROL_BYTES;
-pub use reader::describe_close;
+pub use reader::closed;
 
 /// How a connection's messages are compressed, and how its replies are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,12 +188,12 @@ impl WebSocket {
     }
 }
 
-/// Appends a Close frame, where no other frame has been sent in part.
-pub fn append_close(flight: &Flight, out: &mut Vec<u8>, code: CloseCode) {
+/// Appends a Close frame, with a code or without, where no other frame has been sent in part.
+pub fn append_close(flight: &Flight, out: &mut Vec<u8>, code: Option<CloseCode>) {
     if !flight.is_mid_message() {
-        let [high, low] = code.get().to_be_bytes();
+        let code = code.map(|code| code.get().to_be_bytes());
         // Masked with a key of zeros, since it has nothing to hide from anybody.
-        out.extend_from_slice(&[0x88, 0x82, 0, 0, 0, 0, high, low]);
+        push_frame(out, OpCode::Close, false, Some([0; 4]), code.as_ref().map_or(&[], |code| &code[..]));
     }
 }
 

@@ -114,7 +114,7 @@ impl WebSocket {
                     observer.pong(pings.answered(payload));
                 }
             }
-            OpCode::Close => return Err(Gone::Closed(describe_close(payload))),
+            OpCode::Close => return Err(closed(payload)),
             opcode if header.fin && reader.message.is_none() => {
                 let (compressed, len) = (header.rsv == RSV1, payload.len() as u64);
                 let frame = Some(frame);
@@ -259,14 +259,15 @@ fn push_pong(control: &mut Vec<u8>, payload: &[u8]) {
     }
 }
 
-/// What a Close frame with this payload says, in words.
-pub fn describe_close(payload: &[u8]) -> String {
-    match wire::parse_close(payload) {
-        Ok(Some((code, ""))) => format!("code {}", code.get()),
-        Ok(Some((code, reason))) => format!("code {} ({})", code.get(), reason.escape_debug()),
-        Ok(None) => "no code".into(),
-        Err(violation) => format!("a Close frame that is none: {violation}"),
-    }
+/// What a Close frame with this payload means.
+pub fn closed(payload: &[u8]) -> Gone {
+    let (words, answer) = match wire::parse_close(payload) {
+        Ok(Some((code, ""))) => (format!("code {}", code.get()), Some(code)),
+        Ok(Some((code, reason))) => (format!("code {} ({})", code.get(), reason.escape_debug()), Some(code)),
+        Ok(None) => ("no code".into(), None),
+        Err(violation) => (format!("a Close frame that is none: {violation}"), Some(violation.close_code())),
+    };
+    Gone::Closed { words, answer }
 }
 
 /// The most Pongs and Pings to be sent at a time, in bytes: a flood of Pings must not grow the generator.
