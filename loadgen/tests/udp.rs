@@ -325,6 +325,32 @@ fn what_no_datagram_can_be_is_refused_by_its_flag() {
 }
 
 #[test]
+fn flags_of_udp_are_refused_where_no_server_is_for_it() {
+    let [timeout, offload] = [["--udp-timeout", "50ms"], ["--udp-offload", "off"]];
+    for flags in [timeout, offload] {
+        for command in [
+            &["run", "ws://127.0.0.1:1/"][..],
+            &["run", "wss://127.0.0.1:1/"],
+            &["run", "tcp://127.0.0.1:1"],
+            &["run"],
+            &["compare", "--a", "", "--b", "tcp://127.0.0.1:1"],
+            &["sweep", "--vary", "threads=1,2"],
+            &["capacity", "--slo", "latency.p99<5ms"],
+        ] {
+            let finished = loadgen(&[command, &flags].concat()).wait();
+            assert_eq!(finished.code, Some(2), "{command:?}: {}", finished.stderr);
+            let said = format!("{} is for UDP, and the server's URL is not udp://", flags[0]);
+            assert!(finished.stderr.contains(&said), "{command:?}: {}", finished.stderr);
+        }
+        // What a command starts is known only later.
+        let finished = run(&[&["--server", "exit 3; # {port}"][..], &flags].concat());
+        assert!(!finished.stderr.contains("is for UDP"), "{}", finished.stderr);
+    }
+    let finished = run(&["--server", "", "--udp-timeout", "1s", "--udp-offload", "on", "--messages", "30"]);
+    assert!(matches!(finished.code, Some(0 | 98)), "the default asks for nothing: {}", finished.stderr);
+}
+
+#[test]
 fn comparisons_sweeps_and_capacities_are_of_udp_too() {
     let short = ["--trial", "100ms", "--max-time", "3s", "-c", "4", "--format", "json", "--force", "-q"];
     let finished = loadgen(&[&["compare", "--a", "", "--b", LISTEN][..], &short].concat()).wait();
