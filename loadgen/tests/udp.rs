@@ -325,6 +325,32 @@ fn what_no_datagram_can_be_is_refused_by_its_flag() {
 }
 
 #[test]
+fn flags_of_udp_are_refused_where_no_server_is_for_it() {
+    let [timeout, offload] = [["--udp-timeout", "50ms"], ["--udp-offload", "off"]];
+    for flags in [timeout, offload] {
+        for command in [
+            &["run", "ws://127.0.0.1:1/"][..],
+            &["run", "wss://127.0.0.1:1/"],
+            &["run", "tcp://127.0.0.1:1"],
+            &["run"],
+            &["compare", "--a", "", "--b", "tcp://127.0.0.1:1"],
+            &["sweep", "--vary", "threads=1,2"],
+            &["capacity", "--slo", "latency.p99<5ms"],
+        ] {
+            let finished = loadgen(&[command, &flags].concat()).wait();
+            assert_eq!(finished.code, Some(2), "{command:?}: {}", finished.stderr);
+            let said = format!("{} is for UDP, and the server's URL is not udp://", flags[0]);
+            assert!(finished.stderr.contains(&said), "{command:?}: {}", finished.stderr);
+        }
+        // What a command starts is known only later.
+        let finished = run(&[&["--server", "exit 3; # {port}"][..], &flags].concat());
+        assert!(!finished.stderr.contains("is for UDP"), "{}", finished.stderr);
+    }
+    let finished = run(&["--server", "", "--udp-timeout", "1s", "--udp-offload", "on", "--messages", "30"]);
+    assert!(matches!(finished.code, Some(0 | 98)), "the default asks for nothing: {}", finished.stderr);
+}
+
+#[test]
 fn comparisons_sweeps_and_capacities_are_of_udp_too() {
     let short = ["--trial", "100ms", "--max-time", "3s", "-c", "4", "--format", "json", "--force", "-q"];
     let finished = loadgen(&[&["compare", "--a", "", "--b", LISTEN][..], &short].concat()).wait();
@@ -356,4 +382,26 @@ fn a_capacity_has_a_limit_on_losses_where_one_is_asked_for() {
     assert_eq!(finished.code, Some(96), "losses are no errors: {}", finished.stderr);
     let finished = capacity(&["latency.p90<500ms", "datagrams.lost<50%"]);
     assert_eq!(finished.code, Some(97), "{}", finished.stderr);
+}
+
+#[test]
+fn the_time_that_lost_datagrams_are_waited_for_is_counted() {
+    let compare = |flags: &[&str]| {
+        let fixed = ["compare", "-c", "1", "--trial", "50ms", "--force", "--format", "json", "-q"];
+        serde_json::to_value(comparison(&loadgen(&[&fixed, flags].concat()).wait(), 0)).unwrap()
+    };
+    // Every load ends with the wait for a reply that does not come, a second long: of the 400 ms that there are to see whether a
+    // server has settled, the first slice takes all.
+    let lossy = || server(|number, bytes, from| if number % 5 == 0 { vec![] } else { vec![(bytes.to_vec(), from)] });
+    let compared = compare(&["--a", &lossy(), "--b", &lossy(), "--max-time", "4s"]);
+    let studies = compared["warmup"]["studies"].as_array().unwrap();
+    assert_eq!(studies.len(), 2, "{studies:#?}");
+    assert!(studies.iter().all(|study| study["rate"].as_array().unwrap().len() == 1), "{studies:#?}");
+    assert!(compared["trust"]["notes"].to_string().contains("whether A has settled after"), "{}", compared["trust"]);
+    // After each start both servers are waited for twice: once they have shown how fast they are, and after their warm-up.
+    let flags = ["--udp-timeout", "500ms", "--warmup", "50ms", "--restart-every", "1", "--max-time", "2s"];
+    let limited = format!("{LISTEN} --udp-limit 10");
+    let compared = compare(&[&["--a", &limited, "--b", &limited][..], &flags].concat());
+    let start = compared["repetition"]["start_seconds"].as_f64().unwrap();
+    assert!(start >= 1.9, "a start takes {start} s before its first trial");
 }

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use crate::plan::url::Scheme;
-use crate::plan::{Expect, Payload, Plan, Sizes};
+use crate::plan::{Expect, Payload, Plan, Sizes, default_udp_offload, default_udp_timeout};
 
 impl Plan {
     /// Why this is no plan for what is spoken with the server; `None` if it is one. TCP alone has neither a handshake nor
@@ -40,6 +40,18 @@ impl Plan {
              least"
                 .to_owned()
         })
+    }
+
+    /// Why this is nothing for a server that no datagrams are sent to; `None` where nothing was said of them.
+    pub fn unfit_without_udp(&self) -> Option<String> {
+        let given = [
+            ("--udp-timeout", self.udp_timeout != default_udp_timeout()),
+            ("--udp-offload", self.udp_offload != default_udp_offload()),
+        ];
+        let (flag, _) = given.into_iter().find(|(_, given)| *given)?;
+        Some(format!(
+            "{flag} is for UDP, and the server's URL is not udp://; expected udp://HOST:PORT, or no such flag"
+        ))
     }
 }
 

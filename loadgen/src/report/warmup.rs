@@ -153,6 +153,7 @@ fn learned(warmup: &Warmup, ran: &[Ran], starts: usize, name: impl Fn(usize) -> 
 }
 
 /// What a server did that has not settled, in a sentence; nothing where it settled in some start, unless it jumped in another.
+/// And that nothing is known where there was no time for slices enough.
 fn not_steady(warmup: &Warmup, server: usize, name: &str) -> Option<String> {
     let own = || warmup.studies.iter().filter(|study| study.server == server);
     let has_settled = own().any(|study| study.settled_after_seconds.is_some());
@@ -162,11 +163,21 @@ fn not_steady(warmup: &Warmup, server: usize, name: &str) -> Option<String> {
         UnsteadyKind::Noise => 2,
     };
     let by_size = |a: &Unsteady, b: &Unsteady| b.change.abs().total_cmp(&a.change.abs());
-    let (study, Unsteady { kind, figure, change, .. }) = own()
+    let told = own()
         .filter_map(|study| Some((study, study.unsteady?)))
         .filter(|(_, unsteady)| !has_settled || unsteady.kind == UnsteadyKind::Jumps)
-        .min_by(|(_, a), (_, b)| order(a.kind).cmp(&order(b.kind)).then(by_size(a, b)))?;
-    let time = units::seconds(study.slice_seconds * study.cost.len() as f64);
+        .min_by(|(_, a), (_, b)| order(a.kind).cmp(&order(b.kind)).then(by_size(a, b)));
+    let ran = |study: &Study| units::seconds(study.slice_seconds * study.cost.len() as f64);
+    let Some((study, Unsteady { kind, figure, change, .. })) = told else {
+        return own().last().filter(|_| !has_settled).map(|study| {
+            format!(
+                "whether {name} has settled after {} of warm-up cannot be told: replies were waited for so long that there \
+                 was no time for more of it",
+                ran(study)
+            )
+        });
+    };
+    let time = ran(study);
     let percent = units::percent(change.abs());
     let direction = if change > 0.0 { "rose" } else { "fell" };
     let what = match figure {
@@ -261,6 +272,13 @@ mod tests {
         assert!(told[1].ends_with("noise would hide that its rate doubled"), "{told:?}");
         let settled_once = vec![study(0, Some(noise(0.04))), study(0, None), study(1, None)];
         assert_eq!(said(&warmup(WarmupLimit::MaxWarmup, settled_once), both, 9).len(), 1);
+    }
+
+    #[test]
+    fn a_warm_up_that_had_no_time_to_tell_anything_is_said_so() {
+        let untold = |server| Study { settled_after_seconds: None, ..study(server, None) };
+        let told = said(&warmup(WarmupLimit::MaxTime, vec![untold(0), study(1, None)]), [Ran::InEachStart; 2], 9);
+        assert!(told.len() == 2 && told[1].starts_with("whether A has settled after 5.00 s of warm-up"), "{told:?}");
     }
 
     #[test]

@@ -269,7 +269,7 @@ impl<'a> Prober<'a> {
             self.is_interrupted()
         });
         self.warming = warming;
-        if self.is_interrupted() { Err(RunError::Interrupted.into()) } else { warmed }
+        if self.is_interrupted() { Err(RunError::Interrupted.into()) } else { warmed.map(drop) }
     }
 
     /// Searches, and holds fresh starts to the rate that is found; where they do not keep it, goes on with a search on

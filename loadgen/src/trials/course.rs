@@ -48,7 +48,8 @@ pub struct Course<'a> {
     began: Instant,
     /// When it is over, after it began.
     over_after: Duration,
-    /// How long the last start took before its first round and after its last, its warm-up apart, and one round of it.
+    /// How long the last start took before its first round and after its last, and one round of it. Of its warm-up that is what it
+    /// takes beyond its length: waiting for replies that UDP may have lost, say.
     overhead: Duration,
     round: Duration,
     /// Rounds of the next start.
@@ -231,9 +232,7 @@ impl<'a> Course<'a> {
                 ups[i] = Some(Up::new(arm, server, session, tolerates_errors));
             }
             let mut ups: Vec<Up<'_, '_>> = ups.into_iter().flatten().collect();
-            let before = self.elapsed();
-            self.warm(&mut ups, &order, show)?;
-            let warmed = self.elapsed() - before;
+            let warmed = self.warm(&mut ups, &order, show)?;
             let (rounds, all) = match self.tempo.restarts {
                 Restarts::Never(_) => {
                     loop {
@@ -272,12 +271,21 @@ impl<'a> Course<'a> {
         Ok(is_enough(self, Start { at_seconds: began.as_secs_f64(), rounds, lives }))
     }
 
-    /// Brings servers that were just started to where they are measured, and finds out how long a trial of each must be.
-    fn warm(&mut self, ups: &mut [Up<'_, '_>], order: &[usize], show: &mut dyn FnMut()) -> Result<(), TrialError> {
+    /// Brings servers that were just started to where they are measured, and finds out how long a trial of each must be. Returns
+    /// how much of the time that took is not to be expected of later starts, or is in the price of their warm-up.
+    fn warm(
+        &mut self,
+        ups: &mut [Up<'_, '_>],
+        order: &[usize],
+        show: &mut dyn FnMut(),
+    ) -> Result<Duration, TrialError> {
         let longest = self.lengths.longest();
+        let mut apart = Duration::ZERO;
         for &i in order {
             let replies = if self.starts == 0 { self.tempo.replies } else { 0 };
-            let pace = ups[i].pace(WARMUP, replies, longest.min(LONGEST_PACE), self.rng.random())?;
+            let before = self.elapsed();
+            let (pace, once) = ups[i].pace(WARMUP, replies, longest.min(LONGEST_PACE), self.rng.random())?;
+            apart += (self.elapsed() - before).saturating_sub(once);
             if let (Some(rate), 1..) = (pace, replies) {
                 self.lengths.learn(i, rate);
             }
@@ -289,8 +297,10 @@ impl<'a> Course<'a> {
             show();
             interrupted.load(Ordering::Relaxed)
         };
-        self.warming.warm(ups, order, self.lengths.all(), &mut self.rng, &mut is_over)?;
-        self.climbs.iter_mut().try_for_each(|climbs| climbs.begin(ups, WARMUP, &mut self.rng))
+        apart += self.warming.warm(ups, order, self.lengths.all(), &mut self.rng, &mut is_over)?;
+        let before = self.elapsed();
+        self.climbs.iter_mut().try_for_each(|climbs| climbs.begin(ups, WARMUP, &mut self.rng))?;
+        Ok(apart + (self.elapsed() - before))
     }
 
     /// The rounds of a start, one at least unless it is interrupted.

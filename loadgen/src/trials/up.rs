@@ -1,7 +1,7 @@
 //! A server that is up, with connections to it: load that nobody counts, slices of its warm-up, trials, and its memory.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::failure::{TrialError, failure};
 use crate::host::descendants::descendants;
@@ -83,22 +83,25 @@ impl<'a, 'scope> Up<'a, 'scope> {
         }
     }
 
-    /// Load that nobody counts, for `length` and longer until there were so many replies, but for no more than about `longest`.
-    /// Returns how many came in a second; `None` where there was none.
+    /// Load that nobody counts, for `length` and longer until there were so many replies, but for no more than about `longest`,
+    /// waiting for replies included. Returns how many came in a second, `None` where there was none; and how long it took to run
+    /// for `length` alone.
     pub fn pace(
         &mut self,
         length: Duration,
         replies: u64,
         longest: Duration,
         seed: u64,
-    ) -> Result<Option<f64>, TrialError> {
+    ) -> Result<(Option<f64>, Duration), TrialError> {
         let (mut length, mut came, mut passed) = (length, 0, Duration::ZERO);
+        let (began, mut once) = (Instant::now(), None);
         loop {
             let measured = self.phase(length, seed, &mut |_, _| (), &mut |_| ())?;
             came += measured.counts.replies_in_window;
             passed += measured.window;
-            if came >= replies || passed >= longest || measured.interrupted {
-                return Ok((came > 0).then(|| came as f64 / passed.as_secs_f64()));
+            let once = *once.get_or_insert_with(|| began.elapsed());
+            if came >= replies || began.elapsed() >= longest || measured.interrupted {
+                return Ok(((came > 0).then(|| came as f64 / passed.as_secs_f64()), once));
             }
             length *= 2;
         }

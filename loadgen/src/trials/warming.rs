@@ -1,6 +1,8 @@
 //! How servers are warmed up after each start, before anything of them counts: for a time that was given, or until they
 //! have settled. How long that takes is learned from the first starts; later ones take that long without being looked at.
 
+mod looked;
+
 use std::time::Duration;
 
 use rand::RngExt as _;
@@ -9,9 +11,9 @@ use rand::rngs::SmallRng;
 use super::failure::TrialError;
 use super::up::Up;
 use crate::host::target::Spec;
-use crate::judge::statistics::{FIRST_LOOK, Settling, Slices, TIMES_AT_NOISE, TIMES_SETTLED, UNSEEN, Why};
-use crate::load::error::RunError;
-use crate::report::warmup::{self, Ran, SliceFigure, Study, Unsteady, UnsteadyKind, WarmupLimit};
+use crate::judge::statistics::{FIRST_LOOK, TIMES_AT_NOISE, TIMES_SETTLED, UNSEEN};
+use crate::report::warmup::{self, Ran, Study, UnsteadyKind, WarmupLimit};
+use looked::{Looked, seconds, study};
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,7 +48,7 @@ pub(super) struct Warming {
     asked: Warmup,
     /// That within the time.
     warmup: Warmup,
-    studies: Vec<Study>,
+    looks: Vec<Looked>,
     /// How often each server was studied.
     studied: Vec<usize>,
 }
@@ -54,7 +56,7 @@ pub(super) struct Warming {
 impl Warming {
     /// Nothing known yet of so many servers, in an experiment that takes at most `time`.
     pub fn new(asked: Warmup, time: Duration, servers: usize) -> Self {
-        Self { asked, warmup: asked.within(time, servers), studies: Vec::new(), studied: vec![0; servers] }
+        Self { asked, warmup: asked.within(time, servers), looks: Vec::new(), studied: vec![0; servers] }
     }
 
     /// How this server is warmed up.
@@ -68,7 +70,8 @@ impl Warming {
 
     /// Warms up the servers in this order, each by itself, since they are measured one at a time too. A slice is not shorter
     /// than the server's `trials`, if as many as a look takes have room in the time for looking at it. It is broken off once
-    /// `show` says so.
+    /// `show` says so. Returns how much of the time that took [`price`](Self::price) and [`more_to_study`](Self::more_to_study)
+    /// tell of.
     pub fn warm(
         &mut self,
         ups: &mut [Up<'_, '_>],
@@ -76,12 +79,16 @@ impl Warming {
         trials: &[Duration],
         rng: &mut SmallRng,
         show: &mut dyn FnMut() -> bool,
-    ) -> Result<(), TrialError> {
+    ) -> Result<Duration, TrialError> {
+        let mut told = Duration::ZERO;
         for &i in order {
             match self.warmup {
-                Warmup::For(length) => ups[i].settle(length, rng.random(), &mut |_| {
-                    show();
-                })?,
+                Warmup::For(length) => {
+                    ups[i].settle(length, rng.random(), &mut |_| {
+                        show();
+                    })?;
+                    told += length;
+                }
                 Warmup::Auto { at_most } => match &ups[i].arm.spec {
                     // Compiled beforehand, it is as fast with its first messages as ever.
                     Spec::Embedded(_) => {}
@@ -90,17 +97,20 @@ impl Warming {
                     Spec::Url(_) | Spec::Command(_) if self.studied[i] < STUDIES => {
                         self.studied[i] += if matches!(ups[i].arm.spec, Spec::Url(_)) { STUDIES } else { 1 };
                         let slice = SLICE.max(trials[i]).min(at_most / FIRST_LOOK as u32);
-                        self.studies.push(study(i, &mut ups[i], slice, at_most, rng, show)?);
+                        let looked = study(i, &mut ups[i], slice, at_most, rng, show)?;
+                        told += looked.apart();
+                        self.looks.push(looked);
                     }
                     Spec::Url(_) | Spec::Command(_) => {
                         ups[i].settle(self.length(), rng.random(), &mut |_| {
                             show();
                         })?;
+                        told += self.length();
                     }
                 },
             }
         }
-        Ok(())
+        Ok(told)
     }
 
     /// How long each server runs from now on: as long as the one that takes longest to settle, since what is compared is to
@@ -119,7 +129,7 @@ impl Warming {
     }
 
     fn studies_of(&self, server: usize) -> impl Iterator<Item = &Study> + Clone {
-        self.studies.iter().filter(move |study| study.server == server)
+        self.looks.iter().map(|looked| &looked.study).filter(move |study| study.server == server)
     }
 
     /// How long warming up takes in so many lives of these servers, in seconds, in an experiment of at most `time`: being looked
@@ -136,7 +146,8 @@ impl Warming {
                 Spec::Url(_) => (1, 0),
                 Spec::Command(_) => (lives.min(STUDIES), lives.saturating_sub(STUDIES)),
             };
-            let took = |study: &Study| if study.unsteady.is_some() { at_most } else { seconds(study).min(at_most) };
+            let has_settled = |study: &Study| study.settled_after_seconds.is_some();
+            let took = |study: &Study| if has_settled(study) { seconds(study).min(at_most) } else { at_most };
             // The next start is expected to take as long as the one before.
             let last = self.studies_of(server).last().map_or(at_most, took);
             let looked: f64 = self.studies_of(server).map(took).chain(std::iter::repeat(last)).take(looks).sum();
@@ -157,10 +168,9 @@ impl Warming {
     /// How much longer the next start takes than that, since servers are looked at in it as well: as long as the time before.
     pub fn more_to_study(&self) -> Duration {
         let again = |server: usize| self.studied[server] > 0 && self.studied[server] < STUDIES;
-        let looked = |server: usize| self.studies.iter().rev().find(|study| study.server == server);
-        let took = |study: &Study| Duration::from_secs_f64(seconds(study));
+        let looked = |server: usize| self.looks.iter().rev().find(|looked| looked.study.server == server);
         let servers = (0..self.studied.len()).filter(|server| again(*server));
-        servers.filter_map(looked).map(|study| took(study).saturating_sub(self.length())).sum()
+        servers.filter_map(looked).map(|looked| looked.apart().saturating_sub(self.length())).sum()
     }
 
     /// It as reports have it.
@@ -176,14 +186,9 @@ impl Warming {
                 Warmup::Auto { .. } => Some(WarmupLimit::MaxTime),
                 Warmup::For(_) => None,
             },
-            studies: self.studies.clone(),
+            studies: self.looks.iter().map(|looked| looked.study.clone()).collect(),
         }
     }
-}
-
-/// How long a server was looked at.
-fn seconds(study: &Study) -> f64 {
-    study.slice_seconds * study.cost.len() as f64
 }
 
 /// How long a server runs that was studied in these starts, in seconds; `None` of none.
@@ -211,51 +216,6 @@ fn needed<'s>(studies: impl Iterator<Item = &'s Study> + Clone, at_most: f64) ->
     studies.clone().next().map(|_| needed.min(at_most))
 }
 
-/// Looks at one server until it has settled, or the time is up.
-fn study(
-    server: usize,
-    up: &mut Up<'_, '_>,
-    slice: Duration,
-    at_most: Duration,
-    rng: &mut SmallRng,
-    show: &mut dyn FnMut() -> bool,
-) -> Result<Study, TrialError> {
-    let most = at_most.div_duration_f64(slice).ceil() as usize;
-    let mut slices = Slices::new(2, most);
-    let [mut costs, mut rates] = [Vec::new(), Vec::new()];
-    let settling = loop {
-        if show() {
-            return Err(RunError::Interrupted.into());
-        }
-        let [cost, rate] = up.slice(slice, rng.random())?;
-        costs.push(cost);
-        rates.push(rate);
-        match slices.push(&[cost, rate]) {
-            Settling::NotYet => {}
-            settling => break settling,
-        }
-    };
-    let slice_seconds = slice.as_secs_f64();
-    let (settled, unsteady) = match settling {
-        Settling::Settled { from } => (Some(from as f64 * slice_seconds), None),
-        Settling::NotSteady(why) => {
-            let figure = slices.unsteady().map(|figure| [SliceFigure::Cost, SliceFigure::Rate][figure]);
-            (None, Some(unsteady(why, figure, slices.level_from() as f64 * slice_seconds)))
-        }
-        Settling::NotYet => (None, None),
-    };
-    Ok(Study { server, slice_seconds, settled_after_seconds: settled, unsteady, cost: costs, rate: rates })
-}
-
-fn unsteady(why: Why, figure: Option<SliceFigure>, level_after: f64) -> Unsteady {
-    let (kind, log_ratio, level_after_seconds) = match why {
-        Why::Trends(log_ratio) => (UnsteadyKind::Trends, log_ratio, None),
-        Why::Jumps(log_ratio) => (UnsteadyKind::Jumps, log_ratio, None),
-        Why::Noise(log_ratio) => (UnsteadyKind::Noise, log_ratio, Some(level_after)),
-    };
-    Unsteady { kind, figure, change: log_ratio.exp_m1(), level_after_seconds }
-}
-
 /// Starts in which each server is looked at: two, so that one that was disturbed does not tell alone.
 const STUDIES: usize = 2;
 
@@ -270,7 +230,9 @@ const SLICE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::looked::longest;
     use super::*;
+    use crate::report::warmup::Unsteady;
 
     /// The same with this seen of two servers, for 100 ms times the slices of each, in one start or more.
     pub fn seen(mut warming: Warming, slices: usize, unsteady: Option<UnsteadyKind>, starts: usize) -> Warming {
@@ -279,9 +241,14 @@ pub(super) mod tests {
             let study = study(if unsteady.is_none() { Some(0.0) } else { None }, unsteady);
             Study { server, cost: vec![1.0; slices], ..study }
         };
-        warming.studies = (0..starts).flat_map(|_| [of(0), of(1)]).collect();
+        warming.looks = (0..starts).flat_map(|_| [of(0), of(1)].map(looked)).collect();
         warming.studied = vec![starts; 2];
         warming
+    }
+
+    /// The same, looked at without any wait.
+    fn looked(study: Study) -> Looked {
+        Looked { took: Duration::from_secs_f64(seconds(&study)), study }
     }
 
     fn study(settled: Option<f64>, unsteady: Option<(UnsteadyKind, Option<f64>)>) -> Study {
@@ -325,8 +292,22 @@ pub(super) mod tests {
     fn all_servers_run_as_long_as_the_slowest_to_settle() {
         let mut warming = Warming::new(Warmup::Auto { at_most: Duration::from_secs(10) }, Duration::from_secs(100), 2);
         assert_eq!(warming.length(), Duration::ZERO);
-        warming.studies = vec![study(Some(0.0), None), Study { server: 1, ..study(Some(2.0), None) }];
+        warming.looks = [study(Some(0.0), None), Study { server: 1, ..study(Some(2.0), None) }].map(looked).into();
         assert_eq!(warming.length(), Duration::from_millis(4500));
+    }
+
+    #[test]
+    fn what_is_waited_for_after_slices_is_paid_for() {
+        let commands = [0, 1].map(|_| Spec::Command(vec!["{port}".to_owned()]));
+        let at_most = Duration::from_secs(10);
+        let warming = Warming::new(Warmup::Auto { at_most }, Duration::from_secs(100), 2);
+        let mut warming = seen(warming, 20, None, 1);
+        // Half a second is enough, as 2 s have shown that took 22 s; a start that is not looked at waits once, beside that.
+        warming.looks.iter_mut().for_each(|looked| looked.took += Duration::from_secs(20));
+        let all = warming.price(&mut commands.iter()) + warming.more_to_study();
+        assert_eq!((all.as_secs_f64() * 1e3).round(), 2.0 * 21_000.0);
+        assert_eq!(warming.looks[0].wait().as_secs(), 1);
+        assert_eq!([9, 10].map(|slices| longest(slices, at_most).as_secs()), [20, 10]);
     }
 
     #[test]

@@ -70,14 +70,18 @@ fn its_load_is_that_of_a_run() {
     let invoke = |arguments: &[&str]| {
         parse(["loadgen"].iter().chain(arguments).map(OsString::from), NonZeroUsize::new(3).unwrap()).unwrap()
     };
+    let url = |flags: &[&str]| {
+        let of_udp = flags.iter().any(|flag| flag.starts_with("--udp-"));
+        if of_udp { "udp://127.0.0.1:1" } else { "wss://h/" }
+    };
     let run = |flags: &[&str]| match invoke(
-        &[&["run", "wss://h/", "--drain-timeout", "5s", "--warmup", "0s", "-d", "1s"], flags].concat(),
+        &[&["run", url(flags), "--drain-timeout", "5s", "--warmup", "0s", "-d", "1s"], flags].concat(),
     ) {
         Invocation::Run { plan, .. } => plan,
         other => panic!("{flags:?} gave {other:?}"),
     };
     let planned =
-        |flags: &[&str]| match invoke(&[&["capacity", "wss://h/", "--slo", "latency.p99<5ms"], flags].concat()) {
+        |flags: &[&str]| match invoke(&[&["capacity", url(flags), "--slo", "latency.p99<5ms"], flags].concat()) {
             Invocation::Capacity(planning) => {
                 let Planning { plan, .. } = *planning;
                 plan

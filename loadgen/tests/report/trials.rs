@@ -40,7 +40,7 @@ fn as_run(trial: &Plan, run: &Plan) -> Plan {
 
 #[test]
 fn a_load_is_the_same_whichever_command_has_it() {
-    let loads: [&[&str]; 26] = [
+    let loads: [&[&str]; 24] = [
         &["-c", "7"],
         &["--in-flight", "5"],
         &["--rate", "20k"],
@@ -54,8 +54,6 @@ fn a_load_is_the_same_whichever_command_has_it() {
         &["--text"],
         &["--verify", "length"],
         &["--skip-messages", "4"],
-        &["--udp-timeout", "3s"],
-        &["--udp-offload", "off"],
         &["--expect", "order"],
         &["--connect-rate", "9"],
         &["--connect-timeout", "3s"],
@@ -79,6 +77,16 @@ fn a_load_is_the_same_whichever_command_has_it() {
         assert_eq!(as_run(&comparing(load).plan, &run), run, "{load:?}");
         let arms = sweeping(load).arms;
         assert_eq!(arms.len(), 2);
+        assert!(arms.iter().all(|(_, plan)| as_run(plan, &run) == run), "{load:?}: {arms:?}");
+    }
+    let udp = "--listen udp://127.0.0.1:0";
+    for load in [["--udp-timeout", "3s"], ["--udp-offload", "off"]] {
+        let run = plan(&[&["--server", udp][..], &load].concat());
+        assert_ne!(run, plain, "{load:?} is not ignored");
+        // One server of two is enough.
+        let comparing = comparing_of(&[&["--a", "", "--b", udp][..], &load].concat());
+        assert_eq!(as_run(&comparing.plan, &run), run, "{load:?}");
+        let arms = sweeping(&[&["--server", udp][..], &load].concat()).arms;
         assert!(arms.iter().all(|(_, plan)| as_run(plan, &run) == run), "{load:?}: {arms:?}");
     }
 }

@@ -80,6 +80,15 @@ impl Slices {
         self.state
     }
 
+    /// Says what is known, where there is no time for more slices; nothing of fewer than a look takes.
+    pub fn end(&mut self) -> Settling {
+        if self.state == Settling::NotYet && self.len() >= FIRST_LOOK {
+            self.most = self.len();
+            self.state = self.look();
+        }
+        self.state
+    }
+
     /// How many slices there were.
     pub fn len(&self) -> usize {
         self.series.first().map_or(0, Vec::len)

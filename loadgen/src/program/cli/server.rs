@@ -27,9 +27,11 @@ impl ServerArgs {
 /// Refuses a plan that is not for what is spoken with the servers, as far as that is known before they run: nothing of it may
 /// be for none of them, or against one.
 pub(super) fn fit<'a>(servers: impl IntoIterator<Item = &'a Spec>, plan: &Plan) -> Result<(), clap::Error> {
-    let mut schemes = servers.into_iter().map(Spec::scheme).collect::<Vec<_>>();
+    let schemes = servers.into_iter().map(Spec::scheme).collect::<Vec<_>>();
     let unfit = schemes.iter().flatten().find_map(|scheme| plan.unfit_for(*scheme));
-    schemes.retain(|scheme| scheme.is_none_or(|scheme| scheme == Scheme::Wss));
-    let unfit = unfit.or_else(|| schemes.is_empty().then(|| plan.connect.tls.unfit_without()).flatten());
-    unfit.map_or(Ok(()), |why| Err(refusal(&why)))
+    // A command says only later what its server speaks.
+    let may_be = |wanted: Scheme| schemes.iter().any(|scheme| scheme.is_none_or(|scheme| scheme == wanted));
+    let of_tls = || if may_be(Scheme::Wss) { None } else { plan.connect.tls.unfit_without() };
+    let of_udp = || if may_be(Scheme::Udp) { None } else { plan.unfit_without_udp() };
+    unfit.or_else(of_tls).or_else(of_udp).map_or(Ok(()), |why| Err(refusal(&why)))
 }
