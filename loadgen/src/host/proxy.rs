@@ -52,7 +52,7 @@ pub enum ProxyError {
         wants: Vec<String>,
     },
     /// It gave no answer that is one.
-    #[error("the proxy {proxy} gave no answer to CONNECT {server}: {}", chain(.source))]
+    #[error("the proxy {proxy} {} to CONNECT {server}: {}", unanswered(.source), chain(.source))]
     Failed {
         /// The proxy.
         proxy: Proxy,
@@ -127,6 +127,15 @@ fn schemes(challenges: &str) -> impl Iterator<Item = &str> {
         let parameter = scheme.contains('=') || rest.trim_start().starts_with('=');
         (!scheme.is_empty() && !parameter).then_some(scheme)
     })
+}
+
+/// What came instead of an answer.
+fn unanswered(why: &hyper::Error) -> &'static str {
+    if why.is_parse() {
+        "sent what is no answer in HTTP/1.1, so that its port may not be an HTTP proxy's,"
+    } else {
+        "gave no answer"
+    }
 }
 
 /// What the answer means, and what to try.

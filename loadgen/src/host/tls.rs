@@ -1,6 +1,7 @@
 //! TLS with a server: what is offered and trusted, made once for each server from the plan; the records of a connection
 //! (`records`) on its socket (`channel`), also as a stream for what waits with tokio (`ready`); and what went wrong, in words.
 
+mod asked;
 mod channel;
 mod ready;
 mod records;
@@ -16,15 +17,16 @@ use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{CertificateError, ClientConfig, ClientConnection, InconsistentKeys, RootCertStore};
 use server::tls_words;
 
 use crate::plan::tls::{ClientCertificate, Tls, TlsVersion};
 use crate::plan::url::in_ascii;
+use asked::Asked;
 pub use channel::Channel;
-pub use ready::Ready;
+pub use ready::{EndedAfterCertificate, Ready};
 pub use records::{Failure, Settled};
 use sessions::Sessions;
 use unchecked::Unchecked;
@@ -36,6 +38,8 @@ pub struct Client {
     name: ServerName<'static>,
     /// Those that are resumed, if any are.
     sessions: Option<Arc<Sessions>>,
+    /// The generator's own certificate, if it has one.
+    own: Option<Arc<Asked>>,
 }
 
 /// Why TLS cannot be spoken as it is to be.
@@ -88,17 +92,16 @@ impl Client {
         } else {
             builder.with_root_certificates(roots(&how.cacert)?)
         };
-        let mut config = match &how.client {
+        let own = how.client.as_ref().map(|client| shown(client, &provider)).transpose()?.map(Asked::new).map(Arc::new);
+        let mut config = match own.clone() {
             None => builder.with_no_client_auth(),
-            Some(client) => {
-                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(shown(client, &provider)?)))
-            }
+            Some(own) => builder.with_client_cert_resolver(own),
         };
         let sessions = how.resume.then(|| Arc::new(Sessions::default()));
         config.resumption = sessions.clone().map_or_else(Resumption::disabled, |sessions| Resumption::store(sessions));
         // A handshake of WebSocket is HTTP/1.1 (RFC 6455, 4.1).
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { config: Arc::new(config), name, sessions })
+        Ok(Self { config: Arc::new(config), name, sessions, own })
     }
 
     /// A connection that has not sent anything yet, for those who wait in rustls' own streams.
@@ -118,6 +121,11 @@ impl Client {
     /// Has sessions be resumed from now on.
     pub fn release_sessions(&self) {
         self.sessions.iter().for_each(|sessions| sessions.release());
+    }
+
+    /// Whether the server has asked for the generator's certificate, and was shown it.
+    pub fn has_shown_its_certificate(&self) -> bool {
+        self.own.as_ref().is_some_and(|own| own.was_asked())
     }
 
     /// The name that the server is asked for.

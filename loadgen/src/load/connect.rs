@@ -20,7 +20,7 @@ use crate::host::addresses::Addresses;
 use crate::host::addresses::race::{NoAddress, deadline_after};
 use crate::host::exchange::chain;
 use crate::host::proxy::{self, ProxyError};
-use crate::host::tls::Settled;
+use crate::host::tls::{Client, Settled};
 use crate::load::dialogue::Protocol;
 use crate::load::transport::{Transport, Udp};
 use crate::measure::clock::nanoseconds;
@@ -53,13 +53,20 @@ pub enum ConnectError {
     /// TLS, in its handshake or later.
     #[error("TLS failed: {0}")]
     Tls(String),
+    /// The server ended TCP without an answer behind the handshake of TLS, and TLS not before.
+    #[error("TLS failed: {0}")]
+    TlsCut(String),
+    /// It ended the connection without an answer, having been shown the certificate of `--client-cert`: over TLS 1.3 it may refuse that
+    /// once the handshake is over for the client.
+    #[error("{0}; it may not take the certificate of --client-cert")]
+    Untaken(Box<ConnectError>),
     /// The server ended the connection in the handshake of TLS, without a word.
-    #[error(
-        "the server {how} the connection in the TLS handshake: its port may not be for TLS (ws://), or it takes no more connections"
-    )]
+    #[error("the server {how} the connection in the TLS handshake: {hint}")]
     TlsEnded {
         /// Closed or reset.
         how: &'static str,
+        /// Why it may have.
+        hint: &'static str,
     },
     /// The handshake of TLS did not come to its end.
     #[error(
@@ -188,6 +195,7 @@ impl ConnectError {
             | Self::Unfinished { .. }
             | Self::Ended { .. }
             | Self::CutShort { .. } => true,
+            Self::Untaken(error) => error.may_be_a_proxys(),
             Self::Http(error) => error.is_incomplete_message() || error.is_closed() || error.is_canceled(),
             _ => false,
         }
@@ -246,7 +254,17 @@ async fn open_one(
         }
     };
     let mut connection = match url.scheme() {
-        Scheme::Ws | Scheme::Wss => websocket::open(stream, address, url, how, deadline).await?,
+        Scheme::Ws | Scheme::Wss => {
+            let opened = websocket::open(stream, address, url, how, deadline).await;
+            opened.map_err(|error| match error {
+                ConnectError::TlsCut(_) | ConnectError::Ended { .. }
+                    if addresses.tls().is_some_and(Client::has_shown_its_certificate) =>
+                {
+                    ConnectError::Untaken(Box::new(error))
+                }
+                error => error,
+            })?
+        }
         Scheme::Tcp | Scheme::Udp => {
             let (stream, read_ahead) = stream.into_transport().map_err(ConnectError::Socket)?;
             without_handshake(stream, address, read_ahead, Protocol::Bytes)

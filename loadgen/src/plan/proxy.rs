@@ -40,7 +40,11 @@ impl FromStr for Proxy {
         let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let (credentials, authority) = match rest.rsplit_once('@') {
-            Some((credentials, authority)) => (Some(percent_decode_str(credentials).collect()), authority),
+            Some((credentials, authority)) => {
+                // The colon is there without a password, too (RFC 7617, 2).
+                let colon = if credentials.contains(':') { "" } else { ":" };
+                (Some(percent_decode_str(credentials).chain(colon.bytes()).collect()), authority)
+            }
             None => (None, rest),
         };
         if !scheme.eq_ignore_ascii_case("http") {
@@ -92,6 +96,8 @@ mod tests {
         for shown in [proxy.to_string(), format!("{proxy:?}"), String::from(proxy.clone())] {
             assert_eq!(shown, "http://***@proxy.example:3128");
         }
+        let without_password: Proxy = "http://u@h:1".parse().unwrap();
+        assert_eq!(without_password.credentials(), Some(&b"u:"[..]));
         let plain: Proxy = "HTTP://[::1]:8080".parse().unwrap();
         assert_eq!((plain.to_string().as_str(), plain.at().port()), ("http://[::1]:8080", 8080));
         assert_eq!(serde_json::from_str::<Proxy>(&serde_json::to_string(&plain).unwrap()).unwrap(), plain);

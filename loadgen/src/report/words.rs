@@ -69,9 +69,10 @@ pub(crate) fn compared(comparison: &Comparison) -> String {
     format!("the rate that keeps {}, over {connections}", comparison.slos.join(", "))
 }
 
-/// How TLS was spoken with either server of a comparison.
-pub(crate) fn tls_of_both(comparison: &Comparison) -> Vec<(&'static str, String)> {
-    tls::of_each([("A".to_owned(), comparison.a.tls.as_ref()), ("B".to_owned(), comparison.b.tls.as_ref())])
+/// The way to both servers of a comparison: the proxy, and how TLS was spoken with either.
+pub(crate) fn way_to_both(comparison: &Comparison) -> Vec<(&'static str, String)> {
+    let tls = tls::of_each([("A".to_owned(), comparison.a.tls.as_ref()), ("B".to_owned(), comparison.b.tls.as_ref())]);
+    proxy(&comparison.environment.plan).into_iter().chain(tls).collect()
 }
 
 /// What is sent, in few words.
@@ -198,6 +199,7 @@ pub(super) fn facts(report: &Report) -> Vec<(&'static str, String)> {
     let mut facts = vec![("connections", opened)];
     facts.extend(parts_of_connecting(report).map(|parts| ("", parts)));
     facts.extend(addresses(report));
+    facts.extend(proxy(&report.environment.plan));
     facts.extend(report.tls.iter().flat_map(TlsReport::facts));
     facts.push(("messages", format!("{sent} sent, {verified} {replies}")));
     facts.extend(wrong_replies_count(report).map(|words| ("", words.to_owned())));
@@ -306,6 +308,12 @@ fn addresses(report: &Report) -> Vec<(&'static str, String)> {
     let more = elsewhere.count() - facts.len();
     facts.extend((more > 0).then(|| ("", format!("and more to {} other addresses", units::count(more as u64)))));
     facts
+}
+
+/// The proxy that connections went through, if one was between, without its user name and password.
+pub(crate) fn proxy(plan: &Plan) -> Option<(&'static str, String)> {
+    let proxy = plan.connect.proxy.as_ref()?;
+    Some(("proxy", format!("connections went through {}", proxy.at().host_and_port())))
 }
 
 /// Addresses that are listed.

@@ -6,7 +6,7 @@ use std::thread;
 
 use crate::authority::Authority;
 use crate::binary::{EmbeddedServer, loadgen};
-use crate::secure::echo_server;
+use crate::secure::{self, Secure, echo_server, listen};
 use crate::{refused, report, run, said, unusable};
 
 #[test]
@@ -56,6 +56,17 @@ fn certificates_that_cannot_be_trusted_are_refused_by_their_cause() {
     let said = refused(&[&elsewhere, "--cacert", authority.file()]);
     assert!(said.contains("is not for localhost, which it was asked for, but for echo.example; "), "{said}");
     report(&[&elsewhere, "--cacert", authority.file(), "--tls-server-name", "echo.example"]);
+    let by_address = authority.leaf_of(|params| {
+        params.subject_alt_names = vec![rcgen::SanType::IpAddress("::1".parse().unwrap())];
+    });
+    let said = refused(&[&echo_server(by_address.config()), "--cacert", authority.file()]);
+    assert!(said.contains("which it was asked for, but for ::1; "), "{said}");
+    let large = authority.leaf_of(|params| {
+        let name = |n| rcgen::SanType::DnsName(format!("{n:0>50}.echo.example").try_into().unwrap());
+        params.subject_alt_names = (0..2_000).map(name).collect();
+    });
+    let said = refused(&[&echo_server(large.config_without_its_key()), "--cacert", authority.file()]);
+    assert!(said.contains("a message of the handshake that is larger than loadgen takes (64 KiB)"), "{said}");
     let said = unusable(&[&right, "--cacert", "/no/such/file"]);
     assert!(said.contains("--cacert /no/such/file: No such file"), "{said}");
     let said = unusable(&[&right, "--tls-server-name", "no name"]);
@@ -98,6 +109,29 @@ fn a_certificate_of_the_client_is_shown_where_it_is_asked_for() {
         let said = refused(&[&offered[..], &["--client-cert", &cert, "--client-key", &key]].concat());
         assert!(said.contains("it does not take the certificate of --client-cert"), "{version}: {said}");
     }
+    // One that ends the connection without an alert.
+    let address = listen(authority.asking(&authority.leaf()), |Secure { mut conn, mut sock }| {
+        while conn.is_handshaking() {
+            while conn.wants_write() {
+                conn.write_tls(&mut sock)?;
+            }
+            if conn.read_tls(&mut sock)? == 0 || conn.process_new_packets().is_err() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    });
+    let silent = secure::url(address);
+    let [other_cert, other_key] = other.files("client");
+    for version in ["1.2", "1.3"] {
+        let flags = [&silent, "--tls-versions", version, "--client-cert", &other_cert, "--client-key", &other_key];
+        let said = refused(&[&flags[..], &cacert].concat());
+        assert!(said.contains("it may not take the certificate of --client-cert"), "{version}: {said}");
+        assert!(!said.contains("may not be for TLS"), "{version}: {said}");
+    }
+    let said = refused(&[&[&silent, "--tls-versions", "1.2"], &cacert[..]].concat());
+    assert!(said.contains("or wants a certificate of the client's (--client-cert, --client-key)"), "{said}");
+    assert!(!said.contains("may not be for TLS"), "{said}");
     let said = unusable(&[&[url.as_str(), "--client-cert", &cert, "--client-key", &cert], &cacert[..]].concat());
     assert!(said.contains(&format!("--client-key {cert}: no private key is in it")), "{said}");
 }

@@ -1,5 +1,6 @@
 //! HTTP proxies between loadgen and a server: one that connects, and those that do not.
 
+use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,9 +9,9 @@ use std::thread;
 use std::time::Duration;
 
 use crate::authority::Authority;
-use crate::binary::{EmbeddedServer, pass_both_ways};
+use crate::binary::{EmbeddedServer, loadgen, pass_both_ways};
 use crate::secure::echo_server;
-use crate::{refused, report};
+use crate::{refused, report, said};
 
 /// A proxy that gives an answer to each request that it gets, or lets it through where there is none.
 struct Proxy {
@@ -102,6 +103,14 @@ fn the_proxy_is_told_the_password_and_nobody_else() {
     assert!(asked.to_lowercase().contains("proxy-authorization: basic dxnlcjptrunsrvq=\r\n"), "{asked}");
     let saved = report.0.to_string();
     assert!(saved.contains(&format!("http://***@{}", proxy.authority)) && !saved.contains("CRET"), "{saved}");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("report.json");
+    fs::write(&file, saved).unwrap();
+    for format in ["text", "markdown", "html"] {
+        let said = said(&loadgen(&["report", file.to_str().unwrap(), "--to", format]).wait());
+        let told = ["connections went through ", &proxy.authority].concat();
+        assert!(said.contains(&told) && !said.contains("CRET") && !said.contains("user:"), "{format}: {said}");
+    }
 }
 
 #[test]
@@ -146,7 +155,10 @@ fn a_proxy_that_does_not_connect_is_named_with_its_cause() {
             "it wants a user name and a password, or others",
         ),
         (|_| Some("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"), "it could not reach the server"),
-        (|_| Some("SSH-2.0-OpenSSH_9.2\r\n"), "gave no answer to CONNECT echo.example:80"),
+        (
+            |_| Some("SSH-2.0-OpenSSH_9.2\r\n"),
+            "sent what is no answer in HTTP/1.1, so that its port may not be an HTTP proxy's, to CONNECT echo.example:80",
+        ),
         (|_| Some("HTTP/1.1 200 OK\r\n\r\nhello"), "sent bytes behind its answer"),
         (|_| Some(""), "took the connection and did not answer to CONNECT within 300ms"),
     ] {

@@ -73,6 +73,11 @@ impl Spec {
             let words = shell_words::split(text).unwrap_or_default();
             return match told(&words) {
                 (Some(url), _) => at_port(url, 1).map(|_| Self::Command(words)),
+                (None, [url, _, ..]) if url.parse::<Url>().is_ok() => Err(format!(
+                    "{{port}} is missing in '{}', the URL before the command; expected it in the place of the port, as in \
+                     ws://localhost:{{port}}/",
+                    masked(url)
+                )),
                 (None, _) => text.parse().map(Self::Url),
             };
         }
@@ -137,6 +142,10 @@ mod tests {
         let told = "wss://localhost:{port}/chat node wss.js {port}".parse::<Spec>().unwrap();
         assert_eq!(told, Spec::Command(words(&["wss://localhost:{port}/chat", "node", "wss.js", "{port}"])));
         assert_eq!((told.scheme(), "node x.js {port}".parse::<Spec>().unwrap().scheme()), (Some(Scheme::Wss), None));
+        for missing in ["wss://localhost/ node wss.js {port}", "wss://h:1/ node x.js"] {
+            let error = missing.parse::<Spec>().unwrap_err();
+            assert!(error.starts_with("{port} is missing in 'wss://"), "{error}");
+        }
         for bad in [
             "node server.js",
             "wss://local host:{port}/ node x.js",

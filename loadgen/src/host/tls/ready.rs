@@ -12,6 +12,11 @@ use super::Client;
 use super::channel::Channel;
 use super::records::{LEAST_BUFFER, Progress, Records, Settled};
 
+/// The handshake came to an end of the connection after the server had shown its certificate, so that it does speak TLS.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection ended after the server had shown its certificate")]
+pub struct EndedAfterCertificate;
+
 /// A TLS connection whose handshake is made.
 #[derive(Debug)]
 pub struct Ready {
@@ -42,7 +47,12 @@ impl Ready {
                 Err(error) => {
                     // The server is told, if that goes without waiting.
                     let _ = records.flush(|ciphertext| stream.try_write(ciphertext));
-                    return Err(error);
+                    return Err(match error.kind() {
+                        kind if error.get_ref().is_none() && records.has_certificate() => {
+                            io::Error::new(kind, EndedAfterCertificate)
+                        }
+                        _ => error,
+                    });
                 }
             }
         }

@@ -104,9 +104,9 @@ impl Records {
                 Ok(ConnectionState::PeerClosed) => self.ended = true,
                 Ok(other) => return Err(stuck(&other)),
                 Err(error) => {
-                    let foreign = foreign(&self.kept);
+                    let foreign = words::foreign(&self.kept);
                     self.alert();
-                    return Err(foreign.unwrap_or_else(|| failure(&error)));
+                    return Err(foreign.map_or_else(|| failure(&error), |why| io::Error::other(Failure(why))));
                 }
             }
             self.kept.drain(..discard);
@@ -289,6 +289,11 @@ impl Records {
         }
     }
 
+    /// Whether the server has shown its certificate.
+    pub fn has_certificate(&self) -> bool {
+        self.connection.peer_certificates().is_some()
+    }
+
     /// Gives back what only the handshake needed.
     pub fn shrink(&mut self) {
         self.kept.shrink_to_fit();
@@ -351,21 +356,6 @@ fn too_long() -> io::Error {
     )))
 }
 
-/// What the server speaks that has answered with something else than TLS.
-fn foreign(came: &[u8]) -> Option<io::Error> {
-    // The types of records (RFC 8446, 5.1).
-    if came.first().is_none_or(|first| (20..=24).contains(first)) {
-        return None;
-    }
-    let why = if came.starts_with(b"HTTP/") {
-        "the server answered in plain HTTP: its port is not for TLS, expected ws:// in place of wss://".to_owned()
-    } else {
-        let shown: String = came.iter().take(MOST_SHOWN).map(|byte| byte.escape_ascii().to_string()).collect();
-        format!("the server did not answer in TLS: it sent \"{shown}\"")
-    };
-    Some(io::Error::other(Failure(why)))
-}
-
 thread_local! {
     /// What a thread encrypts into.
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; MOST_PLAIN + MOST_PLAIN / 16]);
@@ -392,9 +382,6 @@ const MOST_IDLE_READS: usize = 64;
 
 /// Bytes read at once during a handshake: a server's flight is 1 to 5 KB.
 const HANDSHAKE_BYTES: usize = 4 << 10;
-
-/// Bytes shown of what is no TLS.
-const MOST_SHOWN: usize = 32;
 
 #[cfg(test)]
 mod tests;

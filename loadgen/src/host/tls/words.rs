@@ -1,7 +1,9 @@
 //! What went wrong with TLS, in plain words, and what to try.
 
+use std::net::Ipv6Addr;
+
 use rustls::pki_types::UnixTime;
-use rustls::{AlertDescription, CertificateError, Error, PeerMisbehaved};
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerMisbehaved};
 use server::tls_words;
 
 /// Why the handshake failed, or the connection later.
@@ -27,11 +29,29 @@ pub(super) fn of(error: &Error) -> String {
         Error::PeerMisbehaved(what) => {
             format!("the server broke the protocol: {}", tls_words::of_name(&format!("{what:?}")))
         }
+        Error::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge) => {
+            "the server sent a message of the handshake that is larger than loadgen takes (64 KiB): its certificates are too large"
+                .to_owned()
+        }
         Error::InvalidMessage(what) => {
             format!("the server sent a message that is none of TLS: {}", tls_words::of_name(&format!("{what:?}")))
         }
         other => format!("the server broke the protocol: {other}"),
     }
+}
+
+/// What the server speaks that has answered with something else than TLS.
+pub(super) fn foreign(came: &[u8]) -> Option<String> {
+    // The types of records (RFC 8446, 5.1).
+    if came.first().is_none_or(|first| (20..=24).contains(first)) {
+        return None;
+    }
+    Some(if came.starts_with(b"HTTP/") {
+        "the server answered in plain HTTP: its port is not for TLS, expected ws:// in place of wss://".to_owned()
+    } else {
+        let shown: String = came.iter().take(MOST_SHOWN).map(|byte| byte.escape_ascii().to_string()).collect();
+        format!("the server did not answer in TLS: it sent \"{shown}\"")
+    })
 }
 
 /// What is wrong with the server's certificate.
@@ -119,10 +139,11 @@ fn name(alert: AlertDescription) -> String {
     name.replace("recognised", "recognized")
 }
 
-/// A name of a certificate, which webpki gives as `DnsName("echo.example")` or `IpAddress(127.0.0.1)`.
-fn plain(name: &str) -> &str {
+/// A name of a certificate, which webpki gives as `DnsName("echo.example")` or `IpAddress(127.0.0.1)`. Addresses of IPv6 it
+/// writes in a way of its own, `0::1`.
+fn plain(name: &str) -> String {
     let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(name);
-    inner.trim_matches('"')
+    inner.parse().map_or_else(|_| inner.trim_matches('"').to_owned(), |address: Ipv6Addr| address.to_string())
 }
 
 fn date(time: UnixTime) -> String {
@@ -133,6 +154,9 @@ fn date(time: UnixTime) -> String {
 
 /// What has been looked at when a time is wrong; webpki does not tell which of them it is.
 const CHAIN: &str = "the server's certificate, or one that leads from it to its authority,";
+
+/// Bytes shown of what is no TLS.
+const MOST_SHOWN: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -155,7 +179,7 @@ mod tests {
 
     #[test]
     fn names_are_told_as_people_write_them() {
-        for (name, told) in [("DnsName(\"echo.example\")", "echo.example"), ("IpAddress(::1)", "::1"), ("x", "x")] {
+        for (name, told) in [("DnsName(\"echo.example\")", "echo.example"), ("IpAddress(0::1)", "::1"), ("x", "x")] {
             assert_eq!(plain(name), told);
         }
     }

@@ -41,7 +41,9 @@ pub async fn open(
         let came = Came::by_now(&came);
         match failed {
             Failed::Known(error) => error,
-            Failed::Http(error) => secure::beneath(&error).unwrap_or_else(|| came.explain(error, &query)),
+            Failed::Http(error) => {
+                secure::beneath(&error, came.is_empty()).unwrap_or_else(|| came.explain(error, &query))
+            }
             Failed::Late if came.is_empty() => ConnectError::Silent(how.timeout),
             Failed::Late => ConnectError::Unfinished { after: how.timeout, began: came.words(&query) },
         }

@@ -9,7 +9,7 @@ use crate::judge::threshold::Threshold;
 use crate::plan::url::Url;
 use crate::report::TlsReport;
 use crate::report::warmup::{Ran, sentences};
-use crate::report::words::what;
+use crate::report::words::{proxy, what};
 use crate::units;
 
 /// The probes of one rate, taken together.
@@ -167,6 +167,7 @@ pub(crate) fn facts(report: &CapacityReport) -> Vec<(&'static str, String)> {
     let ran = [if is_url { Ran::Once } else { Ran::InEachStart }];
     let of_warmup = sentences(&report.warmup, &ran, 1 + report.holdout.len(), |_| "the server".to_owned());
     facts.extend(of_warmup.into_iter().map(|line| ("", line)));
+    facts.extend(proxy(&report.environment.plan));
     facts.extend(report.tls.iter().flat_map(TlsReport::facts));
     let environment = &report.environment;
     let cpu = environment.cpu.as_deref().unwrap_or("unknown CPU");

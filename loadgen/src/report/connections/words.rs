@@ -7,7 +7,7 @@ use crate::measure::counts::Messages;
 use crate::measure::failures::Failures;
 use crate::measure::held_metric::Span;
 use crate::measure::metric::Unit;
-use crate::report::words::{experiments, what};
+use crate::report::words::{experiments, proxy, what};
 use crate::report::{Stats, TlsReport};
 use crate::units;
 
@@ -74,6 +74,7 @@ pub(crate) fn facts(report: &ConnectionsReport) -> Vec<(&'static str, String)> {
         facts.push(("", "interrupted: the figures are of what was done until then".to_owned()));
     }
     facts.extend(report.server_ended.iter().map(|status| ("", format!("the server's process has ended: {status}"))));
+    facts.extend(proxy(&report.environment.plan));
     facts.extend(report.tls.iter().flat_map(TlsReport::facts));
     facts.push(("memory", per_connection("user", report.memory.user_bytes_per_connection)));
     let of = if report.memory.kernel_has_both_ends { "kernel, both ends," } else { "kernel" };

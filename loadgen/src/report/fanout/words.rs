@@ -9,7 +9,7 @@ use crate::measure::failures::Failures;
 use crate::measure::fanout::Deliveries;
 use crate::measure::fanout_metric::Span;
 use crate::report::words::experiments::time;
-use crate::report::words::{experiments, what};
+use crate::report::words::{experiments, proxy, what};
 use crate::report::{Stats, TlsReport};
 use crate::units;
 
@@ -71,6 +71,7 @@ pub(crate) fn facts(report: &FanoutReport) -> Vec<(&'static str, String)> {
     facts.extend(mismatches(report).map(|mismatch| ("", mismatch)));
     facts.push(("messages", messages(report)));
     facts.push(("members", members(report)));
+    facts.extend(proxy(&report.environment.plan));
     facts.extend(report.tls.iter().flat_map(TlsReport::facts));
     facts.extend(causes(&report.failures));
     facts.extend(report.server_ended.iter().map(|status| ("", format!("the server's process has ended: {status}"))));

@@ -8,6 +8,7 @@ use crate::report::estimate::Estimate;
 use crate::report::formats::text::comparison::change_cells;
 use crate::report::repetition::{Choice, RestartKind, enough};
 use crate::report::tls;
+use crate::report::words::proxy;
 use crate::units;
 
 /// How much was measured.
@@ -75,9 +76,10 @@ fn cells_of(arm: &ArmReport, rate: Metric, with_wire: bool) -> Vec<String> {
     cells.into_iter().chain(wire).collect()
 }
 
-/// How TLS was spoken: once where all combinations settled on the same, else of each.
-pub(crate) fn tls(sweep: &Sweep) -> Vec<(&'static str, String)> {
-    tls::once_or_of_each(sweep.arms.iter().map(|arm| (settings(arm), arm.tls.as_ref())))
+/// The way to the servers: the proxy, and how TLS was spoken, once where all combinations settled on the same, else of each.
+pub(crate) fn way(sweep: &Sweep) -> Vec<(&'static str, String)> {
+    let tls = tls::once_or_of_each(sweep.arms.iter().map(|arm| (settings(arm), arm.tls.as_ref())));
+    proxy(&sweep.environment.plan).into_iter().chain(tls).collect()
 }
 
 /// The metrics that effects are on.
