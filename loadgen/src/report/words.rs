@@ -1,7 +1,7 @@
 //! What a report says in words, for every format that people read.
 
 mod compression;
-mod datagrams;
+pub(crate) mod datagrams;
 pub(crate) mod experiments;
 
 use super::comparison::Comparison;
@@ -72,6 +72,12 @@ pub(crate) fn compared(comparison: &Comparison) -> String {
 /// How TLS was spoken with either server of a comparison.
 pub(crate) fn tls_of_both(comparison: &Comparison) -> Vec<(&'static str, String)> {
     tls::of_each([("A".to_owned(), comparison.a.tls.as_ref()), ("B".to_owned(), comparison.b.tls.as_ref())])
+}
+
+/// What UDP did to the messages of either server of a comparison.
+pub(crate) fn datagrams_of_both(comparison: &Comparison) -> Vec<(&'static str, String)> {
+    let sides = [("A", &comparison.a), ("B", &comparison.b)];
+    datagrams::of_each(sides.map(|(name, side)| (name.to_owned(), side.datagrams.as_ref(), side.messages)))
 }
 
 /// What is sent, in few words.

@@ -8,6 +8,7 @@ use crate::report::estimate::Estimate;
 use crate::report::formats::text::comparison::change_cells;
 use crate::report::repetition::{Choice, RestartKind, enough};
 use crate::report::tls;
+use crate::report::words::datagrams;
 use crate::units;
 
 /// How much was measured.
@@ -78,6 +79,11 @@ fn cells_of(arm: &ArmReport, rate: Metric, with_wire: bool) -> Vec<String> {
 /// How TLS was spoken: once where all combinations settled on the same, else of each.
 pub(crate) fn tls(sweep: &Sweep) -> Vec<(&'static str, String)> {
     tls::once_or_of_each(sweep.arms.iter().map(|arm| (settings(arm), arm.tls.as_ref())))
+}
+
+/// What UDP did to the messages of each combination.
+pub(crate) fn datagrams(sweep: &Sweep) -> Vec<(&'static str, String)> {
+    datagrams::of_each(sweep.arms.iter().map(|arm| (settings(arm), arm.datagrams.as_ref(), arm.messages)))
 }
 
 /// The metrics that effects are on.
@@ -259,6 +265,7 @@ mod tests {
             settings,
             target: String::new(),
             messages: Default::default(),
+            datagrams: None,
             tls: None,
             messages_per_cpu_second: Some(1e9 / 999.0),
             figures: metrics.map(median).into(),

@@ -39,7 +39,7 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
                             (units::seconds(comparison.elapsed_seconds))
                         }
                     }
-                    @for (name, fact) in words::tls_of_both(comparison) { div { dt { (name) } dd { (fact) } } }
+                    @for (name, fact) in words::tls_of_both(comparison).into_iter().chain(words::datagrams_of_both(comparison)) { div { dt { (name) } dd { (fact) } } }
                     @for note in &comparison.trust.notes { div { dt { "note" } dd { (note) } } }
                 }
             }

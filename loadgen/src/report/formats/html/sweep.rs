@@ -27,7 +27,7 @@ pub(super) fn section(sweep: &Sweep) -> Markup {
             div.panel {
                 h3 { "Notes" }
                 dl.facts {
-                    @for (name, fact) in words::tls(sweep) { div { dt { (name) } dd { (fact) } } }
+                    @for (name, fact) in words::tls(sweep).into_iter().chain(words::datagrams(sweep)) { div { dt { (name) } dd { (fact) } } }
                     @for note in words::notes(sweep) { div { dt { "note" } dd { (note) } } }
                 }
             }

@@ -39,7 +39,7 @@ pub fn render(comparison: &Comparison) -> String {
         line(format!("| {} | {a} | {b} | {change} | {interval} | {called} |", metric.metric));
     }
     line(format!("\n{}\n", escaped(&text::about_intervals(comparison))));
-    for (_, fact) in words::tls_of_both(comparison) {
+    for (_, fact) in words::tls_of_both(comparison).into_iter().chain(words::datagrams_of_both(comparison)) {
         line(format!("- {}", escaped(&fact)));
     }
     for reason in &comparison.trust.reasons {

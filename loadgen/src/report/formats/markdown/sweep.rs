@@ -31,7 +31,7 @@ pub fn render(sweep: &Sweep) -> String {
         line(format!("| {} | {cells} |", escaped(&words::settings(arm))));
     }
     line(String::new());
-    for (_, fact) in words::tls(sweep) {
+    for (_, fact) in words::tls(sweep).into_iter().chain(words::datagrams(sweep)) {
         line(format!("- {}", escaped(&fact)));
     }
     for reason in &sweep.trust.reasons {

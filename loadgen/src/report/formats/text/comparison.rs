@@ -9,7 +9,7 @@ pub(crate) use crate::report::formats::text::verdict::{
     about_intervals, attempts, interval, reason, reasons, verdict, what_would_tell,
 };
 pub use crate::report::formats::text::verdict::{name, signed_percent};
-use crate::report::words::{compared, tls_of_both, what};
+use crate::report::words::{compared, datagrams_of_both, tls_of_both, what};
 use crate::units;
 
 /// Renders a comparison as lines of text.
@@ -54,6 +54,7 @@ impl Display for Rendered<'_> {
         }
         item(f, "", &about_intervals(comparison))?;
         item(f, "errors", &errors(comparison))?;
+        datagrams_of_both(comparison).iter().try_for_each(|(name, fact)| item(f, name, fact))?;
         tls_of_both(comparison).iter().try_for_each(|(name, fact)| item(f, name, fact))?;
         if comparison.aa {
             noise_floor(comparison, f)?;

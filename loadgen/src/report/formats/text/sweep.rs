@@ -26,6 +26,7 @@ impl Display for Rendered<'_> {
             effects(sweep, metric, f)?;
         }
         writeln!(f)?;
+        words::datagrams(sweep).iter().try_for_each(|(name, fact)| item(f, name, fact))?;
         words::tls(sweep).iter().try_for_each(|(name, fact)| item(f, name, fact))?;
         words::notes(sweep).iter().try_for_each(|note| item(f, "note", note))?;
         if !sweep.trust.is_valid() {
