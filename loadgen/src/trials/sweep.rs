@@ -98,8 +98,7 @@ pub fn run(
 ) -> Result<Sweep, SweepError> {
     let began_at = SystemTime::now();
     let Question { tempo, alpha, .. } = *question;
-    let plan = &arms[0].plan;
-    let judged = question.judged(plan);
+    let (plan, judged) = (&arms[0].plan, question.judged(&arms[0].plan));
     let mut course = Course::new(arms, judged, tempo, cores, interrupt);
     let mut starts: Vec<Start> = Vec::new();
     let mut needs: Option<Needs> = None;
