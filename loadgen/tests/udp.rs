@@ -233,7 +233,8 @@ fn what_comes_twice_late_or_out_of_turn_is_told_apart() {
             _ => vec![reply],
         }
     });
-    let told = report(&[&late, "--udp-timeout", "20ms", "--rate", "500"]);
+    // That is 200 ms: a machine that is busy for some milliseconds moves no reply to the other side of the limit.
+    let told = report(&[&late, "--udp-timeout", "100ms", "--rate", "250"]);
     assert_eq!((told.number("/messages/verified"), fates(&told)), (594.0, [6.0, 6.0, 0.0, 0.0]));
 }
 
@@ -382,26 +383,4 @@ fn a_capacity_has_a_limit_on_losses_where_one_is_asked_for() {
     assert_eq!(finished.code, Some(96), "losses are no errors: {}", finished.stderr);
     let finished = capacity(&["latency.p90<500ms", "datagrams.lost<50%"]);
     assert_eq!(finished.code, Some(97), "{}", finished.stderr);
-}
-
-#[test]
-fn the_time_that_lost_datagrams_are_waited_for_is_counted() {
-    let compare = |flags: &[&str]| {
-        let fixed = ["compare", "-c", "1", "--trial", "50ms", "--force", "--format", "json", "-q"];
-        serde_json::to_value(comparison(&loadgen(&[&fixed, flags].concat()).wait(), 0)).unwrap()
-    };
-    // Every load ends with the wait for a reply that does not come, a second long: of the 400 ms that there are to see whether a
-    // server has settled, the first slice takes all.
-    let lossy = || server(|number, bytes, from| if number % 5 == 0 { vec![] } else { vec![(bytes.to_vec(), from)] });
-    let compared = compare(&["--a", &lossy(), "--b", &lossy(), "--max-time", "4s"]);
-    let studies = compared["warmup"]["studies"].as_array().unwrap();
-    assert_eq!(studies.len(), 2, "{studies:#?}");
-    assert!(studies.iter().all(|study| study["rate"].as_array().unwrap().len() == 1), "{studies:#?}");
-    assert!(compared["trust"]["notes"].to_string().contains("whether A has settled after"), "{}", compared["trust"]);
-    // After each start both servers are waited for twice: once they have shown how fast they are, and after their warm-up.
-    let flags = ["--udp-timeout", "500ms", "--warmup", "50ms", "--restart-every", "1", "--max-time", "2s"];
-    let limited = format!("{LISTEN} --udp-limit 10");
-    let compared = compare(&[&["--a", &limited, "--b", &limited][..], &flags].concat());
-    let start = compared["repetition"]["start_seconds"].as_f64().unwrap();
-    assert!(start >= 1.9, "a start takes {start} s before its first trial");
 }

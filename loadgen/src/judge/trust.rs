@@ -53,6 +53,17 @@ struct Findings {
     notes: Vec<String>,
 }
 
+/// What latencies do not tell where so many messages were lost; `None` where none was.
+pub fn without_lost(lost: u64) -> Option<String> {
+    (lost > 0).then(|| {
+        format!(
+            "the latency tells nothing of {} that {} lost: a highest value and high percentiles would be higher with them",
+            units::counted(lost, "message"),
+            if lost == 1 { "was" } else { "were" }
+        )
+    })
+}
+
 impl Findings {
     fn trust(self) -> Trust {
         let Self { mut reasons, bounding, notes } = self;
@@ -245,14 +256,7 @@ impl Findings {
     }
 
     fn remarks(&mut self, plan: &Plan, measured: &Measured) {
-        let lost = measured.counts.messages.lost;
-        if lost > 0 {
-            self.notes.push(format!(
-                "the latency tells nothing of {} that {} lost: a highest value and high percentiles would be higher with them",
-                units::counted(lost, "message"),
-                if lost == 1 { "was" } else { "were" }
-            ));
-        }
+        self.notes.extend(without_lost(measured.counts.messages.lost));
         if measured.interrupted {
             self.notes.push(format!("interrupted after {}", units::seconds(measured.window.as_secs_f64())));
         }

@@ -14,6 +14,7 @@ use crate::measure::arrivals::EndsAt;
 use crate::measure::counts::Messages;
 use crate::measure::metric::{Better, Metric};
 use crate::measure::trial::{Figures, Positive};
+use crate::report::datagrams::DatagramsReport;
 use crate::report::estimate::{Estimate, Shown, Spread};
 use crate::report::repetition::Repetition;
 use crate::report::tls::TlsReport;
@@ -134,6 +135,9 @@ pub struct Side {
     pub server_config: Option<serde_json::Value>,
     /// What became of the messages of all its trials, settling included.
     pub messages: Messages,
+    /// What UDP did to them; absent where it was not, and in documents of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub datagrams: Option<DatagramsReport>,
     /// How TLS was spoken with it on the connections of all its starts; absent where it was not, and in documents of
     /// earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -23,8 +23,12 @@ pub struct DatagramsReport {
 impl DatagramsReport {
     /// From what was measured; `None` where it was not UDP.
     pub(super) fn of(plan: &Plan, measured: &Measured) -> Option<Self> {
-        let counts = measured.counts.datagrams?;
-        Some(Self { timeout_seconds: plan.udp_timeout.as_secs_f64(), counts })
+        measured.counts.datagrams.map(|counts| Self::new(plan, counts))
+    }
+
+    /// From these counts.
+    pub(crate) fn new(plan: &Plan, counts: Datagrams) -> Self {
+        Self { timeout_seconds: plan.udp_timeout.as_secs_f64(), counts }
     }
 }
 
@@ -36,6 +40,11 @@ impl Add for DatagramsReport {
         self.counts += part.counts;
         self
     }
+}
+
+/// How many messages all of these have lost.
+pub(crate) fn lost(reports: impl IntoIterator<Item = Option<DatagramsReport>>) -> u64 {
+    reports.into_iter().flatten().map(|report| report.counts.lost).sum()
 }
 
 /// The counts by their names; `None` where it was not UDP.

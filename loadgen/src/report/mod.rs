@@ -10,7 +10,7 @@ pub mod comparison;
 mod compression;
 pub mod connections;
 mod costs;
-mod datagrams;
+pub mod datagrams;
 pub mod differences;
 mod earlier;
 pub mod estimate;

@@ -16,6 +16,7 @@ use crate::measure::arrivals::EndsAt;
 use crate::measure::counts::Messages;
 use crate::measure::metric::Metric;
 use crate::report::comparison::Ended;
+use crate::report::datagrams::DatagramsReport;
 use crate::report::estimate::{Estimate, Spread};
 use crate::report::repetition::RestartKind;
 use crate::report::tls::TlsReport;
@@ -158,6 +159,9 @@ pub struct ArmReport {
     pub target: String,
     /// What became of the messages of all its trials, settling included.
     pub messages: Messages,
+    /// What UDP did to them; absent where it was not, and in documents of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub datagrams: Option<DatagramsReport>,
     /// How TLS was spoken on the connections of all its starts; absent where it was not, and in documents of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsReport>,

@@ -169,7 +169,7 @@ fn not_steady(warmup: &Warmup, server: usize, name: &str) -> Option<String> {
         .min_by(|(_, a), (_, b)| order(a.kind).cmp(&order(b.kind)).then(by_size(a, b)));
     let ran = |study: &Study| units::seconds(study.slice_seconds * study.cost.len() as f64);
     let Some((study, Unsteady { kind, figure, change, .. })) = told else {
-        return own().last().filter(|_| !has_settled).map(|study| {
+        return own().next_back().filter(|_| !has_settled).map(|study| {
             format!(
                 "whether {name} has settled after {} of warm-up cannot be told: replies were waited for so long that there \
                  was no time for more of it",

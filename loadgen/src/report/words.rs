@@ -1,7 +1,7 @@
 //! What a report says in words, for every format that people read.
 
 mod compression;
-mod datagrams;
+pub(crate) mod datagrams;
 pub(crate) mod experiments;
 
 use super::comparison::Comparison;
@@ -69,10 +69,12 @@ pub(crate) fn compared(comparison: &Comparison) -> String {
     format!("the rate that keeps {}, over {connections}", comparison.slos.join(", "))
 }
 
-/// The way to both servers of a comparison: the proxy, and how TLS was spoken with either.
+/// The way to both servers of a comparison: the proxy, how TLS was spoken with either, and what UDP did to the messages of either.
 pub(crate) fn way_to_both(comparison: &Comparison) -> Vec<(&'static str, String)> {
-    let tls = tls::of_each([("A".to_owned(), comparison.a.tls.as_ref()), ("B".to_owned(), comparison.b.tls.as_ref())]);
-    proxy(&comparison.environment.plan).into_iter().chain(tls).collect()
+    let sides = [("A", &comparison.a), ("B", &comparison.b)].map(|(name, side)| (name.to_owned(), side));
+    let tls = tls::of_each(sides.clone().map(|(name, side)| (name, side.tls.as_ref())));
+    let lost = datagrams::of_each(sides.map(|(name, side)| (name, side.datagrams.as_ref(), side.messages)));
+    proxy(&comparison.environment.plan).into_iter().chain(tls).chain(lost).collect()
 }
 
 /// What is sent, in few words.

@@ -8,7 +8,7 @@ use super::course::Course;
 use super::notes;
 use super::question::Question;
 use super::resumed::{Asked, Earlier, start_report};
-use super::start::{Lives, Start};
+use super::start::{Lives, Start, datagrams};
 use super::tempo::Restarts;
 use super::up::Arm;
 use crate::host::environment::Environment;
@@ -20,6 +20,7 @@ use crate::measure::trial::Trial;
 use crate::plan::Plan;
 use crate::report::TlsReport;
 use crate::report::comparison::{CompareSchema, Comparison, Ended, MetricReport, Rules, RulingReport, Side};
+use crate::report::datagrams::{DatagramsReport, lost};
 use crate::report::estimate::{Estimate, Shown, Spread, share};
 use crate::report::repetition::{self, Repetition};
 
@@ -93,6 +94,8 @@ pub(super) fn document(question: &Question, plan: &Plan, course: &Course<'_>, co
     // Earlier attempts were judged by the same rules when they ended; those that were not valid cannot go on.
     trust.notes.extend(notes::of(course, &starts[before..], |server| ["A", "B"][server].to_owned()));
     trust.notes.extend(unjudged);
+    let [a, b] = [0, 1].map(|i| side(i, &starts, plan, TlsReport::of(&plan.connect.tls, &tls[i])));
+    trust.notes.extend(trust::without_lost(lost([&a, &b].map(|side| side.datagrams))));
     trust.notes.extend(repetition.as_ref().and_then(repetition::choice));
     if let Some(why) = course.climbs.as_ref().and_then(Climbs::distrust) {
         trust.level = Level::NotValid;
@@ -109,8 +112,8 @@ pub(super) fn document(question: &Question, plan: &Plan, course: &Course<'_>, co
         change,
         trust,
         ends_at: Some(course.ends_at()),
-        a: side(0, &starts, TlsReport::of(&plan.connect.tls, &tls[0])),
-        b: side(1, &starts, TlsReport::of(&plan.connect.tls, &tls[1])),
+        a,
+        b,
         rules: rules(question, course.rounds()),
         slos: question.capacity.iter().flat_map(|limits| &limits.slos).map(ToString::to_string).collect(),
         warmup: Some(course.warmup()),
@@ -207,11 +210,13 @@ fn trials(server: usize, starts: &[Start]) -> impl Iterator<Item = &Trial> {
     starts.iter().flat_map(|start| &start.rounds).map(move |round| &round.trials[server])
 }
 
-fn side(server: usize, starts: &[Start], tls: Option<TlsReport>) -> Side {
+fn side(server: usize, starts: &[Start], plan: &Plan, tls: Option<TlsReport>) -> Side {
     let first = &starts[0].lives[server];
     let mut messages = Messages::default();
     starts.iter().for_each(|start| messages += start.lives[server].messages);
-    Side { target: first.target.clone(), server_config: first.config.clone(), messages, tls }
+    let datagrams = datagrams(starts.iter().map(|start| &start.lives[server]));
+    let datagrams = datagrams.map(|counts| DatagramsReport::new(plan, counts));
+    Side { target: first.target.clone(), server_config: first.config.clone(), messages, datagrams, tls }
 }
 
 fn rules(question: &Question, rounds: u32) -> Rules {

@@ -76,7 +76,6 @@ pub fn round_log_ratios(contrast: &Contrast, metric: Metric, start: &Start) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::counts::Messages;
     use crate::measure::trial::Figures;
     use crate::trials::start::Life;
 
@@ -85,7 +84,7 @@ mod tests {
         let life = |server: usize| {
             let mut figures = Figures::from([(Metric::ServerMemory, memory[server])]);
             figures.extend(of_connections.map(|memory| (Metric::ConnectionMemory, memory[server])));
-            Life { target: String::new(), config: None, figures, messages: Messages::default() }
+            Life::with(String::new(), figures)
         };
         Start { at_seconds: 0.0, rounds: Vec::new(), lives: vec![life(0), life(1)] }
     }

@@ -261,6 +261,7 @@ impl<'a> Course<'a> {
             config: (self.starts == 0 && end.is_fathom).then(|| server.config()).flatten(),
             figures: end.figures,
             messages: end.messages,
+            datagrams: end.datagrams,
         };
         let lives = started.into_iter().zip(ends).zip(self.arms).map(life).collect();
         self.starts += 1;
@@ -336,6 +337,7 @@ impl<'a> Course<'a> {
                 config: (self.starts == 0 && up.session.is_fathom()).then(|| up.server.config()).flatten(),
                 figures: up.memory(),
                 messages: std::mem::take(&mut up.messages),
+                datagrams: up.datagrams.take(),
             };
             (life, arrivals)
         };

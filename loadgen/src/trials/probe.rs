@@ -126,7 +126,7 @@ impl<'a> Up<'a, '_> {
         }
         note_end_of(self.server, &mut measured);
         (measured.interrupted, measured.aborted) = (false, broken.is_some() && measured.window < offer.length);
-        self.messages += measured.counts.messages;
+        self.count(&measured.counts);
         collector.finish(&mut measured);
         self.arrivals += measured.arrivals;
         let shown = self.judged(offer, plan, measured, broken)?;

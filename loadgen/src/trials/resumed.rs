@@ -9,7 +9,6 @@ use thiserror::Error;
 
 use crate::host::environment::Environment;
 use crate::judge::statistics::{Change, Interval, Judge, Ruling};
-use crate::measure::counts::Messages;
 use crate::measure::metric::Metric;
 use crate::measure::tls::Secured;
 use crate::measure::trial::{Figures, Trial};
@@ -238,11 +237,8 @@ fn start_of(start: StartReport, sides: &mut [Option<Side>; 2], targets: &[String
         Round { at_seconds: pair.at_seconds, order, trials: vec![trial(pair.a), trial(pair.b)] }
     };
     let mut life = |side: usize, figures: Figures| match sides[side].take() {
-        Some(Side { target, server_config: config, messages, .. }) => Life { target, config, figures, messages },
-        None => {
-            let target = targets[side].clone();
-            Life { target, config: None, figures, messages: Messages::default() }
-        }
+        Some(saved) => Life::saved(saved, figures),
+        None => Life::with(targets[side].clone(), figures),
     };
     let lives = vec![life(0, start.a), life(1, start.b)];
     Start { at_seconds: start.at_seconds, rounds: start.pairs.into_iter().map(round).collect(), lives }

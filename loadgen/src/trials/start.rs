@@ -1,8 +1,10 @@
 //! What one start of several servers has come to: its rounds, and what became of each server.
 
 use crate::measure::counts::Messages;
+use crate::measure::datagrams::Datagrams;
 use crate::measure::metric::Metric;
 use crate::measure::trial::{Figures, Trial};
+use crate::report::comparison::Side;
 
 /// How many lives the servers have had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +59,29 @@ pub struct Life {
     pub figures: Figures,
     /// What became of its messages.
     pub messages: Messages,
+    /// What UDP did to them; `None` where another protocol is spoken.
+    pub datagrams: Option<Datagrams>,
+}
+
+impl Life {
+    /// One that has these figures and of which nothing else was kept.
+    pub fn with(target: String, figures: Figures) -> Self {
+        Self { target, config: None, figures, messages: Messages::default(), datagrams: None }
+    }
+
+    /// One that has these figures and all that was saved of the server.
+    pub fn saved(side: Side, figures: Figures) -> Self {
+        let Side { target, server_config: config, messages, datagrams, .. } = side;
+        Self { target, config, figures, messages, datagrams: datagrams.map(|report| report.counts) }
+    }
+}
+
+/// What UDP did in all these lives; `None` where it was spoken in none of them.
+pub fn datagrams<'l>(lives: impl Iterator<Item = &'l Life>) -> Option<Datagrams> {
+    lives.filter_map(|life| life.datagrams).reduce(|mut sum, more| {
+        sum += more;
+        sum
+    })
 }
 
 #[cfg(test)]
@@ -66,7 +91,7 @@ pub(super) mod tests {
     /// A start with one pair of trials with these figures, A's and B's, whose lives had those.
     pub fn start(trials: [Figures; 2], lives: [Figures; 2]) -> Start {
         let trials = trials.map(|figures| Trial { figures, ..Trial::default() }).to_vec();
-        let life = |figures| Life { target: String::new(), config: None, figures, messages: Messages::default() };
+        let life = |figures| Life::with(String::new(), figures);
         let round = Round { at_seconds: 0.0, order: vec![0, 1], trials };
         Start { at_seconds: 0.0, rounds: vec![round], lives: lives.map(life).into() }
     }

@@ -20,11 +20,13 @@ use crate::measure::metric::{Better, Metric};
 use crate::plan::Plan;
 use crate::report::TlsReport;
 use crate::report::comparison::Ended;
+use crate::report::datagrams::{DatagramsReport, lost};
 use crate::report::estimate::{Estimate, Spread};
 use crate::report::sweep::{ArmReport, Effect, Needs, Sweep, SweepRules, SweepSchema, words};
 use crate::trials::course::{Arm, Course, Lives, Start, Tempo, TrialError};
 use crate::trials::notes;
 use crate::trials::question::Watchers;
+use crate::trials::start::datagrams;
 use crate::trials::tempo::is_too_short;
 
 /// What a sweep is to find out of its design.
@@ -96,8 +98,7 @@ pub fn run(
 ) -> Result<Sweep, SweepError> {
     let began_at = SystemTime::now();
     let Question { tempo, alpha, .. } = *question;
-    let plan = &arms[0].plan;
-    let judged = question.judged(plan);
+    let (plan, judged) = (&arms[0].plan, question.judged(&arms[0].plan));
     let mut course = Course::new(arms, judged, tempo, cores, interrupt);
     let mut starts: Vec<Start> = Vec::new();
     let mut needs: Option<Needs> = None;
@@ -135,6 +136,7 @@ pub fn run(
     trust.notes.extend(needs.and_then(|needs| words::choice(&needs, course.rounds(), course.restarts())));
     let effects = effects(design, alpha, judged, &starts, course.lives());
     trust.notes.extend(without_memory(judged, &effects));
+    trust.notes.extend(trust::without_lost(lost(reports.iter().map(|report| report.datagrams))));
     let told: Vec<Metric> = effects.iter().map(|effect| effect.metric).collect();
     let names: Vec<String> = reports.iter().map(words::settings).collect();
     trust.notes.extend(notes::not_judged(question.gate.is_none().then_some(plan), &told, &starts, &names));
@@ -225,12 +227,12 @@ fn without_memory(judged: &[Metric], effects: &[Effect]) -> Option<String> {
 fn arm_reports(design: &Design, arms: &[Arm], starts: &[Start], course: &Course<'_>) -> Vec<ArmReport> {
     let report = |(number, arm): (usize, &Arm)| {
         let tls = TlsReport::of(&arm.plan.connect.tls, &course.tls[number]);
-        arm_report(design, number, starts, course.lives(), tls)
+        ArmReport { tls, ..arm_report(design, (number, arm), starts, course.lives()) }
     };
     arms.iter().enumerate().map(report).collect()
 }
 
-fn arm_report(design: &Design, arm: usize, starts: &[Start], lives: Lives, tls: Option<TlsReport>) -> ArmReport {
+fn arm_report(design: &Design, (arm, of): (usize, &Arm), starts: &[Start], lives: Lives) -> ArmReport {
     let mut metrics: BTreeSet<Metric> = BTreeSet::new();
     let mut messages = Messages::default();
     for start in starts {
@@ -258,7 +260,9 @@ fn arm_report(design: &Design, arm: usize, starts: &[Start], lives: Lives, tls: 
         settings: design.settings(arm),
         target: starts[0].lives[arm].target.clone(),
         messages,
-        tls,
+        datagrams: datagrams(starts.iter().map(|start| &start.lives[arm]))
+            .map(|counts| DatagramsReport::new(&of.plan, counts)),
+        tls: None,
         messages_per_cpu_second: figures.get(&Metric::ServerCpu).map(|cpu| 1e9 / cpu.median),
         shown: figures.keys().filter_map(|metric| shown(*metric)).collect(),
         change: changes.iter().map(|(metric, sample)| (*metric, Estimate::of(sample))).collect(),

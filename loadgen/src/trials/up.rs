@@ -15,7 +15,8 @@ use crate::load::run::note_end_of;
 use crate::load::session::{Session, Span};
 use crate::load::worker::Common;
 use crate::measure::arrivals::Arrivals;
-use crate::measure::counts::Messages;
+use crate::measure::counts::{Counts, Messages};
+use crate::measure::datagrams::Datagrams;
 use crate::measure::measured::Measured;
 use crate::measure::metric::Metric;
 use crate::measure::recorder::Interval;
@@ -48,6 +49,8 @@ pub(super) struct Up<'a, 'scope> {
     sampler: Option<Sampler>,
     /// What became of its messages since they were taken from here.
     pub messages: Messages,
+    /// What UDP did to them; `None` where another protocol is spoken.
+    pub datagrams: Option<Datagrams>,
     /// Of its trials.
     pub arrivals: Arrivals,
     /// What TLS has settled on the connections that were opened to it.
@@ -59,6 +62,7 @@ pub(super) struct Up<'a, 'scope> {
 /// What is known of a server once its connections are closed.
 pub(super) struct End {
     pub messages: Messages,
+    pub datagrams: Option<Datagrams>,
     pub arrivals: Arrivals,
     /// What TLS has settled on its connections.
     pub tls: Secured,
@@ -73,7 +77,16 @@ impl<'a, 'scope> Up<'a, 'scope> {
         server.look_again();
         // One for each connection, say, all of which are open.
         let children = descendants(server.pids());
-        Self { arm, server, children, session, sampler: None, messages, arrivals, tls, tolerates_errors }
+        let (sampler, datagrams) = (None, None);
+        Self { arm, server, children, session, sampler, messages, datagrams, arrivals, tls, tolerates_errors }
+    }
+
+    /// Adds what became of more messages.
+    pub fn count(&mut self, counts: &Counts) {
+        self.messages += counts.messages;
+        if let Some(datagrams) = counts.datagrams {
+            *self.datagrams.get_or_insert_default() += datagrams;
+        }
     }
 
     /// The first of its trials comes next, from which on its memory counts.
@@ -141,10 +154,10 @@ impl<'a, 'scope> Up<'a, 'scope> {
 
     /// Closes its connections, whose server has come to these figures.
     pub fn close(self, figures: Figures) -> Result<End, TrialError> {
-        let Self { session, messages, arrivals, tls, .. } = self;
+        let Self { session, messages, datagrams, arrivals, tls, .. } = self;
         let is_fathom = session.is_fathom();
         session.close()?;
-        Ok(End { messages, arrivals, tls, figures, is_fathom })
+        Ok(End { messages, datagrams, arrivals, tls, figures, is_fathom })
     }
 
     pub fn trial(&mut self, length: Duration, seed: u64, metrics: &[Metric]) -> Result<Trial, TrialError> {
@@ -196,7 +209,7 @@ impl<'a, 'scope> Up<'a, 'scope> {
         let span = Span::plain(Some(self.arm.plan.load), stop, seed, DELAY);
         let mut measured = self.session.phase(span, take, show)?;
         note_end_of(self.server, &mut measured);
-        self.messages += measured.counts.messages;
+        self.count(&measured.counts);
         match self.failure(&measured) {
             Some(why) if !measured.interrupted => return Err(self.failed(why)),
             None if !measured.interrupted && self.tolerates_errors => self.reconnect_after(&measured, show)?,

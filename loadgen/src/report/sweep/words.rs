@@ -8,7 +8,7 @@ use crate::report::estimate::Estimate;
 use crate::report::formats::text::comparison::change_cells;
 use crate::report::repetition::{Choice, RestartKind, enough};
 use crate::report::tls;
-use crate::report::words::proxy;
+use crate::report::words::{datagrams, proxy};
 use crate::units;
 
 /// How much was measured.
@@ -76,10 +76,12 @@ fn cells_of(arm: &ArmReport, rate: Metric, with_wire: bool) -> Vec<String> {
     cells.into_iter().chain(wire).collect()
 }
 
-/// The way to the servers: the proxy, and how TLS was spoken, once where all combinations settled on the same, else of each.
+/// The way to the servers: the proxy; how TLS was spoken, once where all combinations settled on the same, else of each; and what
+/// UDP did to the messages of each.
 pub(crate) fn way(sweep: &Sweep) -> Vec<(&'static str, String)> {
     let tls = tls::once_or_of_each(sweep.arms.iter().map(|arm| (settings(arm), arm.tls.as_ref())));
-    proxy(&sweep.environment.plan).into_iter().chain(tls).collect()
+    let lost = datagrams::of_each(sweep.arms.iter().map(|arm| (settings(arm), arm.datagrams.as_ref(), arm.messages)));
+    proxy(&sweep.environment.plan).into_iter().chain(tls).chain(lost).collect()
 }
 
 /// The metrics that effects are on.
@@ -261,6 +263,7 @@ mod tests {
             settings,
             target: String::new(),
             messages: Default::default(),
+            datagrams: None,
             tls: None,
             messages_per_cpu_second: Some(1e9 / 999.0),
             figures: metrics.map(median).into(),
