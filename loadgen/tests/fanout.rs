@@ -344,25 +344,6 @@ fn deliveries_are_waited_for_as_long_as_the_drain_timeout_says() {
 }
 
 #[test]
-fn a_server_is_started_and_an_embedded_one_is_told_to_relay() {
-    let ended = finished(&["--server", "sh -c 'exit 3' {port}"]);
-    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("exit status: 3"), "{}", ended.stderr);
-    let embedded = finished(&["--server", "--no-delay-at-all", "--receivers", "6"]);
-    assert_eq!(embedded.code, Some(2), "{}", embedded.stderr);
-    let flags = ["--senders", "2", "--receivers", "6", "-d", "500ms", "--warmup", "0s", "--format", "json"];
-    // Also where flags are given that are for a relay alone.
-    for server in ["", "--relay-queue 64KiB"] {
-        let told = finished(&[&flags[..], &["--server", server]].concat());
-        assert!(matches!(told.code, Some(0 | 98)), "{:?}: {}", told.code, told.stderr);
-        let report = Json(serde_json::from_str(&told.stdout).unwrap());
-        let target = report.0["target"].as_str().unwrap();
-        assert!(target.contains("--relay others") && target.contains(server), "{target}");
-        assert_eq!(deliveries(&report, "/deliveries")[..3], [300.0, 300.0, 0.0]);
-    }
-}
-
-#[test]
 fn a_server_that_dies_ends_it_with_what_was_found() {
     let server = EmbeddedServer::start(&[]);
     let before = server.sockets();

@@ -8,9 +8,9 @@ use loadgen::plan::{Pacing, Plan, Timestamps};
 use loadgen::program::cli::{Fanning, Invocation, parse};
 
 use super::benchfmt::benchmarks;
-use super::binary::{assert_formats, converted};
+use super::binary::{Json, assert_formats, converted};
 use super::relay::plain;
-use super::{file, finished, measured};
+use super::{deliveries, file, finished, measured};
 
 #[test]
 fn limits_are_kept_crossed_or_not_known() {
@@ -160,4 +160,23 @@ fn one_of_something_is_said_of_one_and_sizes_are_as_they_were_asked_for() {
     assert!(text.starts_with("fanout: 1 sender to 1 receiver, 20.0 messages a second"), "{text}");
     assert!(text.contains("1 of 1 sender and 1 of 1 receiver"), "{text}");
     assert!(text.contains("binary, 64 KiB of random payload"), "{text}");
+}
+
+#[test]
+fn a_server_is_started_and_an_embedded_one_is_told_to_relay() {
+    let ended = finished(&["--server", "sh -c 'exit 3' {port}"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("exit status: 3"), "{}", ended.stderr);
+    let embedded = finished(&["--server", "--no-delay-at-all", "--receivers", "6"]);
+    assert_eq!(embedded.code, Some(2), "{}", embedded.stderr);
+    let flags = ["--senders", "2", "--receivers", "6", "-d", "500ms", "--warmup", "0s", "--format", "json"];
+    // Also where flags are given that are for a relay alone.
+    for server in ["", "--relay-queue 64KiB"] {
+        let told = finished(&[&flags[..], &["--server", server]].concat());
+        assert!(matches!(told.code, Some(0 | 98)), "{:?}: {}", told.code, told.stderr);
+        let report = Json(serde_json::from_str(&told.stdout).unwrap());
+        let target = report.0["target"].as_str().unwrap();
+        assert!(target.contains("--relay others") && target.contains(server), "{target}");
+        assert_eq!(deliveries(&report, "/deliveries")[..3], [300.0, 300.0, 0.0]);
+    }
 }
