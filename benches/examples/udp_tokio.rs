@@ -8,10 +8,11 @@
 //! ```
 //!
 //! With `--in-flight 16` more of them wait for the server at a time, and those of one connection pass through the kernel together unless
-//! `--udp-offload off` is given to loadgen and to the server. socat (Debian's `socat`) serves one peer in one process:
+//! `--udp-offload off` is given to loadgen and to the server. socat (Debian's `socat`) serves one peer in one process.
+//! Datagrams that come together it would read from its pipe as one, so that they are sent one by one:
 //!
 //! ```console
-//! $ target/release/loadgen compare --gate server.cpu -c 1 --in-flight 16 --threads 1 \
+//! $ target/release/loadgen compare --gate server.cpu -c 1 --in-flight 1 --udp-offload off --threads 1 \
 //!       --a "sh -c 'echo listening on udp://127.0.0.1:\$1; exec socat UDP4-LISTEN:\$1 PIPE' - {port}" \
 //!       --b '--listen udp://127.0.0.1:0 --threads 1'
 //! ```

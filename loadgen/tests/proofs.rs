@@ -269,7 +269,7 @@ const FANOUT: &[Proof] = &[
     ("--rooms", "fanout::rooms_keep_their_messages_to_themselves_and_threads_share_them_out"),
     ("--seed", "fanout/command::members_connect_as_a_run_s_connections_do"),
     ("--senders", "fanout::every_message_reaches_every_receiver"),
-    ("--server", "fanout::a_server_is_started_and_an_embedded_one_is_told_to_relay"),
+    ("--server", "fanout/command::a_server_is_started_and_an_embedded_one_is_told_to_relay"),
     ("--size", "fanout::every_message_reaches_every_receiver"),
     ("--source-ip", "fanout/command::members_connect_as_a_run_s_connections_do"),
     ("--stall", "fanout::receivers_that_do_not_read_are_told_apart"),

@@ -80,12 +80,16 @@ fn a_file_that_cannot_be_used_is_noticed_and_said_once() {
 fn files_that_cannot_be_read_for_want_of_descriptors_are_read_later() {
     let mut setting = Setting::with_log(&["--threads", "1"]);
     let mut log = Log(BufReader::new(setting.server.child.stderr.take().unwrap()));
-    echoed(&mut setting.connect(), b"before");
+    // It stays: a descriptor that it left would be free to read a file by.
+    let mut staying = setting.connect();
+    echoed(&mut staying, b"before");
     let pid = setting.server.child.id();
     let of = Some(Pid::from_raw(pid.cast_signed()).unwrap());
-    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count() as u64;
+    // The limit is on their numbers, of which the lowest that is free is taken.
+    let is_taken = |descriptor: &u64| std::fs::symlink_metadata(format!("/proc/{pid}/fd/{descriptor}")).is_ok();
+    let free = (0..).find(|descriptor| !is_taken(descriptor)).unwrap();
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    let before = prlimit(of, Resource::Nofile, Rlimit { current: Some(open), maximum }).unwrap();
+    let before = prlimit(of, Resource::Nofile, Rlimit { current: Some(free), maximum }).unwrap();
     setting.files.replace_by(&setting.authority.issue("other"));
     let said = log.until("are not loaded yet");
     assert!(said.contains("Too many open files"), "{said}");
