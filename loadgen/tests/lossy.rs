@@ -1,29 +1,12 @@
 //! Experiments on UDP servers that lose datagrams: the time that is waited for them, and what reports say of them.
 
 mod binary;
+mod udp_server;
 
 use std::fs;
-use std::net::UdpSocket;
-use std::thread;
 
 use binary::{comparison, converted, loadgen};
-
-/// The URL of a server that leaves every so-manieth datagram unanswered. It ends with the test.
-fn losing(every: usize) -> String {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let url = format!("udp://{}", socket.local_addr().unwrap());
-    thread::spawn(move || {
-        let mut buffer = vec![0; 64 << 10];
-        for number in 1.. {
-            let (bytes, from) = socket.recv_from(&mut buffer).unwrap();
-            if number % every != 0 {
-                // Whoever has ended gets nothing.
-                let _ = socket.send_to(&buffer[..bytes], from);
-            }
-        }
-    });
-    url
-}
+use udp_server::losing;
 
 #[test]
 fn the_time_that_lost_datagrams_are_waited_for_is_counted() {
@@ -50,7 +33,7 @@ fn the_time_that_lost_datagrams_are_waited_for_is_counted() {
 fn comparisons_and_sweeps_say_what_udp_lost_in_every_format() {
     let file = |name: &str| format!("{}/lossy-{}-{name}.json", env!("CARGO_TARGET_TMPDIR"), std::process::id());
     let (first, second, swept) = (file("first"), file("second"), file("sweep"));
-    let short = ["-c", "2", "--udp-timeout", "20ms", "--trial", "100ms", "--max-time", "2s", "--force", "-q"];
+    let short = ["-c", "2", "--trial", "100ms", "--max-time", "2s", "--force", "-q"];
     let measured = |flags: &[&str], file: &str| {
         let finished = loadgen(&[flags, &short, &["-o", file]].concat()).wait();
         assert!(matches!(finished.code, Some(0 | 98)), "{:?}: {}", finished.code, finished.stderr);
@@ -63,22 +46,26 @@ fn comparisons_and_sweeps_say_what_udp_lost_in_every_format() {
         said.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
     };
     let (a, b) = (losing(50), losing(usize::MAX));
+    let soon = ["--udp-timeout", "20ms"];
     let servers = ["compare", "--a", &a, "--b", &b, "--gate", "throughput", "--alpha", "0.01%", "--attempts", "2"];
+    let servers = [&servers[..], &soon].concat();
     let lost = |side: &serde_json::Value| side["datagrams"]["lost"].as_u64().unwrap();
     let compared = measured(&servers, &first);
-    assert!(lost(&compared["a"]) > 0 && lost(&compared["b"]) == 0, "{compared:#}");
+    // A machine that stands still for longer than 20 ms loses some of B's, too.
+    assert!(lost(&compared["a"]) > lost(&compared["b"]), "{compared:#}");
     assert_eq!(compared["a"]["datagrams"]["lost"], compared["a"]["messages"]["lost"]);
     assert_eq!(compared["a"]["datagrams"]["timeout_seconds"], 0.02);
     let resumed = measured(&[&servers[..], &["--resume", &first]].concat(), &second);
     assert!(lost(&resumed["a"]) > lost(&compared["a"]), "what is saved is counted");
+    let of_b = format!("B: {} without a reply within 20.0 ms", lost(&resumed["b"]));
     for format in ["text", "markdown", "html"] {
         let said = said(&second, format);
-        for words in [" without a reply within 20.0 ms (", "B: 0 without a reply within 20.0 ms, 0 late", NOTE] {
+        for words in [" without a reply within 20.0 ms (", &of_b, NOTE] {
             assert!(said.contains(words), "{format}: expected {words} in {said}");
         }
     }
     let vary = ["--vary-load", "size=64,128"];
-    let document = measured(&[&["sweep", "--server", &a][..], &vary].concat(), &swept);
+    let document = measured(&[&["sweep", "--server", &a][..], &vary, &soon].concat(), &swept);
     assert!(document["arms"].as_array().unwrap().iter().all(|arm| lost(arm) > 0), "{document:#}");
     for format in ["text", "markdown", "html"] {
         let said = said(&swept, format);
@@ -87,9 +74,9 @@ fn comparisons_and_sweeps_say_what_udp_lost_in_every_format() {
     }
     assert!(!said(&swept, "junit").contains("<failure type=\"failed\""), "what UDP loses fails nothing");
     // Where nothing was lost one line says so.
-    measured(&[&["sweep", "--server", &b][..], &vary].concat(), &swept);
+    measured(&[&["sweep", "--server", &b, "--udp-timeout", "10s"][..], &vary].concat(), &swept);
     let said = said(&swept, "text");
-    assert!(said.contains("datagrams 0 without a reply within 20.0 ms, 0 late") && !said.contains(NOTE), "{said}");
+    assert!(said.contains("datagrams 0 without a reply within 10.0 s, 0 late") && !said.contains(NOTE), "{said}");
     [first, second, swept].iter().for_each(|file| fs::remove_file(file).unwrap());
 }
 

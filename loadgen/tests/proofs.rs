@@ -56,7 +56,7 @@ const RUN: &[Proof] = &[
     ("--threads", "flags::there_are_as_many_workers_as_threads_are_asked_for"),
     ("--threshold", "gate::limits_that_are_kept_and_one_that_is_crossed"),
     ("--udp-offload", "udp::datagrams_go_together_unless_that_is_switched_off"),
-    ("--udp-timeout", "udp::every_tenth_is_lost_and_the_loop_goes_on"),
+    ("--udp-timeout", "udp::what_is_lost_is_given_up_after_the_timeout_and_the_loop_goes_on"),
     ("--verify", "deflate::the_report_says_how_much_was_verified"),
     ("--warmup", "flags::the_warm_up_is_sent_and_not_counted"),
     ("--cacert", "tls/handshakes::certificates_that_cannot_be_trusted_are_refused_by_their_cause"),

@@ -99,7 +99,7 @@ fn an_interrupted_run_reports_what_there_is() {
     run.signal(Signal::INT);
     let interrupted = Instant::now();
     let report = run.json(&[130]);
-    assert!(interrupted.elapsed() < Duration::from_secs(3), "{:?}", interrupted.elapsed());
+    assert!(interrupted.elapsed() < Duration::from_secs(20), "{:?}", interrupted.elapsed());
     assert_eq!(report.0["interrupted"], true);
     assert!(report.number("/messages/verified") > 0.0);
     assert!(report.number("/load/duration_seconds") < 30.0);
@@ -116,7 +116,7 @@ fn an_interrupted_start_is_given_up() {
     run.signal(Signal::INT);
     let interrupted = Instant::now();
     let finished = run.wait();
-    assert!(interrupted.elapsed() < Duration::from_secs(3), "{:?}", interrupted.elapsed());
+    assert!(interrupted.elapsed() < Duration::from_secs(20), "{:?}", interrupted.elapsed());
     assert_eq!(finished.code, Some(130), "{}", finished.stderr);
     assert!(finished.stderr.contains("interrupted"), "{}", finished.stderr);
     assert!(test_kill_process(pid().unwrap()).is_err(), "the server is gone");

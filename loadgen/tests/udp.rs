@@ -4,9 +4,10 @@
 mod binary;
 #[path = "../../server/tests/support/skipped.rs"]
 mod skipped;
+mod udp_server;
 
 use std::collections::HashMap;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use binary::{Finished, Json, comparison, loadgen};
 use nix::sys::socket::{setsockopt, sockopt};
 use skipped::skipped;
+use udp_server::{losing, server};
 
 const LISTEN: &str = "--listen udp://127.0.0.1:0";
 
@@ -39,24 +41,6 @@ fn report(arguments: &[&str]) -> Json {
 /// What became of the datagrams, in the order lost, late, duplicated, reordered.
 fn fates(report: &Json) -> [f64; 4] {
     ["lost", "late", "duplicated", "reordered"].map(|fate| report.number(&format!("/datagrams/{fate}")))
-}
-
-/// A server that is given each datagram with its number, counted from 1 over all, and says which are sent back instead, to
-/// where it came from; its URL. It ends with the test.
-fn server(mut answer: impl FnMut(usize, &[u8], SocketAddr) -> Vec<(Vec<u8>, SocketAddr)> + Send + 'static) -> String {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let url = format!("udp://{}", socket.local_addr().unwrap());
-    thread::spawn(move || {
-        let mut buffer = vec![0; 64 << 10];
-        for number in 1.. {
-            let (bytes, from) = socket.recv_from(&mut buffer).unwrap();
-            for (reply, to) in answer(number, &buffer[..bytes], from) {
-                // Whoever has ended gets nothing.
-                let _ = socket.send_to(&reply, to);
-            }
-        }
-    });
-    url
 }
 
 #[test]
@@ -161,38 +145,38 @@ fn a_server_by_url_over_either_family_and_by_name() {
 }
 
 #[test]
-fn every_tenth_is_lost_and_the_loop_goes_on() {
-    let every_tenth = |number: usize, bytes: &[u8], from| {
-        if number.is_multiple_of(10) { vec![] } else { vec![(bytes.to_vec(), from)] }
-    };
+fn what_is_lost_is_given_up_after_the_timeout_and_the_loop_goes_on() {
     for load in [&["--in-flight", "4"][..], &["--rate", "1000"]] {
         let began = Instant::now();
-        let report = report(&[&[&server(every_tenth), "--udp-timeout", "50ms"], load].concat());
-        assert_eq!((fates(&report)[0], report.number("/messages/verified")), (60.0, 540.0), "{load:?}");
-        assert_eq!(report.number("/messages/lost"), 60.0);
-        assert_eq!(report.number("/datagrams/timeout_seconds"), 0.05);
-        // With the default's second for each, a closed loop of 12 messages would take 5 s at least.
-        assert!(load[0] == "--rate" || began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+        let report = report(&[&[&losing(100), "--udp-timeout", "2s"], load].concat());
+        assert_eq!((fates(&report)[0], report.number("/messages/verified")), (6.0, 594.0), "{load:?}");
+        assert_eq!(report.number("/messages/lost"), 6.0);
+        assert_eq!(report.number("/datagrams/timeout_seconds"), 2.0);
+        // With the default, a second would do.
+        assert!(began.elapsed() >= Duration::from_secs(2), "{:?}", began.elapsed());
         assert!(report.0["messages"]["reordered"] == 0 && report.0["messages"]["unexpected"] == 0);
     }
 }
 
 #[test]
 fn losses_are_no_failure_unless_a_threshold_says_so() {
-    let lossy = || server(|number, bytes, from| if number % 10 == 0 { vec![] } else { vec![(bytes.to_vec(), from)] });
+    let lossy = || losing(200);
     let outcome = |threshold: &[&str]| {
-        let finished = run(&[&[&lossy(), "--udp-timeout", "50ms"], threshold].concat());
-        assert!(finished.stdout.contains("60 without a reply within 50.0 ms (10.0%)"), "{}", finished.stdout);
+        let finished = run(&[&[&lossy(), "--udp-timeout", "2s"], threshold].concat());
+        assert!(finished.stdout.contains("3 without a reply within 2.00 s (0.5%)"), "{}", finished.stdout);
         let of_datagrams =
             finished.stdout.lines().filter(|line| line.contains("reply within") || line.contains("reordered"));
         assert!(of_datagrams.clone().all(|line| line.chars().count() <= 80), "{}", finished.stdout);
         assert!(of_datagrams.count() > 1, "it needs more than one line: {}", finished.stdout);
-        finished.code
+        let crossed = finished.stdout.contains("CROSSED");
+        // On a machine that is busy, what was measured may not be valid.
+        assert!(matches!(finished.code, Some(98)) || finished.code == Some(if crossed { 99 } else { 0 }));
+        crossed
     };
-    assert!(matches!(outcome(&[]), Some(0 | 98)));
-    assert!(matches!(outcome(&["--threshold", "datagrams.lost<11%"]), Some(0 | 98)));
-    assert_eq!(outcome(&["--threshold", "datagrams.lost<9%"]), Some(99));
-    assert!(matches!(outcome(&["--threshold", "errors==0"]), Some(0 | 98)), "they are no errors");
+    assert!(!outcome(&[]));
+    assert!(!outcome(&["--threshold", "datagrams.lost<0.6%"]));
+    assert!(outcome(&["--threshold", "datagrams.lost<0.4%"]));
+    assert!(!outcome(&["--threshold", "errors==0"]), "they are no errors");
     let finished = run(&["--server", "", "--threshold", "datagrams.lost<9%"]);
     assert_eq!(finished.code, Some(98), "{}", finished.stderr);
     assert!(finished.stdout.contains("only UDP (udp://) has datagrams"), "{}", finished.stdout);
@@ -233,9 +217,9 @@ fn what_comes_twice_late_or_out_of_turn_is_told_apart() {
             _ => vec![reply],
         }
     });
-    // That is 200 ms: a machine that is busy for some milliseconds moves no reply to the other side of the limit.
-    let told = report(&[&late, "--udp-timeout", "100ms", "--rate", "250"]);
-    assert_eq!((told.number("/messages/verified"), fates(&told)), (594.0, [6.0, 6.0, 0.0, 0.0]));
+    // That is 2 s: a machine that is busy for less than one moves no reply to the other side of the limit.
+    let told = report(&[&late, "--udp-timeout", "1s", "--rate", "25", "--messages", "100"]);
+    assert_eq!((told.number("/messages/verified"), fates(&told)), (99.0, [1.0, 1.0, 0.0, 0.0]));
 }
 
 #[test]
@@ -358,7 +342,7 @@ fn comparisons_sweeps_and_capacities_are_of_udp_too() {
     let compared = comparison(&finished, 0);
     binary::assert_valid(&serde_json::to_value(&compared).unwrap());
     // Trials that lose datagrams are trials.
-    let lossy = server(|number, bytes, from| if number % 50 == 0 { vec![] } else { vec![(bytes.to_vec(), from)] });
+    let lossy = losing(50);
     let finished =
         loadgen(&[&["compare", "--a", &lossy, "--b", &lossy, "--udp-timeout", "20ms"][..], &short].concat()).wait();
     assert!(matches!(finished.code, Some(0 | 98)), "{:?}: {}", finished.code, finished.stderr);
@@ -370,7 +354,7 @@ fn comparisons_sweeps_and_capacities_are_of_udp_too() {
 #[test]
 fn a_capacity_has_a_limit_on_losses_where_one_is_asked_for() {
     let capacity = |slos: &[&str]| {
-        let lossy = server(|number, bytes, from| if number % 5 == 0 { vec![] } else { vec![(bytes.to_vec(), from)] });
+        let lossy = losing(5);
         let fixed = ["capacity", &lossy, "--max-rate", "200", "--min-rate", "100", "-c", "4", "--udp-timeout", "20ms"];
         let quick = ["--max-time", "20s", "--warmup", "0s", "--probe", "300ms", "--format", "json", "-q"];
         let slos = slos.iter().flat_map(|slo| ["--slo", slo]);

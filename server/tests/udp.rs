@@ -42,7 +42,7 @@ fn client(server: &Server) -> UdpSocket {
 
 /// Datagrams that are there, or come within a moment.
 fn rest(socket: &UdpSocket) -> Vec<Vec<u8>> {
-    socket.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
     let mut buffer = vec![0; 64 << 10];
     let mut rest = Vec::new();
     loop {

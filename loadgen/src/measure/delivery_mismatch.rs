@@ -5,30 +5,17 @@ use std::fmt::{self, Display, Formatter};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::measure::examples::{Example, Examples};
-use crate::measure::mismatch::{Glimpse, length, name};
+use crate::measure::examples::{Example, Examples, Kinds};
+use crate::measure::glimpse::{Glimpse, length, name};
 use crate::plan::Kind;
 use crate::plan::fanout::Mark;
 use crate::units;
 
-/// What kinds of wrong deliveries came.
-pub type DeliveryMismatches = Examples<DeliveryMismatch>;
+/// What kinds of wrong deliveries came, to all receivers: those that stop reading and those that join and leave, too.
+pub type DeliveryMismatches = Examples<DeliveryMismatchKind>;
 
 /// One kind of wrong deliveries.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct DeliveryMismatch {
-    /// What was wrong.
-    pub kind: DeliveryMismatchKind,
-    /// How many such deliveries came, to all receivers: those that stop reading and those that join and leave, too.
-    #[schemars(range(min = 1))]
-    pub times: u64,
-    /// The first of them.
-    pub got: Glimpse,
-    /// The message as it was sent; null where what came is not compared with one.
-    pub expected: Option<Glimpse>,
-    /// Bytes of payload before the excerpts.
-    pub offset: u64,
-}
+pub type DeliveryMismatch = Example<DeliveryMismatchKind>;
 
 /// What is wrong with a delivery. Where several things are, the first of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -48,21 +35,8 @@ pub enum DeliveryMismatchKind {
     Content,
 }
 
-impl Example for DeliveryMismatch {
-    type Kind = DeliveryMismatchKind;
-    const KINDS: usize = DeliveryMismatchKind::Content as usize + 1;
-
-    fn kind(&self) -> DeliveryMismatchKind {
-        self.kind
-    }
-
-    fn times(&self) -> u64 {
-        self.times
-    }
-
-    fn times_mut(&mut self) -> &mut u64 {
-        &mut self.times
-    }
+impl Kinds for DeliveryMismatchKind {
+    const COUNT: usize = Self::Content as usize + 1;
 }
 
 impl DeliveryMismatches {

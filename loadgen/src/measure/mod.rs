@@ -12,6 +12,7 @@ pub mod examples;
 pub(crate) mod failures;
 pub mod fanout;
 pub mod fanout_metric;
+pub mod glimpse;
 pub mod growth;
 pub mod held_metric;
 pub mod histogram;

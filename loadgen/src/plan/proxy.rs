@@ -41,9 +41,12 @@ impl FromStr for Proxy {
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let (credentials, authority) = match rest.rsplit_once('@') {
             Some((credentials, authority)) => {
-                // The colon is there without a password, too (RFC 7617, 2).
-                let colon = if credentials.contains(':') { "" } else { ":" };
-                (Some(percent_decode_str(credentials).chain(colon.bytes()).collect()), authority)
+                let mut credentials: Vec<u8> = percent_decode_str(credentials).collect();
+                // The colon is there without a password, too, and no user name has one (RFC 7617, 2).
+                if !credentials.contains(&b':') {
+                    credentials.push(b':');
+                }
+                (Some(credentials), authority)
             }
             None => (None, rest),
         };
@@ -98,6 +101,8 @@ mod tests {
         }
         let without_password: Proxy = "http://u@h:1".parse().unwrap();
         assert_eq!(without_password.credentials(), Some(&b"u:"[..]));
+        let escaped: Proxy = "http://u%3Ap@h:1".parse().unwrap();
+        assert_eq!(escaped.credentials(), Some(&b"u:p"[..]));
         let plain: Proxy = "HTTP://[::1]:8080".parse().unwrap();
         assert_eq!((plain.to_string().as_str(), plain.at().port()), ("http://[::1]:8080", 8080));
         assert_eq!(serde_json::from_str::<Proxy>(&serde_json::to_string(&plain).unwrap()).unwrap(), plain);

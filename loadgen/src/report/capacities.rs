@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::judge::capacity::{CapacityThreshold, Verdict};
 use crate::judge::outcome::Outcome;
-use crate::judge::statistics::{Coefficient, Point, Support, Usl};
+use crate::judge::statistics::Point;
 use crate::report::capacity::CapacityReport;
 use crate::report::capacity::words;
+use crate::report::scaling::{Law, Scaled, no_law};
 use crate::units;
 
 /// Capacities along an axis.
@@ -54,43 +55,6 @@ pub struct CapacityPoint {
     pub capacity: CapacityReport,
 }
 
-/// The law that fits best: X(N) = gamma N / (1 + alpha (N - 1) + beta N (N - 1)).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Law {
-    /// Contention: the share of the work that is done by one thread at a time.
-    pub alpha: Fitted,
-    /// Coherency: what it costs to keep two threads in agreement.
-    pub beta: Fitted,
-    /// Messages per second of one thread.
-    pub gamma: Fitted,
-    /// Measured minus fitted capacity at each value, messages per second.
-    pub residuals: Vec<f64>,
-    /// Where the capacity is greatest; null where it grows for ever, if only ever more slowly.
-    pub peak: Option<Peak>,
-}
-
-/// An estimate with its 95% interval, whose ends are null where the points are too few for one.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Fitted {
-    /// The value that fits best.
-    pub estimate: f64,
-    /// The lower end.
-    pub low: Option<f64>,
-    /// The upper end.
-    pub high: Option<f64>,
-}
-
-/// Where the capacity is greatest.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Peak {
-    /// Threads.
-    pub threads: f64,
-    /// Messages per second.
-    pub rate: f64,
-    /// Whether that lies beyond twice what was measured, where other laws that fit as well may say something else.
-    pub extrapolated: bool,
-}
-
 impl Capacities {
     /// These points, with the law where it is along threads.
     pub fn new(axis: Axis, points: Vec<CapacityPoint>) -> Self {
@@ -101,11 +65,11 @@ impl Capacities {
                 let throughput = point.capacity.answer.sustains.as_ref()?.rate;
                 Some(Point { load: point.value as f64, throughput })
             };
-            Usl::fit(&found.filter_map(point).collect::<Vec<_>>(), CONFIDENCE)
+            Law::fitted(&found.filter_map(point).collect::<Vec<_>>())
         });
         let (law, law_unknown) = match fitted {
             None => (None, None),
-            Some(Ok(law)) => (Some(Law::from(law)), None),
+            Some(Ok(law)) => (Some(law), None),
             Some(Err(why)) => (None, Some(why.to_string())),
         };
         Self { schema: CapacitiesSchema::V1, axis, points, law, law_unknown }
@@ -154,32 +118,10 @@ impl Capacities {
 
     /// The law in words.
     pub(crate) fn law_in_words(&self) -> Vec<String> {
-        let Some(law) = &self.law else {
-            return self.law_unknown.iter().map(|why| format!("no scalability law: {why}")).collect();
-        };
-        let of = |fitted: Fitted, show: fn(f64) -> String| match (fitted.low, fitted.high) {
-            (Some(low), Some(high)) => format!("{} (95%: {} to {})", show(fitted.estimate), show(low), show(high)),
-            _ => show(fitted.estimate),
-        };
-        let coefficient = |value: f64| format!("{value:.3e}");
-        let mut said = vec![format!(
-            "scalability law (Gunther): alpha {} (contention), beta {} (coherency), gamma {}/s a thread",
-            of(law.alpha, coefficient),
-            of(law.beta, coefficient),
-            of(law.gamma, units::number)
-        )];
-        said.push(match law.peak {
-            None => "by it, the capacity grows with every thread, if only ever more slowly".to_owned(),
-            Some(Peak { threads, rate, extrapolated }) => format!(
-                "by it, the capacity is greatest at {} threads, {}/s{}",
-                units::number(threads),
-                units::number(rate),
-                if extrapolated { ": far beyond what was measured, where other laws may hold" } else { "" }
-            ),
-        });
-        let residuals: Vec<String> = law.residuals.iter().map(|of| format!("{of:+.0}")).collect();
-        said.push(format!("measured less fitted: {} /s", residuals.join(", ")));
-        said
+        match &self.law {
+            Some(law) => law.in_words(Scaled::Threads),
+            None => self.law_unknown.iter().map(|why| no_law(why)).collect(),
+        }
     }
 }
 
@@ -193,18 +135,3 @@ impl Axis {
         }
     }
 }
-
-impl From<Usl> for Law {
-    fn from(law: Usl) -> Self {
-        let of = |of: Coefficient| Fitted { estimate: of.estimate, low: of.low, high: of.high };
-        let peak = law.peak().map(|peak| Peak {
-            threads: peak.load,
-            rate: peak.throughput,
-            extrapolated: peak.support != Support::Measured,
-        });
-        Self { alpha: of(law.alpha), beta: of(law.beta), gamma: of(law.gamma), residuals: law.residuals, peak }
-    }
-}
-
-/// Of the law's intervals.
-const CONFIDENCE: f64 = 0.95;

@@ -23,6 +23,7 @@ pub mod merge;
 pub mod repetition;
 pub mod run;
 pub mod saved;
+pub mod scaling;
 mod stats;
 pub mod sweep;
 pub(crate) mod tls;

@@ -19,6 +19,7 @@ use crate::report::comparison::Ended;
 use crate::report::datagrams::DatagramsReport;
 use crate::report::estimate::{Estimate, Spread};
 use crate::report::repetition::RestartKind;
+use crate::report::scaling::{Law, Scaled};
 use crate::report::tls::TlsReport;
 use crate::report::warmup::Warmup;
 use crate::serde_time::Rfc3339;
@@ -60,6 +61,10 @@ pub struct Sweep {
     pub arms: Vec<ArmReport>,
     /// What the flags are worth, by metric, the largest effect first.
     pub effects: Vec<Effect>,
+    /// How the rate grows along each flag of which there is more and more: threads of the server, or connections or messages in
+    /// flight of a closed loop; empty where no such flag has three values.
+    #[serde(default)]
+    pub scaling: Vec<Scaling>,
     /// Where it ran, and the plan of the reference's trial.
     pub environment: Environment,
 }
@@ -212,6 +217,30 @@ pub struct Effect {
     pub change: Change,
     /// The log ratios that are judged, one for each start.
     pub log_ratios: Vec<f64>,
+}
+
+/// The Universal Scalability Law along one flag, the others being as in the reference.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Scaling {
+    /// The flag, without dashes, as in the settings.
+    pub name: String,
+    /// What the law counts.
+    pub of: Scaled,
+    /// What it is fitted to, in the order of the flag's values.
+    pub points: Vec<ScalingPoint>,
+    /// The law; null where it cannot be fitted.
+    pub law: Option<Law>,
+    /// Why it cannot be fitted.
+    pub law_unknown: Option<String>,
+}
+
+/// The rate at one value of the flag.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ScalingPoint {
+    /// Threads, or messages in flight on all connections together.
+    pub load: u64,
+    /// Messages per second, as the table of combinations shows them.
+    pub rate: f64,
 }
 
 /// From one value of a flag to another.

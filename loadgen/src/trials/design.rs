@@ -76,6 +76,14 @@ impl Design {
         }
     }
 
+    /// A factor's name in the settings, and the combinations that differ from the reference in nothing else: one for each of its
+    /// values, the reference first.
+    pub fn along(&self, factor: usize) -> (String, Vec<usize>) {
+        let differs_in_it_alone =
+            |arm: &usize| self.arms[*arm].iter().enumerate().all(|(i, value)| i == factor || *value == 0);
+        (self.label(&self.factors[factor]), (0..self.arms()).filter(differs_in_it_alone).collect())
+    }
+
     /// The flags of a combination that belong to the server or to the load, as arguments.
     pub fn arguments(&self, arm: usize, of: Of) -> Vec<String> {
         let flags = self.factors.iter().zip(&self.arms[arm]).filter(|(factor, _)| factor.of == of);
@@ -183,6 +191,10 @@ mod tests {
             assert!((value - effect).abs() < 1e-12, "{name}: {value}, expected {effect}");
         }
         assert_eq!(contrasts[0].1.of(|arm| (arm > 0).then_some(1.0)), None, "a missing arm");
+        let (name, arms) = design.along(1);
+        let settings: Vec<String> = arms.iter().map(|arm| design.settings(*arm)[1].to_string()).collect();
+        assert_eq!((name.as_str(), settings), ("b", ["b=x", "b=y", "b=z"].map(str::to_owned).to_vec()));
+        assert!(arms.iter().all(|arm| design.settings(*arm)[0].value == "0"));
     }
 
     #[test]

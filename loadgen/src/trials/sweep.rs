@@ -3,6 +3,7 @@
 //! start, and is judged like the log ratios of a comparison.
 
 mod needs;
+mod scaling;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
@@ -53,7 +54,8 @@ impl Question {
         self.gate.as_deref().unwrap_or(Metric::gated_by_default(&plan.load))
     }
 
-    /// Whether it is known after so many starts that the time cannot hold as many as any effect takes.
+    /// Whether it is known after so many starts that the time cannot hold as many as any effect takes; also where one start has
+    /// taken all of it.
     fn is_too_short(&self, needs: &Needs, starts: usize) -> bool {
         let is_missing = (starts as u64) < needs.starts;
         is_missing && is_too_short(needs.seconds, self.tempo.max_time.as_secs_f64(), starts) && !self.force
@@ -113,7 +115,6 @@ pub fn run(
         if !starts.is_empty() {
             let now = needs::of(design, question, judged, &starts, course);
             tell(&now, needs.replace(now), course, say);
-            // Also where one start has taken all of it.
             if question.is_too_short(&now, starts.len()) {
                 return Ok(Some(Ended::TooShort));
             }
@@ -153,6 +154,7 @@ pub fn run(
         rounds: starts.iter().map(|start| start.rounds.len() as u64).sum(),
         starts: starts.len() as u64,
         factors: design.factors().to_vec(),
+        scaling: scaling::of(design, arms, &reports),
         arms: reports,
         effects,
         environment: Environment::collect(plan, None, None),

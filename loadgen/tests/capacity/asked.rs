@@ -55,6 +55,7 @@ fn what_cannot_be_looked_for_is_refused() {
         (&["--slo", "latency.p99<5ms", "--max-rate", "10"], "not above the lowest rate"),
         (&["tcp://127.0.0.1:1", "--slo", "latency.p99<5ms", "--subprotocol", "chat"], "--subprotocol"),
         (&["--slo", "latency.p99<5ms", "--over", "rate=5"], "expected connections, size or threads"),
+        (&["--slo", "latency.p99<5ms", "--over", "in-flight=1,2"], "loadgen sweep --vary-load in-flight=1,2,4,8"),
         (&["--slo", "latency.p99<5ms", "--over", "connections=5,5"], "is one of those before it"),
         (&["--slo", "latency.p99<5ms", "--over", "size=64..100,80..100"], "goes by the name 100"),
         (&["--slo", "latency.p99<5ms", "--threshold", "latency.p99<5ms"], "no metric of a capacity"),

@@ -34,6 +34,9 @@ fn the_page_scales_to_the_interval_and_counts_what_lies_beyond_it() {
     let mut report = made();
     let shown = report.metrics[0].shown.as_mut().unwrap();
     (shown.change, shown.low, shown.high) = (0.004, Some(-0.01), Some(0.018));
+    // A busy machine has made few.
+    let pair = report.starts[0].pairs[0].clone();
+    report.starts[0].pairs.resize(10, pair);
     let pairs = report.starts.iter_mut().flat_map(|start| &mut start.pairs);
     for (number, pair) in pairs.enumerate() {
         // One costs B a thousand times as much, two a thousandth; the others nearly the same.
@@ -46,7 +49,6 @@ fn the_page_scales_to_the_interval_and_counts_what_lies_beyond_it() {
         pair.b.insert(Metric::ServerCpu, b);
     }
     let count = report.starts.iter().map(|start| start.pairs.len()).sum::<usize>();
-    assert!(count > 3, "{count}");
     let page = rendered(&report, "html");
     let figure = figure(&page, "server.cpu: B against A");
     let words = format!("Of {count} pairs, 1 lie above the picture and 2 below it; they stand at its rim.");

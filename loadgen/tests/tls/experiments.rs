@@ -227,7 +227,7 @@ fn every_client_that_returns_has_a_session_to_resume() {
         let url = before(config, &plain.url);
         let held = ["connections", &url, "--cacert", authority.file(), "-n", "20", "--hold", "200ms", "--steps", "2"];
         let over = ["--tls-versions", version, "--tls-resume", "on", "--ping", "50ms"];
-        let disturbed = ["--trickle", "50ms", "--churn", "100", "--storm"];
+        let disturbed = ["--trickle", "50ms", "--churn", "20", "--storm"];
         let finished = loadgen(&[&held[..], &over, &disturbed, &["--format", "json", "-q"]].concat()).wait();
         assert!(matches!(finished.code, Some(0 | 98)), "{:?}: {}{}", finished.code, finished.stdout, finished.stderr);
         let document: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();

@@ -97,3 +97,56 @@ impl ClientSessionStore for Sessions {
 /// Tickets at the most, unless more connections are to come back: several times as many as there are handshakes at the same time.
 /// Each is about 1 KB, and 64 KiB where a server means ill (RFC 8446, 4.6.1), so that they never take more than 64 MiB.
 const MOST_TICKETS: usize = 1 << 10;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use rustls::{Connection, ServerConfig, ServerConnection};
+
+    use super::super::{Client, provider};
+    use super::*;
+    use crate::plan::tls::Tls;
+
+    /// A handshake with a server that sends so many tickets after it, in memory.
+    fn shake_hands(client: &Client, tickets: usize) {
+        let rcgen::CertifiedKey { cert, signing_key } =
+            rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der()).into();
+        let builder = ServerConfig::builder_with_provider(Arc::new(provider())).with_safe_default_protocol_versions();
+        let mut config = builder.unwrap().with_no_client_auth().with_single_cert(vec![cert.into()], key).unwrap();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.send_tls13_tickets = tickets;
+        let server = ServerConnection::new(Arc::new(config)).unwrap();
+        let mut ends: [Connection; 2] = [client.connection().unwrap().into(), server.into()];
+        while ends.iter().any(|end| end.wants_write()) {
+            let mut bytes = Vec::new();
+            while ends[0].wants_write() {
+                ends[0].write_tls(&mut bytes).unwrap();
+            }
+            let mut rest = &bytes[..];
+            while !rest.is_empty() {
+                ends[1].read_tls(&mut rest).unwrap();
+                ends[1].process_new_packets().unwrap();
+            }
+            ends.reverse();
+        }
+    }
+
+    #[test]
+    fn a_server_that_sends_tickets_without_end_takes_bounded_memory() {
+        let client = Client::new("localhost", &Tls { insecure: true, resume: true, ..Tls::default() }).unwrap();
+        let kept = || client.sessions.as_ref().unwrap().kept().tls13.len();
+        // In a single handshake there is no room for many more.
+        let many = 100;
+        shake_hands(&client, many);
+        assert_eq!(kept(), many);
+        // Each handshake takes a ticket, too.
+        (0..=MOST_TICKETS / (many - 1)).for_each(|_| shake_hands(&client, many));
+        assert_eq!(kept(), MOST_TICKETS);
+        client.hold_sessions_back(MOST_TICKETS + many);
+        (0..2).for_each(|_| shake_hands(&client, many));
+        assert_eq!(kept(), MOST_TICKETS + many);
+    }
+}

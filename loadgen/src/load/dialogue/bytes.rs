@@ -8,7 +8,8 @@
 use crate::load::dialogue::Gone;
 use crate::load::dialogue::flight::Flight;
 use crate::load::dialogue::observer::{Checked, Observer};
-use crate::measure::mismatch::{EXCERPT_BYTES, Glimpse, Mismatch, MismatchKind};
+use crate::measure::glimpse::{EXCERPT_BYTES, Glimpse};
+use crate::measure::mismatch::{Mismatch, MismatchKind};
 use crate::plan::Kind;
 use crate::plan::messages::{Corpus, Encoding, Volume};
 

@@ -9,7 +9,8 @@ use crate::load::dialogue::MOST_EARLY;
 use crate::load::dialogue::flight::Flight;
 use crate::load::dialogue::observer::{Checked, Datagram, Observer};
 use crate::load::dialogue::pending::{Answer, Pending};
-use crate::measure::mismatch::{Glimpse, Mismatch, MismatchKind};
+use crate::measure::glimpse::Glimpse;
+use crate::measure::mismatch::{Mismatch, MismatchKind};
 use crate::plan::Kind;
 use crate::plan::messages::{Corpus, Encoding, Volume};
 

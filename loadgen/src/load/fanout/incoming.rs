@@ -6,7 +6,7 @@ use wire::OpCode;
 use super::message::{DIGITS, IDS, Message, number};
 use super::pointer;
 use crate::measure::delivery_mismatch::{DeliveryMismatch, DeliveryMismatchKind};
-use crate::measure::mismatch::{EXCERPT_BYTES, Glimpse};
+use crate::measure::glimpse::{EXCERPT_BYTES, Glimpse};
 use crate::plan::Kind;
 use crate::plan::fanout::Mark;
 

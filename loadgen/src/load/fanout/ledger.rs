@@ -218,7 +218,7 @@ const AWAITED_NS: u64 = 10_000_000_000;
 mod tests {
     use super::*;
     use crate::measure::arrivals::Arrived;
-    use crate::measure::mismatch::Glimpse;
+    use crate::measure::glimpse::Glimpse;
     use crate::plan::Kind;
 
     fn example(kind: DeliveryMismatchKind) -> DeliveryMismatch {

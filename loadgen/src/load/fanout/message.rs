@@ -6,7 +6,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use wire::{Header, MAX_HEADER_LEN, OpCode, apply_mask};
 
-use crate::measure::mismatch::EXCERPT_BYTES;
+use crate::measure::glimpse::EXCERPT_BYTES;
 use crate::plan::fanout::Mark;
 use crate::plan::{Kind, Message as Wanted};
 

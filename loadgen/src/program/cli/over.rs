@@ -90,7 +90,10 @@ impl FromStr for Over {
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, values) = text.split_once('=').ok_or_else(|| format!("expected AXIS=VALUE,..., as {EXAMPLE}"))?;
         let axis = [Axis::Connections, Axis::Size, Axis::Threads].into_iter().find(|axis| axis.name() == name);
-        let axis = axis.ok_or_else(|| format!("'{name}' is no axis; expected connections, size or threads"))?;
+        let axis = axis.ok_or_else(|| {
+            let closed = if name == "in-flight" { IN_FLIGHT } else { "" };
+            format!("'{name}' is no axis; expected connections, size or threads{closed}")
+        })?;
         let value = |text: &str| match axis {
             Axis::Size => text.parse().map(Value::Size),
             Axis::Connections | Axis::Threads => count(text).map(Value::Count),
@@ -106,5 +109,9 @@ impl FromStr for Over {
 
 /// Where a command is told its threads.
 const PLACE: &str = "{threads}";
+
+/// A search offers rates in an open loop, in which as many messages are in flight as the server leaves unanswered.
+const IN_FLIGHT: &str =
+    ", or loadgen sweep --vary-load in-flight=1,2,4,8 for the rates of closed loops and their scalability law";
 
 const EXAMPLE: &str = "connections=100,1k,10k";

@@ -1,12 +1,13 @@
 //! What a sweep says in words, for every format that people read.
 
-use super::{ArmReport, Effect, Needs, Step, Sweep};
+use super::{ArmReport, Effect, Needs, Scaling, Step, Sweep};
 use crate::judge::statistics::{Change, fewest};
 use crate::measure::metric::Metric;
 use crate::report::comparison::Ended;
 use crate::report::estimate::Estimate;
 use crate::report::formats::text::comparison::change_cells;
 use crate::report::repetition::{Choice, RestartKind, enough};
+use crate::report::scaling::no_law;
 use crate::report::tls;
 use crate::report::words::{datagrams, proxy};
 use crate::units;
@@ -82,6 +83,16 @@ pub(crate) fn way(sweep: &Sweep) -> Vec<(&'static str, String)> {
     let tls = tls::once_or_of_each(sweep.arms.iter().map(|arm| (settings(arm), arm.tls.as_ref())));
     let lost = datagrams::of_each(sweep.arms.iter().map(|arm| (settings(arm), arm.datagrams.as_ref(), arm.messages)));
     proxy(&sweep.environment.plan).into_iter().chain(tls).chain(lost).collect()
+}
+
+/// How the rate grows along each flag of which there is more and more, in sentences that begin with the flag.
+pub(crate) fn scaling(sweep: &Sweep) -> Vec<String> {
+    let along = |Scaling { name, of, law, law_unknown, .. }: &Scaling| {
+        let said = law.as_ref().map(|law| law.in_words(*of));
+        let said = said.or_else(|| Some(vec![no_law(law_unknown.as_deref()?)])).unwrap_or_default();
+        (0..).zip(said).map(|(i, line)| if i == 0 { format!("{name}: {line}") } else { line }).collect::<Vec<_>>()
+    };
+    sweep.scaling.iter().flat_map(along).collect()
 }
 
 /// The metrics that effects are on.

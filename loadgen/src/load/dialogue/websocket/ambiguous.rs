@@ -1,7 +1,8 @@
 //! Replies of which it is not known yet whether they answer a message wrongly or nothing at all.
 
 use crate::load::dialogue::observer::Checked;
-use crate::measure::mismatch::{EXCERPT_BYTES, MismatchKind};
+use crate::measure::glimpse::EXCERPT_BYTES;
+use crate::measure::mismatch::MismatchKind;
 use crate::plan::Kind;
 
 /// A wrong message that came in the place of a reply, where the true one may still come.

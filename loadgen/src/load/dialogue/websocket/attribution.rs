@@ -14,7 +14,8 @@ use super::frames::most_packed;
 use crate::load::dialogue::flight::Flight;
 use crate::load::dialogue::observer::{Checked, Observer};
 use crate::load::dialogue::pending::{Answer, Pending};
-use crate::measure::mismatch::{EXCERPT_BYTES, Glimpse, Mismatch, MismatchKind};
+use crate::measure::glimpse::{EXCERPT_BYTES, Glimpse};
+use crate::measure::mismatch::{Mismatch, MismatchKind};
 use crate::plan::Kind;
 use crate::plan::messages::Corpus;
 

@@ -10,7 +10,7 @@ use wire::{Header, OpCode, Peer, Violation};
 use super::Terms;
 use super::ambiguous::Ambiguous;
 use crate::load::dialogue::Gone;
-use crate::measure::mismatch::EXCERPT_BYTES;
+use crate::measure::glimpse::EXCERPT_BYTES;
 use crate::plan::messages::RSV1;
 
 /// Where a stream that is read frame by frame stands.

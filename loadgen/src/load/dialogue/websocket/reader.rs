@@ -12,7 +12,7 @@ use crate::load::dialogue::flight::Flight;
 use crate::load::dialogue::observer::{Checked, Observer};
 use crate::load::dialogue::per_worker::PerWorker;
 use crate::load::dialogue::{Gone, MOST_EARLY};
-use crate::measure::mismatch::EXCERPT_BYTES;
+use crate::measure::glimpse::EXCERPT_BYTES;
 use crate::plan::messages::{Corpus, RSV1, Volume, push_frame};
 
 impl WebSocket {

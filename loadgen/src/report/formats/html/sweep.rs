@@ -27,6 +27,7 @@ pub(super) fn section(sweep: &Sweep) -> Markup {
             div.panel {
                 h3 { "Notes" }
                 dl.facts {
+                    @for line in words::scaling(sweep) { div { dt { "scaling" } dd { (line) } } }
                     @for (name, fact) in words::way(sweep) { div { dt { (name) } dd { (fact) } } }
                     @for note in words::notes(sweep) { div { dt { "note" } dd { (note) } } }
                 }

@@ -31,6 +31,9 @@ pub fn render(sweep: &Sweep) -> String {
         line(format!("| {} | {cells} |", escaped(&words::settings(arm))));
     }
     line(String::new());
+    for sentence in words::scaling(sweep) {
+        line(format!("- {}", escaped(&sentence)));
+    }
     for (_, fact) in words::way(sweep) {
         line(format!("- {}", escaped(&fact)));
     }

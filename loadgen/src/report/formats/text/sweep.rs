@@ -26,6 +26,7 @@ impl Display for Rendered<'_> {
             effects(sweep, metric, f)?;
         }
         writeln!(f)?;
+        words::scaling(sweep).iter().try_for_each(|line| item(f, "scaling", line))?;
         words::way(sweep).iter().try_for_each(|(name, fact)| item(f, name, fact))?;
         words::notes(sweep).iter().try_for_each(|note| item(f, "note", note))?;
         if !sweep.trust.is_valid() {
