@@ -139,7 +139,7 @@ fn along_threads_the_law_is_told_or_why_there_is_none() {
     if found == 3 {
         assert_eq!((run.code, document["law"]["residuals"].as_array().map(Vec::len)), (Some(0), Some(3)));
         assert!(run.stdout.contains("scalability law (Gunther): alpha "), "{}", run.stdout);
-        assert!(run.stdout.contains("by it, the capacity "), "{}", run.stdout);
+        assert!(run.stdout.contains("by it, the rate "), "{}", run.stdout);
     } else {
         assert!(matches!(run.code, Some(95..=98)), "{:?} {}", run.code, run.stderr);
         assert!(run.stdout.contains("no scalability law: "), "{}", run.stdout);
