@@ -117,7 +117,7 @@ fn the_scalability_law_is_fitted_along_messages_in_flight_and_threads() {
     let [scaling] = &sweep.scaling[..] else { panic!("threads have two values: {:?}", sweep.scaling) };
     assert_eq!((scaling.name.as_str(), scaling.of), ("in-flight", Scaled::InFlight));
     assert_eq!(scaling.points.iter().map(|point| point.load).collect::<Vec<_>>(), [2, 4, 8, 16]);
-    let law = scaling.law.as_ref().unwrap_or_else(|| panic!("{:?}", scaling.law_unknown));
+    let law = scaling.scalability.law.as_ref().unwrap_or_else(|| panic!("{scaling:?}"));
     // By the law itself, what is left of each rate is that beside its value there.
     let [alpha, beta, gamma] = [law.alpha, law.beta, law.gamma].map(|fitted| fitted.estimate);
     for (point, residual) in scaling.points.iter().zip(&law.residuals) {

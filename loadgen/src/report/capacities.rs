@@ -8,7 +8,7 @@ use crate::judge::outcome::Outcome;
 use crate::judge::statistics::Point;
 use crate::report::capacity::CapacityReport;
 use crate::report::capacity::words;
-use crate::report::scaling::{Law, Scaled, no_law};
+use crate::report::scaling::{Scalability, Scaled};
 use crate::units;
 
 /// Capacities along an axis.
@@ -20,10 +20,9 @@ pub struct Capacities {
     pub axis: Axis,
     /// The capacity at each value, in the order they were looked for.
     pub points: Vec<CapacityPoint>,
-    /// The Universal Scalability Law along threads; null along another axis, and where it cannot be fitted.
-    pub law: Option<Law>,
-    /// Why it cannot be fitted.
-    pub law_unknown: Option<String>,
+    /// The law along threads.
+    #[serde(flatten)]
+    pub scalability: Scalability,
 }
 
 /// The format of the report.
@@ -58,21 +57,17 @@ pub struct CapacityPoint {
 impl Capacities {
     /// These points, with the law where it is along threads.
     pub fn new(axis: Axis, points: Vec<CapacityPoint>) -> Self {
-        let fitted = (axis == Axis::Threads).then(|| {
+        let along_threads = || {
             // What is sustained otherwise is the end of the range, of the generator or of the time, not the server's capacity.
             let found = points.iter().filter(|point| point.capacity.answer.verdict == Verdict::Found);
             let point = |point: &CapacityPoint| {
                 let throughput = point.capacity.answer.sustains.as_ref()?.rate;
                 Some(Point { load: point.value as f64, throughput })
             };
-            Law::fitted(&found.filter_map(point).collect::<Vec<_>>())
-        });
-        let (law, law_unknown) = match fitted {
-            None => (None, None),
-            Some(Ok(law)) => (Some(law), None),
-            Some(Err(why)) => (None, Some(why.to_string())),
+            Scalability::of(&found.filter_map(point).collect::<Vec<_>>())
         };
-        Self { schema: CapacitiesSchema::V1, axis, points, law, law_unknown }
+        let scalability = if axis == Axis::Threads { along_threads() } else { Scalability::default() };
+        Self { schema: CapacitiesSchema::V1, axis, points, scalability }
     }
 
     /// How it ended: of several ways the greatest tells.
@@ -118,10 +113,7 @@ impl Capacities {
 
     /// The law in words.
     pub(crate) fn law_in_words(&self) -> Vec<String> {
-        match &self.law {
-            Some(law) => law.in_words(Scaled::Threads),
-            None => self.law_unknown.iter().map(|why| no_law(why)).collect(),
-        }
+        self.scalability.in_words(Scaled::Threads)
     }
 }
 

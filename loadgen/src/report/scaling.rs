@@ -6,6 +6,15 @@ use serde::{Deserialize, Serialize};
 use crate::judge::statistics::{Coefficient, Point, Support, Unfit, Usl};
 use crate::units;
 
+/// The law, or why there is none. Neither where the law is not asked for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Scalability {
+    /// The Universal Scalability Law; null where it cannot be fitted, and along an axis of which it says nothing.
+    pub law: Option<Law>,
+    /// Why it cannot be fitted.
+    pub law_unknown: Option<String>,
+}
+
 /// The law that fits best: X(N) = gamma N / (1 + alpha (N - 1) + beta N (N - 1)).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Law {
@@ -55,12 +64,30 @@ pub enum Scaled {
     InFlight,
 }
 
+impl Scalability {
+    /// The law that fits these rates best, if any does.
+    pub fn of(points: &[Point]) -> Self {
+        match Law::fitted(points) {
+            Ok(law) => Self { law: Some(law), law_unknown: None },
+            Err(why) => Self { law: None, law_unknown: Some(why.to_string()) },
+        }
+    }
+
+    /// In sentences.
+    pub(crate) fn in_words(&self, scaled: Scaled) -> Vec<String> {
+        match &self.law {
+            Some(law) => law.in_words(scaled),
+            None => self.law_unknown.iter().map(|why| format!("no scalability law: {why}")).collect(),
+        }
+    }
+}
+
 impl Law {
     /// The law that fits these rates best.
     ///
     /// # Errors
     /// When there are too few points, or one of them is none.
-    pub fn fitted(points: &[Point]) -> Result<Self, Unfit> {
+    fn fitted(points: &[Point]) -> Result<Self, Unfit> {
         let law = Usl::fit(points, CONFIDENCE)?;
         let of = |of: Coefficient| Fitted { estimate: of.estimate, low: of.low, high: of.high };
         let peak = law.peak().map(|peak| Peak {
@@ -71,8 +98,7 @@ impl Law {
         Ok(Self { alpha: of(law.alpha), beta: of(law.beta), gamma: of(law.gamma), residuals: law.residuals, peak })
     }
 
-    /// In sentences.
-    pub(crate) fn in_words(&self, scaled: Scaled) -> Vec<String> {
+    fn in_words(&self, scaled: Scaled) -> Vec<String> {
         let of = |fitted: Fitted, show: fn(f64) -> String| match (fitted.low, fitted.high) {
             (Some(low), Some(high)) => format!("{} (95%: {} to {})", show(fitted.estimate), show(low), show(high)),
             _ => show(fitted.estimate),
@@ -102,10 +128,44 @@ impl Law {
     }
 }
 
-/// Why there is no law, in a sentence.
-pub(crate) fn no_law(why: &str) -> String {
-    format!("no scalability law: {why}")
-}
-
 /// Of the law's intervals.
 const CONFIDENCE: f64 = 0.95;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::report::sweep::Scaling;
+
+    fn points(rates: &[f64]) -> Vec<Point> {
+        rates.iter().zip(1..).map(|(&throughput, load)| Point { load: f64::from(load), throughput }).collect()
+    }
+
+    #[test]
+    fn the_law_or_why_there_is_none_stands_beside_what_it_is_fitted_to() {
+        let document = |law, unknown| json!({"name": "threads", "of": "threads", "points": [{"load": 1, "rate": 5.0}], "law": law, "law_unknown": unknown});
+        let fitted = |estimate: f64| json!({"estimate": estimate, "low": null, "high": null});
+        let (alpha, beta, gamma) = (fitted(0.5), fitted(0.25), fitted(5.0));
+        let law = |load: &str| {
+            let peak = json!({load: 1.0, "rate": 5.0, "extrapolated": false});
+            json!({"alpha": alpha, "beta": beta, "gamma": gamma, "residuals": [0.0], "peak": peak})
+        };
+        for saved in [document(law("load"), json!(null)), document(json!(null), json!("too few"))] {
+            let read: Scaling = serde_json::from_value(saved.clone()).unwrap();
+            assert_eq!(json!(read), saved);
+        }
+        let earlier: Scaling = serde_json::from_value(document(law("threads"), json!(null))).unwrap();
+        assert_eq!(json!(earlier), document(law("load"), json!(null)));
+    }
+
+    #[test]
+    fn words_are_of_the_law_or_of_why_there_is_none() {
+        let said = |rates: &[f64]| Scalability::of(&points(rates)).in_words(Scaled::Threads);
+        let law = said(&[10.0, 19.0, 27.0, 34.0]);
+        assert!(law.len() == 3 && law[0].starts_with("scalability law (Gunther): alpha "), "{law:?}");
+        let none = said(&[10.0, 19.0]);
+        assert!(none.len() == 1 && none[0].starts_with("no scalability law: expected "), "{none:?}");
+        assert!(Scalability::default().in_words(Scaled::Threads).is_empty());
+    }
+}

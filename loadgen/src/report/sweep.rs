@@ -19,7 +19,7 @@ use crate::report::comparison::Ended;
 use crate::report::datagrams::DatagramsReport;
 use crate::report::estimate::{Estimate, Spread};
 use crate::report::repetition::RestartKind;
-use crate::report::scaling::{Law, Scaled};
+use crate::report::scaling::{Scalability, Scaled};
 use crate::report::tls::TlsReport;
 use crate::report::warmup::Warmup;
 use crate::serde_time::Rfc3339;
@@ -228,10 +228,9 @@ pub struct Scaling {
     pub of: Scaled,
     /// What it is fitted to, in the order of the flag's values.
     pub points: Vec<ScalingPoint>,
-    /// The law; null where it cannot be fitted.
-    pub law: Option<Law>,
-    /// Why it cannot be fitted.
-    pub law_unknown: Option<String>,
+    /// The law, or why there is none.
+    #[serde(flatten)]
+    pub scalability: Scalability,
 }
 
 /// The rate at one value of the flag.

@@ -7,7 +7,6 @@ use crate::report::comparison::Ended;
 use crate::report::estimate::Estimate;
 use crate::report::formats::text::comparison::change_cells;
 use crate::report::repetition::{Choice, RestartKind, enough};
-use crate::report::scaling::no_law;
 use crate::report::tls;
 use crate::report::words::{datagrams, proxy};
 use crate::units;
@@ -87,9 +86,8 @@ pub(crate) fn way(sweep: &Sweep) -> Vec<(&'static str, String)> {
 
 /// How the rate grows along each flag of which there is more and more, in sentences that begin with the flag.
 pub(crate) fn scaling(sweep: &Sweep) -> Vec<String> {
-    let along = |Scaling { name, of, law, law_unknown, .. }: &Scaling| {
-        let said = law.as_ref().map(|law| law.in_words(*of));
-        let said = said.or_else(|| Some(vec![no_law(law_unknown.as_deref()?)])).unwrap_or_default();
+    let along = |Scaling { name, of, scalability, .. }: &Scaling| {
+        let said = scalability.in_words(*of);
         (0..).zip(said).map(|(i, line)| if i == 0 { format!("{name}: {line}") } else { line }).collect::<Vec<_>>()
     };
     sweep.scaling.iter().flat_map(along).collect()

@@ -3,7 +3,7 @@
 use crate::judge::statistics::Point;
 use crate::measure::metric::Metric;
 use crate::plan::{Load, Plan};
-use crate::report::scaling::{Law, Scaled};
+use crate::report::scaling::{Scalability, Scaled};
 use crate::report::sweep::{ArmReport, Factor, Of, Scaling, ScalingPoint};
 use crate::trials::course::Arm;
 use crate::trials::design::Design;
@@ -22,11 +22,7 @@ pub(super) fn of(design: &Design, arms: &[Arm], reports: &[ArmReport]) -> Vec<Sc
         let points: Vec<ScalingPoint> = combinations.iter().zip(&loads).filter_map(point).collect();
         let fitted =
             points.iter().map(|point| Point { load: point.load as f64, throughput: point.rate }).collect::<Vec<_>>();
-        let (law, law_unknown) = match Law::fitted(&fitted) {
-            Ok(law) => (Some(law), None),
-            Err(why) => (None, Some(why.to_string())),
-        };
-        Some(Scaling { name, of: loads[0].0, points, law, law_unknown })
+        Some(Scaling { name, of: loads[0].0, points, scalability: Scalability::of(&fitted) })
     };
     design.factors().iter().enumerate().filter_map(along).collect()
 }
