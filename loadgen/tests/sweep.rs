@@ -8,7 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use benchfmt::{Benchmarks, benchmarks};
-use binary::{Finished, loadgen};
+use binary::{Finished, converted, loadgen};
 use loadgen::judge::statistics::Change;
 use loadgen::measure::metric::Metric;
 use loadgen::report::comparison::Ended;
@@ -130,6 +130,16 @@ fn the_scalability_law_is_fitted_along_messages_in_flight_and_threads() {
         let fitted = gamma * n / (1.0 + alpha * (n - 1.0) + beta * n * (n - 1.0));
         assert!((point.rate - fitted - residual).abs() < 1e-6 * point.rate, "{point:?}: {fitted} and {residual}");
     }
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("law-{}.json", std::process::id()));
+    fs::write(&file, json!(sweep).to_string()).unwrap();
+    let saved = |format: &str| converted(file.to_str().unwrap(), format).stdout;
+    let (junit, openmetrics) = (saved("junit"), saved("openmetrics"));
+    let property = r#"<property name="scaling along in-flight" value="scalability law (Gunther): alpha "#;
+    assert!(junit.contains(property) && junit.contains("; by it, the rate "), "{junit}");
+    let labels = r#"along="in-flight",of="in-flight",coefficient="gamma",unit="messages/s",bound="#;
+    let sample = format!("fathom_sweep_scalability{{{labels}\"estimate\"}} {gamma}\n");
+    assert!(openmetrics.contains(&sample), "{sample} is missing in\n{openmetrics}");
+    fs::remove_file(file).unwrap();
 }
 
 #[test]

@@ -82,6 +82,16 @@ impl Scalability {
     }
 }
 
+impl Scaled {
+    /// As reports write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Threads => "threads",
+            Self::InFlight => "in-flight",
+        }
+    }
+}
+
 impl Law {
     /// The law that fits these rates best.
     ///

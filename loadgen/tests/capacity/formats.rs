@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::json;
+
 use crate::binary::{assert_formats, converted, loadgen};
 use crate::{file, quick};
 
@@ -127,7 +129,7 @@ fn along_threads_the_law_is_told_or_why_there_is_none() {
     let flags = ["--server", "--inject-cost 1000000", "--slo", "latency.p50<40ms", "--over", "threads=1,2,3"];
     let more = ["--precision", "50%", "--confidence", "51%", "--output", path, "--max-time", "8s"];
     let run = loadgen(&[&["capacity", "-q"], &flags[..], &more, &quick(&more)].concat()).wait();
-    let document: serde_json::Value = serde_json::from_str(&fs::read_to_string(&saved).unwrap()).unwrap();
+    let mut document: serde_json::Value = serde_json::from_str(&fs::read_to_string(&saved).unwrap()).unwrap();
     let points = document["points"].as_array().unwrap();
     let found = points.iter().filter(|point| point["capacity"]["answer"]["verdict"] == "found").count();
     for (point, threads) in points.iter().zip(1..) {
@@ -144,5 +146,12 @@ fn along_threads_the_law_is_told_or_why_there_is_none() {
         assert!(matches!(run.code, Some(95..=98)), "{:?} {}", run.code, run.stderr);
         assert!(run.stdout.contains("no scalability law: "), "{}", run.stdout);
     }
+    let fitted = json!({"estimate": 0.25, "low": 0.125, "high": 0.5});
+    document["law"] = json!({"alpha": fitted, "beta": fitted, "gamma": fitted, "residuals": [], "peak": null});
+    fs::write(&saved, document.to_string()).unwrap();
+    let exposed = converted(path, "openmetrics").stdout;
+    let labels = r#"along="threads",of="threads",coefficient="alpha",unit="share",bound="low""#;
+    let sample = format!("fathom_capacity_scalability{{{labels}}} 0.125\n");
+    assert!(exposed.contains(&sample), "{sample} is missing in\n{exposed}");
     fs::remove_file(&saved).unwrap();
 }

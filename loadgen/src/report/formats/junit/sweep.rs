@@ -1,5 +1,5 @@
 //! The sweep as JUnit's XML: a test case for trust and one for the replies of each combination. What a flag is worth is no
-//! test.
+//! test, and how the rate grows along it a property.
 
 use std::time::Duration;
 
@@ -15,6 +15,10 @@ pub fn render(sweep: &Sweep) -> Vec<u8> {
     let lasted = Duration::try_from_secs_f64(sweep.elapsed_seconds).unwrap_or_default();
     let mut suite = TestSuite::new("sweep");
     suite.set_time(lasted);
+    for along in &sweep.scaling {
+        let said = along.scalability.in_words(along.of).join("; ");
+        suite.add_property((format!("scaling along {}", along.name).as_str(), said.as_str()));
+    }
     let mut case = |name: &str, status: TestCaseStatus| {
         let mut case = TestCase::new(name, status);
         case.set_classname("loadgen.sweep").set_time(Duration::ZERO);

@@ -3,6 +3,7 @@
 mod capacity;
 mod comparison;
 mod figures;
+mod law;
 mod parts;
 mod run;
 mod sweep;
@@ -32,9 +33,10 @@ fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
             report.trust.is_valid(),
             report.tls.as_ref(),
         )),
-        Document::Capacity(report) => one(capacity::render([(None, &**report)])),
+        Document::Capacity(report) => one(capacity::render([(None, &**report)], None)),
         Document::Capacities(report) => {
-            one(capacity::render(report.points.iter().map(|point| (Some(report.name(point)), &point.capacity))))
+            let points = report.points.iter().map(|point| (Some(report.name(point)), &point.capacity));
+            one(capacity::render(points, Some(&report.scalability)))
         }
         Document::Fanout(report) => {
             one(figures::render("fathom_fanout", report.figures()?, LATE, report.trust.is_valid(), report.tls.as_ref()))

@@ -1,4 +1,5 @@
-//! The sweep as OpenMetrics text: of each combination the medians and the changes, and what each flag is worth.
+//! The sweep as OpenMetrics text: of each combination the medians and the changes, what each flag is worth, and
+//! the law along those of which there is more and more.
 
 use std::fmt;
 
@@ -7,7 +8,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Unit;
 
 use crate::report::formats::openmetrics::parts::{Labels, bounds, exposition, gauges};
-use crate::report::formats::openmetrics::tls;
+use crate::report::formats::openmetrics::{law, tls};
 use crate::report::sweep::{Sweep, words};
 
 /// The sweep as one exposition.
@@ -44,6 +45,7 @@ impl Collector for Exposition {
         gauges(&mut encoder, "median", "Median over the trials, in the unit of its label", None, medians)?;
         gauges(&mut encoder, "change", "From the reference, with its 95% interval", ratios(), changes)?;
         gauges(&mut encoder, "effect", "What a flag is worth, with its 95% interval", ratios(), effects.collect())?;
+        law::encode(&mut encoder, sweep.scaling.iter().map(|along| (&*along.name, along.of, &along.scalability)))?;
         let arms = sweep.arms.iter();
         let settled = arms.map(|arm| (vec![("combination", words::settings(arm))], arm.tls.as_ref()));
         tls::encode(&mut encoder, settled)?;
