@@ -273,8 +273,8 @@ impl Findings {
         }
         if plan.connect.permessage_deflate.is_some() && measured.agreements.declined() > 0 {
             self.notes.push(format!(
-                "permessage-deflate was declined on {} connections: their messages went uncompressed",
-                units::count(measured.agreements.declined())
+                "permessage-deflate was declined on {}, whose messages went uncompressed",
+                units::counted(measured.agreements.declined(), "connection")
             ));
         }
         let unread = measured.counts.checks.length + measured.counts.checks.frame;

@@ -47,14 +47,14 @@ pub(super) fn headline(report: &Report) -> Headline {
 
 /// The load that a plan asks for.
 pub(crate) fn load(plan: &Plan) -> String {
-    let connections = units::count(plan.connections.get().into());
+    let connections = units::counted(plan.connections.get().into(), "connection");
     match plan.load {
         Load::Closed { in_flight } => {
             let in_flight = units::count(in_flight.get().into());
-            format!("closed loop, {connections} connections with {in_flight} in flight on each")
+            format!("closed loop, {connections} with {in_flight} in flight on each")
         }
         Load::Open { rate, .. } => {
-            format!("open loop, {} messages/s offered over {connections} connections", units::number(rate.get()))
+            format!("open loop, {} messages/s offered over {connections}", units::number(rate.get()))
         }
     }
 }
@@ -367,4 +367,22 @@ fn cost(cost: &ProcessCost) -> String {
     let per_message = cost.cpu_us_per_message.map(|us| format!("{} of CPU per message, ", units::time(us * 1e3)));
     let of = if cost.max_rss_of == PeakOf::Life { " in its life" } else { "" };
     format!("{}at most {}{of}", per_message.unwrap_or_default(), units::memory(cost.max_rss_bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+    use crate::plan::tests::plan;
+
+    #[test]
+    fn a_load_of_one_connection_is_said_to_be_of_one() {
+        let said = |connections, rest| {
+            let [connections, in_flight] = [connections, 1].map(|count| NonZeroU32::new(count).unwrap());
+            assert_eq!(load(&Plan { connections, load: Load::Closed { in_flight }, ..plan() }), rest);
+        };
+        said(1, "closed loop, 1 connection with 1 in flight on each");
+        said(2_000, "closed loop, 2,000 connections with 1 in flight on each");
+    }
 }

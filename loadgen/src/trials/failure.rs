@@ -75,15 +75,19 @@ pub(super) fn failure(measured: &Measured) -> Option<String> {
     // What UDP loses is a result.
     let lost = lost - measured.counts.datagrams.unwrap_or_default().lost.min(lost);
     let counts = [
-        (connections.failed, "connections could not be opened"),
-        (connections.dropped, "connections were lost"),
-        (lost, "messages were lost"),
-        (corrupted, "replies were corrupted"),
-        (reordered, "replies came out of order"),
-        (unexpected, "replies came that nothing had asked for"),
+        (connections.failed, "connection could not be opened", "connections could not be opened"),
+        (connections.dropped, "connection was lost", "connections were lost"),
+        (lost, "message was lost", "messages were lost"),
+        (corrupted, "reply was corrupted", "replies were corrupted"),
+        (reordered, "reply came out of order", "replies came out of order"),
+        (unexpected, "reply came that nothing had asked for", "replies came that nothing had asked for"),
     ];
-    let mut why: Vec<String> =
-        counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    let said = |(count, one, several): (u64, &str, &str)| match count {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        count => Some(format!("{count} {several}")),
+    };
+    let mut why: Vec<String> = counts.into_iter().filter_map(said).collect();
     why.extend(words::warmup_errors(&measured.counts.warmup_errors));
     if why.is_empty() {
         return None;

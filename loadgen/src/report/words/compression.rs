@@ -30,12 +30,12 @@ fn deflate_facts(report: &Report, deflate: &DeflateReport) -> Vec<(&'static str,
             (15, 15) => String::new(),
             (server, client) => format!(", windows of {server} (server) and {client} bits"),
         };
-        let count = units::count(*connections);
-        facts.push(("compressed", format!("permessage-deflate on {count} connections: {takeover}{windows}")));
+        let connections = units::counted(*connections, "connection");
+        facts.push(("compressed", format!("permessage-deflate on {connections}: {takeover}{windows}")));
     }
     if deflate.declined > 0 {
-        let declined = units::count(deflate.declined);
-        facts.push(("", format!("declined by the server on {declined} connections, which went uncompressed")));
+        let declined = units::counted(deflate.declined, "connection");
+        facts.push(("", format!("declined by the server on {declined}, which went uncompressed")));
     }
     for (label, carried) in [("bytes out", &report.wire.sent), ("bytes in", &report.wire.received)] {
         let Volume { message_bytes, payload_bytes, frame_bytes, .. } = carried.volume;

@@ -12,6 +12,7 @@ use crate::measure::so_far::SoFar;
 use crate::measure::times::Times;
 use crate::plan::Arrival;
 use crate::report::Report;
+use crate::units;
 
 /// What a probe says.
 #[derive(Debug, PartialEq)]
@@ -179,7 +180,8 @@ fn verdict(
     };
     let dropped = measured.counts.connections.dropped;
     if dropped > 0 {
-        return (Probe::Failed, Some(format!("{dropped} connections were lost")));
+        let were = if dropped == 1 { "was" } else { "were" };
+        return (Probe::Failed, Some(format!("{} {were} lost", units::counted(dropped, "connection"))));
     }
     if let Some(judged) = report.thresholds.iter().find(|judged| judged.outcome == Standing::Crossed) {
         return (Probe::Failed, Some(said(judged)));
@@ -188,7 +190,7 @@ fn verdict(
         return (Probe::Failed, broken);
     }
     if lost > 0 {
-        return (Probe::Failed, Some(format!("{lost} messages got no reply")));
+        return (Probe::Failed, Some(format!("{} got no reply", units::counted(lost, "message"))));
     }
     if let Some(judged) = report.thresholds.iter().find(|judged| judged.outcome == Standing::Unknown) {
         return (Probe::CannotTell, Some(format!("{}: {}", judged.threshold, judged.why_unknown())));

@@ -173,6 +173,8 @@ fn losses_decide_and_what_has_no_value_tells_nothing() {
     assert_eq!((lost.outcome, lost.why.as_deref()), (Probe::Failed, Some("3 messages got no reply")));
     let dropped = said("latency.p99<5ms", Made { dropped: 2, ..FINE }, None);
     assert_eq!((dropped.outcome, dropped.why.as_deref()), (Probe::Failed, Some("2 connections were lost")));
+    let dropped = said("latency.p99<5ms", Made { dropped: 1, ..FINE }, None);
+    assert_eq!(dropped.why.as_deref(), Some("1 connection was lost"));
     // p99.9 needs 1,000 values; these are all on either side of the limit or may be.
     let mut few = FINE;
     few.answered = 999;
