@@ -24,9 +24,9 @@ pub(super) fn plan(
     let prices = course.prices();
     match question.tempo.restarts {
         Restarts::Auto(_) => {
-            // Until it is known how much starts vary, they are as long as they were meant to be.
+            // Until it is known how much starts vary, they are as long as they were meant to be, or are worth.
             course.set_rounds(match &variances[..] {
-                [] => asked.most(prices).min(course.rounds()),
+                [] => asked.most(prices).min(course.rounds().max(prices.worth())).min(MOST_ROUNDS),
                 variances => asked.trials(variances, prices, MOST_ROUNDS),
             });
         }
@@ -131,14 +131,16 @@ pub(super) mod tests {
             assert_eq!((repetition.pairs, repetition.restarts), (rounds, RestartKind::Auto));
             rounds
         };
-        // A start of both costs 10 s, a pair 20 ms: where pairs vary most many of them are worth it, where starts do few are.
-        let [noisy, both, differ] = [(0.001, 0.3), (0.03, 0.1), (0.1, 0.001)].map(|(b, w)| chosen(b, w, dear));
-        assert!(noisy > 2 * both && both > 25 && differ < 10, "{noisy}, {both}, {differ}");
-        assert!(chosen(0.03, 0.1, Warmup::For(Duration::ZERO)) < both, "starts that cost nothing are made more often");
+        // A start of both costs 10 s, a pair 20 ms: where pairs vary most many of them are worth it, where starts do 125 are.
+        let [noisy, both, differ] = [(0.001, 0.3), (0.02, 0.12), (0.1, 0.001)].map(|(b, w)| chosen(b, w, dear));
+        assert!(noisy > 2 * both && both > 150 && differ == 125, "{noisy}, {both}, {differ}");
+        let free = Warmup::For(Duration::ZERO);
+        assert!(chosen(0.02, 0.12, free) < both, "starts that cost nothing are made more often");
         let given = planned(Restarts::Every(25), serve, dear, (&starts(0.1, 0.001), 0));
         assert_eq!((given.1, given.0.restarts), (25, RestartKind::Fixed));
-        // As long as nothing is known of how starts vary, they are as they were meant to be.
-        assert_eq!(planned(Restarts::Auto(25), serve, dear, (&starts(0.1, 0.001)[..2], 0)).1, 25);
+        // As long as nothing is known of how starts vary, they are as they were meant to be, or are worth.
+        let first = |warmup| planned(Restarts::Auto(25), serve, warmup, (&starts(0.1, 0.001)[..2], 0)).1;
+        assert_eq!((first(free), first(dear)), (25, 125));
     }
 
     #[test]

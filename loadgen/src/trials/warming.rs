@@ -2,10 +2,10 @@
 //! have settled. How long that takes is learned from the first starts; later ones take that long without being looked at.
 
 mod looked;
+mod turns;
 
 use std::time::Duration;
 
-use rand::RngExt as _;
 use rand::rngs::SmallRng;
 
 use super::failure::TrialError;
@@ -14,6 +14,7 @@ use crate::host::target::Spec;
 use crate::judge::statistics::{FIRST_LOOK, TIMES_AT_NOISE, TIMES_SETTLED, UNSEEN};
 use crate::report::warmup::{self, Ran, Study, UnsteadyKind, WarmupLimit};
 use looked::{Looked, seconds, study};
+use turns::{in_turns, turns};
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,8 +29,8 @@ pub enum Warmup {
 }
 
 impl Warmup {
-    /// The same in experiments of so many servers that take at most `time`: looking at one server takes no more than a tenth of
-    /// it, and looking at all of them once no more than a fifth.
+    /// The same in experiments of so many servers that take at most `time`: looking at one server takes no more than a
+    /// fifteenth of it, and looking at all of them once no more than a seventh: three times that leaves half of it.
     pub fn within(self, time: Duration, servers: usize) -> Self {
         match self {
             Self::Auto { at_most } => {
@@ -68,10 +69,10 @@ impl Warming {
         }
     }
 
-    /// Warms up the servers in this order, each by itself, since they are measured one at a time too. A slice is not shorter
-    /// than the server's `trials`, if as many as a look takes have room in the time for looking at it. It is broken off once
-    /// `show` says so. Returns how much of the time that took [`price`](Self::price) and [`more_to_study`](Self::more_to_study)
-    /// tell of.
+    /// Warms up the servers in turns of this order, so that none rests for much longer than between two of its trials. A slice is
+    /// not shorter than any server's `trials`, if as many as a look takes have room in the time for looking at it. It is broken
+    /// off once `show` says so. Returns how much of the time that took [`price`](Self::price) and
+    /// [`more_to_study`](Self::more_to_study) tell of.
     pub fn warm(
         &mut self,
         ups: &mut [Up<'_, '_>],
@@ -80,37 +81,35 @@ impl Warming {
         rng: &mut SmallRng,
         show: &mut dyn FnMut() -> bool,
     ) -> Result<Duration, TrialError> {
-        let mut told = Duration::ZERO;
-        for &i in order {
-            match self.warmup {
-                Warmup::For(length) => {
-                    ups[i].settle(length, rng.random(), &mut |_| {
-                        show();
-                    })?;
-                    told += length;
-                }
-                Warmup::Auto { at_most } => match &ups[i].arm.spec {
-                    // Compiled beforehand, it is as fast with its first messages as ever.
-                    Spec::Embedded(_) => {}
-                    // It goes on running between connections.
-                    Spec::Url(_) if self.studied[i] > 0 => {}
-                    Spec::Url(_) | Spec::Command(_) if self.studied[i] < STUDIES => {
-                        self.studied[i] += if matches!(ups[i].arm.spec, Spec::Url(_)) { STUDIES } else { 1 };
-                        let slice = SLICE.max(trials[i]).min(at_most / FIRST_LOOK as u32);
-                        let looked = study(i, &mut ups[i], slice, at_most, rng, show)?;
-                        told += looked.apart();
-                        self.looks.push(looked);
-                    }
-                    Spec::Url(_) | Spec::Command(_) => {
-                        ups[i].settle(self.length(), rng.random(), &mut |_| {
-                            show();
-                        })?;
-                        told += self.length();
-                    }
-                },
-            }
+        let of = |wanted: &dyn Fn(usize, &Spec) -> bool, ups: &[Up<'_, '_>]| -> Vec<usize> {
+            order.iter().copied().filter(|&server| wanted(server, &ups[server].arm.spec)).collect()
+        };
+        let Warmup::Auto { at_most } = self.warmup else {
+            return in_turns(self.length(), ups, order, rng, show);
+        };
+        let unknown = of(&|server, spec| self.is_to_be_studied(server, spec), ups);
+        if unknown.is_empty() {
+            let again = of(&|_, spec| matches!(spec, Spec::Command(_)), ups);
+            return in_turns(self.length(), ups, &again, rng, show);
         }
-        Ok(told)
+        for &server in &unknown {
+            // One that is given by its URL goes on running between connections.
+            self.studied[server] += if matches!(ups[server].arm.spec, Spec::Url(_)) { STUDIES } else { 1 };
+        }
+        let longest = unknown.iter().map(|server| trials[*server]).fold(SLICE, Duration::max);
+        let slice = longest.min(at_most / FIRST_LOOK as u32);
+        let looked = study(&unknown, ups, slice, at_most, rng, show)?;
+        self.looks.extend_from_slice(&looked);
+        Ok(looked.iter().map(|looked| looked.apart(turns(self.length()))).sum())
+    }
+
+    /// Whether the next start of this server is looked at.
+    fn is_to_be_studied(&self, server: usize, spec: &Spec) -> bool {
+        match spec {
+            // Compiled beforehand, it is as fast with its first messages as ever.
+            Spec::Embedded(_) => false,
+            Spec::Url(_) | Spec::Command(_) => self.studied[server] < STUDIES,
+        }
     }
 
     /// How long each server runs from now on: as long as the one that takes longest to settle, since what is compared is to
@@ -168,9 +167,10 @@ impl Warming {
     /// How much longer the next start takes than that, since servers are looked at in it as well: as long as the time before.
     pub fn more_to_study(&self) -> Duration {
         let again = |server: usize| self.studied[server] > 0 && self.studied[server] < STUDIES;
+        let turns = turns(self.length());
         let looked = |server: usize| self.looks.iter().rev().find(|looked| looked.study.server == server);
         let servers = (0..self.studied.len()).filter(|server| again(*server));
-        servers.filter_map(looked).map(|looked| looked.apart().saturating_sub(self.length())).sum()
+        servers.filter_map(looked).map(|looked| looked.apart(turns).saturating_sub(self.length())).sum()
     }
 
     /// It as reports have it.
@@ -195,19 +195,23 @@ impl Warming {
 ///
 /// A jump is the server's own, and what comes after it is not known. A trend may be the machine's, which changes its speed for
 /// seconds at a time, and so may noise be: where another start has settled, which takes evidence, that one tells, and it runs for
-/// twice as long as that took. Where noise
-/// hides in all of them whether it has settled, it runs for several times as long as it took to come to its last level within
-/// the noise.
+/// twice as long as that took. Where noise hides in all of them whether it has settled, it runs for several times as long as it
+/// took to come to its last level within the noise. Of several starts that tell, the one in the middle counts: the machine has
+/// made some of them seem longer. Of two in the middle it is the shorter one where they have settled, and else the longer.
 fn needed<'s>(studies: impl Iterator<Item = &'s Study> + Clone, at_most: f64) -> Option<f64> {
-    let longest = |times: f64, after: fn(&Study) -> Option<f64>| {
+    let all = |times: f64, after: fn(&Study) -> Option<f64>| {
         let needed = |study: &Study| Some(times * after(study)? + study.slice_seconds * UNSEEN as f64);
-        studies.clone().filter_map(needed).reduce(f64::max)
+        let mut needed: Vec<f64> = studies.clone().filter_map(needed).collect();
+        needed.sort_unstable_by(f64::total_cmp);
+        needed
     };
     let is =
         |kind: UnsteadyKind| studies.clone().any(|study| study.unsteady.is_some_and(|unsteady| unsteady.kind == kind));
-    let settled = longest(TIMES_SETTLED as f64, |study| study.settled_after_seconds);
-    let in_noise = longest(TIMES_AT_NOISE as f64, |study| study.unsteady?.level_after_seconds);
-    let needed = match (settled, in_noise) {
+    let settled = all(TIMES_SETTLED as f64, |study| study.settled_after_seconds);
+    let in_noise = all(TIMES_AT_NOISE as f64, |study| study.unsteady?.level_after_seconds);
+    let shorter_middle = settled.get(settled.len().saturating_sub(1) / 2).copied();
+    let longer_middle = in_noise.get(in_noise.len() / 2).copied();
+    let needed = match (shorter_middle, longer_middle) {
         _ if is(UnsteadyKind::Jumps) => at_most,
         (Some(settled), _) => settled,
         (None, Some(in_noise)) if !is(UnsteadyKind::Trends) => in_noise.min(at_most / 2.0),
@@ -216,14 +220,14 @@ fn needed<'s>(studies: impl Iterator<Item = &'s Study> + Clone, at_most: f64) ->
     studies.clone().next().map(|_| needed.min(at_most))
 }
 
-/// Starts in which each server is looked at: two, so that one that was disturbed does not tell alone.
-const STUDIES: usize = 2;
+/// Starts in which each server is looked at: three, so that one that was disturbed does not tell alone.
+const STUDIES: usize = 3;
 
 /// Looking at one server once takes at most this part of the time.
-const MOST_OF_TIME: u32 = 10;
+const MOST_OF_TIME: u32 = 15;
 
 /// Looking at all servers once takes at most this part of it.
-const SHARED: u32 = 5;
+const SHARED: u32 = 7;
 
 /// The length of a slice of a warm-up: dozens of them in the seconds that a compiler at run time takes.
 const SLICE: Duration = Duration::from_millis(100);
@@ -272,8 +276,9 @@ pub(super) mod tests {
         let needed = |studies: &[&Study]| needed(studies.iter().copied(), 10.0).map(|seconds| (seconds * 10.0).round());
         assert_eq!(needed(&[]), None);
         for (studies, tenths) in [
-            (vec![settled(0.0), settled(1.2)], 29.0),
+            (vec![settled(0.0), settled(1.2)], 5.0),
             (vec![settled(1.2), trends.clone()], 29.0),
+            (vec![settled(0.4), settled(4.0), settled(0.6)], 17.0),
             (vec![settled(0.4), noise(0.8)], 13.0),
             (vec![settled(0.5), noise(5.5)], 15.0),
             (vec![noise(0.2), noise(0.8)], 37.0),
@@ -302,10 +307,11 @@ pub(super) mod tests {
         let at_most = Duration::from_secs(10);
         let warming = Warming::new(Warmup::Auto { at_most }, Duration::from_secs(100), 2);
         let mut warming = seen(warming, 20, None, 1);
-        // Half a second is enough, as 2 s have shown that took 22 s; a start that is not looked at waits once, beside that.
+        // Half a second is enough, as 2 s have shown that took 22 s; a start that is not looked at waits for a second after each of
+        // five turns, beside that.
         warming.looks.iter_mut().for_each(|looked| looked.took += Duration::from_secs(20));
         let all = warming.price(&mut commands.iter()) + warming.more_to_study();
-        assert_eq!((all.as_secs_f64() * 1e3).round(), 2.0 * 21_000.0);
+        assert_eq!((all.as_secs_f64() * 1e3).round(), 2.0 * 17_000.0);
         assert_eq!(warming.looks[0].wait().as_secs(), 1);
         assert_eq!([9, 10].map(|slices| longest(slices, at_most).as_secs()), [20, 10]);
     }
@@ -318,11 +324,11 @@ pub(super) mod tests {
             warming.all(9, Duration::from_secs(seconds), &mut commands.iter()).round()
         };
         warming = seen(warming, 60, Some(UnsteadyKind::Trends), 1);
-        // A tenth for each of two servers in nine starts, until --max-warmup is reached.
-        assert_eq!([60, 80, 120, 200].map(|seconds| all(&warming, seconds)), [108.0, 144.0, 180.0, 180.0]);
+        // A fifteenth for each of two servers in nine starts, until --max-warmup is reached.
+        assert_eq!([60, 90, 120, 200].map(|seconds| all(&warming, seconds)), [72.0, 108.0, 144.0, 180.0]);
         // Two have shown in 2 s that half a second is enough, whatever the time is.
         warming = seen(warming, 20, None, 1);
-        assert_eq!([60, 200].map(|seconds| all(&warming, seconds)), [15.0; 2]);
+        assert_eq!([60, 200].map(|seconds| all(&warming, seconds)), [18.0; 2]);
         let given = Warming::new(Warmup::For(Duration::from_secs(3)), Duration::from_secs(60), 2);
         assert_eq!([60, 200].map(|seconds| all(&given, seconds)), [54.0; 2]);
     }

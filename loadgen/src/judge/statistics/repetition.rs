@@ -1,6 +1,8 @@
 //! How often to restart, and how many starts a verdict needs: Kalibera & Jones, "Rigorous Benchmarking in Reasonable Time",
 //! ISMM 2013, for starts and the trials within them.
 
+use std::ops::RangeInclusive;
+
 use super::judge::{Band, deviations};
 use super::sequential::LOOKS;
 use super::series::EFFICIENCY;
@@ -47,13 +49,25 @@ impl Prices {
         self.start + self.trial * f64::from(trials)
     }
 
+    /// The fewest trials that a start is worth. So few starts as there are first show hardly whether a few trials of each differ
+    /// by chance or as starts do; with these, a start costs [`WORTH`] more at the most than if it had a single one.
+    pub fn worth(self) -> u32 {
+        (WORTH * self.start / self.trial).ceil().clamp(1.0, f64::from(u32::MAX)) as u32
+    }
+
     /// The trials per start that tell most in a time that is used up, whatever is found in it: those with which the variance of a
-    /// start's estimate times its price is least. Kalibera and Jones' (section 6.3) for any number of starts; of several
-    /// variances the greatest counts.
+    /// start's estimate times its price is least. Kalibera and Jones' (section 6.3) for any number of starts, and no fewer than a
+    /// start is worth; of several variances the greatest counts.
     pub fn best(self, variances: &[Variances], most: u32) -> u32 {
         let variance = |trials: u32| variances.iter().map(|variances| variances.of_start(trials)).fold(0.0, f64::max);
         let cost = |trials: u32| variance(trials) * self.of_start(trials);
-        (1..=most.max(1)).min_by(|one, other| cost(*one).total_cmp(&cost(*other))).unwrap_or(1)
+        self.choices(most).min_by(|one, other| cost(*one).total_cmp(&cost(*other))).unwrap_or(1)
+    }
+
+    /// How many trials a start may have: as many as it is worth, up to `most`.
+    fn choices(self, most: u32) -> RangeInclusive<u32> {
+        let most = most.max(1);
+        self.worth().min(most)..=most
     }
 }
 
@@ -92,11 +106,11 @@ impl Asked {
 
     /// The trials per start with which it is found soonest that nothing changed. Where many starts are needed those are Kalibera
     /// and Jones' (section 6.3), sqrt((price of a start / of a trial) (variance within / between)); where even the fewest starts
-    /// of a verdict are enough, it may be others.
+    /// of a verdict are enough, it may be others. No fewer than a start is worth.
     pub fn trials(self, variances: &[Variances], prices: Prices, most: u32) -> u32 {
-        let most = most.min(self.most(prices)).max(1);
+        let most = most.min(self.most(prices));
         let seconds = |trials: u32| self.starts(variances, trials).ceil() * prices.of_start(trials);
-        (1..=most).min_by(|one, other| seconds(*one).total_cmp(&seconds(*other))).unwrap_or(1)
+        prices.choices(most).min_by(|one, other| seconds(*one).total_cmp(&seconds(*other))).unwrap_or(1)
     }
 
     /// The most trials per start that leave room for as many starts as a verdict takes: at the second look already, which is
@@ -137,6 +151,9 @@ fn starts_for(deviation: f64, level: f64, distance: f64) -> f64 {
     (deviation * deviations(level) / distance).powi(2) / EFFICIENCY
 }
 
+/// The trials of a start take this part of the time that it takes besides them, at least.
+const WORTH: f64 = 0.25;
+
 /// The log ratio that trials are planned to find where every change matters, but in what time is not said.
 const WITHOUT_TOLERANCE: f64 = 0.005;
 
@@ -148,26 +165,39 @@ mod tests {
 
     #[test]
     fn where_many_starts_are_needed_the_optimum_is_kalibera_and_jones() {
-        // sqrt(2 s / 0.02 s * (4 / efficiency)) = 20.5; around it the price hardly changes, but for whole starts.
-        let variances = Variances { between: 1e-2, within: 4e-2 };
+        // sqrt(2 s / 0.02 s * (16 / efficiency)) = 41; around it the price hardly changes, but for whole starts.
+        let variances = Variances { between: 1e-2, within: 16e-2 };
         let (long, prices) = (Asked { time: 36_000.0, ..ASKED }, Prices { start: 2.0, trial: 0.02 });
         let trials = long.trials(&[variances], prices, 1000);
-        assert!((19..=22).contains(&trials), "{trials}");
+        assert!((38..=44).contains(&trials), "{trials}");
         assert_eq!(long.trials(&[variances], prices, 7), 7);
         // Of two metrics that with the greater variance decides.
         let other = Variances { between: 1e-6, within: 1e-6 };
         assert_eq!(long.trials(&[other, variances], prices, 1000), trials);
         let none = Variances { between: 0.0, within: 0.0 };
-        assert_eq!(long.trials(&[none], prices, 1000), 1);
+        assert_eq!(long.trials(&[none], Prices { start: 0.0, ..prices }, 1000), 1);
+    }
+
+    #[test]
+    fn a_start_has_as_many_trials_as_it_is_worth_where_fewer_would_seem_enough() {
+        let (long, prices) = (Asked { time: 36_000.0, ..ASKED }, Prices { start: 2.0, trial: 0.02 });
+        // A quarter of 2 s; of the time there is, no more than leaves room for the starts of a verdict.
+        assert_eq!(prices.worth(), 25);
+        let differ = Variances { between: 1e-2, within: 1e-6 };
+        assert_eq!((long.trials(&[differ], prices, 1000), prices.best(&[differ], 1000)), (25, 25));
+        let short = Asked { time: 20.0, ..ASKED };
+        assert_eq!(short.trials(&[differ], prices, 1000), short.most(prices));
+        assert!(short.most(prices) < 25);
+        assert_eq!(Prices { start: 0.0, ..prices }.worth(), 1);
     }
 
     #[test]
     fn where_all_of_the_time_is_used_more_trials_tell_more_however_little_is_asked() {
         let prices = Prices { start: 2.0, trial: 0.02 };
         // Kalibera and Jones' optimum again, now also where the fewest starts would be enough.
-        let little = Variances { between: 1e-8, within: 4e-8 };
-        assert!((19..=22).contains(&prices.best(&[little], 1000)));
-        assert_eq!(ASKED.trials(&[little], prices, 1000), 1);
+        let little = Variances { between: 1e-8, within: 16e-8 };
+        assert!((38..=44).contains(&prices.best(&[little], 1000)));
+        assert_eq!(ASKED.trials(&[little], prices, 1000), prices.worth());
         assert_eq!(prices.best(&[little], 7), 7);
         // That of the greatest counts.
         let other = Variances { between: 1e-2, within: 1e-3 };

@@ -210,6 +210,8 @@ fn the_chosen_design_takes_at_most_1_3_times_as_long_as_the_best() {
         ("cheap starts that are alike", server(0.2, 0.004, 0.08)),
         ("dear starts that differ", server(6.0, 0.02, 0.05)),
         ("dear starts that are alike", server(6.0, 0.004, 0.08)),
+        ("dear starts that are alike, of servers that hardly vary", server(8.0, 0.004, 0.06)),
+        ("dear starts that differ much", server(8.0, 0.03, 0.03)),
     ] {
         let mut chance = Chance::new(4);
         let mut median = |choose: &dyn Fn(&[Vec<f64>]) -> u32| {

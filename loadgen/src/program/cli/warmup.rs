@@ -13,8 +13,8 @@ pub(super) struct WarmupArgs {
     /// stopped trending, which is looked at in the first starts, or this long. Flags of echo-server need none
     #[arg(long, value_name = "auto|TIME", default_value = "auto", value_parser = warmup)]
     warmup: WarmupTime,
-    /// The longest that --warmup auto waits for a server to settle, and no longer than a tenth of --max-time, or the server's share
-    /// of a fifth of it where that is less; one that has not is said to be not steady
+    /// The longest that --warmup auto waits for a server to settle, and no longer than a fifteenth of --max-time, or the
+    /// server's share of a seventh of it where that is less; one that has not is said to be not steady
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = values::positive_duration)]
     max_warmup: Duration,
 }

@@ -84,8 +84,8 @@ mod tests {
 
     #[test]
     fn the_starts_to_come_are_paid_for_with_what_is_still_looked_at() {
-        // Two seconds showed that half a second is enough. The second start is looked at for as long as the first.
-        let [once, twice] = [1, 2].map(|starts| {
+        // Two seconds showed that half a second is enough. The third start is looked at for as long as the second.
+        let [once, twice] = [2, 3].map(|starts| {
             with_course(
                 |warming| seen(warming, 20, None, starts),
                 |course| [course.seconds_of(8), 8.0 * course.prices().of_start(1), course.seconds_of(0)],
@@ -97,10 +97,10 @@ mod tests {
 
     #[test]
     fn what_is_proposed_is_not_refused_again() {
-        // Nothing has settled within 6 s, which is all that a minute has for one server.
+        // Nothing has settled within 4 s, which is all that a minute has for one server.
         let enough = with_course(
-            |warming| seen(warming, 60, Some(UnsteadyKind::Trends), 1),
-            |course| course.enough(9, 12.1 + course.seconds_of(8), 1),
+            |warming| seen(warming, 40, Some(UnsteadyKind::Trends), 1),
+            |course| course.enough(9, 8.1 + course.seconds_of(8), 1),
         );
         // Nine starts of two servers for 10 s each (--max-warmup).
         assert!((180.0..182.0).contains(&enough), "{enough}");
@@ -124,7 +124,7 @@ mod tests {
                 assert!(course.is_over());
                 assert_eq!(
                     (course.warmup().max_seconds, course.lengths().longest()),
-                    (Some(6.0), Duration::from_millis(1500))
+                    (Some(4.0), Duration::from_millis(1500))
                 );
             },
         );

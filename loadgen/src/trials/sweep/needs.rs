@@ -27,8 +27,8 @@ pub(super) fn of(
     let variances = variances(&contrasts, judged, &starts[starts.len().saturating_sub(RECENT)..]);
     if let Restarts::Auto(_) = course.tempo().restarts {
         let best = match &variances[..] {
-            // Until it is known how much starts vary, they are as long as they were meant to be.
-            [] => course.rounds(),
+            // Until it is known how much starts vary, they are as long as they were meant to be, or are worth.
+            [] => course.rounds().max(prices.worth().min(MOST_ROUNDS)),
             variances => prices.best(variances, asked.most(prices).min(MOST_ROUNDS)),
         };
         let room = ((time - elapsed) / missing as f64 - prices.start) / prices.trial;

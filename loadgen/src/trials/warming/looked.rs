@@ -1,4 +1,4 @@
-//! Looking at a server that was just started, slice by slice, until it has settled; and how long that took.
+//! Looking at servers that were just started, slice by slice in turns, until all have settled; and how long that took.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::trials::failure::TrialError;
 use crate::trials::up::Up;
 
 /// A server as it was looked at, and the time that this took.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Looked {
     /// What it showed.
     pub study: Study,
@@ -27,9 +27,9 @@ impl Looked {
         waited / u32::try_from(self.study.cost.len().max(1)).unwrap_or(u32::MAX)
     }
 
-    /// What it took but for one such wait, which a start that is not looked at has too.
-    pub fn apart(&self) -> Duration {
-        self.took.saturating_sub(self.wait())
+    /// What it took but for such a wait after each of so many turns, which a start that is not looked at has too.
+    pub fn apart(&self, turns: u32) -> Duration {
+        self.took.saturating_sub(self.wait() * turns)
     }
 }
 
@@ -38,44 +38,75 @@ pub fn seconds(study: &Study) -> f64 {
     study.slice_seconds * study.cost.len() as f64
 }
 
-/// Looks at one server until it has settled, or the time is up by the clock. As many slices as a look takes may take longer,
-/// since they tell nothing without one.
+/// Looks at these servers until all have settled, or the time for each is up by the clock. As many slices as a look takes may take
+/// longer, since they tell nothing without one. One that has settled runs on with the others, so that it stays warm.
 pub fn study(
-    server: usize,
-    up: &mut Up<'_, '_>,
+    servers: &[usize],
+    ups: &mut [Up<'_, '_>],
     slice: Duration,
     at_most: Duration,
     rng: &mut SmallRng,
     show: &mut dyn FnMut() -> bool,
-) -> Result<Looked, TrialError> {
-    let began = Instant::now();
-    let most = at_most.div_duration_f64(slice).ceil() as usize;
-    let mut slices = Slices::new(2, most);
-    let [mut costs, mut rates] = [Vec::new(), Vec::new()];
-    let settling = loop {
-        if show() {
-            return Err(RunError::Interrupted.into());
+) -> Result<Vec<Looked>, TrialError> {
+    let mut seen: Vec<Seen> = servers.iter().map(|server| Seen::nothing_of(*server, slice, at_most)).collect();
+    while seen.iter().any(|seen| !seen.is_over) {
+        for seen in &mut seen {
+            if show() {
+                return Err(RunError::Interrupted.into());
+            }
+            let began = Instant::now();
+            let figures = ups[seen.server].slice(slice, rng.random())?;
+            seen.add(figures, began.elapsed(), at_most);
         }
-        let [cost, rate] = up.slice(slice, rng.random())?;
-        costs.push(cost);
-        rates.push(rate);
-        match slices.push(&[cost, rate]) {
-            Settling::NotYet if began.elapsed() > longest(slices.len(), at_most) => break slices.end(),
-            Settling::NotYet => {}
-            settling => break settling,
+    }
+    Ok(seen.into_iter().map(|seen| seen.looked(slice)).collect())
+}
+
+/// What is seen of one server while it is looked at.
+struct Seen {
+    server: usize,
+    slices: Slices,
+    costs: Vec<f64>,
+    rates: Vec<f64>,
+    took: Duration,
+    /// Whether it has settled, or its time is up.
+    is_over: bool,
+}
+
+impl Seen {
+    fn nothing_of(server: usize, slice: Duration, at_most: Duration) -> Self {
+        let most = at_most.div_duration_f64(slice).ceil() as usize;
+        let (slices, costs, rates) = (Slices::new(2, most), Vec::new(), Vec::new());
+        Self { server, slices, costs, rates, took: Duration::ZERO, is_over: false }
+    }
+
+    /// Adds the cost of a message and the rate in one more slice, which took so long.
+    fn add(&mut self, [cost, rate]: [f64; 2], took: Duration, at_most: Duration) {
+        self.costs.push(cost);
+        self.rates.push(rate);
+        self.took += took;
+        let is_late = self.took > longest(self.costs.len(), at_most);
+        let settling = if self.is_over { self.slices.state() } else { self.slices.push(&[cost, rate]) };
+        if settling == Settling::NotYet && is_late {
+            self.slices.end();
         }
-    };
-    let slice_seconds = slice.as_secs_f64();
-    let (settled, unsteady) = match settling {
-        Settling::Settled { from } => (Some(from as f64 * slice_seconds), None),
-        Settling::NotSteady(why) => {
-            let figure = slices.unsteady().map(|figure| [SliceFigure::Cost, SliceFigure::Rate][figure]);
-            (None, Some(unsteady(why, figure, slices.level_from() as f64 * slice_seconds)))
-        }
-        Settling::NotYet => (None, None),
-    };
-    let study = Study { server, slice_seconds, settled_after_seconds: settled, unsteady, cost: costs, rate: rates };
-    Ok(Looked { study, took: began.elapsed() })
+        self.is_over |= is_late || settling != Settling::NotYet;
+    }
+
+    fn looked(self, slice: Duration) -> Looked {
+        let Self { server, slices, costs: cost, rates: rate, took, .. } = self;
+        let slice_seconds = slice.as_secs_f64();
+        let (settled, unsteady) = match slices.state() {
+            Settling::Settled { from } => (Some(from as f64 * slice_seconds), None),
+            Settling::NotSteady(why) => {
+                let figure = slices.unsteady().map(|figure| [SliceFigure::Cost, SliceFigure::Rate][figure]);
+                (None, Some(unsteady(why, figure, slices.level_from() as f64 * slice_seconds)))
+            }
+            Settling::NotYet => (None, None),
+        };
+        let study = Study { server, slice_seconds, settled_after_seconds: settled, unsteady, cost, rate };
+        Looked { study, took }
+    }
 }
 
 /// How long a server is looked at by the clock at the most, which had so many slices by then.

@@ -42,17 +42,20 @@ impl Servers {
         })
     }
 
-    /// How long each server is warmed up in a start, in slices: as long as it is looked at, or as was `learned` from that.
-    fn warmed(&self, learned: &mut Vec<usize>, starts: usize, chance: &mut Chance) -> usize {
+    /// How long each server is warmed up in a start, in slices: as long as one of them is looked at, or as was `learned` from that.
+    fn warmed(&self, learned: &mut [Vec<usize>; 2], starts: usize, chance: &mut Chance) -> usize {
         if starts < LEARNED_FROM {
-            let [a, b] = self.started(chance).map(|server| server.warm_up(MOST_SLICES, chance));
-            learned.extend([a, b].map(|(settling, _)| match settling {
-                Settling::Settled { from } => (from * TIMES_SETTLED + UNSEEN).min(MOST_SLICES),
-                Settling::NotYet | Settling::NotSteady(_) => MOST_SLICES,
-            }));
-            return a.1.max(b.1);
+            let looked = self.started(chance).map(|server| server.warm_up(MOST_SLICES, chance));
+            for (learned, (settling, _)) in learned.iter_mut().zip(looked) {
+                learned.push(match settling {
+                    Settling::Settled { from } => (from * TIMES_SETTLED + UNSEEN).min(MOST_SLICES),
+                    Settling::NotYet | Settling::NotSteady(_) => MOST_SLICES,
+                });
+                learned.sort_unstable();
+            }
+            return looked.map(|(_, slices)| slices).into_iter().max().unwrap_or(MOST_SLICES);
         }
-        learned.iter().copied().max().unwrap_or(MOST_SLICES)
+        longest(learned)
     }
 
     /// The log ratios of the pairs of a start, which come so many slices after it.
@@ -75,7 +78,7 @@ impl Servers {
     /// What a comparison says of B.
     fn compared(&self, asked: Asked, chance: &mut Chance) -> Told {
         let mut judge = Judge::new(Aim::Changed, asked.alpha, asked.tolerance, [Better::Lower]);
-        let (mut starts, mut estimates, mut learned) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut starts, mut estimates, mut learned) = (Vec::new(), Vec::new(), [Vec::new(), Vec::new()]);
         let (mut seconds, mut rounds) = (0.0, FIRST_ROUNDS);
         let mut looks = LOOKS.into_iter().peekable();
         loop {
@@ -86,8 +89,8 @@ impl Servers {
             estimates.extend(Sample::new(&pairs).estimate());
             starts.push(pairs);
             if let Some(variances) = Variances::of(&starts) {
-                let later = learned.iter().copied().max().unwrap_or(MOST_SLICES);
-                rounds = asked.trials(&[variances], Prices { start: price(later), trial: PAIR }, MOST_ROUNDS);
+                let start = price(longest(&learned));
+                rounds = asked.trials(&[variances], Prices { start, trial: PAIR }, MOST_ROUNDS);
             }
             let mut look = None;
             while let Some(due) = looks.next_if(|due| *due <= seconds / asked.time) {
@@ -166,13 +169,19 @@ fn blocks_of_one_life_keep_the_error_that_pairs_alike_in_time_would_multiply() {
     }
 }
 
+/// How long later starts are warmed up: by the middle one of the starts in which a server was looked at, of the slower server.
+fn longest(learned: &[Vec<usize>; 2]) -> usize {
+    let middles = learned.iter().map(|slices| slices.get(slices.len() / 2).copied().unwrap_or(MOST_SLICES));
+    middles.max().unwrap_or(MOST_SLICES)
+}
+
 /// A slice of a warm-up, a start without it, and a pair of trials, in seconds.
 const SLICE: f64 = 0.1;
 const START: f64 = 0.3;
 const PAIR: f64 = 0.024;
 
 /// Starts in which servers are looked at, and for how many slices at the most.
-const LEARNED_FROM: usize = 2;
+const LEARNED_FROM: usize = 3;
 const MOST_SLICES: usize = 100;
 
 /// Pairs of a start: as long as it is not known how much starts vary, and at the most, so that this does not take minutes.
