@@ -105,7 +105,7 @@ fn an_interrupted_comparison_goes_on_with_what_is_left_of_its_time() {
     assert_ne!(now.ended, Ended::Interrupted);
     // Their starts are pooled, and so servers have as long to settle as before, however little is left.
     let longest = |comparison: &Comparison| comparison.warmup.as_ref().and_then(|warmup| warmup.max_seconds);
-    assert_eq!((longest(&then), longest(&now)), (Some(1.2), Some(1.2)));
+    assert_eq!((longest(&then), longest(&now)), (Some(0.8), Some(0.8)));
     assert!(now.starts.len() > then.starts.len());
     // The last start may begin just before the end.
     let last = now.starts.last().unwrap().at_seconds;
