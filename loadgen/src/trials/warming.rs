@@ -14,7 +14,7 @@ use crate::host::target::Spec;
 use crate::judge::statistics::{FIRST_LOOK, TIMES_AT_NOISE, TIMES_SETTLED, UNSEEN};
 use crate::report::warmup::{self, Ran, Study, UnsteadyKind, WarmupLimit};
 use looked::{Looked, seconds, study};
-use turns::{in_turns, turns};
+use turns::{TURN, in_turns, turns};
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -81,22 +81,21 @@ impl Warming {
         rng: &mut SmallRng,
         show: &mut dyn FnMut() -> bool,
     ) -> Result<Duration, TrialError> {
-        let of = |wanted: &dyn Fn(usize, &Spec) -> bool, ups: &[Up<'_, '_>]| -> Vec<usize> {
-            order.iter().copied().filter(|&server| wanted(server, &ups[server].arm.spec)).collect()
-        };
         let Warmup::Auto { at_most } = self.warmup else {
             return in_turns(self.length(), ups, order, rng, show);
         };
-        let unknown = of(&|server, spec| self.is_to_be_studied(server, spec), ups);
+        let of = |server: &usize| &ups[*server].arm.spec;
+        let (order, is_unknown) = (order.iter().copied(), |server: &usize| self.is_to_be_studied(*server, of(server)));
+        let unknown: Vec<usize> = order.clone().filter(is_unknown).collect();
         if unknown.is_empty() {
-            let again = of(&|_, spec| matches!(spec, Spec::Command(_)), ups);
+            let again: Vec<usize> = order.filter(|server| matches!(of(server), Spec::Command(_))).collect();
             return in_turns(self.length(), ups, &again, rng, show);
         }
         for &server in &unknown {
             // One that is given by its URL goes on running between connections.
             self.studied[server] += if matches!(ups[server].arm.spec, Spec::Url(_)) { STUDIES } else { 1 };
         }
-        let longest = unknown.iter().map(|server| trials[*server]).fold(SLICE, Duration::max);
+        let longest = unknown.iter().map(|server| trials[*server]).fold(TURN, Duration::max);
         let slice = longest.min(at_most / FIRST_LOOK as u32);
         let looked = study(&unknown, ups, slice, at_most, rng, show)?;
         self.looks.extend_from_slice(&looked);
@@ -228,9 +227,6 @@ const MOST_OF_TIME: u32 = 15;
 
 /// Looking at all servers once takes at most this part of it.
 const SHARED: u32 = 7;
-
-/// The length of a slice of a warm-up: dozens of them in the seconds that a compiler at run time takes.
-const SLICE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 pub(super) mod tests {

@@ -85,12 +85,15 @@ impl Seen {
         self.costs.push(cost);
         self.rates.push(rate);
         self.took += took;
+        if self.is_over {
+            return;
+        }
+        let has_told = self.slices.push(&[cost, rate]) != Settling::NotYet;
         let is_late = self.took > longest(self.costs.len(), at_most);
-        let settling = if self.is_over { self.slices.state() } else { self.slices.push(&[cost, rate]) };
-        if settling == Settling::NotYet && is_late {
+        if is_late {
             self.slices.end();
         }
-        self.is_over |= is_late || settling != Settling::NotYet;
+        self.is_over = has_told || is_late;
     }
 
     fn looked(self, slice: Duration) -> Looked {

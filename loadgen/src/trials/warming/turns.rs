@@ -1,5 +1,5 @@
 //! Load that nobody counts, for several servers in turns: as they are measured later, so that none of them rests for long while
-//! another one is warmed up. V8 collects garbage after 8 s of rest, and what it then gave back it takes anew under load.
+//! another one is warmed up. After a rest of some seconds Node was seen to be slower for a while.
 
 use std::time::Duration;
 
@@ -35,8 +35,9 @@ pub fn turns(length: Duration) -> u32 {
     length.div_duration_f64(TURN).ceil().max(1.0) as u32
 }
 
-/// How long a turn is at the most: as the slices of a warm-up that is looked at.
-const TURN: Duration = Duration::from_millis(100);
+/// How long a turn is at the most, and a slice of a warm-up that is looked at, at the least: there are dozens of them in the seconds
+/// that a compiler at run time takes.
+pub const TURN: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {
