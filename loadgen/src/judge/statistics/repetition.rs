@@ -50,7 +50,7 @@ impl Prices {
     }
 
     /// The fewest trials that a start is worth. So few starts as there are first show hardly whether a few trials of each differ
-    /// by chance or as starts do; with these, a start costs [`WORTH`] more at the most than if it had a single one.
+    /// by chance or as starts do; with these, a start takes a quarter longer at the most than with a single one.
     pub fn worth(self) -> u32 {
         (WORTH * self.start / self.trial).ceil().clamp(1.0, f64::from(u32::MAX)) as u32
     }
