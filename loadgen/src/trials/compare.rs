@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::climbing::Climbs;
 use super::compared::{Compared, Judged, asked, document};
-use super::question::{Question, Watchers};
+use super::question::{Question, SoFar, Watchers};
 use super::repetition;
 use super::resumed::{Earlier, ResumeError, Saved};
 use crate::host::cores::Cores;
@@ -98,14 +98,15 @@ pub fn run(
             };
         }
         let judged = trial.as_mut().expect("it is made with the first start");
-        let planned = planned(question, &judged.gated, (&starts, before), course, repetition, say);
+        let so_far = SoFar { starts: &starts, before, left: earlier.left() };
+        let planned = planned(question, &judged.gated, so_far, course, repetition, say);
         repetition = Some(planned);
         let part = if over { 1.0 } else { earlier.part_after(course.elapsed(), question.tempo.max_time) };
         let mut look = interrupted.then_some(part.min(1.0));
         while let Some(due) = looks.next_if(|due| *due <= part) {
             look = Some(due);
         }
-        let too_short = question.is_too_short(&planned, [starts.len(), starts.len() - before], earlier.left());
+        let too_short = question.is_too_short(&planned, so_far);
         // Where no verdict can come nothing is looked at, so that nothing of the error is spent.
         if let Some(part) = look.filter(|_| !too_short) {
             judged.look(earlier.look(part), &starts, lives);
@@ -124,17 +125,17 @@ pub fn run(
     Ok(document(question, plan, &course, Compared { earlier, before, ended, part, judged, starts, repetition }))
 }
 
-/// What a verdict takes, as these starts tell, of which so many were made by attempts before. It is said twice: once it is known
-/// what starts cost, and once it is known how much they vary.
+/// What a verdict takes, as the starts so far tell. It is said twice: once it is known what starts cost, and once it is known how
+/// much they vary.
 fn planned(
     question: &Question,
     gated: &[Metric],
-    starts: (&[Start], usize),
+    so_far: SoFar<'_>,
     course: &mut Course<'_>,
     last: Option<Repetition>,
     say: &mut dyn FnMut(&str),
 ) -> Repetition {
-    let mut planned = repetition::plan(question, gated, starts, course);
+    let mut planned = repetition::plan(question, gated, so_far, course);
     if question.aa {
         // It ends with what it resolves, which its noise floor tells of each metric.
         planned.resolves = None;

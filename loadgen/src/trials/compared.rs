@@ -242,6 +242,7 @@ mod tests {
     use crate::judge::statistics::Aim;
     use crate::measure::trial::Figures;
     use crate::report::repetition::RestartKind;
+    use crate::trials::question::SoFar;
     use crate::trials::question::tests::question;
     use crate::trials::start::tests::start as start_with;
 
@@ -289,10 +290,14 @@ mod tests {
             needs_seconds: None,
             resolves: None,
         };
-        assert!(!question.is_too_short(&planned, [1, 1], 2.0), "two attempts of 10 s hold 18 s");
-        assert!(question.is_too_short(&planned, [1, 1], 1.0), "one does not");
-        assert!(!question.is_too_short(&planned, [9, 1], 1.0), "there are starts enough");
-        assert!(!question.is_too_short(&planned, [5, 5], 1.0), "what was not told early is not told late");
-        assert!(!Question { force: true, ..question }.is_too_short(&planned, [1, 1], 1.0));
+        let starts: Vec<Start> = (0..9).map(|_| start(1.0)).collect();
+        let too_short = |question: &Question, all: usize, own: usize, left: f64| {
+            question.is_too_short(&planned, SoFar { starts: &starts[..all], before: all - own, left })
+        };
+        assert!(!too_short(&question, 1, 1, 2.0), "two attempts of 10 s hold 18 s");
+        assert!(too_short(&question, 1, 1, 1.0), "one does not");
+        assert!(!too_short(&question, 9, 1, 1.0), "there are starts enough");
+        assert!(!too_short(&question, 5, 5, 1.0), "what was not told early is not told late");
+        assert!(!too_short(&Question { force: true, ..question.clone() }, 1, 1, 1.0));
     }
 }

@@ -6,6 +6,7 @@ use crate::judge::statistics::{Aim, Asked, Band};
 use crate::measure::metric::Metric;
 use crate::report::repetition::Repetition;
 use crate::trials::probe::Limits;
+use crate::trials::start::Start;
 use crate::trials::tempo::{Tempo, is_too_short};
 
 /// What a comparison is to find out.
@@ -36,6 +37,17 @@ pub struct Question {
     pub force: bool,
 }
 
+/// The starts so far, and the time for more.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SoFar<'a> {
+    /// Those of all attempts.
+    pub starts: &'a [Start],
+    /// How many of them were made by attempts before.
+    pub before: usize,
+    /// The time that this attempt had when it began, and those to come have, in attempts.
+    pub left: f64,
+}
+
 impl Question {
     /// What is to be found out of each metric.
     pub fn aim(&self) -> Aim {
@@ -48,12 +60,11 @@ impl Question {
         Asked { alpha, gates, tolerance, time: self.tempo.max_time.as_secs_f64() }
     }
 
-    /// Whether it is known after so many starts, of all attempts and of this one, that the time which is `left` for this one
-    /// and those to come (in attempts) cannot hold as many as any verdict takes.
-    pub fn is_too_short(&self, planned: &Repetition, [all, own]: [usize; 2], left: f64) -> bool {
+    /// Whether it is known by now that the time cannot hold as many starts as any verdict takes.
+    pub(super) fn is_too_short(&self, planned: &Repetition, SoFar { starts, before, left }: SoFar<'_>) -> bool {
         let time = self.tempo.max_time.as_secs_f64() * left;
-        let is_missing = (all as u64) < planned.fewest_starts;
-        is_missing && is_too_short(planned.fewest_seconds, time, own) && !self.force && !self.aa
+        let is_missing = (starts.len() as u64) < planned.fewest_starts;
+        is_missing && is_too_short(planned.fewest_seconds, time, starts.len() - before) && !self.force && !self.aa
     }
 }
 

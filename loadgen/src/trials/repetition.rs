@@ -3,17 +3,17 @@
 
 use super::contrast::{Contrast, round_log_ratios};
 use super::course::{Course, Restarts, Start};
-use super::question::Question;
+use super::question::{Question, SoFar};
 use crate::judge::statistics::Variances;
 use crate::measure::metric::Metric;
 use crate::report::repetition::Repetition;
 
-/// What is known after these starts, of which so many were made by attempts `before`. Where the number of rounds is free, the
-/// course's is set to the one that tells most.
+/// What is known of a comparison by now. Where the number of rounds is free, the course's is set to the one that tells most, or
+/// to the most that leaves room for as many starts as a verdict takes.
 pub(super) fn plan(
     question: &Question,
     gated: &[Metric],
-    (starts, before): (&[Start], usize),
+    SoFar { starts, before, left }: SoFar<'_>,
     course: &mut Course<'_>,
 ) -> Repetition {
     let asked = question.asked(gated.len());
@@ -22,21 +22,24 @@ pub(super) fn plan(
     let variances: Vec<Variances> =
         of_trials.filter_map(|metric| Variances::of(&of_rounds(&change, *metric, starts))).collect();
     let prices = course.prices();
+    let fewest = asked.fewest_starts();
+    let missing = fewest.saturating_sub(starts.len());
     match question.tempo.restarts {
         Restarts::Auto(_) => {
             // Until it is known how much starts vary, they are as long as they were meant to be, or are worth.
-            course.set_rounds(match &variances[..] {
+            let best = match &variances[..] {
                 [] => asked.most(prices).min(course.rounds().max(prices.worth())).min(MOST_ROUNDS),
                 variances => asked.trials(variances, prices, MOST_ROUNDS),
-            });
+            };
+            let seconds = asked.time * left - course.elapsed().as_secs_f64();
+            course.set_rounds(best.min(course.rounds_with_room_for(missing, seconds)));
         }
         Restarts::Every(_) | Restarts::Never(_) => {}
     }
     let rounds = course.rounds();
     let forecast = (!variances.is_empty()).then(|| asked.forecast(&variances, prices, rounds));
     let greatest = greatest(&variances, rounds);
-    let fewest = asked.fewest_starts();
-    let fewest_seconds = course.elapsed().as_secs_f64() + course.seconds_of(fewest.saturating_sub(starts.len()));
+    let fewest_seconds = course.elapsed().as_secs_f64() + course.seconds_of(missing);
     // One that goes on has starts that took their time before.
     let in_all = if before > 0 { fewest_seconds.max(fewest as f64 * prices.of_start(1)) } else { fewest_seconds };
     Repetition {
@@ -105,13 +108,13 @@ pub(super) mod tests {
         (0..10).map(start).collect()
     }
 
+    /// These starts, of which so many were made by an attempt before; all of this one is left.
+    fn so_far(starts: &[Start], before: usize) -> SoFar<'_> {
+        SoFar { starts, before, left: 1.0 }
+    }
+
     /// What is planned after these starts, and the pairs of the next one.
-    fn planned(
-        restarts: Restarts,
-        spec: &str,
-        warmup: Warmup,
-        (starts, before): (&[Start], usize),
-    ) -> (Repetition, u32) {
+    fn planned(restarts: Restarts, spec: &str, warmup: Warmup, so_far: SoFar<'_>) -> (Repetition, u32) {
         let (arms, interrupt) = (arms(spec), Interrupt::install(1).unwrap());
         let mut question = question();
         question.attempts = 1;
@@ -119,7 +122,7 @@ pub(super) mod tests {
         question.tempo.warmup = warmup;
         question.tempo.max_time = Duration::from_secs(600);
         let mut course = Course::new(&arms, &[Metric::ServerCpu], question.tempo, &Cores::allowed(), &interrupt);
-        let repetition = plan(&question, &[Metric::ServerCpu], (starts, before), &mut course);
+        let repetition = plan(&question, &[Metric::ServerCpu], so_far, &mut course);
         (repetition, course.rounds())
     }
 
@@ -127,7 +130,7 @@ pub(super) mod tests {
     fn the_pairs_of_the_next_start_are_chosen_by_variances_and_prices_unless_they_are_given() {
         let (serve, dear) = ("serve {port}", Warmup::For(Duration::from_secs(5)));
         let chosen = |between, within, warmup| {
-            let (repetition, rounds) = planned(Restarts::Auto(25), serve, warmup, (&starts(between, within), 0));
+            let (repetition, rounds) = planned(Restarts::Auto(25), serve, warmup, so_far(&starts(between, within), 0));
             assert_eq!((repetition.pairs, repetition.restarts), (rounds, RestartKind::Auto));
             rounds
         };
@@ -136,17 +139,34 @@ pub(super) mod tests {
         assert!(noisy > 2 * both && both > 150 && differ == 125, "{noisy}, {both}, {differ}");
         let free = Warmup::For(Duration::ZERO);
         assert!(chosen(0.02, 0.12, free) < both, "starts that cost nothing are made more often");
-        let given = planned(Restarts::Every(25), serve, dear, (&starts(0.1, 0.001), 0));
+        let given = planned(Restarts::Every(25), serve, dear, so_far(&starts(0.1, 0.001), 0));
         assert_eq!((given.1, given.0.restarts), (25, RestartKind::Fixed));
         // As long as nothing is known of how starts vary, they are as they were meant to be, or are worth.
-        let first = |warmup| planned(Restarts::Auto(25), serve, warmup, (&starts(0.1, 0.001)[..2], 0)).1;
+        let first = |warmup| planned(Restarts::Auto(25), serve, warmup, so_far(&starts(0.1, 0.001)[..2], 0)).1;
         assert_eq!((first(free), first(dear)), (25, 125));
     }
 
     #[test]
+    fn a_start_is_no_longer_than_leaves_room_for_those_of_a_verdict() {
+        // A start costs 146 s, a pair 20 ms; a verdict takes two more starts. In 600 s four starts have room for 200 pairs each.
+        let (dear, made) = (Warmup::For(Duration::from_secs(73)), starts(0.1, 0.01));
+        let of = |left| {
+            let so_far = SoFar { left, ..so_far(&made[..2], 0) };
+            planned(Restarts::Auto(25), "serve {port}", dear, so_far).1
+        };
+        // 294 s are left, and a little has passed.
+        let [all, short, none] = [1.0, 0.49, 0.1].map(of);
+        assert!(all == 200 && (40..=50).contains(&short) && none == 1, "{all}, {short}, {none}");
+    }
+
+    #[test]
     fn servers_by_their_urls_have_no_starts() {
-        let (repetition, _) =
-            planned(Restarts::Auto(25), "ws://127.0.0.1:1/", Warmup::For(Duration::ZERO), (&starts(0.1, 0.01), 0));
+        let (repetition, _) = planned(
+            Restarts::Auto(25),
+            "ws://127.0.0.1:1/",
+            Warmup::For(Duration::ZERO),
+            so_far(&starts(0.1, 0.01), 0),
+        );
         assert_eq!(repetition.restarts, RestartKind::Never);
     }
 
@@ -154,7 +174,7 @@ pub(super) mod tests {
     fn what_is_enough_counts_the_starts_of_attempts_before() {
         let dear = Warmup::For(Duration::from_secs(5));
         let made = starts(0.1, 0.01);
-        let of = |before: usize| planned(Restarts::Every(5), "serve {port}", dear, (&made[..2], before)).0;
+        let of = |before: usize| planned(Restarts::Every(5), "serve {port}", dear, so_far(&made[..2], before)).0;
         let (first, second) = (of(0), of(2));
         // This course has made no start: those that are there cost nothing, unless others made them.
         assert_eq!((first.fewest_starts, first.start_seconds), (4, 10.0));

@@ -171,7 +171,7 @@ pub(super) fn check_warmup(tempo: &Tempo, servers: u32, starts: usize) -> Result
     let starts = if matches!(tempo.restarts, Restarts::Never(_)) { 1 } else { starts.max(1) };
     let [warmup, max_time] = [warmup, tempo.max_time].map(humantime::format_duration);
     Err(refusal(&format!(
-        "--max-time {max_time} has no room for --warmup {warmup} of {}, one after the other, and a trial of each: that takes {}, \
+        "--max-time {max_time} has no room for --warmup {warmup} of {}, in turns, and a trial of each: that takes {}, \
          and a verdict {}; expected {} or a shorter --warmup",
         units::counted(servers.into(), "server"),
         units::seconds(start.as_secs_f64()),

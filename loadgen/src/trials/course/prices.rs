@@ -34,6 +34,15 @@ impl Course<'_> {
         starts as f64 * self.prices().of_start(1) + more.as_secs_f64()
     }
 
+    /// The most rounds of a start with which so many starts have room in so many seconds; one at the least.
+    pub fn rounds_with_room_for(&self, starts: usize, seconds: f64) -> u32 {
+        if starts == 0 {
+            return u32::MAX;
+        }
+        let (prices, of_each) = (self.prices(), (seconds - self.more_to_study().as_secs_f64()) / starts as f64);
+        ((of_each - prices.start) / prices.trial).clamp(1.0, f64::from(u32::MAX)) as u32
+    }
+
     /// The shortest maximal time, in seconds, of each of so many `attempts` that hold so many starts, which take `seconds` in all as
     /// it is: of a longer time servers may take more to settle and trials to have replies.
     pub fn enough(&self, starts: usize, seconds: f64, attempts: u32) -> f64 {
@@ -93,6 +102,19 @@ mod tests {
         });
         assert!((once[0] - once[1] - 3.0).abs() < 1e-9 && once[2] == 0.0, "{once:?}");
         assert!((twice[0] - twice[1]).abs() < 1e-9 && once[1] == twice[1], "{twice:?}");
+    }
+
+    #[test]
+    fn rounds_leave_room_for_the_starts_of_a_verdict() {
+        with_course(
+            |warming| seen(warming, 20, None, 1),
+            |course| {
+                let seconds = course.seconds_of(8) + 8.0 * 9.5 * course.prices().trial;
+                assert_eq!(course.rounds_with_room_for(8, seconds), 10);
+                assert_eq!(course.rounds_with_room_for(8, course.seconds_of(8) / 2.0), 1);
+                assert_eq!(course.rounds_with_room_for(0, seconds), u32::MAX);
+            },
+        );
     }
 
     #[test]

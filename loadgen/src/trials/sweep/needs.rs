@@ -31,8 +31,7 @@ pub(super) fn of(
             [] => course.rounds().max(prices.worth().min(MOST_ROUNDS)),
             variances => prices.best(variances, asked.most(prices).min(MOST_ROUNDS)),
         };
-        let room = ((time - elapsed) / missing as f64 - prices.start) / prices.trial;
-        course.set_rounds(if missing > 0 { best.min(room.max(1.0) as u32) } else { best });
+        course.set_rounds(best.min(course.rounds_with_room_for(missing, time - elapsed)));
     }
     let rounds = course.rounds();
     let in_time = starts.len() as f64 + ((time - elapsed) / prices.of_start(rounds)).max(0.0);
