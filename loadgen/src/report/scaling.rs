@@ -26,7 +26,7 @@ pub struct Law {
     pub gamma: Fitted,
     /// Measured minus fitted rate at each value, messages per second.
     pub residuals: Vec<f64>,
-    /// Where the rate is greatest; null where it grows for ever, if only ever more slowly.
+    /// Where the rate is greatest; null where it grows for ever.
     pub peak: Option<Peak>,
 }
 
@@ -113,7 +113,7 @@ impl Law {
             (Some(low), Some(high)) => format!("{} (95%: {} to {})", show(fitted.estimate), show(low), show(high)),
             _ => show(fitted.estimate),
         };
-        let coefficient = |value: f64| format!("{value:.3e}");
+        let coefficient = |value: f64| if value == 0.0 { "0".to_owned() } else { format!("{value:.3e}") };
         let (one, many) = match scaled {
             Scaled::Threads => ("thread", "threads"),
             Scaled::InFlight => ("message in flight", "messages in flight"),
@@ -125,6 +125,7 @@ impl Law {
             of(self.gamma, |rate| format!("{}/s", units::number(rate)))
         );
         let peak = match self.peak {
+            None if self.alpha.estimate == 0.0 => format!("by it, the rate grows in proportion to the {many}"),
             None => format!("by it, the rate grows with every {one}, if only ever more slowly"),
             Some(Peak { load, rate, extrapolated }) => format!(
                 "by it, the rate is greatest at {} {many}, {}/s{}",
@@ -174,6 +175,10 @@ mod tests {
         let said = |rates: &[f64]| Scalability::of(&points(rates)).in_words(Scaled::Threads);
         let law = said(&[10.0, 19.0, 27.0, 34.0]);
         assert!(law.len() == 3 && law[0].starts_with("scalability law (Gunther): alpha "), "{law:?}");
+        // Faster than in proportion, which no law is: the one that is nearest has neither contention nor coherency.
+        let proportional = said(&[10.0, 21.0, 33.0, 46.0]);
+        assert!(proportional[0].contains(": alpha 0 (") && proportional[0].contains(", beta 0 ("), "{proportional:?}");
+        assert_eq!(proportional[1], "by it, the rate grows in proportion to the threads");
         let none = said(&[10.0, 19.0]);
         assert!(none.len() == 1 && none[0].starts_with("no scalability law: expected "), "{none:?}");
         assert!(Scalability::default().in_words(Scaled::Threads).is_empty());

@@ -1,15 +1,15 @@
 //! A simulated server with a warm-up, tiers and drift, and the rates at which the statistics of its warm-up err.
 //!
-//! `FATHOM_REPETITIONS=20` makes each test repeat 20 times as often; what it counted is printed:
-//! `FATHOM_REPETITIONS=20 cargo test -p loadgen --lib simulated -- --nocapture`. Counted so, with 1,200 to 2,000 repetitions
-//! each and slices of 100 ms, of which 2% are disturbed by a fifth:
+//! `FATHOM_REPETITIONS=10` makes each test repeat 10 times as often; what it counted is printed:
+//! `FATHOM_REPETITIONS=10 cargo test -p loadgen --lib statistics::simulated -- --nocapture`. Counted so, with 600 to 1,000
+//! repetitions each and slices of 100 ms, of which 2% are disturbed by a fifth:
 //!
 //! | Server | Result |
 //! |---|---|
-//! | steady, noise of a slice 0.5%, 2%, 5%, and 2% with neighbours that correlate by 0.5 | called trending or jumping: 0.0%, 0.0%, 0.1%, 0.0%; settled after 10, 35, 215, 44 slices in the median |
-//! | warming up from 2x, time constant 0.3, 1 and 3 s, with each of those noises | called settled with over 2% of bias left: 0.1% at the most |
-//! | growing costlier by 0.5% each slice for ever, 120 slices; by 0.2% | called settled: 9%; 90% |
-//! | warming up and drifting, with a jump of 30% at slice 90 of 120 | called jumping: 51% |
+//! | steady, noise of a slice 0.5%, 2%, 5%, and 2% with neighbours that correlate by 0.5 | called trending or jumping: 0.0% of each; settled after 10, 35, 35, 35 slices in the median |
+//! | warming up from 2x, time constant 0.3, 1 and 3 s, with each of those noises | called settled with over 2% of bias left: 2.5% at the most (3 s, noise 5%; else 0.3%) |
+//! | growing costlier by 0.5% each slice for ever, 120 slices; by 0.2% | called settled: 10%; 88% |
+//! | warming up and drifting, with a jump of 30% at slice 90 of 120 | called jumping: 54% |
 
 mod whole;
 

@@ -139,7 +139,7 @@ impl Usl {
         Prediction { load, throughput: fit::at(&self.coefficients(), load), support }
     }
 
-    /// Where throughput is greatest; `None` where it grows with the load for ever, if only ever more slowly.
+    /// Where throughput is greatest; `None` where it grows with the load for ever.
     pub fn peak(&self) -> Option<Prediction> {
         let (alpha, beta) = (self.alpha.estimate, self.beta.estimate);
         // From the second on the law's derivative has no zero above a load of 1.
