@@ -103,21 +103,38 @@ struct Course {
 
 /// A connection in its HTTP phase while the server goes down.
 struct Leaving {
-    /// Since when.
-    since: Instant,
-    /// Requests that had come when their sender was told; `None` before that.
-    answered: Option<u64>,
+    stage: Stage,
+    /// When something is next to be done about it.
+    next: Instant,
+}
+
+#[derive(Clone, Copy)]
+enum Stage {
+    /// So many timers are still to fire until the peer is told.
+    ///
+    /// A request that lies in the socket already is answered, not reset. Whoever fires a timer has looked at the sockets just
+    /// before. But where several threads share that work, the one that fires the first timer may have looked before the server
+    /// went down, and what the second one's look has found reaches hyper before the third.
+    Looking(u32),
+    /// The peer was told, when so many requests had come.
+    Told(u64),
 }
 
 impl Leaving {
-    fn now() -> Self {
-        Self { since: Instant::now(), answered: None }
+    fn looking(timers: u32) -> Self {
+        Self { stage: Stage::Looking(timers), next: Instant::now() + SHORTEST_TIMER }
     }
 
-    /// When something is to be done about it. A request that lies in the socket already is answered, not reset: whoever
-    /// fires a timer has looked at the sockets just before, so that hyper has been told of it by then.
-    fn next(&self) -> Instant {
-        self.since + if self.answered.is_none() { SHORTEST_TIMER } else { REQUEST_GRACE }
+    fn told(requests: u64) -> Self {
+        Self { stage: Stage::Told(requests), next: Instant::now() + REQUEST_GRACE }
+    }
+
+    /// Requests that had come when the peer was told; 0 before that.
+    fn answered(&self) -> u64 {
+        match self.stage {
+            Stage::Looking(_) => 0,
+            Stage::Told(requests) => requests,
+        }
     }
 }
 
@@ -131,28 +148,31 @@ async fn requests(worker: &Worker, stream: Watched, peer: SocketAddr, since: Ins
     builder.half_close(true).max_buf_size(HEAD_BYTES).max_headers(HEADERS).title_case_headers(true);
     let mut connection = builder.serve_connection(TokioIo::new(stream), service);
     let mut draining = pin!(worker.drain.wait());
-    let mut leaving: Option<Leaving> = worker.drain.started().then(Leaving::now);
+    let mut leaving: Option<Leaving> = worker.drain.started().then(|| Leaving::looking(TIMERS));
     let result = loop {
         let last = lock(&course).since + limit;
-        let deadline = leaving.as_ref().map_or(last, |leaving| leaving.next().min(last));
+        let deadline = leaving.as_ref().map_or(last, |leaving| leaving.next.min(last));
         tokio::select! {
             biased;
             result = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break Some(result),
-            () = &mut draining, if leaving.is_none() => leaving = Some(Leaving::now()),
+            () = &mut draining, if leaving.is_none() => leaving = Some(Leaving::looking(TIMERS)),
             () = sleep_until(deadline) => match &mut leaving {
-                Some(leaving @ Leaving { answered: None, .. }) => {
-                    let requests = lock(&course).requests;
-                    leaving.answered = Some(requests);
-                    // hyper closes at once what it has read nothing from, which a request under way would find reset. A
-                    // client that has had an answer knows that a connection kept alive may end.
-                    if requests > 0 {
-                        std::pin::Pin::new(&mut connection).graceful_shutdown();
+                Some(leaving) if leaving.next <= Instant::now() => match leaving.stage {
+                    Stage::Looking(timers @ 2..) => *leaving = Leaving::looking(timers - 1),
+                    Stage::Looking(_) => {
+                        let requests = lock(&course).requests;
+                        *leaving = Leaving::told(requests);
+                        // hyper closes at once what it has read nothing from, which a request under way would find reset.
+                        // A client that has had an answer knows that a connection kept alive may end.
+                        if requests > 0 {
+                            std::pin::Pin::new(&mut connection).graceful_shutdown();
+                        }
                     }
-                }
-                Some(leaving) if leaving.next() <= Instant::now() => {
-                    tracing::debug!(%peer, "no request within {REQUEST_GRACE:?} of the shutdown");
-                    break None;
-                }
+                    Stage::Told(_) => {
+                        tracing::debug!(%peer, "no request within {REQUEST_GRACE:?} of the shutdown");
+                        break None;
+                    }
+                },
                 _ if late(&course, limit) => {
                     tracing::debug!(%peer, "no request within {limit:?}");
                     break None;
@@ -170,7 +190,7 @@ async fn requests(worker: &Worker, stream: Watched, peer: SocketAddr, since: Ins
         (None, None) => return say_end(stream),
         // Nothing was asked, at all or since the server goes down: no answer can be lost, and a client that keeps an
         // idle connection open must not hold up the shutdown.
-        (None, Some(Ok(()))) if requests == leaving.and_then(|leaving| leaving.answered).unwrap_or_default() => {
+        (None, Some(Ok(()))) if requests == leaving.map_or(0, |leaving| leaving.answered()) => {
             return say_end(stream);
         }
         (None, Some(Ok(()))) => HttpEnd::Closing { response: Vec::new() },
@@ -265,6 +285,9 @@ fn takes_compressed(worker: &Worker, agreed: Option<Agreed>) -> bool {
     let window = worker.config.permessage_deflate.map(|options| options.window_bits);
     agreed.zip(window).is_some_and(|(agreed, window)| agreed.server.window >= window)
 }
+
+/// Timers that fire before the peer is told that the server goes down.
+const TIMERS: u32 = 3;
 
 /// tokio's timers tick once in a millisecond.
 const SHORTEST_TIMER: Duration = Duration::from_millis(1);
