@@ -184,7 +184,8 @@ fn a_time_in_which_no_effect_can_be_told_ends_it_at_once_unless_it_is_forced() {
     let finished = loadgen(&flags).wait();
     assert_eq!(finished.code, Some(98), "{}", finished.stderr);
     let said = finished.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
-    for words in ["2.00 s are too short to tell any effect, which takes 9 starts of", "expected --max-time", "--force"]
+    for words in
+        ["2.00 s are too short to tell any effect: 9 starts at least would end after", "expected --max-time", "--force"]
     {
         assert!(said.contains(words), "{words} is missing in\n{}", finished.stdout);
     }

@@ -26,8 +26,12 @@ fn a_time_that_holds_no_verdict_is_told_at_once_unless_it_is_forced() {
     let finished = loadgen(&flags).wait();
     assert_eq!(finished.code, Some(98), "{}", finished.stderr);
     let said = finished.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
-    for words in ["inconclusive: 2.00 s are too short for any verdict", "9 starts of", "expected --max-time", "--force"]
-    {
+    for words in [
+        "inconclusive: 2.00 s are too short for any verdict",
+        "9 starts at least would end after",
+        "expected --max-time",
+        "--force",
+    ] {
         assert!(said.contains(words), "{words} is missing in\n{}", finished.stdout);
     }
     assert!(finished.stderr.contains("a verdict takes 9 starts at least"), "{}", finished.stderr);

@@ -86,6 +86,17 @@ pub(crate) fn enough(seconds: f64) -> String {
     format!("--max-time {}s", (seconds * 1.1).ceil())
 }
 
+/// What the fewest starts that can tell anything take by now, and which --max-time of each of so many attempts would do.
+pub(crate) fn fewest_and_enough(starts: &str, fewest_seconds: f64, (enough_seconds, attempts): (f64, u32)) -> String {
+    let is_longer = enough_seconds * f64::from(attempts) > fewest_seconds * MUCH;
+    let why = if is_longer { ", as servers that have not settled take more of a longer time" } else { "" };
+    let [fewest, enough] = [units::seconds(fewest_seconds), enough(enough_seconds)];
+    format!("{starts} at least would end after {fewest}: expected {enough}{why}")
+}
+
+/// How many times as long as the fewest starts take now is much longer.
+const MUCH: f64 = 1.2;
+
 /// How trials were shared out among starts, and why so.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Choice {

@@ -103,20 +103,27 @@ pub(crate) enum Ran {
 /// The warm-up of servers that had so many starts in sentences, each server by its name and by how it `ran`; none where there is
 /// nothing to say. Of several starts in which a server was looked at, what is said is what they come to together.
 pub(crate) fn sentences(warmup: &Warmup, ran: &[Ran], starts: usize, name: impl Fn(usize) -> String) -> Vec<String> {
-    let mut said: Vec<String> = given(warmup, starts).into_iter().collect();
-    if said.is_empty() {
-        said.extend(learned(warmup, ran, starts, &name));
-    }
+    let is_given = warmup.max_seconds.is_none() && warmup.studies.is_empty() && warmup.seconds > 0.0;
+    let mut said = if is_given { given(warmup, ran, starts, &name) } else { learned(warmup, ran, starts, &name) };
     said.extend((0..ran.len()).filter_map(|server| not_steady(warmup, server, &name(server))));
     said
 }
 
 /// How long servers ran for a time that was given.
-fn given(warmup: &Warmup, starts: usize) -> Option<String> {
-    let in_each = if starts > 1 { " in each start" } else { "" };
-    let is_given = warmup.max_seconds.is_none() && warmup.studies.is_empty() && warmup.seconds > 0.0;
+fn given(warmup: &Warmup, ran: &[Ran], starts: usize, name: impl Fn(usize) -> String) -> Vec<String> {
     let time = units::seconds(warmup.seconds);
-    is_given.then(|| format!("warm-up: each server ran under the load for {time}{in_each} before it was measured"))
+    let of = |kind: Ran| (0..ran.len()).filter(move |server| ran[*server] == kind).map(&name).collect::<Vec<_>>();
+    let said = |names: Vec<String>, times: &str| {
+        let (names, were) = match names.len() {
+            0 => return None,
+            all if all == ran.len() => ("each server".to_owned(), "it was"),
+            1 => (listed(&names), "it was"),
+            _ => (listed(&names), "they were"),
+        };
+        Some(format!("warm-up: {names} ran under the load for {time}{times} before {were} measured"))
+    };
+    let in_each = if starts > 1 { " in each start" } else { "" };
+    [said(of(Ran::InEachStart), in_each), said(of(Ran::Once), ", once,")].into_iter().flatten().collect()
 }
 
 /// How long servers ran until it was known that they have settled, and after that.
@@ -296,5 +303,8 @@ mod tests {
         let one = said(&given, [Ran::InEachStart; 2], 1);
         assert_eq!(one, ["warm-up: each server ran under the load for 2.00 s before it was measured"]);
         assert!(said(&given, [Ran::InEachStart; 2], 2)[0].contains("for 2.00 s in each start"));
+        let url = said(&given, [Ran::Once, Ran::InEachStart], 2);
+        assert_eq!(url[0], "warm-up: B ran under the load for 2.00 s in each start before it was measured");
+        assert_eq!(url[1], "warm-up: A ran under the load for 2.00 s, once, before it was measured");
     }
 }

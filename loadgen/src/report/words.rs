@@ -79,13 +79,18 @@ pub(crate) fn way_to_both(comparison: &Comparison) -> Vec<(&'static str, String)
 
 /// What is sent, in few words.
 pub(crate) fn what(message: &Message) -> String {
+    what_of(message, &message.size.to_string())
+}
+
+/// The same of this size, or of these.
+pub(crate) fn what_of(message: &Message, size: &str) -> String {
     let kind = match message.kind {
         Kind::Text => "text",
         Kind::Binary => "binary",
     };
     match &message.payload {
-        Payload::Random => format!("{kind}, {} of random payload", message.size),
-        Payload::Json => format!("{kind}, {} of JSON", message.size),
+        Payload::Random => format!("{kind}, {size} of random payload"),
+        Payload::Json => format!("{kind}, {size} of JSON"),
         Payload::File(path) => format!("{kind}, the file {}", path.display()),
     }
 }

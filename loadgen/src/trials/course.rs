@@ -54,6 +54,8 @@ pub struct Course<'a> {
     round: Duration,
     /// Rounds of the next start.
     rounds: u32,
+    /// How long all rounds of the first start may take where their number is free.
+    first: Duration,
     lengths: Lengths,
     warming: Warming,
     /// Where trials are probes.
@@ -77,6 +79,7 @@ impl<'a> Course<'a> {
         metrics.sort_unstable();
         metrics.dedup();
         let (Restarts::Auto(rounds) | Restarts::Every(rounds) | Restarts::Never(rounds)) = tempo.restarts;
+        let round = (tempo.trial + tempo.settle) * arms.len() as u32;
         Self {
             arms,
             metrics,
@@ -87,8 +90,9 @@ impl<'a> Course<'a> {
             began: Instant::now(),
             over_after: tempo.max_time,
             overhead: Duration::ZERO,
-            round: (tempo.trial + tempo.settle) * arms.len() as u32,
+            round,
             rounds,
+            first: round * rounds * LONGER,
             lengths: Lengths::new(tempo, arms.len()),
             warming: Warming::new(tempo.warmup, tempo.max_time, arms.len()),
             climbs: None,
@@ -311,10 +315,13 @@ impl<'a> Course<'a> {
         let mut rounds = Vec::new();
         let meter = Meter::of(&ups.iter().flat_map(|up| up.server.pids()).copied().collect::<Vec<_>>());
         let before = meter.sample();
+        // What a round takes is not known before the first start: replies of slow servers are waited for after each trial.
+        let is_free = self.starts == 0 && matches!(self.tempo.restarts, Restarts::Auto(_));
+        let over_after = if is_free { self.over_after.min(self.elapsed() + self.first) } else { self.over_after };
         for number in 0..self.rounds {
             let interrupted = self.interrupt.flag().load(Ordering::Relaxed);
             // The first one is measured whatever the time: servers that were started for nothing tell nothing.
-            if interrupted || (number > 0 && self.elapsed() + self.round > self.over_after) {
+            if interrupted || (number > 0 && self.elapsed() + self.round > over_after) {
                 break;
             }
             let before = self.elapsed();
@@ -380,3 +387,6 @@ type IsEnough<'f, C> = &'f mut dyn FnMut(&mut C, Start) -> bool;
 
 /// How long every server is under load after it was started: it has touched its buffers and filled the caches by then.
 pub(super) const WARMUP: Duration = Duration::from_millis(50);
+
+/// How many times as long the rounds of the first start may take as trials and settling alone do.
+const LONGER: u32 = 2;

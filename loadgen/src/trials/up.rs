@@ -140,8 +140,10 @@ impl<'a, 'scope> Up<'a, 'scope> {
     /// What the server's memory has come to.
     pub fn memory(&self) -> Figures {
         let mut figures = Figures::new();
-        // Memory that grows in leaps has no one figure, but an interval, which no ratio can be made of.
-        if let Ok(memory) = connection_memory::of(self.session.growth())
+        // One that ran before has memory that earlier connections left. Memory that grows in leaps has no one figure, but an
+        // interval, which no ratio can be made of.
+        if !matches!(self.arm.spec, Spec::Url(_))
+            && let Ok(memory) = connection_memory::of(self.session.growth())
             && memory.high <= WIDEST_MEMORY * memory.low
         {
             figures.insert(Metric::ConnectionMemory, memory.estimate);

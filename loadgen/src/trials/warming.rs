@@ -50,7 +50,7 @@ pub(super) struct Warming {
     /// That within the time.
     warmup: Warmup,
     looks: Vec<Looked>,
-    /// How often each server was studied.
+    /// How often each server was studied, or warmed up for a time that was given.
     studied: Vec<usize>,
 }
 
@@ -63,9 +63,9 @@ impl Warming {
     /// How this server is warmed up.
     pub fn ran(&self, spec: &Spec) -> Ran {
         match (self.warmup, spec) {
-            (Warmup::For(_), _) | (_, Spec::Command(_)) => Ran::InEachStart,
-            (Warmup::Auto { .. }, Spec::Url(_)) => Ran::Once,
+            (_, Spec::Url(_)) => Ran::Once,
             (Warmup::Auto { .. }, Spec::Embedded(_)) => Ran::Not,
+            (Warmup::For(_), Spec::Embedded(_)) | (_, Spec::Command(_)) => Ran::InEachStart,
         }
     }
 
@@ -82,7 +82,7 @@ impl Warming {
         show: &mut dyn FnMut() -> bool,
     ) -> Result<Duration, TrialError> {
         let Warmup::Auto { at_most } = self.warmup else {
-            return in_turns(self.length(), ups, order, rng, show);
+            return self.warm_for(self.length(), ups, order, rng, show);
         };
         let of = |server: &usize| &ups[*server].arm.spec;
         let (order, is_unknown) = (order.iter().copied(), |server: &usize| self.is_to_be_studied(*server, of(server)));
@@ -100,6 +100,23 @@ impl Warming {
         let looked = study(&unknown, ups, slice, at_most, rng, show)?;
         self.looks.extend_from_slice(&looked);
         Ok(looked.iter().map(|looked| looked.apart(turns(self.length()))).sum())
+    }
+
+    /// Warms up for a time that was given: servers that were just started, and each of the others once, since it goes on running
+    /// between connections.
+    fn warm_for(
+        &mut self,
+        length: Duration,
+        ups: &mut [Up<'_, '_>],
+        order: &[usize],
+        rng: &mut SmallRng,
+        show: &mut dyn FnMut() -> bool,
+    ) -> Result<Duration, TrialError> {
+        let is_cold = |server: &usize| self.ran(&ups[*server].arm.spec) != Ran::Once || self.studied[*server] == 0;
+        let cold: Vec<usize> = order.iter().copied().filter(is_cold).collect();
+        let took = in_turns(length, ups, &cold, rng, show)?;
+        cold.into_iter().for_each(|server| self.studied[server] += 1);
+        Ok(took)
     }
 
     /// Whether the next start of this server is looked at.
@@ -134,7 +151,10 @@ impl Warming {
     /// at in the first ones, in which one that has not settled takes as long as it may, and as long as that tells in the others.
     pub fn all(&self, lives: usize, time: Duration, specs: &mut dyn Iterator<Item = &Spec>) -> f64 {
         let at_most = match self.asked.within(time, self.studied.len()) {
-            Warmup::For(length) => return lives as f64 * length.as_secs_f64() * self.studied.len() as f64,
+            Warmup::For(length) => {
+                let times = |spec: &Spec| if self.ran(spec) == Ran::Once { 1 } else { lives };
+                return length.as_secs_f64() * specs.map(times).sum::<usize>() as f64;
+            }
             Warmup::Auto { at_most } => at_most.as_secs_f64(),
         };
         let length = self.longest_needed(at_most);
@@ -156,9 +176,9 @@ impl Warming {
 
     /// How long the warm-up of one start takes from now on, of all these servers.
     pub fn price(&self, specs: &mut dyn Iterator<Item = &Spec>) -> Duration {
-        let length = |spec: &Spec| match (self.warmup, spec) {
-            (Warmup::Auto { .. }, Spec::Embedded(_) | Spec::Url(_)) => Duration::ZERO,
-            _ => self.length(),
+        let length = |spec: &Spec| match self.ran(spec) {
+            Ran::InEachStart => self.length(),
+            Ran::Once | Ran::Not => Duration::ZERO,
         };
         specs.map(length).sum()
     }

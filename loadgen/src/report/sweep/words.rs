@@ -1,15 +1,30 @@
 //! What a sweep says in words, for every format that people read.
 
+use std::collections::HashSet;
+
 use super::{ArmReport, Effect, Needs, Scaling, Step, Sweep};
 use crate::judge::statistics::{Change, fewest};
 use crate::measure::metric::Metric;
+use crate::plan::Sizes;
 use crate::report::comparison::Ended;
 use crate::report::estimate::Estimate;
 use crate::report::formats::text::comparison::change_cells;
-use crate::report::repetition::{Choice, RestartKind, enough};
+use crate::report::repetition::{Choice, RestartKind, fewest_and_enough};
 use crate::report::tls;
-use crate::report::words::{datagrams, proxy};
+use crate::report::words::{datagrams, proxy, what, what_of};
 use crate::units;
+
+/// What is sent: every size that is varied.
+pub(crate) fn sent(sweep: &Sweep) -> String {
+    let message = &sweep.environment.plan.message;
+    let settings = sweep.arms.iter().flat_map(|arm| &arm.settings);
+    // Two flags of one name are told apart by whose they are; the server has none that is called so.
+    let given = settings.filter(|setting| setting.name == "size").filter_map(|setting| setting.value.parse().ok());
+    let mut sizes: Vec<String> = given.map(|size: Sizes| size.to_string()).collect();
+    let mut seen = HashSet::new();
+    sizes.retain(|size| seen.insert(size.clone()));
+    if sizes.is_empty() { what(message) } else { what_of(message, &sizes.join(" or ")) }
+}
 
 /// How much was measured.
 pub(crate) fn course(sweep: &Sweep) -> String {
@@ -174,7 +189,7 @@ pub(crate) fn notes(sweep: &Sweep) -> Vec<String> {
 /// What to do where it ended since its time holds no verdict on any effect.
 pub(crate) fn ended_too_short(sweep: &Sweep) -> Option<String> {
     let needs = sweep.needs.as_ref().filter(|_| sweep.ended == Ended::TooShort)?;
-    Some(too_short(needs, sweep.rules.max_time_seconds, observation(sweep)))
+    Some(too_short(needs, sweep.effects.len(), sweep.rules.max_time_seconds, observation(sweep)))
 }
 
 /// What it takes to tell an effect, in a sentence.
@@ -197,16 +212,13 @@ pub(crate) fn choice(needs: &Needs, rounds: u32, restarts: RestartKind) -> Optio
     Choice { restarts, round: "round", rounds, deviations, seconds: (needs.start_seconds - round, round) }.sentence()
 }
 
-/// What to do where the time holds no verdict on any effect.
-fn too_short(needs: &Needs, max_seconds: f64, observation: &str) -> String {
+/// What to do where the time holds no verdict on any of so many effects.
+fn too_short(needs: &Needs, effects: usize, max_seconds: f64, observation: &str) -> String {
     let time = units::seconds(max_seconds);
-    format!(
-        "{time} are too short to tell any effect, which takes {} of {} at least: expected {}, fewer \
-         combinations (--one-at-a-time), fewer metrics (--gate), or --force to measure for {time} nonetheless",
-        units::counted(needs.starts, observation),
-        units::seconds(needs.start_seconds),
-        enough(needs.enough_seconds.unwrap_or(needs.seconds))
-    )
+    let starts = units::counted(needs.starts, observation);
+    let expected = fewest_and_enough(&starts, needs.seconds, (needs.enough_seconds.unwrap_or(needs.seconds), 1));
+    let fewer = if effects > 1 { ", fewer combinations (--one-at-a-time), fewer metrics (--gate)" } else { "" };
+    format!("{time} are too short to tell any effect: {expected}{fewer}, or --force to measure for {time} nonetheless")
 }
 
 /// What stands where a change cannot be told from none.
@@ -250,11 +262,14 @@ mod tests {
         );
         let said = forecast(&Needs { seconds: 30.0, resolves: Some(0.031), ..needs }, 60.0, RestartKind::Auto);
         assert!(said.ends_with("after 30.0 s; 60.0 s resolve effects of 3.1% in 4 of 5 cases"), "{said}");
-        let said = too_short(&needs, 60.0, "start");
-        assert!(said.starts_with("60.0 s are too short to tell any effect, which takes 12 starts of 5.50 s"), "{said}");
+        let said = too_short(&needs, 2, 60.0, "start");
+        assert!(
+            said.starts_with("60.0 s are too short to tell any effect: 12 starts at least would end after 75.2 s"),
+            "{said}"
+        );
         assert!(said.contains("--max-time 83s"), "{said}");
         // What a warm-up may take grows with the time that is proposed.
-        let said = too_short(&Needs { enough_seconds: Some(400.0), ..needs }, 60.0, "start");
+        let said = too_short(&Needs { enough_seconds: Some(400.0), ..needs }, 1, 60.0, "start");
         assert!(said.contains("--max-time 441s"), "{said}");
         let said = choice(&needs, 7, RestartKind::Auto).unwrap();
         let words =

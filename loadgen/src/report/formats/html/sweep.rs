@@ -7,7 +7,7 @@ use super::{charts, reasons, ticks, warmup};
 use crate::judge::statistics::Change;
 use crate::measure::metric::Metric;
 use crate::report::sweep::{Effect, Sweep, words};
-use crate::report::words::{load, what};
+use crate::report::words::load;
 
 /// The sweep.
 pub(super) fn section(sweep: &Sweep) -> Markup {
@@ -15,7 +15,7 @@ pub(super) fn section(sweep: &Sweep) -> Markup {
     html! {
         section {
             div.title { h1 { "Sweep" } }
-            p.lead { (load(plan)) br; (what(&plan.message)) br; (words::course(sweep)) }
+            p.lead { (load(plan)) br; (words::sent(sweep)) br; (words::course(sweep)) }
             (reasons(&sweep.trust))
             @for metric in words::metrics(sweep) {
                 @let effects: Vec<&Effect> = words::worth_naming(sweep, metric).collect();

@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use crate::measure::metric::Metric;
 use crate::report::formats::text::parts::{INDENT, item};
 use crate::report::sweep::{Sweep, words};
-use crate::report::words::{load, what};
+use crate::report::words::load;
 
 /// Renders a sweep as lines of text.
 pub fn render(sweep: &Sweep) -> String {
@@ -20,7 +20,7 @@ impl Display for Rendered<'_> {
         let plan = &sweep.environment.plan;
         write!(f, "sweep: ")?;
         writeln!(f, "{}", load(plan))?;
-        writeln!(f, "{INDENT}{}\n{INDENT}{}\n", what(&plan.message), words::course(sweep),)?;
+        writeln!(f, "{INDENT}{}\n{INDENT}{}\n", words::sent(sweep), words::course(sweep),)?;
         arms(sweep, f)?;
         for metric in words::metrics(sweep) {
             effects(sweep, metric, f)?;

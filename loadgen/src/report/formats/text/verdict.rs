@@ -3,7 +3,7 @@
 use crate::judge::statistics::Change;
 use crate::measure::metric::{Better, Metric};
 use crate::report::comparison::{Attempts, Comparison, Ended, MetricReport, RulingReport};
-use crate::report::repetition::{Repetition, enough};
+use crate::report::repetition::{Repetition, fewest_and_enough};
 use crate::units;
 
 /// A change of this share, as `+1.2%`.
@@ -66,7 +66,7 @@ pub(crate) fn verdict(comparison: &Comparison) -> String {
 /// What to do where the time holds no verdict.
 fn too_short(comparison: &Comparison, repetition: &Repetition) -> String {
     let time = units::seconds(comparison.rules.max_time_seconds);
-    let Repetition { fewest_starts, fewest_seconds, enough_seconds, start_seconds, pair_seconds, .. } = *repetition;
+    let Repetition { fewest_starts, fewest_seconds, enough_seconds, .. } = *repetition;
     let Attempts { announced, made, .. } =
         comparison.attempts.unwrap_or(Attempts { announced: 1, made: 1, passed: 0.0 });
     let (all, are) = match announced {
@@ -74,12 +74,11 @@ fn too_short(comparison: &Comparison, repetition: &Repetition) -> String {
         _ if made > 1 => (format!("what is left of {announced} attempts of {time}"), "is"),
         _ => (format!("{announced} attempts of {time}"), "are"),
     };
+    let starts = units::counted(fewest_starts, comparison.observation());
+    let of_one = fewest_seconds / f64::from(announced);
+    let expected = fewest_and_enough(&starts, fewest_seconds, (enough_seconds.unwrap_or(of_one), announced));
     format!(
-        "inconclusive: {all} {are} too short for any verdict, which takes {} of {} at least: expected {}, or \
-         --force to measure for {time} nonetheless",
-        units::counted(fewest_starts, comparison.observation()),
-        units::seconds(start_seconds + pair_seconds),
-        enough(enough_seconds.unwrap_or(fewest_seconds / f64::from(announced)))
+        "inconclusive: {all} {are} too short for any verdict: {expected}, or --force to measure for {time} nonetheless"
     )
 }
 
