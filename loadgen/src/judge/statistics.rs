@@ -10,6 +10,8 @@
 //! still trend (`trend`), and how often to restart (`repetition`, by `variances`); where one start is all there is, `blocks` of
 //! its trials are observations.
 //!
+//! What only some trials show is in the ratio of their sums (`pooled`), which is held against what typical ones show.
+//!
 //! How throughput grows with the load is the Universal Scalability Law's matter (`usl`).
 
 mod blocks;
@@ -17,6 +19,7 @@ mod hodges_lehmann;
 mod holm;
 mod judge;
 mod normal;
+mod pooled;
 mod repetition;
 mod sequential;
 mod series;
@@ -31,8 +34,9 @@ mod variances;
 pub use blocks::blocks;
 pub use hodges_lehmann::{Interval, Sample};
 pub use holm::adjusted;
-pub use judge::{Aim, Band, Change, Judge, Ruling, resolution, times_more};
+pub use judge::{Aim, Band, Change, Contradiction, Evidence, Judge, Ruling, resolution, times_more};
 pub use normal::normal_quantile;
+pub use pooled::{Pooled, Sums};
 pub use repetition::{Asked, Forecast, Prices};
 pub use sequential::{LOOKS, Spending};
 pub use settling::{FIRST_LOOK, Settling, Slices, TIMES_AT_NOISE, TIMES_SETTLED, UNSEEN, Why};

@@ -108,6 +108,8 @@ pub struct Outcome {
     pub ended: u64,
     /// When the last reply within it came, or its beginning, likewise.
     pub last_in_window: u64,
+    /// When the last one came of all, also behind it, likewise.
+    pub last_reply: u64,
     /// The worker's CPU time in the measured phase over its length.
     pub busy: f64,
     /// How it waited in it; the lane's to say.
@@ -323,14 +325,12 @@ impl Ledger {
         self.complete_interval();
         // The collector is gone only when the run is being given up.
         let _ = self.exchange.full.send(self.interval);
-        let cpu = match (self.cpu_at_begin, self.cpu_at_end) {
-            (Some(begin), Some(end)) => end.saturating_sub(begin),
-            _ => Duration::ZERO,
-        };
+        let cpu =
+            self.cpu_at_begin.zip(self.cpu_at_end).map_or(Duration::ZERO, |(begin, end)| end.saturating_sub(begin));
         let window = ended.saturating_sub(self.begin);
         let busy = if window == 0 { 0.0 } else { nanoseconds(cpu) as f64 / window as f64 };
-        let Self { counts, failures, all_lost_at, last_in_window, pings, .. } = self;
-        Outcome { counts, failures, all_lost_at, ended, last_in_window, busy, paced: Paced::default(), pings }
+        let Self { counts, failures, all_lost_at, last_in_window, last_reply, pings, .. } = self;
+        Outcome { counts, failures, all_lost_at, ended, last_in_window, last_reply, busy, paced: <_>::default(), pings }
     }
 
     #[cold]

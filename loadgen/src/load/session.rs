@@ -206,6 +206,8 @@ impl<'a, 'scope> Session<'a, 'scope> {
         measured.withheld = withheld;
         let last = outcomes.iter().map(|outcome| outcome.last_in_window).max().unwrap_or(begin);
         measured.last_reply_after = Duration::from_nanos(last.saturating_sub(begin));
+        let last = outcomes.iter().map(|outcome| outcome.last_reply).max().unwrap_or(begin);
+        measured.answered_after = Duration::from_nanos(last.saturating_sub(begin));
         measured.all_lost = all_lost(&outcomes);
         for outcome in outcomes {
             measured.counts += outcome.counts;

@@ -38,6 +38,9 @@ pub struct Measured {
     /// From its beginning to the last reply within it.
     #[serde(with = "Seconds")]
     pub last_reply_after: Duration,
+    /// From its beginning to the last reply of all, also of those that were waited for behind its end.
+    #[serde(with = "Seconds", default)]
+    pub answered_after: Duration,
     /// Whether it ended early on request.
     pub interrupted: bool,
     /// Whether it ended early because a threshold was crossed.
@@ -110,6 +113,7 @@ impl Measured {
             all_lost: None,
             server_ended: None,
             last_reply_after: Duration::ZERO,
+            answered_after: Duration::ZERO,
             agreements: Agreements::default(),
             tls: Secured::default(),
             addresses: BTreeMap::new(),

@@ -21,6 +21,9 @@ pub struct Trial {
     pub figures: Figures,
     /// Replies per second.
     pub achieved_rate: f64,
+    /// Replies per second if the trial had not waited for a server that stood still when it was to begin; `None` where that is
+    /// not known.
+    pub sustained_rate: Option<f64>,
     /// The shortest latency, ns.
     pub latency_min: u64,
     /// The 99th percentile of the send lag, ns.

@@ -254,6 +254,11 @@ pub struct RulingReport {
     /// versions.
     #[serde(default)]
     pub starts: Option<u64>,
+    /// The change of all trials together and its 95% interval, what was waited for between them included, where that lies beyond the tolerance and so keeps from passing
+    /// what typical trials would have pass: pauses, say, that come in some trials only. Absent elsewhere, and in documents of
+    /// earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contradicted: Option<Estimate>,
 }
 
 /// Both servers from one start to the next.
@@ -286,6 +291,10 @@ pub struct PairReport {
     /// The trial of B, likewise.
     #[schemars(with = "BTreeMap<Metric, Positive>")]
     pub b: Figures,
+    /// Replies per second of A and of B if their trials had not waited for a server that stood still when they were to begin.
+    /// Absent where that is not known, and in documents of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sustained: Option<[f64; 2]>,
 }
 
 /// One of two.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::climbing::Climbs;
-use super::contrast::{Contrast, figures, log_ratios as log_ratios_of};
+use super::contrast::{Contrast, figures, log_ratios as log_ratios_of, together};
 use super::course::Course;
 use super::notes;
 use super::question::Question;
@@ -12,7 +12,7 @@ use super::start::{Lives, Start, datagrams};
 use super::tempo::Restarts;
 use super::up::Arm;
 use crate::host::environment::Environment;
-use crate::judge::statistics::{self, Band, Change, Judge, Ruling, Sample};
+use crate::judge::statistics::{self, Band, Change, Contradiction, Evidence, Judge, Ruling, Sample};
 use crate::judge::trust::{self, Level};
 use crate::measure::counts::Messages;
 use crate::measure::metric::Metric;
@@ -56,8 +56,11 @@ impl Judged {
     /// Looks at what the starts have come to at this time, in attempts.
     pub fn look(&mut self, at: f64, starts: &[Start], lives: Lives) {
         let change = Contrast::between(1, 0);
-        let sample = |metric: &Metric| Sample::new(&log_ratios_of(&change, *metric, starts, lives));
-        self.judge.look(at, &self.gated.iter().map(sample).collect::<Vec<_>>());
+        let evidence = |metric: &Metric| Evidence {
+            typical: Sample::new(&log_ratios_of(&change, *metric, starts, lives)),
+            together: together(*metric, starts),
+        };
+        self.judge.look(at, &self.gated.iter().map(evidence).collect::<Vec<_>>());
         for (stands_on, ruling) in self.stands_on.iter_mut().zip(self.judge.rulings()) {
             if ruling.is_some_and(|ruling| ruling.part == at) {
                 *stands_on = Some(starts.len());
@@ -175,7 +178,8 @@ fn report(
     // The last look of an attempt has about half of its error.
     let last = question.asked(gates).last_level();
     let max_time = question.tempo.max_time.as_secs_f64();
-    let undecided = ruling.flatten().filter(|ruling| ruling.change == Change::Inconclusive);
+    let undecided =
+        ruling.flatten().filter(|ruling| ruling.change == Change::Inconclusive && ruling.contradicted.is_none());
     let (band, aim) = (Band::of(question.tolerance), question.aim());
     let more = undecided.and_then(|_| statistics::times_more(&of_all, last, band, aim, metric.better()));
     let middle = Sample::new(&log_ratios_of(&Contrast::middle_of(0, 1), metric, starts, lives)).estimate();
@@ -199,6 +203,11 @@ fn report(
             high: share(ruling.interval.high),
             at_seconds: (ruling.part * max_time).min(elapsed),
             starts: stands_on.map(|starts| starts as u64),
+            contradicted: ruling.contradicted.map(|Contradiction { estimate, interval }| Estimate {
+                change: share(estimate),
+                low: share(interval.low),
+                high: share(interval.high),
+            }),
         }),
         more_seconds: more.map(|times| ((times - 1.0) * elapsed).max(0.0)),
         resolution: statistics::resolution(&of_all, last, times).map(f64::exp_m1),

@@ -2,8 +2,9 @@
 //! server, one for each of its trials or lives.
 
 use super::start::{Lives, Round, Start};
-use crate::judge::statistics::{Sample, blocks};
+use crate::judge::statistics::{Pooled, Sample, Sums, blocks};
 use crate::measure::metric::Metric;
+use crate::measure::trial::Trial;
 
 /// A weighted sum of log figures, by arm. That of a change has weights that add up to zero.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +50,32 @@ pub fn log_ratios(contrast: &Contrast, metric: Metric, starts: &[Start], lives: 
             contrast.of(|arm| figures(metric, arm, starts, lives).first().copied()).into_iter().collect()
         }
     }
+}
+
+/// The change from A to B of all trials together, where the metric has such figures: what comes in some trials only, as pauses do
+/// or collections of garbage, counts here as much as it takes, and hardly in the estimate of a start.
+pub fn together(metric: Metric, starts: &[Start]) -> Option<Pooled> {
+    let of: fn(&Trial) -> Option<[f64; 2]> = match metric {
+        Metric::Throughput => |trial| Some([trial.sustained_rate?, 1.0]),
+        // Of trials without a throughput each counts as much.
+        Metric::ServerCpu => |trial| {
+            let messages = trial.figures.get(&Metric::Throughput).copied().unwrap_or(1.0);
+            Some([trial.figures.get(&Metric::ServerCpu)? * messages, messages])
+        },
+        _ => return None,
+    };
+    let of_start = |start: &Start| {
+        let mut sums = Sums::default();
+        for round in &start.rounds {
+            for (server, trial) in round.trials.iter().enumerate() {
+                let [amount, by] = of(trial).unwrap_or_default();
+                sums.amount[server] += amount;
+                sums.by[server] += by;
+            }
+        }
+        sums
+    };
+    Pooled::of(&starts.iter().map(of_start).collect::<Vec<_>>())
 }
 
 /// The metric's figures of one server in these starts: one for each round, or one for each of its lives where trials have none
@@ -107,5 +134,28 @@ mod tests {
         assert_eq!(figures(Metric::ServerMemory, 0, &starts, Lives::Many), [1e6, 4e6, 2e6]);
         let none = [start([1e6, 2e6], None)];
         assert_eq!(log_ratios(&change, Metric::ConnectionMemory, &none, Lives::One), [0.0; 0]);
+    }
+
+    #[test]
+    fn what_comes_in_some_trials_only_counts_in_all_of_them_together() {
+        // In each eighth trial B stands still for nine tenths of it, and a message needs ten times as much.
+        let round = |number: usize| {
+            let trial = |cost: f64, rate: f64| {
+                let figures = Figures::from([(Metric::ServerCpu, cost), (Metric::Throughput, rate)]);
+                Trial { figures, sustained_rate: Some(rate), ..Trial::default() }
+            };
+            let b = if number % 8 == 7 { trial(10_000.0, 10.0) } else { trial(1_000.0, 100.0) };
+            Round { at_seconds: 0.0, order: vec![0, 1], trials: vec![trial(1_000.0, 100.0), b] }
+        };
+        let start = |_| Start { at_seconds: 0.0, rounds: (0..24).map(round).collect(), lives: Vec::new() };
+        let starts: Vec<Start> = (0..9).map(start).collect();
+        let typical = |metric| log_ratios(&Contrast::between(1, 0), metric, &starts, Lives::Many)[0].exp();
+        let together = |metric| together(metric, &starts).map(|pooled| pooled.log_ratio.exp());
+        let near = |one: f64, other: f64| assert!((one / other - 1.0).abs() < 1e-9, "{one} is not {other}");
+        near(typical(Metric::ServerCpu), 1.0);
+        near(typical(Metric::Throughput), 1.0);
+        near(together(Metric::Throughput).unwrap(), (21.0 * 100.0 + 3.0 * 10.0) / 2_400.0);
+        near(together(Metric::ServerCpu).unwrap(), (21.0 * 100.0 + 3.0 * 100.0) / (21.0 * 100.0 + 3.0 * 10.0));
+        assert_eq!(together(Metric::ServerMemory), None);
     }
 }

@@ -18,6 +18,7 @@ pub(super) fn of(course: &Course<'_>, starts: &[Start], name: impl Fn(usize) -> 
     let mut notes = warmup::sentences(&course.warmup(), &ran, starts.len(), &name);
     // Rates of probes go up and down on purpose.
     if course.climbs.is_none() {
+        notes.extend((0..ran.len()).filter_map(|server| unanswered(server, starts, &name(server))));
         notes.extend(trends(course.metrics(), course.lives(), starts, ran.len(), &name));
     }
     notes.extend(course.lengths().longer().map(|longer| lengthened(longer, course.tempo(), &name(longer.server))));
@@ -30,6 +31,16 @@ pub(super) fn of(course: &Course<'_>, starts: &[Start], name: impl Fn(usize) -> 
         notes.push(not_covered(if names.len() == ran.len() { &[] } else { &names }));
     }
     notes
+}
+
+/// That trials of a server had no reply, if so: they are in no estimate of a typical trial.
+fn unanswered(server: usize, starts: &[Start], name: &str) -> Option<String> {
+    let trials = || starts.iter().flat_map(|start| &start.rounds).map(|round| &round.trials[server]);
+    let (silent, all) = (trials().filter(|trial| trial.achieved_rate <= 0.0).count() as u64, trials().count() as u64);
+    (silent > 0).then(|| {
+        let trials = units::counted(all, "trial");
+        format!("{} of {trials} of {name} had no reply, and are left out", units::count(silent))
+    })
 }
 
 /// A sentence for each metric that this plan's load is judged by unless told otherwise and that is not judged, and why; none without
@@ -201,6 +212,19 @@ mod tests {
         assert_eq!(said(Lives::Many, &drifting(20, 1.0)), Vec::<String>::new());
         // What is less than a percent is not worth a note, however sure it is.
         assert_eq!(said(Lives::Many, &drifting(20, 1.005)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn trials_without_a_reply_are_noted() {
+        let mut starts = drifting(2, 1.0);
+        let trials = starts.iter_mut().flat_map(|start| &mut start.rounds).flat_map(|round| &mut round.trials);
+        trials.for_each(|trial| trial.achieved_rate = 1.0);
+        assert_eq!(unanswered(1, &starts, "B"), None);
+        for round in 3..5 {
+            starts[1].rounds[round].trials[1] = Trial::default();
+        }
+        assert_eq!(unanswered(1, &starts, "B").as_deref(), Some("2 of 50 trials of B had no reply, and are left out"));
+        assert_eq!(unanswered(0, &starts, "A"), None);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //! stays, and what it spent of the error is spent: what is left is what its attempts had announced (`--attempts`), or
 //! the time that an interruption left.
 
+mod starts;
+
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -11,16 +13,13 @@ use crate::host::environment::Environment;
 use crate::judge::statistics::{Change, Interval, Judge, Ruling};
 use crate::measure::metric::Metric;
 use crate::measure::tls::Secured;
-use crate::measure::trial::{Figures, Trial};
 use crate::report::TlsReport;
-use crate::report::comparison::{
-    Attempts, Comparison, Ended, MetricReport, PairReport, Rules, RulingReport, Side, StartReport, Which,
-};
+use crate::report::comparison::{Attempts, Comparison, Ended, MetricReport, Rules, RulingReport};
 use crate::report::differences::{Difference, Differences};
 use crate::report::repetition::RestartKind;
-use crate::trials::repetition::MOST_ROUNDS;
-use crate::trials::start::{Life, Round, Start};
+use crate::trials::start::Start;
 use crate::trials::tempo::Tempo;
+pub use starts::start_report;
 
 /// A saved comparison that is to go on.
 #[derive(Debug)]
@@ -148,7 +147,7 @@ impl Earlier {
         };
         let tls = [secured("a", &a.tls)?, secured("b", &b.tls)?];
         let mut sides = [Some(a), Some(b)];
-        let starts = starts.into_iter().map(|start| start_of(start, &mut sides, &now.targets)).collect();
+        let starts = starts.into_iter().map(|start| starts::start_of(start, &mut sides, &now.targets)).collect();
         Ok(Self { began_at, seconds, starts, gated, stands_on, notes: trust.notes, tls, attempts, passed, rulings })
     }
 
@@ -209,39 +208,6 @@ impl Earlier {
         };
         Attempts { announced: self.attempts, made: self.over() as u32 + 1, passed: self.over() + part }
     }
-}
-
-/// A start as it is saved.
-pub fn start_report(start: Start) -> StartReport {
-    let pair = |round: Round| {
-        let mut trials = round.trials.into_iter().map(|trial| trial.figures);
-        let mut next = || trials.next().unwrap_or_default();
-        let first = if round.order[0] == 0 { Which::A } else { Which::B };
-        PairReport { at_seconds: round.at_seconds, first, a: next(), b: next() }
-    };
-    let mut lives = start.lives.into_iter().map(|life| life.figures);
-    let mut next = || -> Figures { lives.next().unwrap_or_default() };
-    StartReport {
-        at_seconds: start.at_seconds,
-        a: next(),
-        b: next(),
-        pairs: start.rounds.into_iter().map(pair).collect(),
-    }
-}
-
-/// A start as it was before it was saved. The first takes all of the sides' messages, which are saved as one sum.
-fn start_of(start: StartReport, sides: &mut [Option<Side>; 2], targets: &[String; 2]) -> Start {
-    let trial = |figures: Figures| Trial { figures, ..Trial::default() };
-    let round = |pair: PairReport| {
-        let order = if pair.first == Which::A { vec![0, 1] } else { vec![1, 0] };
-        Round { at_seconds: pair.at_seconds, order, trials: vec![trial(pair.a), trial(pair.b)] }
-    };
-    let mut life = |side: usize, figures: Figures| match sides[side].take() {
-        Some(saved) => Life::saved(saved, figures),
-        None => Life::with(targets[side].clone(), figures),
-    };
-    let lives = vec![life(0, start.a), life(1, start.b)];
-    Start { at_seconds: start.at_seconds, rounds: start.pairs.into_iter().map(round).collect(), lives }
 }
 
 /// The time that has passed of all attempts, in attempts. An attempt that was too short looked at nothing and has spent nothing:
@@ -332,7 +298,6 @@ fn differences(then: &Comparison, now: &Asked, gated: &[Metric]) -> Vec<Differen
 
 /// Whether its figures can be judged, whoever wrote them.
 fn sound(then: &Comparison, most_starts: usize) -> Result<(), String> {
-    let is_time = |seconds: f64| (0.0..=LONGEST).contains(&seconds);
     if then.starts.is_empty() || then.starts.len() >= most_starts {
         return Err(format!("starts: there are {}, which leaves no room, or none", then.starts.len()));
     }
@@ -344,16 +309,10 @@ fn sound(then: &Comparison, most_starts: usize) -> Result<(), String> {
     {
         return Err(format!("attempts: made {made} of {announced}, and {passed} have passed"));
     }
-    for (i, start) in then.starts.iter().enumerate() {
-        if start.pairs.len() > MOST_ROUNDS as usize || start.pairs.is_empty() || !is_time(start.at_seconds) {
-            return Err(format!("starts[{i}]: {} pairs, at {} s", start.pairs.len(), start.at_seconds));
-        }
-        let of_pairs = start.pairs.iter().flat_map(|pair| [&pair.a, &pair.b]);
-        let mut figures = of_pairs.chain([&start.a, &start.b]).flatten();
-        if let Some((metric, figure)) = figures.find(|(_, figure)| !(figure.is_finite() && **figure > 0.0)) {
-            return Err(format!("starts[{i}]: {metric} of {figure}"));
-        }
-    }
+    then.starts
+        .iter()
+        .enumerate()
+        .try_for_each(|(i, start)| starts::sound(start).map_err(|why| format!("starts[{i}]: {why}")))?;
     let rulings = then.metrics.iter().filter_map(|metric| Some((metric.metric, metric.ruling?)));
     for (metric, RulingReport { p_value, level, at_seconds, starts, .. }) in rulings {
         let has_starts = starts.is_none_or(|starts| (1..=then.starts.len() as u64).contains(&starts));
@@ -375,6 +334,7 @@ fn ruling(metric: &MetricReport, max_time: f64) -> Option<Ruling> {
         estimate: metric.shown.map(|shown| shown.change.ln_1p()),
         interval: Interval { low: log_ratio(low, f64::NEG_INFINITY), high: log_ratio(high, f64::INFINITY) },
         part: at_seconds / max_time,
+        contradicted: None,
     })
 }
 
@@ -391,6 +351,11 @@ fn list(differences: &[Difference]) -> String {
 /// What tells the random choices of one attempt from those of another: odd, so that no two numbers of starts come to the same
 /// seed.
 const STREAM: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Whether a comparison may have reached this time, in seconds.
+fn is_time(seconds: f64) -> bool {
+    (0.0..=LONGEST).contains(&seconds)
+}
 
 /// No comparison takes longer, in seconds: nine attempts of an hour.
 const LONGEST: f64 = 10.0 * 3_600.0;

@@ -51,6 +51,8 @@ pub(super) struct Up<'a, 'scope> {
     pub messages: Messages,
     /// What UDP did to them; `None` where another protocol is spoken.
     pub datagrams: Option<Datagrams>,
+    /// How long replies were waited for after the load that came last and nobody counted.
+    waited: Duration,
     /// Of its trials.
     pub arrivals: Arrivals,
     /// What TLS has settled on the connections that were opened to it.
@@ -77,8 +79,8 @@ impl<'a, 'scope> Up<'a, 'scope> {
         server.look_again();
         // One for each connection, say, all of which are open.
         let children = descendants(server.pids());
-        let (sampler, datagrams) = (None, None);
-        Self { arm, server, children, session, sampler, messages, datagrams, arrivals, tls, tolerates_errors }
+        let (sampler, datagrams, waited) = (None, None, Duration::ZERO);
+        Self { arm, server, children, session, sampler, messages, datagrams, waited, arrivals, tls, tolerates_errors }
     }
 
     /// Adds what became of more messages.
@@ -134,7 +136,9 @@ impl<'a, 'scope> Up<'a, 'scope> {
         if length.is_zero() {
             return Ok(());
         }
-        self.phase(length, seed, &mut |_, _| (), show).map(drop)
+        let measured = self.phase(length, seed, &mut |_, _| (), show)?;
+        self.waited = measured.answered_after.saturating_sub(measured.window);
+        Ok(())
     }
 
     /// What the server's memory has come to.
@@ -180,9 +184,12 @@ impl<'a, 'scope> Up<'a, 'scope> {
         // number for servers of quite different speed. But a silence of several round trips is the server's.
         let (window, last) = (measured.window, measured.last_reply_after);
         let round_trip = Duration::from_nanos(times.latency.value_at_quantile(0.5));
-        let taken = if window.saturating_sub(last) > 2 * round_trip { window } else { last };
+        let is_silent = last.is_zero() || window.saturating_sub(last) > 2 * round_trip;
+        let taken = if is_silent { window } else { last };
+        let throughput = measured.counts.replies_in_window as f64 / taken.as_secs_f64();
+        let stood_still = std::mem::take(&mut self.waited).saturating_sub(2 * round_trip);
         let figure = |metric: Metric| match metric {
-            Metric::Throughput => Some(measured.counts.replies_in_window as f64 / taken.as_secs_f64()),
+            Metric::Throughput => Some(throughput),
             Metric::Time(distribution, statistic) => statistic.of_histogram(times.of(distribution)?),
             Metric::WireBytes => measured.counts.traffic.bytes_per_message(),
             Metric::WireRatio => measured.counts.traffic.ratio(),
@@ -193,6 +200,7 @@ impl<'a, 'scope> Up<'a, 'scope> {
         Ok(Trial {
             figures: figures.filter(|(_, figure)| *figure > 0.0 && figure.is_finite()).collect(),
             achieved_rate: measured.counts.replies_in_window as f64 / window.as_secs_f64(),
+            sustained_rate: Some(sustained(throughput, window, stood_still)),
             latency_min: times.latency.min(),
             send_lag_p99: times.send_lag.value_at_quantile(0.99),
         })
@@ -228,6 +236,12 @@ impl<'a, 'scope> Up<'a, 'scope> {
     }
 }
 
+/// Replies per second in a trial of this length that had begun so much earlier, when the server stood still: it is waited for,
+/// so that trials would see none of its pauses but those that begin in them.
+fn sustained(throughput: f64, length: Duration, stood_still: Duration) -> f64 {
+    throughput * (1.0 - stood_still.as_secs_f64() / length.as_secs_f64()).max(0.0)
+}
+
 /// What the workers of a session with this server share.
 pub(super) fn common<'a>(
     arm: &'a Arm,
@@ -260,3 +274,16 @@ const REST: Duration = Duration::from_micros(300);
 
 /// How long the workers have to reach their lanes: waking a thread takes a tenth of it on an idle core.
 const DELAY: Duration = Duration::from_micros(300);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_that_a_trial_has_waited_for_is_not_lost() {
+        let ms = Duration::from_millis;
+        assert_eq!(sustained(80_000.0, ms(10), ms(0)), 80_000.0);
+        assert_eq!(sustained(80_000.0, ms(10), Duration::from_micros(2_500)), 60_000.0);
+        assert_eq!(sustained(80_000.0, ms(10), ms(70)), 0.0);
+    }
+}

@@ -143,6 +143,7 @@ pub fn measured(lag: u64) -> Measured {
         began_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
         window: Duration::from_secs(10),
         last_reply_after: Duration::from_secs(10),
+        answered_after: Duration::from_secs(10),
         interrupted: false,
         aborted: false,
         times,

@@ -4,6 +4,10 @@
 //! improved whose true change is within the tolerance, and calling one equivalent (or not worse) whose true change is
 //! beyond the tolerance on either side (or on the worse side). At one look Holm's correction shares the look's level among
 //! the metrics; [`Spending`] makes the looks add up.
+//!
+//! A sample is of typical trials. What only some trials show, as a server's pauses, is in the ratio of all trials' sums. That
+//! one is noisier, so that no verdict waits for it to be as sure; but where it shows a change beyond the tolerance, the metric
+//! is not said to be within it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::hodges_lehmann::{Interval, Sample};
 use super::holm::adjusted;
 use super::normal::normal_quantile;
+use super::pooled::Pooled;
 use super::sequential::Spending;
 use super::signed_rank::fewest;
 use crate::measure::metric::Better;
@@ -77,6 +82,47 @@ pub struct Ruling {
     pub interval: Interval,
     /// The time after which it was said, in attempts: with one attempt the part of its time (0..1).
     pub part: f64,
+    /// What all trials together show, where that alone keeps it from passing.
+    pub contradicted: Option<Contradiction>,
+}
+
+/// A change beyond the tolerance that all trials together show, and typical ones do not.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Contradiction {
+    /// The estimate of the log ratio.
+    pub estimate: f64,
+    /// Its interval, which lies beyond the tolerance.
+    pub interval: Interval,
+}
+
+/// What a metric is judged by.
+#[derive(Debug, Clone)]
+pub struct Evidence {
+    /// The log ratios of typical trials.
+    pub typical: Sample,
+    /// The change of all trials together; `None` where a metric has none, or where there are too few starts to tell.
+    pub together: Option<Pooled>,
+}
+
+impl From<Sample> for Evidence {
+    fn from(typical: Sample) -> Self {
+        Self { typical, together: None }
+    }
+}
+
+impl Evidence {
+    /// What keeps a metric from passing, if this does.
+    fn contradiction(&self, aim: Aim, tolerance: Band, better: Better) -> Option<Contradiction> {
+        let together = self.together?;
+        let interval = together.interval(CONTRADICTED);
+        let (below, above) = (interval.high < tolerance.low, interval.low > tolerance.high);
+        let beyond = match (aim, better) {
+            (Aim::Changed, _) => below || above,
+            (Aim::Worse, Better::Higher) => below,
+            (Aim::Worse, Better::Lower) => above,
+        };
+        beyond.then_some(Contradiction { estimate: together.log_ratio, interval })
+    }
 }
 
 /// Judges gated metrics, look by look. What has been decided stays.
@@ -105,13 +151,14 @@ impl Judge {
         self
     }
 
-    /// Looks at the log ratios of each metric at this time, in attempts (0..1 in the first). A look that could not decide
+    /// Looks at what there is of each metric at this time, in attempts (0..1 in the first). A look that could not decide
     /// anything for want of values is not taken, so that its level is left for the next, but for the last of an attempt.
-    pub fn look(&mut self, part: f64, samples: &[Sample]) {
-        assert_eq!(samples.len(), self.metrics.len(), "one sample for each gated metric");
+    pub fn look(&mut self, part: f64, evidence: &[Evidence]) {
+        assert_eq!(evidence.len(), self.metrics.len(), "evidence for each gated metric");
+        let samples: Vec<&Sample> = evidence.iter().map(|evidence| &evidence.typical).collect();
         let level = self.spending.level(part);
         let share = level / samples.len() as f64;
-        let values = samples.iter().map(Sample::len).min().unwrap_or(0);
+        let values = samples.iter().map(|sample| sample.len()).min().unwrap_or(0);
         if part.fract() > 0.0 && (level <= 0.0 || values < fewest(share)) {
             return;
         }
@@ -120,13 +167,16 @@ impl Judge {
             Aim::Changed => Change::Equivalent,
             Aim::Worse => Change::NotWorse,
         };
-        let (differ, pass) = self.families(samples);
-        for (i, ((better, ruling), sample)) in self.metrics.iter_mut().zip(samples).enumerate() {
+        let (differ, pass) = self.families(&samples);
+        for (i, ((better, ruling), evidence)) in self.metrics.iter_mut().zip(evidence).enumerate() {
+            let sample = &evidence.typical;
             if ruling.is_some_and(|ruling| ruling.change != Change::Inconclusive) {
                 continue;
             }
             let differs = differ.level(i, level).map(|level| (differs(*better, sample), level));
             let passes = pass.level(i, level).map(|level| (passed, level));
+            let contradicted = passes.and_then(|_| evidence.contradiction(self.aim, self.tolerance, *better));
+            let passes = passes.filter(|_| contradicted.is_none());
             let said = match (self.aim, differs, passes) {
                 // To have improved is to have passed: it takes both, so that passing has one error rate, whatever it is called.
                 (Aim::Worse, Some((Change::Improved, _)), None) => None,
@@ -134,13 +184,15 @@ impl Judge {
             };
             let (change, level) = said.unwrap_or((Change::Inconclusive, share));
             let (p_value, interval) = (differ.adjusted[i], sample.interval(level));
-            *ruling = Some(Ruling { change, p_value, level, estimate: sample.estimate(), interval, part });
+            let contradicted = contradicted.filter(|_| change == Change::Inconclusive);
+            *ruling =
+                Some(Ruling { change, p_value, level, estimate: sample.estimate(), interval, part, contradicted });
         }
     }
 
     /// The p-values of "the change is within the tolerance", and of what passing rejects: "the change is not within it", or
     /// "it is worse by the tolerance or more".
-    fn families(&self, samples: &[Sample]) -> (Family, Family) {
+    fn families(&self, samples: &[&Sample]) -> (Family, Family) {
         let Band { low, high } = self.tolerance;
         let betters = || self.metrics.iter().map(|(better, _)| *better);
         let differ = Family::new(samples.iter().map(|sample| sample.p_above(high).min(sample.p_below(low))));
@@ -233,6 +285,9 @@ pub fn resolution(sample: &Sample, level: f64, times: f64) -> Option<f64> {
 pub(super) fn deviations(level: f64) -> f64 {
     normal_quantile(1.0 - level / 2.0) + normal_quantile(POWER)
 }
+
+/// The error of the interval that keeps a metric from passing: no verdict that is claimed stands on it.
+const CONTRADICTED: f64 = 0.05;
 
 /// The error of the interval whose width tells the spread: wide enough to be there with few values.
 const YARDSTICK: f64 = 0.05;

@@ -102,7 +102,7 @@ impl Machine {
                     ratios.push(self.start(4));
                     taken += 1;
                 }
-                judge.look(over + part, &[Sample::new(&ratios)]);
+                judge.look(over + part, &[Sample::new(&ratios).into()]);
                 if judge.decided() {
                     break;
                 }
@@ -125,7 +125,7 @@ impl Machine {
                 higher.push(ratio);
                 lower.push(-ratio + 0.001 * self.normal());
             }
-            judge.look(part, &[Sample::new(&higher), Sample::new(&lower)]);
+            judge.look(part, &[Sample::new(&higher).into(), Sample::new(&lower).into()]);
             if judge.decided() {
                 break;
             }
@@ -273,7 +273,7 @@ fn the_tolerance_is_the_same_share_either_way() {
         let log_ratio = f64::ln_1p(change);
         let sample: Vec<f64> = (0..20).map(|i| log_ratio + 1e-4 * f64::from(i - 10)).collect();
         let mut judge = Judge::new(Aim::Changed, 0.01, Band::of(0.3), [Better::Higher]);
-        judge.look(1.0, &[Sample::new(&sample)]);
+        judge.look(1.0, &[Sample::new(&sample).into()]);
         assert_eq!(judge.rulings().next().unwrap().unwrap().change, expected, "{change}");
     }
 }
@@ -283,10 +283,11 @@ fn what_was_decided_stays_and_what_was_not_says_how_long() {
     let far = Sample::new(&[0.05, 0.051, 0.049, 0.052, 0.048, 0.053, 0.047, 0.054, 0.046, 0.055, 0.045, 0.056]);
     let near = Sample::new(&[0.01, -0.01, 0.02, -0.015, 0.018, -0.019, 0.004, -0.003, 0.008, -0.006, 0.001, 0.002]);
     let mut judge = Judge::new(Aim::Changed, 0.05, Band::of(0.0), [Better::Lower, Better::Lower]);
-    judge.look(0.2, &[far.clone(), near.clone()]);
+    let both = [far.clone().into(), near.clone().into()];
+    judge.look(0.2, &both);
     assert_eq!(judge.rulings().next().unwrap(), None, "a level of 0.0004 needs 14 values for two metrics");
-    judge.look(0.6, &[far.clone(), near.clone()]);
-    judge.look(1.0, &[near.clone(), near.clone()]);
+    judge.look(0.6, &both);
+    judge.look(1.0, &[near.clone().into(), near.clone().into()]);
     let changes: Vec<Change> = judge.rulings().map(|ruling| ruling.unwrap().change).collect();
     assert_eq!(changes, [Change::Regressed, Change::Inconclusive]);
     assert!(!judge.decided());
@@ -304,4 +305,36 @@ fn what_was_decided_stays_and_what_was_not_says_how_long() {
     );
     assert!(resolution(&near, 0.01, 1.0).unwrap() > 2.0 * resolution(&near, 0.01, 9.0).unwrap());
     assert_eq!(resolution(&Sample::new(&[0.1; 3]), 0.01, 1.0), None);
+}
+
+#[test]
+fn nothing_passes_that_all_trials_together_contradict() {
+    let around =
+        |log_ratio: f64| Sample::new(&(0..20).map(|i| log_ratio + 1e-3 * f64::from(i - 10)).collect::<Vec<_>>());
+    let said = |aim: Aim, better: Better, typical: f64, together: f64| {
+        let mut judge = Judge::new(aim, 0.01, Band::of(0.05), [better]);
+        let together = Pooled { log_ratio: together, error: 0.003, starts: 20 };
+        judge.look(1.0, &[Evidence { typical: around(typical), together: Some(together) }]);
+        let ruling = judge.rulings().next().unwrap().unwrap();
+        (ruling.change, ruling.contradicted.is_some())
+    };
+    use Aim::{Changed, Worse};
+    use Better::{Higher, Lower};
+    // It stood still for a third of the time, between trials that were as fast as ever.
+    assert_eq!(said(Worse, Higher, 0.0, -0.4), (Change::Inconclusive, true));
+    assert_eq!(said(Worse, Lower, 0.0, 0.4), (Change::Inconclusive, true));
+    assert_eq!(said(Changed, Higher, 0.0, -0.4), (Change::Inconclusive, true));
+    assert_eq!(said(Changed, Higher, 0.0, 0.4), (Change::Inconclusive, true));
+    assert_eq!(said(Worse, Higher, 0.3, -0.4), (Change::Inconclusive, true), "nor is it said to have improved");
+    // The better side, and what is within the tolerance, contradicts nothing.
+    assert_eq!(said(Worse, Higher, 0.0, 0.4), (Change::NotWorse, false));
+    assert_eq!(said(Worse, Higher, 0.0, -0.04), (Change::NotWorse, false));
+    assert_eq!(
+        said(Worse, Higher, -0.2, -0.4),
+        (Change::Regressed, false),
+        "what does not pass needs no contradiction"
+    );
+    let mut judge = Judge::new(Worse, 0.01, Band::of(0.05), [Higher]);
+    judge.look(1.0, &[around(0.0).into()]);
+    assert_eq!(judge.rulings().next().unwrap().unwrap().change, Change::NotWorse, "without such figures");
 }

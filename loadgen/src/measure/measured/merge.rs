@@ -33,6 +33,7 @@ impl Measured {
             began_at,
             window,
             last_reply_after,
+            answered_after,
             interrupted,
             aborted,
             times,
@@ -60,6 +61,7 @@ impl Measured {
         self.began_at = self.began_at.min(began_at);
         self.window = self.window.max(window);
         self.last_reply_after = self.last_reply_after.max(last_reply_after);
+        self.answered_after = self.answered_after.max(answered_after);
         self.interrupted |= interrupted;
         self.aborted |= aborted;
         self.times.add(&times);

@@ -98,7 +98,7 @@ impl Servers {
             }
             let Some(part) = look else { continue };
             let sample = Sample::new(&estimates);
-            judge.look(part, std::slice::from_ref(&sample));
+            judge.look(part, &[sample.clone().into()]);
             if judge.decided() || part >= 1.0 {
                 let ruling = judge.rulings().flatten().next();
                 let change = ruling.map_or(Change::Inconclusive, |ruling| ruling.change);

@@ -3,6 +3,7 @@
 use crate::judge::statistics::Change;
 use crate::measure::metric::{Better, Metric};
 use crate::report::comparison::{Attempts, Comparison, Ended, MetricReport, RulingReport};
+use crate::report::estimate::Estimate;
 use crate::report::repetition::{Repetition, fewest_and_enough};
 use crate::units;
 
@@ -131,6 +132,9 @@ fn undecided(ruling: &RulingReport, metric: &MetricReport, borders: [f64; 2], ob
                 tell, more time does not"
             .to_owned();
     }
+    if let Some(together) = ruling.contradicted {
+        return contradicted(ruling, &together);
+    }
     let Some((low, high)) = ruling.low.zip(ruling.high) else {
         return format!("{} for a verdict", units::too_few(starts, observation));
     };
@@ -141,10 +145,24 @@ fn undecided(ruling: &RulingReport, metric: &MetricReport, borders: [f64; 2], ob
     }
 }
 
+/// Why a metric does not pass that passes by its typical trials.
+fn contradicted(ruling: &RulingReport, together: &Estimate) -> String {
+    let of = |low: Option<f64>, high: Option<f64>| low.zip(high).map_or_else(|| "no bounds".to_owned(), interval);
+    format!(
+        "typical trials ({}) would pass, but all trials together, pauses between them included, changed by {} ({}): what comes in \
+         some trials only, as pauses do, decides. Longer trials, which have several of them each, tell (--trial)",
+        of(ruling.low, ruling.high),
+        signed_percent(together.change.unwrap_or_default()),
+        of(together.low, together.high)
+    )
+}
+
 /// The time that would decide all that is not, for the comparison as a whole; nothing where none is open that time could
 /// decide, or where the verdict says it.
 pub(crate) fn what_would_tell(comparison: &Comparison) -> Option<String> {
-    let is_open = |metric: &&MetricReport| metric.ruling.is_some_and(|ruling| ruling.change == Change::Inconclusive);
+    let is_open = |metric: &&MetricReport| {
+        metric.ruling.is_some_and(|ruling| ruling.change == Change::Inconclusive && ruling.contradicted.is_none())
+    };
     let open: Vec<&MetricReport> =
         comparison.metrics.iter().filter(is_open).filter(|metric| !metric.log_ratios.is_empty()).collect();
     if open.is_empty() || comparison.ended == Ended::TooShort {

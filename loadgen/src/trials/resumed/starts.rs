@@ -1,0 +1,63 @@
+//! Starts as a saved comparison has them.
+
+use super::is_time;
+use crate::measure::trial::{Figures, Trial};
+use crate::report::comparison::{PairReport, Side, StartReport, Which};
+use crate::trials::repetition::MOST_ROUNDS;
+use crate::trials::start::{Life, Round, Start};
+
+/// A start as it is saved.
+pub fn start_report(start: Start) -> StartReport {
+    let pair = |round: Round| {
+        let sustained = || Some([round.trials[0].sustained_rate?, round.trials[1].sustained_rate?]);
+        let sustained = sustained();
+        let mut trials = round.trials.into_iter().map(|trial| trial.figures);
+        let mut next = || trials.next().unwrap_or_default();
+        let first = if round.order[0] == 0 { Which::A } else { Which::B };
+        PairReport { at_seconds: round.at_seconds, first, a: next(), b: next(), sustained }
+    };
+    let mut lives = start.lives.into_iter().map(|life| life.figures);
+    let mut next = || -> Figures { lives.next().unwrap_or_default() };
+    StartReport {
+        at_seconds: start.at_seconds,
+        a: next(),
+        b: next(),
+        pairs: start.rounds.into_iter().map(pair).collect(),
+    }
+}
+
+/// A start as it was before it was saved. The first takes all of the sides' messages, which are saved as one sum.
+pub(super) fn start_of(start: StartReport, sides: &mut [Option<Side>; 2], targets: &[String; 2]) -> Start {
+    let round = |pair: PairReport| {
+        let trial = |server: usize, figures: Figures| Trial {
+            figures,
+            sustained_rate: pair.sustained.map(|rates| rates[server]),
+            ..Trial::default()
+        };
+        let order = if pair.first == Which::A { vec![0, 1] } else { vec![1, 0] };
+        Round { at_seconds: pair.at_seconds, order, trials: vec![trial(0, pair.a), trial(1, pair.b)] }
+    };
+    let mut life = |side: usize, figures: Figures| match sides[side].take() {
+        Some(saved) => Life::saved(saved, figures),
+        None => Life::with(targets[side].clone(), figures),
+    };
+    let lives = vec![life(0, start.a), life(1, start.b)];
+    Start { at_seconds: start.at_seconds, rounds: start.pairs.into_iter().map(round).collect(), lives }
+}
+
+/// Whether its figures can be judged, and else what is wrong with them.
+pub(super) fn sound(start: &StartReport) -> Result<(), String> {
+    let pairs = start.pairs.len();
+    if !(1..=MOST_ROUNDS as usize).contains(&pairs) || !is_time(start.at_seconds) {
+        return Err(format!("{pairs} pairs, at {} s", start.at_seconds));
+    }
+    let mut figures = start.pairs.iter().flat_map(|pair| [&pair.a, &pair.b]).chain([&start.a, &start.b]).flatten();
+    if let Some((metric, figure)) = figures.find(|(_, figure)| !(figure.is_finite() && **figure > 0.0)) {
+        return Err(format!("{metric} of {figure}"));
+    }
+    let mut sustained = start.pairs.iter().filter_map(|pair| pair.sustained).flatten();
+    match sustained.find(|rate| !(rate.is_finite() && *rate >= 0.0)) {
+        Some(rate) => Err(format!("sustained of {rate}")),
+        None => Ok(()),
+    }
+}
