@@ -229,17 +229,23 @@ impl AddAssign for WarmupErrors {
 impl Traffic {
     /// Bytes that a message and its reply took on the wire, frame headers included; `None` where nothing came.
     pub fn bytes_per_message(&self) -> Option<f64> {
-        let one = |volume: Volume| (volume.messages > 0).then(|| volume.frame_bytes as f64 / volume.messages as f64);
-        Some(one(self.sent)? + one(self.received)?)
+        self.of_a_message(|volume| volume.frame_bytes)
     }
 
-    /// Bytes of payload on the wire per byte of message, both ways together; `None` where it is not known of one of them.
+    /// Bytes of payload on the wire per byte of message, of a message and its reply together; `None` where it is not known of one
+    /// of them.
     pub fn ratio(&self) -> Option<f64> {
         let Self { sent, received } = self;
         let known = sent.message_bytes > 0 && received.message_bytes > 0;
-        let (payload, message) =
-            (sent.payload_bytes + received.payload_bytes, sent.message_bytes + received.message_bytes);
-        known.then(|| payload as f64 / message as f64)
+        let [payload, message] = [|volume: &Volume| volume.payload_bytes, |volume: &Volume| volume.message_bytes];
+        known.then(|| Some(self.of_a_message(payload)? / self.of_a_message(message)?))?
+    }
+
+    /// How many of these bytes a message has and its reply, on average. Messages that were still unanswered when the window ended
+    /// count in the average of those sent, and in nothing else.
+    fn of_a_message(&self, bytes: impl Fn(&Volume) -> u64) -> Option<f64> {
+        let one = |volume: &Volume| (volume.messages > 0).then(|| bytes(volume) as f64 / volume.messages as f64);
+        Some(one(&self.sent)? + one(&self.received)?)
     }
 }
 
@@ -271,9 +277,27 @@ mod tests {
         let sent = Volume { messages: 2, message_bytes: 200, payload_bytes: 100, frame_bytes: 112 };
         let received = Volume { messages: 1, message_bytes: 100, payload_bytes: 20, frame_bytes: 22 };
         let traffic = Traffic { sent, received };
-        assert_eq!((traffic.bytes_per_message(), traffic.ratio()), (Some(78.0), Some(0.4)));
+        assert_eq!((traffic.bytes_per_message(), traffic.ratio()), (Some(78.0), Some(0.35)));
         let uninflated = Traffic { sent, received: Volume { message_bytes: 0, ..received } };
         assert_eq!((uninflated.bytes_per_message(), uninflated.ratio()), (Some(78.0), None));
         assert_eq!(Traffic { sent, ..Traffic::default() }.bytes_per_message(), None);
+    }
+
+    #[test]
+    fn what_is_unanswered_at_the_end_of_a_trial_changes_no_ratio() {
+        let volume = |messages: u64, payload: u64| Volume {
+            messages,
+            message_bytes: 1024 * messages,
+            payload_bytes: payload * messages,
+            frame_bytes: (payload + 4) * messages,
+        };
+        let ratio = |in_flight: u64, reply: u64| {
+            let traffic = Traffic { sent: volume(10 + in_flight, 300), received: volume(10, reply) };
+            traffic.ratio().unwrap()
+        };
+        // Replies of a server that compresses better.
+        let [of_one, of_eight] = [1, 8].map(|in_flight| ratio(in_flight, 240) / ratio(in_flight, 256) - 1.0);
+        assert!((of_one - (540.0 / 556.0 - 1.0)).abs() < 1e-4, "{of_one}");
+        assert!((of_one - of_eight).abs() < 1e-4, "{of_one} with one in flight, {of_eight} with eight");
     }
 }
