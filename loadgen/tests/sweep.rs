@@ -12,6 +12,7 @@ use binary::{Finished, converted, loadgen};
 use loadgen::judge::statistics::Change;
 use loadgen::measure::metric::Metric;
 use loadgen::report::comparison::Ended;
+use loadgen::report::estimate::Estimate;
 use loadgen::report::scaling::Scaled;
 use loadgen::report::sweep::Effect;
 use loadgen::report::sweep::Sweep;
@@ -278,17 +279,19 @@ fn a_saved_sweep_has_its_own_formats() {
     assert_eq!(names[0], format!("BenchmarkSweep/inject-cost=0/in-flight=1{of}"));
     assert_eq!(names.len(), 4);
     assert!(results.iter().all(|(_, figures)| figures.keys().all(|unit| units.contains_key(unit))), "{units:?}");
-    let reference = &saved.arms[0].figures[&Metric::Throughput];
+    let reference = saved.arms[0].shown[&Metric::Throughput];
     let bmf: Value = serde_json::from_str(&converted("bmf")).unwrap();
-    assert_eq!(bmf["inject-cost=0 in-flight=1"]["throughput"]["value"], reference.median, "{bmf}");
+    assert_eq!(bmf["inject-cost=0 in-flight=1"]["throughput"]["value"], reference, "{bmf}");
+    let other = &bmf["inject-cost=100000 in-flight=1"]["throughput"];
+    is_the_reference_changed(other, reference, &saved.arms[1].change[&Metric::Throughput]);
     let openmetrics = converted("openmetrics");
-    let sample = r#"fathom_sweep_median{combination="inject-cost=0 in-flight=1",metric="throughput","#;
+    let sample = r#"fathom_sweep_figure{combination="inject-cost=0 in-flight=1",metric="throughput","#;
     assert!(openmetrics.contains(sample) && openmetrics.contains("fathom_sweep_effect_ratios{"), "{openmetrics}");
     let directory = file.with_extension("lists");
     let to = ["report", name, "--to", "github-action-benchmark", "-o", directory.to_str().unwrap()];
     assert_eq!(loadgen(&to).wait().code, Some(0));
     let bigger: Value = serde_json::from_slice(&fs::read(directory.join("bigger-is-better.json")).unwrap()).unwrap();
-    assert_eq!(bigger[0]["value"], reference.median, "{bigger}");
+    assert_eq!(bigger[0]["value"], reference, "{bigger}");
     for (flags, words) in [
         (&["report", name, "--to", "hgrm"][..], "a sweep"),
         (&["report", name, name], "cannot be merged"),
@@ -300,6 +303,15 @@ fn a_saved_sweep_has_its_own_formats() {
     }
     fs::remove_dir_all(directory).unwrap();
     fs::remove_file(file).unwrap();
+}
+
+/// A figure in Bencher's format is that of the reference changed by the change, and so are the ends of its interval.
+fn is_the_reference_changed(told: &Value, reference: f64, change: &Estimate) {
+    for (key, share) in [("value", change.change), ("lower_value", change.low), ("upper_value", change.high)] {
+        let shown = told[key].as_f64().map(|figure| figure / reference - 1.0);
+        let off = shown.zip(share).map(|(shown, share)| (shown - share).abs());
+        assert!(shown.is_some() == share.is_some() && off.is_none_or(|off| off < 1e-9), "{key}: {told} {change:?}");
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::measure::counts::Messages;
 use crate::measure::metric::{Better, Metric};
 use crate::measure::trial::{Figures, Positive};
 use crate::report::datagrams::DatagramsReport;
-use crate::report::estimate::{Estimate, Shown, Spread};
+use crate::report::estimate::{Estimate, SHOWN_ERROR, Shown, Spread};
 use crate::report::repetition::Repetition;
 use crate::report::tls::TlsReport;
 use crate::report::warmup::Warmup;
@@ -227,6 +227,16 @@ impl MetricReport {
     /// its 95% interval.
     pub(crate) fn told(&self) -> Estimate {
         self.shown.map_or(self.estimate, |Shown { change, low, high, .. }| Estimate { change: Some(change), low, high })
+    }
+
+    /// A and B as all formats tell them, by the estimator of the change. In documents of earlier versions the medians of the trials.
+    pub(crate) fn sides(&self) -> [f64; 2] {
+        self.shown.map_or([self.a.median, self.b.median], |shown| [shown.a, shown.b])
+    }
+
+    /// The interval that is told misses the change with this probability at the most.
+    pub(crate) fn error(&self) -> f64 {
+        self.shown.map_or(SHOWN_ERROR, |shown| shown.error)
     }
 }
 

@@ -91,8 +91,8 @@ impl Spread {
     }
 }
 
-/// The error of the interval that is shown.
-const SHOWN_ERROR: f64 = 0.05;
+/// The error of the interval that is shown where there is no verdict.
+pub(crate) const SHOWN_ERROR: f64 = 0.05;
 
 #[cfg(test)]
 mod tests {

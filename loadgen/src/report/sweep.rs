@@ -182,6 +182,13 @@ pub struct ArmReport {
     pub shown: BTreeMap<Metric, f64>,
 }
 
+impl ArmReport {
+    /// A figure as all formats tell it, by the estimator of the changes. In documents of earlier versions the median of the trials.
+    pub(crate) fn told(&self, metric: Metric) -> Option<f64> {
+        self.shown.get(&metric).copied().or_else(|| self.figures.get(&metric).map(|spread| spread.median))
+    }
+}
+
 /// A flag and its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Setting {

@@ -4,6 +4,7 @@
 use loadgen::judge::statistics::Change;
 use loadgen::measure::metric::Metric;
 use loadgen::report::comparison::{Comparison, Ended};
+use loadgen::report::estimate::Shown;
 use loadgen::report::formats::Format;
 use loadgen::report::saved::Document;
 use loadgen::report::warmup::{Study, Unsteady, UnsteadyKind, Warmup};
@@ -96,4 +97,25 @@ fn what_ended_before_it_was_judged_is_said_so() {
     let text = rendered(&report, "text").split_whitespace().collect::<Vec<_>>().join(" ");
     let words = "inconclusive: it ended before its figures were judged for the first time; interrupted";
     assert!(text.contains(words), "{text}");
+}
+
+#[test]
+fn formats_for_programs_tell_the_figures_and_the_interval_of_the_table() {
+    let mut report = made();
+    let metric = &mut report.metrics[0];
+    (metric.a.median, metric.b.median) = (5_000.0, 6_000.0);
+    metric.shown = Some(Shown { a: 1_000.0, b: 1_040.0, change: 0.04, low: Some(0.03), high: Some(0.05), error: 0.01 });
+    report.metrics.truncate(1);
+    let list: serde_json::Value = serde_json::from_str(&rendered(&report, "github-action-benchmark")).unwrap();
+    assert_eq!(list[0]["value"], 1_040.0, "{list}");
+    assert_eq!(list[0]["extra"], "A 1.00 us, change +4.00%, 99% interval +3.00%..+5.00%", "{list}");
+    let openmetrics = rendered(&report, "openmetrics");
+    for sample in [
+        "fathom_compare_figure{metric=\"server-cpu\",side=\"a\",unit=\"ns/message\"} 1000.0",
+        "fathom_compare_figure{metric=\"server-cpu\",side=\"b\",unit=\"ns/message\"} 1040.0",
+        "fathom_compare_change_ratios{metric=\"server-cpu\",bound=\"estimate\"} 0.04",
+        "fathom_compare_interval_error_ratios{metric=\"server-cpu\"} 0.01",
+    ] {
+        assert!(openmetrics.contains(sample), "{sample} is missing in\n{openmetrics}");
+    }
 }

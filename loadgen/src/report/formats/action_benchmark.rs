@@ -16,6 +16,7 @@ use crate::report::figure;
 use crate::report::run::{Report, unique_names};
 use crate::report::saved::Document;
 use crate::report::sweep::{Sweep, words};
+use crate::units;
 
 /// The format.
 pub const FORMAT: Format = Format {
@@ -29,7 +30,7 @@ pub const FORMAT: Format = Format {
 fn render(document: &Document) -> Result<Vec<Part>, FormatError> {
     let [smaller, bigger] = match document {
         Document::Runs(reports) => runs(reports)?,
-        Document::Comparison(comparison) => medians(comparison),
+        Document::Comparison(comparison) => sides(comparison),
         Document::Sweep(sweep) => combinations(sweep),
         Document::Connections(report) => experiment(
             "connections",
@@ -85,15 +86,16 @@ fn lists(benchmarks: impl IntoIterator<Item = (Better, Benchmark)>) -> [Vec<u8>;
     [smaller, bigger].map(|list| json(&list.into_iter().map(|(_, benchmark)| benchmark).collect::<Vec<_>>()))
 }
 
-/// B's medians for github-action-benchmark: smaller is better, bigger is better.
-fn medians(comparison: &Comparison) -> [Vec<u8>; 2] {
+/// The figures of B for github-action-benchmark, beneath each that of A and the change: smaller is better, bigger is better.
+fn sides(comparison: &Comparison) -> [Vec<u8>; 2] {
     lists(comparison.metrics.iter().map(|metric| {
         let [a, _, change, interval, _] = cells(metric);
+        let level = units::percent(1.0 - metric.error()).replace(".0%", "%");
         let benchmark = Benchmark {
             name: format!("compare: {}", metric.metric.older_name()),
             unit: metric.metric.unit().in_words(),
-            value: metric.b.median,
-            extra: format!("A {a}, change {change}, 95% interval {interval}"),
+            value: metric.sides()[1],
+            extra: format!("A {a}, change {change}, {level} interval {interval}"),
         };
         (metric.better, benchmark)
     }))
@@ -130,7 +132,7 @@ fn capacity(name: &str, report: &CapacityReport) -> Vec<(Better, Benchmark)> {
 /// The combinations for github-action-benchmark: smaller is better, bigger is better.
 fn combinations(sweep: &Sweep) -> [Vec<u8>; 2] {
     lists(sweep.arms.iter().flat_map(|arm| {
-        arm.figures.iter().map(|(metric, spread)| {
+        arm.figures.keys().filter_map(|metric| {
             let extra = match arm.change.get(metric).map(change_cells) {
                 Some([change, interval]) => format!("change {change}, 95% interval {interval}"),
                 None if arm.change.is_empty() => "reference".to_owned(),
@@ -138,7 +140,7 @@ fn combinations(sweep: &Sweep) -> [Vec<u8>; 2] {
             };
             let name = format!("{}: {}", words::settings(arm), metric.older_name());
             let unit = metric.unit().in_words();
-            (metric.better(), Benchmark { name, unit, value: spread.median, extra })
+            Some((metric.better(), Benchmark { name, unit, value: arm.told(*metric)?, extra }))
         })
     }))
 }

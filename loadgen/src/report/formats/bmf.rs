@@ -10,7 +10,7 @@ use crate::measure::encoded::DecodeError;
 use crate::measure::metric::Metric;
 use crate::report::capacity::{self, CapacityReport};
 use crate::report::comparison::Comparison;
-use crate::report::estimate::Spread;
+use crate::report::estimate::Estimate;
 use crate::report::figure::Figure;
 use crate::report::run::{Report, unique_names};
 use crate::report::saved::Document;
@@ -107,21 +107,21 @@ fn capacity(report: &CapacityReport) -> BTreeMap<String, Change> {
     report.figures().into_iter().map(measure).collect()
 }
 
-/// A figure of Bencher Metric Format between its quartiles.
-#[derive(Debug, Serialize)]
-struct Measure {
-    value: f64,
-    lower_value: f64,
-    upper_value: f64,
-}
-
-/// The combinations in Bencher Metric Format: medians between their quartiles.
+/// The combinations in Bencher Metric Format. Each but the reference is the reference changed by its change, and so are the ends
+/// of its interval.
 fn combinations(sweep: &Sweep) -> Vec<u8> {
-    let measures = |arm: &ArmReport| -> BTreeMap<String, Measure> {
-        let measure =
-            |spread: &Spread| Measure { value: spread.median, lower_value: spread.q1, upper_value: spread.q3 };
-        arm.figures.iter().map(|(metric, spread)| (slug(&metric.older_name()), measure(spread))).collect()
+    let measure = |arm: &ArmReport, metric: Metric| {
+        let value = arm.told(metric)?;
+        let Estimate { change, low, high } = arm.change.get(&metric).copied().unwrap_or(NO_CHANGE);
+        let end = |end: Option<f64>| Some(value / (1.0 + change?) * (1.0 + end?));
+        Some((slug(&metric.older_name()), Change { value, lower_value: end(low), upper_value: end(high) }))
+    };
+    let measures = |arm: &ArmReport| -> BTreeMap<String, Change> {
+        arm.figures.keys().filter_map(|metric| measure(arm, *metric)).collect()
     };
     let arms: BTreeMap<String, _> = sweep.arms.iter().map(|arm| (words::settings(arm), measures(arm))).collect();
     json(&arms)
 }
+
+/// That of the reference.
+const NO_CHANGE: Estimate = Estimate { change: None, low: None, high: None };

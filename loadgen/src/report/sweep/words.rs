@@ -72,8 +72,7 @@ pub(crate) fn arm_cells(sweep: &Sweep, arm: &ArmReport) -> Vec<String> {
 }
 
 fn cells_of(arm: &ArmReport, rate: Metric, with_wire: bool) -> Vec<String> {
-    let median = |metric: Metric| arm.figures.get(&metric).map(|spread| spread.median);
-    let figure = |metric: Metric| arm.shown.get(&metric).copied().or_else(|| median(metric));
+    let figure = |metric: Metric| arm.told(metric);
     let change = match arm.change.get(&rate) {
         Some(estimate) if differs(estimate) => change_cells(estimate)[0].clone(),
         Some(_) => NOT_TOLD.to_owned(),

@@ -1,4 +1,4 @@
-//! The sweep in Go's benchmark format: each combination is a benchmark, with the medians of its trials.
+//! The sweep in Go's benchmark format: each combination is a benchmark, with the figures of its table.
 
 use std::fmt::Write as _;
 
@@ -23,8 +23,8 @@ pub fn render(sweep: &Sweep) -> String {
     for arm in &sweep.arms {
         let Some(trials) = arm.figures.values().map(|spread| spread.count).max() else { continue };
         write!(text, "BenchmarkSweep{}{load}\t{trials}", keys(arm)).expect(NO_ERROR);
-        for (metric, spread) in &arm.figures {
-            write!(text, "\t{} {}", spread.median, unit(*metric)).expect(NO_ERROR);
+        for (metric, figure) in arm.figures.keys().filter_map(|metric| Some((metric, arm.told(*metric)?))) {
+            write!(text, "\t{figure} {}", unit(*metric)).expect(NO_ERROR);
         }
         text.push('\n');
     }

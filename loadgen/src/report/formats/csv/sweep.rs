@@ -10,26 +10,23 @@ pub fn render(sweep: &Sweep) -> Vec<u8> {
         Of::Load => format!("load {name}"),
     };
     let flags = sweep.factors.iter().map(|factor| flag(factor.of, &factor.name));
-    let figures = ["metric", "unit", "count", "median", "q1", "q3", "change", "low", "high"].map(str::to_owned);
+    let figures = ["metric", "unit", "value", "change", "low", "high"].map(str::to_owned);
     table.write_record(flags.chain(figures)).expect(NO_ERROR);
     for arm in &sweep.arms {
-        for (metric, spread) in &arm.figures {
+        for metric in arm.figures.keys() {
             // By their order, and empty where a file has fewer.
             let value = |i: usize| arm.settings.get(i).map(|setting| setting.value.clone()).unwrap_or_default();
             let settings = (0..sweep.factors.len()).map(value);
             let change = arm.change.get(metric);
             // Empty for the reference, and where there is no interval.
-            let share = |share: Option<f64>| share.map(|share| share.to_string()).unwrap_or_default();
+            let known = |figure: Option<f64>| figure.map(|figure| figure.to_string()).unwrap_or_default();
             let figures = [
                 metric.older_name(),
                 metric.unit().in_words().to_owned(),
-                spread.count.to_string(),
-                spread.median.to_string(),
-                spread.q1.to_string(),
-                spread.q3.to_string(),
-                share(change.and_then(|change| change.change)),
-                share(change.and_then(|change| change.low)),
-                share(change.and_then(|change| change.high)),
+                known(arm.told(*metric)),
+                known(change.and_then(|change| change.change)),
+                known(change.and_then(|change| change.low)),
+                known(change.and_then(|change| change.high)),
             ];
             table.write_record(settings.chain(figures)).expect(NO_ERROR);
         }

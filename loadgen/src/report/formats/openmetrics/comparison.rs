@@ -1,4 +1,4 @@
-//! The comparison as OpenMetrics text: of each metric the medians, the change with its interval, and the verdict.
+//! The comparison as OpenMetrics text: of each metric A and B, the change with its interval, and the verdict.
 
 use std::fmt;
 
@@ -25,11 +25,12 @@ impl Collector for Exposition {
         let label = |metric: &MetricReport, name, value: &str| -> Labels {
             vec![("metric", metric.metric.older_name()), (name, value.to_owned())]
         };
-        let medians = metrics.iter().flat_map(|metric| {
-            [("a", metric.a.median), ("b", metric.b.median)].map(|(side, median)| {
+        let figures = metrics.iter().flat_map(|metric| {
+            let [a, b] = metric.sides();
+            [("a", a), ("b", b)].map(|(side, figure)| {
                 let mut labels = label(metric, "side", side);
                 labels.push(("unit", metric.unit.clone()));
-                (labels, median)
+                (labels, figure)
             })
         });
         let changes =
@@ -37,8 +38,12 @@ impl Collector for Exposition {
         let verdicts = metrics.iter().filter_map(|metric| Some((metric, metric.ruling?)));
         let verdicts = verdicts.map(|(metric, ruling)| (label(metric, "verdict", text::name(ruling.change)), 1.0));
         let valid = vec![(Labels::new(), f64::from(u8::from(trust.is_valid())))];
-        gauges(&mut encoder, "median", "Median over the trials, in the unit of its label", None, medians.collect())?;
-        gauges(&mut encoder, "change", "From A to B, with its interval", Some(Unit::Ratios), changes.collect())?;
+        let errors = metrics.iter().map(|metric| (vec![("metric", metric.metric.older_name())], metric.error()));
+        let ratios = || Some(Unit::Ratios);
+        gauges(&mut encoder, "figure", "Of A and of B, in the unit of its label", None, figures.collect())?;
+        gauges(&mut encoder, "change", "From A to B, with its interval", ratios(), changes.collect())?;
+        let error = "The interval misses the change with this probability at the most";
+        gauges(&mut encoder, "interval_error", error, ratios(), errors.collect())?;
         gauges(&mut encoder, "verdict", "1 for the verdict on each gated metric", None, verdicts.collect())?;
         let sides = [("a", &a.tls), ("b", &b.tls)];
         tls::encode(&mut encoder, sides.map(|(side, tls)| (vec![("side", side.to_owned())], tls.as_ref())))?;

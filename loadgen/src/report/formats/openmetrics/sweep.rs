@@ -1,4 +1,4 @@
-//! The sweep as OpenMetrics text: of each combination the medians and the changes, what each flag is worth, and
+//! The sweep as OpenMetrics text: of each combination the figures and the changes, what each flag is worth, and
 //! the law along those of which there is more and more.
 
 use std::fmt;
@@ -22,14 +22,14 @@ struct Exposition(Sweep);
 impl Collector for Exposition {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let Self(sweep) = self;
-        let (mut medians, mut changes) = (Vec::new(), Vec::new());
+        let (mut figures, mut changes) = (Vec::new(), Vec::new());
         for arm in &sweep.arms {
             let labels = |more: &[(&'static str, String)]| -> Labels {
                 [("combination", words::settings(arm))].into_iter().chain(more.iter().cloned()).collect()
             };
-            for (metric, spread) in &arm.figures {
+            for (metric, figure) in arm.figures.keys().filter_map(|metric| Some((metric, arm.told(*metric)?))) {
                 let unit = metric.unit().in_words().to_owned();
-                medians.push((labels(&[("metric", metric.older_name()), ("unit", unit)]), spread.median));
+                figures.push((labels(&[("metric", metric.older_name()), ("unit", unit)]), figure));
             }
             for (metric, estimate) in &arm.change {
                 let of_metric = labels(&[("metric", metric.older_name())]);
@@ -42,7 +42,7 @@ impl Collector for Exposition {
         });
         let valid = vec![(Labels::new(), f64::from(u8::from(sweep.trust.is_valid())))];
         let ratios = || Some(Unit::Ratios);
-        gauges(&mut encoder, "median", "Median over the trials, in the unit of its label", None, medians)?;
+        gauges(&mut encoder, "figure", "Of the combination, in the unit of its label", None, figures)?;
         gauges(&mut encoder, "change", "From the reference, with its 95% interval", ratios(), changes)?;
         gauges(&mut encoder, "effect", "What a flag is worth, with its 95% interval", ratios(), effects.collect())?;
         law::encode(&mut encoder, sweep.scaling.iter().map(|along| (&*along.name, along.of, &along.scalability)))?;

@@ -86,19 +86,17 @@ fn row(name: &str, cells: [&str; 4]) -> String {
     line
 }
 
-/// A metric of A and of B, the change, its interval, and the verdict, for people. A document of an earlier version has the
-/// medians of the trials and the 95% interval instead.
+/// A metric of A and of B, the change, its interval, and the verdict, for people.
 pub(crate) fn cells(metric: &MetricReport) -> [String; 5] {
     let called = metric.ruling.map_or("", |ruling| name(ruling.change)).to_owned();
-    let of_earlier = [metric.a.median, metric.b.median];
     // Figures are above 0: this is where there are none.
     let show = |figure: f64| if figure > 0.0 { metric.metric.show(figure) } else { "-".to_owned() };
-    let [a, b] = metric.shown.map_or(of_earlier, |shown| [shown.a, shown.b]).map(show);
+    let [a, b] = metric.sides().map(show);
     let [change, interval] = change_cells(&metric.told());
     [a, b, change, interval, called]
 }
 
-/// A change and its 95% interval, for people.
+/// A change and its interval, for people.
 pub(crate) fn change_cells(estimate: &Estimate) -> [String; 2] {
     let unknown = || "-".to_owned();
     let range = estimate.low.zip(estimate.high);
