@@ -348,7 +348,7 @@ fn combinations_that_differ_a_hundredfold_have_trials_of_their_own_length() {
 
 #[test]
 fn sizes_and_bytes_on_the_wire_stand_in_the_table() {
-    let load = ["--permessage-deflate=prefer", "--payload", "json", "--text", "--gate", "wire.bytes"];
+    let load = ["--permessage-deflate=prefer", "--payload", "json", "--text", "--gate", "wire.bytes,wire.ratio"];
     let flags =
         ["--server", "--permessage-deflate on", "--vary-load", "size=64,500", "--trial", "40ms", "--max-time", "6s"];
     let finished = sweep(&[&load[..], &flags].concat());
@@ -360,6 +360,9 @@ fn sizes_and_bytes_on_the_wire_stand_in_the_table() {
         line.split_whitespace().last().unwrap().parse().unwrap()
     };
     assert!(lines.iter().any(|line| line.ends_with("B/message")), "{lines:#?}");
+    // It has a table of its own, as all columns have no room in one.
+    let ratio = lines.iter().position(|line| line.trim() == "wire.ratio").unwrap_or_else(|| panic!("{lines:#?}"));
+    assert!(lines[ratio + 1].trim().starts_with("size=64 ") && lines[ratio + 1].ends_with('%'), "{lines:#?}");
     let [small, large] = ["size=64", "size=500"].map(bytes);
     // Two messages with their headers; the larger one is compressed.
     assert!((60.0..200.0).contains(&small) && large > small && large < 1_000.0, "{small}, {large}");

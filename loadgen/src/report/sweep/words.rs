@@ -57,7 +57,8 @@ pub(crate) fn rate(sweep: &Sweep) -> Metric {
 pub(crate) fn arm_heads(sweep: &Sweep) -> Vec<String> {
     let rate = rate(sweep).to_string();
     let heads = [rate.as_str(), "change", "msgs/CPU-s", "B/connection"].into_iter();
-    heads.chain(tells_wire(sweep).then_some("B/message")).map(str::to_owned).collect()
+    let heads = heads.chain(tells_wire(sweep).then_some("B/message")).map(str::to_owned);
+    heads.chain(judged_besides(sweep).iter().map(Metric::to_string)).collect()
 }
 
 /// Whether some combination has told what messages take on the wire.
@@ -65,13 +66,19 @@ fn tells_wire(sweep: &Sweep) -> bool {
     sweep.arms.iter().any(|arm| arm.figures.contains_key(&Metric::WireBytes))
 }
 
-/// A combination: the metric that it is shown by, the change of that, messages per second of the server's CPU time, resident
-/// bytes per connection, and where compression is on, bytes of a message and its reply on the wire.
-pub(crate) fn arm_cells(sweep: &Sweep, arm: &ArmReport) -> Vec<String> {
-    cells_of(arm, rate(sweep), tells_wire(sweep))
+/// The metrics that effects are judged on and that no other column tells.
+fn judged_besides(sweep: &Sweep) -> Vec<Metric> {
+    let told = [rate(sweep), Metric::ServerCpu, Metric::ConnectionMemory, Metric::WireBytes];
+    metrics(sweep).into_iter().filter(|metric| !told.contains(metric)).collect()
 }
 
-fn cells_of(arm: &ArmReport, rate: Metric, with_wire: bool) -> Vec<String> {
+/// A combination: the metric that it is shown by, the change of that, messages per second of the server's CPU time, resident
+/// bytes per connection, where compression is on, bytes of a message and its reply on the wire, and what else is judged.
+pub(crate) fn arm_cells(sweep: &Sweep, arm: &ArmReport) -> Vec<String> {
+    cells_of(arm, rate(sweep), tells_wire(sweep), &judged_besides(sweep))
+}
+
+fn cells_of(arm: &ArmReport, rate: Metric, with_wire: bool, besides: &[Metric]) -> Vec<String> {
     let figure = |metric: Metric| arm.told(metric);
     let change = match arm.change.get(&rate) {
         Some(estimate) if differs(estimate) => change_cells(estimate)[0].clone(),
@@ -87,7 +94,8 @@ fn cells_of(arm: &ArmReport, rate: Metric, with_wire: bool) -> Vec<String> {
         show(figure(Metric::ConnectionMemory).map(|bytes| units::count(bytes.round() as u64))),
     ];
     let wire = with_wire.then(|| show(figure(Metric::WireBytes).map(|bytes| format!("{bytes:.1}"))));
-    cells.into_iter().chain(wire).collect()
+    let besides = besides.iter().map(|metric| show(figure(*metric).map(|figure| metric.show(figure))));
+    cells.into_iter().chain(wire).chain(besides).collect()
 }
 
 /// The way to the servers: the proxy; how TLS was spoken, once where all combinations settled on the same, else of each; and what
@@ -293,8 +301,10 @@ mod tests {
             change: metrics.map(|metric| (metric, estimate)).into(),
             shown: [500.0, 2_000.0, 70.25].into_iter().zip(metrics).map(|(figure, metric)| (metric, figure)).collect(),
         };
-        let shown = |arm: &ArmReport| cells_of(arm, Metric::Throughput, true);
+        let shown = |arm: &ArmReport| cells_of(arm, Metric::Throughput, true, &[]);
         assert_eq!(shown(&arm), ["500/s", "-50.0%", "500,000", "-", "70.2"]);
+        let judged = cells_of(&arm, Metric::Throughput, false, &[Metric::WireBytes, Metric::latency(50.0)]);
+        assert_eq!(judged, ["500/s", "-50.0%", "500,000", "-", "70.2 B", "-"]);
         // What an earlier version saved has medians alone.
         let earlier = ArmReport { shown: BTreeMap::new(), ..arm };
         assert_eq!(shown(&earlier), ["999/s", "-50.0%", "1,001,001", "-", "999.0"]);

@@ -1,6 +1,7 @@
 //! The sweep to read, for a terminal of 80 columns.
 
 use std::fmt::{self, Display, Formatter};
+use std::ops::Range;
 
 use crate::measure::metric::Metric;
 use crate::report::formats::text::parts::{INDENT, item};
@@ -36,20 +37,40 @@ impl Display for Rendered<'_> {
     }
 }
 
-/// The combinations, under each other where they need more room than a line has.
+/// The combinations, under each other where they need more room than a line has, and in several tables where all columns do.
 fn arms(sweep: &Sweep, f: &mut Formatter<'_>) -> fmt::Result {
     let heads = words::arm_heads(sweep);
-    let room = WIDTH - COLUMNS.iter().take(heads.len()).sum::<usize>();
-    let line = |name: String, cells: Vec<String>| {
-        let cells = cells.iter().zip(COLUMNS).map(|(cell, width)| format!("{cell:>width$}"));
-        format!("{INDENT}{name:<room$}{}", cells.collect::<String>())
-    };
-    writeln!(f, "{}", line(String::new(), heads))?;
-    for arm in &sweep.arms {
-        let name = or_line(f, words::settings(arm), room - 1)?;
-        writeln!(f, "{}", line(name, words::arm_cells(sweep, arm)))?;
+    let of_head = |(column, head): (usize, &String)| COLUMNS.get(column).map_or(head.len().max(9) + 2, |width| *width);
+    let widths: Vec<usize> = heads.iter().enumerate().map(of_head).collect();
+    for (number, columns) in tables(&widths).into_iter().enumerate() {
+        let room = WIDTH - widths[columns.clone()].iter().sum::<usize>();
+        let line = |name: String, cells: &[String]| {
+            let cells = cells.iter().zip(&widths).skip(columns.start).take(columns.len());
+            let cells = cells.map(|(cell, width)| format!("{cell:>width$}"));
+            format!("{INDENT}{name:<room$}{}", cells.collect::<String>())
+        };
+        if number > 0 {
+            writeln!(f)?;
+        }
+        writeln!(f, "{}", line(String::new(), &heads))?;
+        for arm in &sweep.arms {
+            let name = or_line(f, words::settings(arm), room - 1)?;
+            writeln!(f, "{}", line(name, &words::arm_cells(sweep, arm)))?;
+        }
     }
     Ok(())
+}
+
+/// The columns of each table, as many as have room beside names, given their widths.
+fn tables(widths: &[usize]) -> Vec<Range<usize>> {
+    let mut tables: Vec<Range<usize>> = Vec::new();
+    for column in 0..widths.len() {
+        match tables.last_mut() {
+            Some(last) if widths[last.start..=column].iter().sum::<usize>() + NAMES <= WIDTH => last.end = column + 1,
+            _ => tables.push(column..column + 1),
+        }
+    }
+    tables
 }
 
 fn effects(sweep: &Sweep, metric: Metric, f: &mut Formatter<'_>) -> fmt::Result {
@@ -71,8 +92,26 @@ fn or_line(f: &mut Formatter<'_>, name: String, room: usize) -> Result<String, f
     Ok(String::new())
 }
 
-/// Widths of the combinations' columns beside their names.
+/// Widths of the first of the combinations' columns beside their names; others are as wide as their heads.
 const COLUMNS: [usize; 5] = [13, 10, 13, 14, 11];
 
 /// Of a line behind its indentation; 80 columns leave two beside it.
 const WIDTH: usize = 76;
+
+/// The least room for the combinations' names; a longer one has a line of its own.
+const NAMES: usize = 15;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_that_have_no_room_in_a_table_are_in_the_next() {
+        let ends = |widths: &[usize]| tables(widths).into_iter().map(|table| table.end).collect::<Vec<usize>>();
+        assert_eq!((ends(&COLUMNS), ends(&COLUMNS[..4])), (vec![5], vec![4]));
+        let besides = |widths: &[usize]| ends(&[&COLUMNS[..4], widths].concat());
+        assert_eq!(besides(&[11]), [5]);
+        assert_eq!(besides(&[13, 13, 21]), [4, 7]);
+        assert_eq!(besides(&[21, 21, 21]), [4, 6, 7]);
+    }
+}
