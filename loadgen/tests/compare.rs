@@ -299,7 +299,13 @@ fn refusals_name_the_flag_and_what_was_expected() {
             ["--gate connection.memory with --connections 49", "--connections 50"],
         ),
         (&["compare", "--aa", "--gate", "errors"], ["--gate errors", "expected throughput"]),
+        (&["compare", "--aa", "--gate", "capacity"], ["--gate capacity: comparisons", "expected throughput"]),
         (&["compare", "--aa", "--gate", "p99"], ["'p99' is no metric; expected throughput", "wire.ratio"]),
+        (
+            &["compare", "--aa", "--gate", "throughput.p50"],
+            ["'throughput.p50' is no metric; expected throughput, latency", "wire.bytes or wire.ratio\n"],
+        ),
+        (&["compare", "--aa", "--gate", "latency.p101"], ["'p101' is no statistic", "expected a percentile"]),
         (
             &["compare", "--aa", "--gate", "connection.memory", "--restart-every", "never"],
             ["--gate connection.memory with --restart-every never", "expected --restart-every auto"],

@@ -110,7 +110,8 @@ impl TrialsArgs {
 /// Whether trials under this load have every metric of `--gate`, each given once.
 pub(super) fn check_gate(gate: &[Metric], load: &Load) -> Result<(), clap::Error> {
     for (i, metric) in gate.iter().enumerate() {
-        if !metric.is_of_trials() && !metric.is_of_starts() {
+        let is_there = (metric.is_of_trials() || metric.is_of_starts()) && *metric != Metric::Capacity;
+        if !is_there {
             return Err(refusal(&format!("--gate {metric}: comparisons and sweeps do not have it; expected {GATES}")));
         }
         if !metric.fits(load) {
@@ -210,11 +211,13 @@ impl TempoArgs {
     }
 }
 
-/// A metric of `--gate`. One that there is not is answered with those that may be judged, which are not all that there are.
+/// A metric of `--gate`. One that there is not is answered with those that may be judged, which are not all that there are; a
+/// statistic that there is not, with the statistics.
 pub(super) fn gate_metric(text: &str) -> Result<Metric, String> {
-    text.parse().map_err(
-        |why: String| if text.contains('.') { why } else { format!("'{text}' is no metric; expected {GATES}") },
-    )
+    let is_distribution = |name: &str| format!("{name}.mean").parse::<Metric>().is_ok();
+    let lacks_statistic = text.split_once('.').is_some_and(|(name, _)| is_distribution(name));
+    text.parse()
+        .map_err(|why: String| if lacks_statistic { why } else { format!("'{text}' is no metric; expected {GATES}") })
 }
 
 /// What `--gate` takes.
