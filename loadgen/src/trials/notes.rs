@@ -7,6 +7,7 @@ use super::start::{Lives, Start};
 use crate::judge::statistics::Trend;
 use crate::measure::metric::{Better, Metric};
 use crate::plan::Plan;
+use crate::report::estimate::Spread;
 use crate::report::repetition::not_covered;
 use crate::report::warmup::{self, Ran};
 use crate::report::words;
@@ -21,7 +22,8 @@ pub(super) fn of(course: &Course<'_>, starts: &[Start], name: impl Fn(usize) -> 
         notes.extend((0..ran.len()).filter_map(|server| unanswered(server, starts, &name(server))));
         notes.extend(trends(course.metrics(), course.lives(), starts, ran.len(), &name));
     }
-    notes.extend(course.lengths().longer().map(|longer| lengthened(longer, course.tempo(), &name(longer.server))));
+    let longer = course.lengths().longer().filter(|longer| needs_longer(course.tempo(), longer.server, starts));
+    notes.extend(longer.map(|longer| lengthened(longer, course.tempo(), &name(longer.server))));
     if course.plan().offered_rate().is_some() {
         notes.push(format!("the latency {}", words::end(course.ends_at())));
     }
@@ -81,6 +83,14 @@ pub(super) fn say_alike(one: &str, other: &str) -> bool {
         text.split_whitespace().map(strip).filter(|word| is_word(&word.as_str())).collect()
     };
     of(one) == of(other)
+}
+
+/// Whether trials of a server that were no longer than was asked for would have had too few replies, by the median of their rates.
+/// Those of a server that was slow for a moment after its first start are longer than they need be.
+fn needs_longer(tempo: &Tempo, server: usize, starts: &[Start]) -> bool {
+    let rounds = starts.iter().flat_map(|start| &start.rounds);
+    let rates = Spread::of(rounds.map(|round| round.trials[server].achieved_rate).collect());
+    rates.median * tempo.trial.as_secs_f64() < tempo.replies as f64
 }
 
 /// That trials of the server of this name were made longer, and how many replies they have where those are too few.
@@ -225,6 +235,16 @@ mod tests {
         }
         assert_eq!(unanswered(1, &starts, "B").as_deref(), Some("2 of 50 trials of B had no reply, and are left out"));
         assert_eq!(unanswered(0, &starts, "A"), None);
+    }
+
+    #[test]
+    fn a_server_that_was_slow_for_a_moment_is_not_said_to_need_longer_trials() {
+        let tempo = Tempo { replies: 50, trial: Duration::from_millis(10), ..question().tempo };
+        let trial = |achieved_rate: f64| Trial { achieved_rate, ..Trial::default() };
+        let round = |rates: [f64; 2]| Round { at_seconds: 0.0, order: vec![0, 1], trials: rates.map(trial).to_vec() };
+        let rounds = [[1_900.0, 1_000.0], [88_000.0, 990.0], [89_000.0, 1_010.0]].map(round).into();
+        let starts = [Start { at_seconds: 0.0, rounds, lives: Vec::new() }];
+        assert_eq!([0, 1].map(|server| needs_longer(&tempo, server, &starts)), [false, true]);
     }
 
     #[test]
