@@ -104,9 +104,7 @@ pub(super) fn document(question: &Question, plan: &Plan, course: &Course<'_>, co
         trust.level = Level::NotValid;
         trust.reasons.push(why);
     }
-    let before = earlier.notes.into_iter().filter(|note| !trust.notes.iter().any(|now| notes::say_alike(now, note)));
-    let before: Vec<String> = before.collect();
-    trust.notes.extend(before);
+    trust.notes = notes::with_earlier(trust.notes, earlier.notes);
     Comparison {
         schema: CompareSchema::V1,
         began_at: earlier.began_at,

@@ -75,12 +75,23 @@ pub(super) fn not_judged(
     missing.map(sentence).collect()
 }
 
+/// What is noted now, and what was noted before `--resume` that is another matter: it holds of the starts that were made by then.
+pub(super) fn with_earlier(mut now: Vec<String>, earlier: Vec<String>) -> Vec<String> {
+    let bare = |note: String| note.strip_prefix(BEFORE).map(str::to_owned).unwrap_or(note);
+    let earlier = earlier.into_iter().map(bare).filter(|note| !now.iter().any(|now| say_alike(now, note)));
+    let earlier: Vec<String> = earlier.map(|note| format!("{BEFORE}{note}")).collect();
+    now.extend(earlier);
+    now
+}
+
 /// Whether two notes say the same but for their figures, as those of two attempts do.
-pub(super) fn say_alike(one: &str, other: &str) -> bool {
+fn say_alike(one: &str, other: &str) -> bool {
     let is_word = |word: &&str| !word.contains(|letter: char| letter.is_ascii_digit()) && !UNITS.contains(word);
     let strip = |word: &str| word.trim_end_matches([',', ';', ':', ')']).to_owned();
+    // Of one there is a pair, of two there are pairs.
+    let singular = |word: String| word.trim_end_matches('s').to_owned();
     let of = |text: &str| -> Vec<String> {
-        text.split_whitespace().map(strip).filter(|word| is_word(&word.as_str())).collect()
+        text.split_whitespace().map(strip).filter(|word| is_word(&word.as_str())).map(singular).collect()
     };
     of(one) == of(other)
 }
@@ -149,6 +160,9 @@ const ERROR: f64 = 0.01;
 
 /// The log ratio from which on a trend is worth a note.
 const LEAST: f64 = 0.01;
+
+/// What is before a note of starts that were made before `--resume`.
+const BEFORE: &str = "before --resume: ";
 
 /// Of times, which stand apart from their figures.
 const UNITS: [&str; 4] = ["s", "ms", "us", "ns"];
@@ -257,9 +271,20 @@ mod tests {
     }
 
     #[test]
+    fn notes_of_starts_that_were_made_before_are_said_to_be_of_those() {
+        let notes = |all: &[&str]| all.iter().map(|note| (*note).to_owned()).collect::<Vec<_>>();
+        let now = notes(&["A ran for 1.20 s in each start", "12 pairs in a start: chosen"]);
+        let then = notes(&["A ran for 900 ms", "1 pair in a start: chosen", "before --resume: A is NOT STEADY"]);
+        let told = with_earlier(now.clone(), then);
+        let of_before = ["before --resume: A ran for 900 ms", "before --resume: A is NOT STEADY"];
+        assert_eq!(told, [&now[..], &notes(&of_before)].concat());
+    }
+
+    #[test]
     fn notes_of_two_attempts_that_differ_in_figures_only_are_alike() {
         assert!(say_alike("A ran for 1.20 s, once", "A ran for 900 ms, once"));
         assert!(say_alike("12 pairs in a start: a pair costs 3 us", "7 pairs in a start: a pair costs 2 ms"));
+        assert!(say_alike("2 pairs in a start: chosen", "1 pair in a start: chosen"));
         assert!(!say_alike("A ran for 1.20 s", "B ran for 1.20 s"));
         assert!(!say_alike("p50 rose by 2%", "p50 fell by 2%"));
     }
