@@ -125,10 +125,22 @@ fn a_comparison_that_was_too_short_has_spent_nothing_and_goes_on_with_its_starts
     let then = comparison(file);
     assert_eq!(then.ended, Ended::TooShort);
     assert!(then.metrics.iter().all(|metric| metric.ruling.is_none()), "nothing was looked at: {:?}", then.metrics);
-    let finished = loadgen(&[&flags[..], &["--resume", file, "--force"]].concat()).wait();
+    let resumed = |max_time: &str| {
+        let mut flags = flags.clone();
+        let time = flags.iter().position(|flag| *flag == "1s").unwrap();
+        flags[time] = max_time;
+        loadgen(&[&flags[..], &["--resume", file, "--force"]].concat()).wait()
+    };
+    let refused = resumed("500ms");
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("rules.max_time_seconds: 1 there, 0.5 here"), "{}", refused.stderr);
+    let finished = resumed("2s");
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     let now = comparison(file);
     assert!(now.starts.len() > then.starts.len() && now.ended != Ended::TooShort, "{:?}", now.ended);
+    // Their starts are pooled.
+    let longest = |comparison: &Comparison| comparison.warmup.as_ref().and_then(|warmup| warmup.max_seconds);
+    assert_eq!((now.rules.max_time_seconds, longest(&now)), (2.0, longest(&then)));
     fs::remove_file(file).unwrap();
 }
 

@@ -2,6 +2,7 @@
 //! stays, and what it spent of the error is spent: what is left is what its attempts had announced (`--attempts`), or
 //! the time that an interruption left.
 
+mod sound;
 mod starts;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use thiserror::Error;
 
+use self::sound::sound;
 use crate::host::environment::Environment;
 use crate::judge::statistics::{Change, Interval, Judge, Ruling};
 use crate::measure::metric::Metric;
@@ -95,6 +97,8 @@ pub struct Earlier {
     pub notes: Vec<String>,
     /// What TLS had settled with A and with B.
     pub tls: [Secured; 2],
+    /// The longest that the attempt before might take.
+    max_time: Option<Duration>,
     /// Attempts that were announced, and the time that has passed of them, in attempts.
     attempts: u32,
     passed: f64,
@@ -112,6 +116,7 @@ impl Earlier {
             stands_on: Vec::new(),
             notes: Vec::new(),
             tls: Default::default(),
+            max_time: None,
             attempts,
             passed: 0.0,
             rulings: Vec::new(),
@@ -148,7 +153,8 @@ impl Earlier {
         let tls = [secured("a", &a.tls)?, secured("b", &b.tls)?];
         let mut sides = [Some(a), Some(b)];
         let starts = starts.into_iter().map(|start| starts::start_of(start, &mut sides, &now.targets)).collect();
-        Ok(Self { began_at, seconds, starts, gated, stands_on, notes: trust.notes, tls, attempts, passed, rulings })
+        let (notes, max_time) = (trust.notes, Some(Duration::from_secs_f64(max_time)));
+        Ok(Self { began_at, seconds, starts, gated, stands_on, notes, tls, max_time, attempts, passed, rulings })
     }
 
     /// Attempts that are over.
@@ -166,11 +172,11 @@ impl Earlier {
         self.passed - self.over()
     }
 
-    /// The tempo of what is left of this attempt, whose starts are pooled with those before and so are warmed up alike. Its order
-    /// is drawn anew, not as that of an attempt before.
+    /// The tempo of what is left of this attempt, whose starts are pooled with those before and so are warmed up alike: also where
+    /// it has more time, a warm-up takes no more of it. Its order is drawn anew, not as that of an attempt before.
     pub fn tempo(&self, tempo: Tempo) -> Tempo {
         let seed = tempo.seed.wrapping_add((self.starts.len() as u64).wrapping_mul(STREAM));
-        Tempo { seed, ..tempo }
+        Tempo { seed, max_time: self.max_time.unwrap_or(tempo.max_time), ..tempo }
     }
 
     /// What is left of this attempt's time.
@@ -270,13 +276,17 @@ fn differences(then: &Comparison, now: &Asked, gated: &[Metric]) -> Vec<Differen
                 "rules.restart_every",
                 if now.restarts == RestartKind::Fixed { restart_every.to_string() } else { String::new() },
             ),
-            ("rules.max_time_seconds", rules.max_time_seconds.to_string()),
             ("rules.seed", rules.seed.to_string()),
             ("rules.fail_on_regression", rules.fail_on_regression.to_string()),
         ]
     };
     for ((field, then), (_, now)) in fields(&then.rules).into_iter().zip(fields(&now.rules)) {
         differ(field, then, now);
+    }
+    let [had, has] = [then.rules.max_time_seconds, now.rules.max_time_seconds];
+    // So few starts as it has could not be judged, whatever they had come to.
+    if then.ended != Ended::TooShort || has < had {
+        differ("rules.max_time_seconds", had.to_string(), has.to_string());
     }
     let names = |metrics: &[Metric]| {
         let mut names: Vec<String> = metrics.iter().map(Metric::to_string).collect();
@@ -294,33 +304,6 @@ fn differences(then: &Comparison, now: &Asked, gated: &[Metric]) -> Vec<Differen
         }
     }
     found
-}
-
-/// Whether its figures can be judged, whoever wrote them.
-fn sound(then: &Comparison, most_starts: usize) -> Result<(), String> {
-    if then.starts.is_empty() || then.starts.len() >= most_starts {
-        return Err(format!("starts: there are {}, which leaves no room, or none", then.starts.len()));
-    }
-    if !is_time(then.elapsed_seconds) || then.rules.max_time_seconds.is_nan() || then.rules.max_time_seconds <= 0.0 {
-        return Err(format!("elapsed_seconds: {}", then.elapsed_seconds));
-    }
-    if let Some(Attempts { announced, made, passed }) = then.attempts
-        && !(passed > f64::from(made) - 1.0 && passed <= f64::from(made) && made <= announced)
-    {
-        return Err(format!("attempts: made {made} of {announced}, and {passed} have passed"));
-    }
-    then.starts
-        .iter()
-        .enumerate()
-        .try_for_each(|(i, start)| starts::sound(start).map_err(|why| format!("starts[{i}]: {why}")))?;
-    let rulings = then.metrics.iter().filter_map(|metric| Some((metric.metric, metric.ruling?)));
-    for (metric, RulingReport { p_value, level, at_seconds, starts, .. }) in rulings {
-        let has_starts = starts.is_none_or(|starts| (1..=then.starts.len() as u64).contains(&starts));
-        if ![p_value, level].iter().all(|share| (0.0..=1.0).contains(share)) || !is_time(at_seconds) || !has_starts {
-            return Err(format!("metrics: the ruling on {metric}"));
-        }
-    }
-    Ok(())
 }
 
 /// A ruling as it was before it was saved; only one that decided something is needed again.
@@ -351,11 +334,3 @@ fn list(differences: &[Difference]) -> String {
 /// What tells the random choices of one attempt from those of another: odd, so that no two numbers of starts come to the same
 /// seed.
 const STREAM: u64 = 0x9e37_79b9_7f4a_7c15;
-
-/// Whether a comparison may have reached this time, in seconds.
-fn is_time(seconds: f64) -> bool {
-    (0.0..=LONGEST).contains(&seconds)
-}
-
-/// No comparison takes longer, in seconds: nine attempts of an hour.
-const LONGEST: f64 = 10.0 * 3_600.0;

@@ -89,7 +89,8 @@ struct JudgementArgs {
     #[arg(long, value_name = "N", default_value = "1", value_parser = count_in::<u32, 1, 9>)]
     attempts: u32,
     /// Go on from a comparison that was saved as JSON: with the next of its --attempts, with what is left of its time
-    /// where it was interrupted, or anew with its starts where its time was too short. All other flags must be the same as then
+    /// where it was interrupted, or anew with its starts where its time was too short, and then also with a longer --max-time.
+    /// All other flags must be the same as then
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
 }

@@ -1,16 +1,14 @@
 //! Starts as a saved comparison has them.
 
-use super::is_time;
 use crate::measure::trial::{Figures, Trial};
 use crate::report::comparison::{PairReport, Side, StartReport, Which};
-use crate::trials::repetition::MOST_ROUNDS;
 use crate::trials::start::{Life, Round, Start};
 
 /// A start as it is saved.
 pub fn start_report(start: Start) -> StartReport {
     let pair = |round: Round| {
-        let sustained = || Some([round.trials[0].sustained_rate?, round.trials[1].sustained_rate?]);
-        let sustained = sustained();
+        let rates = || Some([round.trials[0].sustained_rate?, round.trials[1].sustained_rate?]);
+        let sustained = rates();
         let mut trials = round.trials.into_iter().map(|trial| trial.figures);
         let mut next = || trials.next().unwrap_or_default();
         let first = if round.order[0] == 0 { Which::A } else { Which::B };
@@ -43,21 +41,4 @@ pub(super) fn start_of(start: StartReport, sides: &mut [Option<Side>; 2], target
     };
     let lives = vec![life(0, start.a), life(1, start.b)];
     Start { at_seconds: start.at_seconds, rounds: start.pairs.into_iter().map(round).collect(), lives }
-}
-
-/// Whether its figures can be judged, and else what is wrong with them.
-pub(super) fn sound(start: &StartReport) -> Result<(), String> {
-    let pairs = start.pairs.len();
-    if !(1..=MOST_ROUNDS as usize).contains(&pairs) || !is_time(start.at_seconds) {
-        return Err(format!("{pairs} pairs, at {} s", start.at_seconds));
-    }
-    let mut figures = start.pairs.iter().flat_map(|pair| [&pair.a, &pair.b]).chain([&start.a, &start.b]).flatten();
-    if let Some((metric, figure)) = figures.find(|(_, figure)| !(figure.is_finite() && **figure > 0.0)) {
-        return Err(format!("{metric} of {figure}"));
-    }
-    let mut sustained = start.pairs.iter().filter_map(|pair| pair.sustained).flatten();
-    match sustained.find(|rate| !(rate.is_finite() && *rate >= 0.0)) {
-        Some(rate) => Err(format!("sustained of {rate}")),
-        None => Ok(()),
-    }
 }
