@@ -83,11 +83,29 @@ impl Comparison {
         self.rules.inconclusive_fails() || was_not_allowed || self.ended == Ended::Interrupted
     }
 
+    /// The metrics that were judged and are not decided, and which more time may decide: what longer trials decide is none of them.
+    pub(crate) fn open(&self) -> impl Iterator<Item = &MetricReport> {
+        let is_open = |ruling: RulingReport| ruling.change == Change::Inconclusive && ruling.contradicted.is_none();
+        self.metrics.iter().filter(move |metric| metric.ruling.is_some_and(is_open) && !metric.log_ratios.is_empty())
+    }
+
+    /// The time in which all of those would be decided if the estimates stay where they are, in seconds; `None` where there are
+    /// none, or the longest `--max-time` would not do.
+    pub(crate) fn tells_after(&self) -> Option<f64> {
+        let each = self.open().map(|metric| Some(self.elapsed_seconds + metric.more_seconds?));
+        let longest = each.collect::<Option<Vec<f64>>>()?.into_iter().reduce(f64::max)?;
+        let fewest = self.repetition.map_or(0.0, |repetition| repetition.fewest_seconds);
+        Some(longest.max(fewest)).filter(|seconds| *seconds <= LONGEST)
+    }
+
     /// What an observation is called: a start of the servers, or a stretch of the only one where they are never started anew.
     pub(crate) fn observation(&self) -> &'static str {
         self.repetition.map_or("start", |repetition| repetition.restarts.observation())
     }
 }
+
+/// What `--max-time` takes at the most, in seconds.
+const LONGEST: f64 = 3_600.0;
 
 /// The format of the report of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

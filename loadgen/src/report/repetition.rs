@@ -32,8 +32,9 @@ pub struct Repetition {
     /// and trials of slow servers to have replies. Null in documents of earlier versions.
     #[serde(default)]
     pub enough_seconds: Option<f64>,
-    /// The time in which servers that are alike are found to be so in 4 of 5 cases, in seconds; null where it is not known,
-    /// or without a tolerance.
+    /// The time in which all that is judged would be decided, in seconds, if the estimates stay where they are; null where all is,
+    /// or the longest `--max-time` would not do. Before anything was judged, that in which servers that are alike are found to be so
+    /// in 4 of 5 cases; null where it is not known, or without a tolerance.
     pub needs_seconds: Option<f64>,
     /// The smallest change beyond the tolerance, as a share, that is found in the maximal time in 4 of 5 cases; null where it
     /// is not known, and where a server is compared with itself, whose metrics have it each (`resolution`).

@@ -105,7 +105,7 @@ pub(super) fn document(question: &Question, plan: &Plan, course: &Course<'_>, co
         trust.reasons.push(why);
     }
     trust.notes = notes::with_earlier(trust.notes, earlier.notes);
-    Comparison {
+    let mut comparison = Comparison {
         schema: CompareSchema::V1,
         began_at: earlier.began_at,
         ended,
@@ -124,7 +124,16 @@ pub(super) fn document(question: &Question, plan: &Plan, course: &Course<'_>, co
         metrics,
         starts: starts.into_iter().map(start_report).collect(),
         environment: Environment::collect(plan, None, None),
-    }
+    };
+    comparison.repetition = comparison.repetition.map(|repetition| told(repetition, &comparison));
+    comparison
+}
+
+/// What was planned, with the time that the report says would decide what is judged, if anything was.
+fn told(repetition: Repetition, comparison: &Comparison) -> Repetition {
+    let is_judged = comparison.metrics.iter().any(|metric| metric.ruling.is_some());
+    let needs_seconds = if is_judged { comparison.tells_after() } else { repetition.needs_seconds };
+    Repetition { needs_seconds, ..repetition }
 }
 
 /// What a saved comparison must have asked as well.

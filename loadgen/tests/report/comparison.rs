@@ -8,6 +8,7 @@ use loadgen::report::estimate::Shown;
 use loadgen::report::formats::Format;
 use loadgen::report::saved::Document;
 use loadgen::report::warmup::{Study, Unsteady, UnsteadyKind, Warmup};
+use loadgen::units;
 
 use crate::binary::{comparison, loadgen};
 
@@ -117,5 +118,18 @@ fn formats_for_programs_tell_the_figures_and_the_interval_of_the_table() {
         "fathom_compare_interval_error_ratios{metric=\"server-cpu\"} 0.01",
     ] {
         assert!(openmetrics.contains(sample), "{sample} is missing in\n{openmetrics}");
+    }
+}
+
+#[test]
+fn the_time_that_would_tell_is_one_figure_in_words_and_in_json() {
+    let report = made();
+    // A busy machine has made too few starts for a look.
+    if report.metrics.iter().any(|metric| metric.ruling.is_some()) {
+        let needs = report.repetition.unwrap().needs_seconds;
+        let text = rendered(&report, "text");
+        let told = needs.map(|seconds| format!("about {} in all would tell", units::seconds(seconds)));
+        assert_eq!(text.contains(" in all would tell"), told.is_some(), "{needs:?} in\n{text}");
+        assert!(told.is_none_or(|told| text.contains(&told)), "{needs:?} in\n{text}");
     }
 }

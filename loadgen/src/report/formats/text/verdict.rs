@@ -160,21 +160,12 @@ fn contradicted(ruling: &RulingReport, together: &Estimate) -> String {
 /// The time that would decide all that is not, for the comparison as a whole; nothing where none is open that time could
 /// decide, or where the verdict says it.
 pub(crate) fn what_would_tell(comparison: &Comparison) -> Option<String> {
-    let is_open = |metric: &&MetricReport| {
-        metric.ruling.is_some_and(|ruling| ruling.change == Change::Inconclusive && ruling.contradicted.is_none())
-    };
-    let open: Vec<&MetricReport> =
-        comparison.metrics.iter().filter(is_open).filter(|metric| !metric.log_ratios.is_empty()).collect();
-    if open.is_empty() || comparison.ended == Ended::TooShort {
-        return None;
-    }
-    let fewest = comparison.repetition.map_or(0.0, |repetition| repetition.fewest_seconds);
-    let all = open.iter().map(|metric| Some(comparison.elapsed_seconds + metric.more_seconds?));
-    let longest = all.collect::<Option<Vec<f64>>>().map(|all| all.into_iter().fold(fewest, f64::max));
-    Some(match longest {
-        Some(all) if all <= LONGEST => format!("about {} in all would tell (--max-time)", units::seconds(all)),
-        _ if open.len() == 1 => format!("no reasonable time would tell {}", open[0].metric),
-        _ => "no reasonable time would tell all of them".to_owned(),
+    let mut open = comparison.open();
+    let first = open.next().filter(|_| comparison.ended != Ended::TooShort)?;
+    Some(match comparison.tells_after() {
+        Some(all) => format!("about {} in all would tell (--max-time)", units::seconds(all)),
+        None if open.next().is_none() => format!("no reasonable time would tell {}", first.metric),
+        None => "no reasonable time would tell all of them".to_owned(),
     })
 }
 
@@ -195,6 +186,3 @@ pub(crate) fn about_intervals(comparison: &Comparison) -> String {
     let parts: Vec<String> = judged.into_iter().chain(others).collect();
     if parts.is_empty() { "95% intervals".to_owned() } else { format!("intervals: {}", parts.join("; ")) }
 }
-
-/// The longest time that is worth proposing, in seconds: what --max-time takes at the most.
-const LONGEST: f64 = 3_600.0;
