@@ -45,7 +45,7 @@ impl Climbs {
         let Limits { min_rate, max_rate, precision, .. } = self.limits;
         for up in ups.iter_mut().skip(self.stairs.len()) {
             up.refuse_unseen(&self.limits.slos)?;
-            let rate = up.pace(length, 1, LONGEST_PACE, rng.random())?.0.unwrap_or(1.0);
+            let rate = up.pace(length, 1, LONGEST_PACE, rng.random())?.0.map_or(1.0, |pace| pace.rate);
             self.stairs.push(Staircase::new(rate / BELOW, (min_rate, max_rate), precision));
         }
         Ok(())

@@ -3,9 +3,11 @@
 
 use std::mem;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::climbing::Climbs;
 use super::compared::{Compared, Judged, asked, document};
+use super::failure::replies_for;
 use super::question::{Question, SoFar, Watchers};
 use super::repetition;
 use super::resumed::{Earlier, ResumeError, Saved};
@@ -17,6 +19,7 @@ use crate::plan::Plan;
 use crate::report::comparison::{Comparison, Ended};
 use crate::report::repetition::{Repetition, forecast};
 use crate::trials::course::{Arm, Course, Start, TrialError};
+use crate::units;
 
 /// Why there is no comparison.
 #[derive(Debug, thiserror::Error)]
@@ -32,10 +35,16 @@ pub enum CompareError {
     NoProcess(Metric),
     /// Or there was not a reply to have figures of, or too few of them.
     #[error(
-        "no trial of both servers had a reply, or replies enough for a percentile that is judged: there is nothing to judge; \
-         expected a longer --trial"
+        "no pair of trials had a figure of {metric}, which takes {needs} in each: {lacks}; expected a longer --trial"
     )]
-    NoFigures,
+    NoFigures {
+        /// The first of the metrics that lack figures.
+        metric: Metric,
+        /// The replies that a trial must have for it.
+        needs: String,
+        /// Which server lacks them, and how long its trials were.
+        lacks: String,
+    },
     /// Nothing was measured.
     #[error("interrupted before anything was measured")]
     Interrupted,
@@ -47,7 +56,7 @@ impl CompareError {
         match self {
             Self::Trial(error) => error.is_interruption(),
             Self::Interrupted => true,
-            Self::NoProcess(_) | Self::NoFigures | Self::Resume(_) => false,
+            Self::NoProcess(_) | Self::NoFigures { .. } | Self::Resume(_) => false,
         }
     }
 }
@@ -92,8 +101,8 @@ pub fn run(
         let over = course.is_over() || starts.len() >= MOST_STARTS;
         if trial.is_none() {
             let may_wait = course.may_be_answered(&starts[before..]) && !over && !interrupted;
-            trial = match judge(question, plan, &earlier, &starts, may_wait) {
-                Err(CompareError::NoFigures) if may_wait => return Ok(None),
+            trial = match judge(question, plan, &earlier, &starts, (course.lengths().all(), may_wait)) {
+                Err(CompareError::NoFigures { .. }) if may_wait => return Ok(None),
                 judge => Some(judge?),
             };
         }
@@ -152,9 +161,12 @@ fn judge(
     plan: &Plan,
     earlier: &Earlier,
     starts: &[Start],
-    may_wait: bool,
+    (lengths, may_wait): (&[Duration], bool),
 ) -> Result<Judged, CompareError> {
-    let gated = if earlier.gated.is_empty() { gated(question, plan, starts, may_wait)? } else { earlier.gated.clone() };
+    let gated = match &earlier.gated[..] {
+        [] => gated(question, plan, starts, may_wait).map_err(|why| why.of(starts, lengths))?,
+        before => before.to_vec(),
+    };
     let (band, betters) = (Band::of(question.tolerance), gated.iter().map(|metric| metric.better()));
     let judge = Judge::new(question.aim(), question.alpha, band, betters);
     let mut stands_on = earlier.stands_on.clone();
@@ -164,7 +176,7 @@ fn judge(
 
 /// The metrics that are judged: those asked for, all of which must be there, or those of the load that are. One that is
 /// missing may come with the next start if the comparison `may_wait` for it.
-fn gated(question: &Question, plan: &Plan, starts: &[Start], may_wait: bool) -> Result<Vec<Metric>, CompareError> {
+fn gated(question: &Question, plan: &Plan, starts: &[Start], may_wait: bool) -> Result<Vec<Metric>, Missing> {
     let there = |metric: Metric| match metric {
         // Resident memory grows in pages, and may not have grown yet.
         Metric::ConnectionMemory => there(Metric::ServerMemory, starts),
@@ -178,9 +190,40 @@ fn gated(question: &Question, plan: &Plan, starts: &[Start], may_wait: bool) -> 
     // What only the server's process tells is left out where nobody asked for it.
     let left_out = |metric: &Metric| gate.is_none() && metric.is_of_the_process() && !(seen && may_wait);
     match missing.iter().find(|metric| !left_out(metric)) {
-        Some(metric) if metric.is_of_the_process() && !seen => Err(CompareError::NoProcess(*metric)),
-        Some(_) => Err(CompareError::NoFigures),
+        Some(metric) if metric.is_of_the_process() && !seen => Err(Missing::Process(*metric)),
+        Some(metric) => Err(Missing::Figures(*metric)),
         None => Ok(found),
+    }
+}
+
+/// Why a metric that is to be judged is not there.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Missing {
+    /// The servers' processes cannot be seen.
+    Process(Metric),
+    /// No pair of trials had a figure of it.
+    Figures(Metric),
+}
+
+impl Missing {
+    /// The error, after these starts, whose trials were so long.
+    fn of(self, starts: &[Start], lengths: &[Duration]) -> CompareError {
+        let metric = match self {
+            Self::Process(metric) => return CompareError::NoProcess(metric),
+            Self::Figures(metric) => metric,
+        };
+        let lacks = |server: &usize| starts.iter().all(|start| start.figures(metric, *server).is_empty());
+        let length = |server: usize| units::seconds(lengths[server].as_secs_f64());
+        let lacking: Vec<String> = (0..2)
+            .filter(lacks)
+            .map(|server| format!("no trial of {} ({} long)", ["A", "B"][server], length(server)))
+            .collect();
+        let lacks = if lacking.is_empty() {
+            "none had it of both servers".to_owned()
+        } else {
+            format!("{} had it", lacking.join(" and "))
+        };
+        CompareError::NoFigures { metric, needs: replies_for(metric), lacks }
     }
 }
 
@@ -217,16 +260,19 @@ mod tests {
         let gated = |question: &Question, starts: &[Start], may_wait| gated(question, &plan(), starts, may_wait);
         let late = [start(&without_cpu, &seen)];
         for question in [&cpu, &default] {
-            assert!(matches!(gated(question, &late, true), Err(CompareError::NoFigures)));
+            assert_eq!(gated(question, &late, true), Err(Missing::Figures(Metric::ServerCpu)));
         }
         // Nobody asked for it by name, and there is no time to wait.
         assert_eq!(gated(&default, &late, false).unwrap(), [Metric::Throughput]);
-        assert!(matches!(gated(&cpu, &late, false), Err(CompareError::NoFigures)));
+        assert_eq!(gated(&cpu, &late, false), Err(Missing::Figures(Metric::ServerCpu)));
+        let lengths = [Duration::from_millis(10), Duration::from_millis(600)];
+        let error = Missing::Figures(Metric::ServerCpu).of(&late, &lengths).to_string();
+        assert!(error.contains("server.cpu, which takes a reply in each: no trial of A (10.0 ms long) and no trial of B (600 ms long) had it"), "{error}");
         let came = [start(&without_cpu, &seen), start(&[Metric::Throughput, Metric::ServerCpu], &seen)];
         assert_eq!(gated(&cpu, &came, true).unwrap(), [Metric::ServerCpu]);
         assert_eq!(gated(&default, &came, true).unwrap(), [Metric::Throughput, Metric::ServerCpu]);
         let elsewhere = [start(&without_cpu, &[])];
-        assert!(matches!(gated(&cpu, &elsewhere, true), Err(CompareError::NoProcess(Metric::ServerCpu))));
+        assert_eq!(gated(&cpu, &elsewhere, true), Err(Missing::Process(Metric::ServerCpu)));
         assert_eq!(gated(&default, &elsewhere, true).unwrap(), [Metric::Throughput]);
     }
 }

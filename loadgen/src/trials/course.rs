@@ -291,8 +291,8 @@ impl<'a> Course<'a> {
             let before = self.elapsed();
             let (pace, once) = ups[i].pace(WARMUP, replies, longest.min(LONGEST_PACE), self.rng.random())?;
             apart += (self.elapsed() - before).saturating_sub(once);
-            if let (Some(rate), 1..) = (pace, replies) {
-                self.lengths.learn(i, rate);
+            if let (Some(pace), 1..) = (pace, replies) {
+                self.lengths.learn(i, pace);
             }
             show();
         }

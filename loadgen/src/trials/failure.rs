@@ -5,6 +5,7 @@ use crate::judge::outcome::OutOfSight;
 use crate::load::error::RunError;
 use crate::measure::counts::Messages;
 use crate::measure::measured::Measured;
+use crate::measure::metric::Metric;
 use crate::report::words;
 use crate::units;
 
@@ -96,4 +97,12 @@ pub(super) fn failure(measured: &Measured) -> Option<String> {
     why.extend(measured.server_ended.iter().map(|status| format!("its process ended: {status}")));
     why.extend(measured.failures.iter().map(|(why, times)| format!("{}: {why}", units::often(*times))));
     Some(why.join(", "))
+}
+
+/// The replies that a trial must have for a figure of this metric, in words.
+pub(super) fn replies_for(metric: Metric) -> String {
+    match metric.needed_values() {
+        0 | 1 => "a reply".to_owned(),
+        needed => format!("{} replies", units::count(needed)),
+    }
 }

@@ -1,4 +1,5 @@
-//! How long a trial of each server is: as long as was asked for, or longer where a slow server would have too few replies in it.
+//! How long a trial of each server is: as long as was asked for, or longer where a slow server would have too few replies in it,
+//! or none since each takes its time.
 
 use std::time::Duration;
 
@@ -8,9 +9,18 @@ use super::tempo::Tempo;
 #[derive(Debug)]
 pub struct Lengths {
     tempo: Tempo,
-    /// How many replies come in a second; `None` where they are not counted, or none came.
-    rates: Vec<Option<f64>>,
+    /// How each server answers; `None` where its replies are not counted, or none came.
+    paces: Vec<Option<Pace>>,
     all: Vec<Duration>,
+}
+
+/// How a server answers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pace {
+    /// Replies per second.
+    pub rate: f64,
+    /// How long the quickest of them took.
+    pub quickest: Duration,
 }
 
 /// Trials of a server that were made longer.
@@ -27,12 +37,12 @@ pub struct Longer {
 impl Lengths {
     /// Of so many servers, of which nothing is known yet.
     pub fn new(tempo: Tempo, servers: usize) -> Self {
-        Self { tempo, rates: vec![None; servers], all: vec![tempo.trial; servers] }
+        Self { tempo, paces: vec![None; servers], all: vec![tempo.trial; servers] }
     }
 
-    /// Learns how many replies of a server come in a second.
-    pub fn learn(&mut self, server: usize, rate: f64) {
-        self.rates[server] = Some(rate);
+    /// Learns how a server answers.
+    pub fn learn(&mut self, server: usize, pace: Pace) {
+        self.paces[server] = Some(pace);
         self.all[server] = self.within(server, self.tempo.max_time);
     }
 
@@ -55,15 +65,15 @@ impl Lengths {
     pub fn longer(&self) -> impl Iterator<Item = Longer> + '_ {
         let is_longer = |(_, length): &(usize, &Duration)| **length > self.tempo.trial;
         self.all.iter().enumerate().filter(is_longer).map(|(server, length)| {
-            let replies = self.rates[server].map(|rate| (rate * length.as_secs_f64()).round() as u64);
+            let replies = self.paces[server].map(|pace| (pace.rate * length.as_secs_f64()).round() as u64);
             Longer { server, length: *length, too_few: replies.filter(|replies| *replies < self.tempo.replies) }
         })
     }
 
     fn within(&self, server: usize, time: Duration) -> Duration {
-        let needed = self.rates[server].map(|rate| Duration::from_secs_f64(self.tempo.replies as f64 / rate));
-        let made = needed.map_or(Duration::ZERO, |needed| needed.min(longest(time, self.all.len())));
-        made.max(self.tempo.trial)
+        let Some(Pace { rate, quickest }) = self.paces[server] else { return self.tempo.trial };
+        let needed = Duration::from_secs_f64(self.tempo.replies as f64 / rate);
+        needed.min(longest(time, self.all.len())).max(ROUND_TRIPS * quickest).max(self.tempo.trial)
     }
 }
 
@@ -71,7 +81,10 @@ fn longest(time: Duration, servers: usize) -> Duration {
     time / (MOST_OF_TIME * servers as u32)
 }
 
-/// A round of trials that were made longer takes at most this part of the time: there are to be many of them.
+/// A trial takes so many times as long as the quickest reply at the least, whatever the time: without a reply it tells nothing.
+const ROUND_TRIPS: u32 = 2;
+
+/// A round of trials that were made longer for more replies takes at most this part of the time: there are to be many of them.
 const MOST_OF_TIME: u32 = 20;
 
 #[cfg(test)]
@@ -88,9 +101,10 @@ mod tests {
     #[test]
     fn a_trial_of_each_server_has_replies_enough_whatever_the_others_do() {
         let mut lengths = eight();
+        let pace = |rate| Pace { rate, quickest: Duration::from_micros(80) };
         // At 100,000 replies a second the 10 ms that were asked for hold a thousand.
-        lengths.learn(0, 100_000.0);
-        lengths.learn(1, 1_000.0);
+        lengths.learn(0, pace(100_000.0));
+        lengths.learn(1, pace(1_000.0));
         let of = |server: usize| lengths.all()[server];
         assert_eq!([of(0), of(1), of(2)], [10, 50, 10].map(Duration::from_millis));
         let longer: Vec<Longer> = lengths.longer().collect();
@@ -101,12 +115,22 @@ mod tests {
     #[test]
     fn where_the_time_has_no_room_for_as_many_it_is_known_how_many_there_are() {
         let mut lengths = eight();
-        lengths.learn(3, 105.0);
+        lengths.learn(3, Pace { rate: 105.0, quickest: Duration::from_millis(9) });
         let longer: Vec<Longer> = lengths.longer().collect();
         assert_eq!(longer, [Longer { server: 3, length: Duration::from_millis(375), too_few: Some(39) }]);
         // 50 replies take 476 ms, which a longer time has room for.
         let [now, later] = [60, 100].map(|seconds| lengths.round(Duration::from_secs(seconds)));
         assert_eq!((later - now).as_millis(), 101);
         assert_eq!(lengths.longest(), Duration::from_millis(375));
+    }
+
+    #[test]
+    fn a_trial_holds_replies_that_take_their_time_whatever_the_time() {
+        let mut lengths = eight();
+        // A hundred connections at once.
+        lengths.learn(2, Pace { rate: 333.0, quickest: Duration::from_millis(300) });
+        assert_eq!(lengths.all()[2], Duration::from_millis(600));
+        let longer: Vec<Longer> = lengths.longer().collect();
+        assert_eq!(longer, [Longer { server: 2, length: Duration::from_millis(600), too_few: None }]);
     }
 }

@@ -7,10 +7,11 @@ mod scaling;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::contrast::{Contrast, figures, log_ratios};
 use super::design::Design;
+use super::failure::replies_for;
 use crate::host::cores::Cores;
 use crate::host::environment::Environment;
 use crate::host::interrupt::Interrupt;
@@ -29,6 +30,7 @@ use crate::trials::notes;
 use crate::trials::question::Watchers;
 use crate::trials::start::datagrams;
 use crate::trials::tempo::is_too_short;
+use crate::units;
 
 /// What a sweep is to find out of its design.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,12 +72,17 @@ pub enum SweepError {
     Trial(#[from] TrialError),
     /// A combination without a figure: of effects nothing can be said.
     #[error(
-        "no trial of {combination} had a reply, or replies enough for a percentile that is judged: there is nothing to judge; \
-         expected a longer --trial"
+        "no trial of {combination} ({length} long) had a figure of {metric}, which takes {needs}; expected a longer --trial"
     )]
     NoFigures {
         /// Its flags.
         combination: String,
+        /// How long its trials were.
+        length: String,
+        /// What they lack a figure of.
+        metric: Metric,
+        /// The replies that a trial must have for that.
+        needs: String,
     },
     /// A metric that was to be judged is not there.
     #[error("--gate {0}: the servers' processes cannot be seen from here; expected servers on this machine")]
@@ -120,7 +127,7 @@ pub fn run(
             }
         }
         if over || !course.may_be_answered(&starts) {
-            all_have_figures(design, question, plan, &starts)?;
+            all_have_figures(design, question, plan, &starts, course.lengths().all())?;
         }
         Ok::<_, SweepError>(over.then_some(Ended::MaxTime))
     })?;
@@ -195,7 +202,13 @@ impl SweepError {
 
 /// Whether every combination has a figure of every metric that is judged. What only the server's process tells may be
 /// missing where nobody asked for it; resident memory grows in pages, and may not have grown yet.
-fn all_have_figures(design: &Design, question: &Question, plan: &Plan, starts: &[Start]) -> Result<(), SweepError> {
+fn all_have_figures(
+    design: &Design,
+    question: &Question,
+    plan: &Plan,
+    starts: &[Start],
+    lengths: &[Duration],
+) -> Result<(), SweepError> {
     let lacks = |arm: usize, metric: Metric| starts.iter().all(|start| start.figures(metric, arm).is_empty());
     let hidden =
         |metric: &&Metric| metric.is_of_the_process() && (0..design.arms()).any(|arm| lacks(arm, Metric::ServerMemory));
@@ -205,13 +218,11 @@ fn all_have_figures(design: &Design, question: &Question, plan: &Plan, starts: &
     let may_lack =
         |metric: &Metric| *metric == Metric::ConnectionMemory || question.gate.is_none() && metric.is_of_the_process();
     let judged = question.judged(plan).iter().filter(|metric| !may_lack(metric));
-    match (0..design.arms()).find(|&arm| judged.clone().any(|metric| lacks(arm, *metric))) {
-        None => Ok(()),
-        Some(arm) => {
-            let flags: Vec<String> = design.settings(arm).iter().map(ToString::to_string).collect();
-            Err(SweepError::NoFigures { combination: flags.join(" ") })
-        }
-    }
+    let mut lacking = (0..design.arms()).flat_map(|arm| judged.clone().map(move |metric| (arm, *metric)));
+    let Some((arm, metric)) = lacking.find(|(arm, metric)| lacks(*arm, *metric)) else { return Ok(()) };
+    let flags: Vec<String> = design.settings(arm).iter().map(ToString::to_string).collect();
+    let length = units::seconds(lengths[arm].as_secs_f64());
+    Err(SweepError::NoFigures { combination: flags.join(" "), length, metric, needs: replies_for(metric) })
 }
 
 /// What is said where the memory of connections was to be judged and cannot be had.

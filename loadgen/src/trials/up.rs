@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::failure::{TrialError, failure};
+use super::lengths::Pace;
 use crate::host::descendants::descendants;
 use crate::host::interrupt::Interrupt;
 use crate::host::resources::Sampler;
@@ -99,24 +100,29 @@ impl<'a, 'scope> Up<'a, 'scope> {
     }
 
     /// Load that nobody counts, for `length` and longer until there were so many replies, but for no more than about `longest`,
-    /// waiting for replies included. Returns how many came in a second, `None` where there was none; and how long it took to run
-    /// for `length` alone.
+    /// waiting for replies included. Returns how they came, `None` where there was none; and how long it took to run for `length`
+    /// alone.
     pub fn pace(
         &mut self,
         length: Duration,
         replies: u64,
         longest: Duration,
         seed: u64,
-    ) -> Result<(Option<f64>, Duration), TrialError> {
-        let (mut length, mut came, mut passed) = (length, 0, Duration::ZERO);
+    ) -> Result<(Option<Pace>, Duration), TrialError> {
+        let (mut length, mut came, mut passed, mut quickest) = (length, 0, Duration::ZERO, Duration::MAX);
         let (began, mut once) = (Instant::now(), None);
         loop {
-            let measured = self.phase(length, seed, &mut |_, _| (), &mut |_| ())?;
-            came += measured.counts.replies_in_window;
-            passed += measured.window;
+            let mut take = |interval: &Interval, _: Option<Passed<'_>>| {
+                let least = interval.times.latency.min();
+                quickest = if least > 0 { quickest.min(Duration::from_nanos(least)) } else { quickest };
+            };
+            let measured = self.phase(length, seed, &mut take, &mut |_| ())?;
+            came += measured.counts.messages.verified;
+            passed += measured.window.max(measured.answered_after);
             let once = *once.get_or_insert_with(|| began.elapsed());
             if came >= replies || began.elapsed() >= longest || measured.interrupted {
-                return Ok(((came > 0).then(|| came as f64 / passed.as_secs_f64()), once));
+                let pace = || Pace { rate: came as f64 / passed.as_secs_f64(), quickest };
+                return Ok(((came > 0).then(pace), once));
             }
             length *= 2;
         }
