@@ -6,9 +6,9 @@
 //! as likely to have one sign as the other, however the machine drifts. That is all that Wilcoxon's signed-rank test
 //! needs (Lehmann, Nonparametrics, 1975, section 3.2).
 //!
-//! For servers that need warming: whether one has settled (`settling`, by `series` and `tiers`), whether trials of one start
-//! still trend (`trend`), and how often to restart (`repetition`, by `variances`); where one start is all there is, `blocks` of
-//! its trials are observations.
+//! For servers that need warming: whether one has settled (`settling`, by `series`, `tiers` and `kendall`), whether trials of
+//! one start still trend (`trend`), and how often to restart (`repetition`, by `variances`); where one start is all there is,
+//! `blocks` of its trials are observations.
 //!
 //! What only some trials show is in the ratio of their sums (`pooled`), which is held against what typical ones show.
 //!
@@ -18,6 +18,7 @@ mod blocks;
 mod hodges_lehmann;
 mod holm;
 mod judge;
+mod kendall;
 mod normal;
 mod pooled;
 mod repetition;

@@ -11,10 +11,15 @@
 //! do not add up to much. Where slices are so noisy that no interval gets as narrow, it has settled as far as they tell: once it
 //! was seen for four times as long as it took to come to the level of the last half, within the noise, and those last two
 //! quarters do not differ and hold no jump. `simulated.rs` beside this file says how often it errs.
+//!
+//! Of one that has not settled it is said why. A smooth rise looks like noise whose neighbours are alike, in which the quarters'
+//! difference may be lost: so the order of the slices is asked too (`kendall`). And where a rise passes through levels, they are
+//! jumps only if they fit better than a line.
 
+use super::kendall::{kendall, levelled};
 use super::normal::normal_quantile;
 use super::series::{Noise, median};
-use super::tiers::tiers;
+use super::tiers::{Tier, tiers};
 
 /// What is known of a server's warm-up.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -176,15 +181,42 @@ impl Look {
     }
 
     fn why(&self, series: &[f64]) -> Why {
-        let found = tiers(&series[series.len() / 2..], MARGIN);
-        if let [.., before, after] = &found[..] {
+        let window = &series[series.len() / 2..];
+        let found = tiers(window, MARGIN);
+        if let [.., before, after] = &found[..]
+            && off_tiers(window, &found) < off_line(window)
+        {
             return Why::Jumps(after.level - before.level);
         }
-        if self.difference.abs() > normal_quantile(1.0 - CALLED_A_TREND / 2.0) * self.deviation {
+        let differs = self.difference.abs() > normal_quantile(1.0 - CALLED_A_TREND / 2.0) * self.deviation;
+        if differs || self.is_of_a_trend(series) {
             return Why::Trends(self.difference);
         }
         Why::Noise(self.bound(EACH))
     }
+
+    /// Whether the quarters differ since the series rises or falls, and its second half still does: a server may have come to its
+    /// level before. In the first quarter it may become faster, whatever it does then.
+    fn is_of_a_trend(&self, series: &[f64]) -> bool {
+        let follows =
+            |values: &[f64], error: f64| kendall(values) * self.difference.signum() > normal_quantile(1.0 - error);
+        self.difference.abs() > MARGIN
+            && follows(&series[series.len() / 4..], CALLED_A_RISE / 2.0)
+            && follows(&series[series.len() / 2..], STILL_RISING)
+    }
+}
+
+/// How far the values are from their tiers, all together.
+fn off_tiers(values: &[f64], tiers: &[Tier]) -> f64 {
+    let off = |tier: &Tier| values[tier.range.clone()].iter().map(|value| (value - tier.level).abs()).sum::<f64>();
+    tiers.iter().map(off).sum()
+}
+
+/// How far they are from a line.
+fn off_line(values: &[f64]) -> f64 {
+    let levelled = levelled(values);
+    let level = median(levelled.clone()).unwrap_or(0.0);
+    levelled.into_iter().map(|value| (value - level).abs()).sum()
 }
 
 /// Whether its second half has more than one level.
@@ -232,6 +264,12 @@ const EACH: f64 = 0.025;
 
 /// The error of calling a difference at the last look a trend.
 const CALLED_A_TREND: f64 = 0.01;
+
+/// The error of calling a series that has no trend a rise or a fall: small, since neighbours may be more alike than it seems.
+const CALLED_A_RISE: f64 = 0.002;
+
+/// The error of taking a second half that has no trend for the rest of that rise or fall.
+const STILL_RISING: f64 = 0.025;
 
 /// The slices before the first look: fewer give no noise to go by.
 pub const FIRST_LOOK: usize = 10;

@@ -10,6 +10,8 @@
 //! | warming up from 2x, time constant 0.3, 1 and 3 s, with each of those noises | called settled with over 2% of bias left: 2.5% at the most (3 s, noise 5%; else 0.3%) |
 //! | growing costlier by 0.5% each slice for ever, 120 slices; by 0.2% | called settled: 10%; 88% |
 //! | warming up and drifting, with a jump of 30% at slice 90 of 120 | called jumping: 54% |
+//! | growing costlier by 2% each slice for ever, noise 0.5%, nothing disturbed, 10, 20, 28 and 100 slices | called trending: 99%, 100%, 100%, 100%; jumping: 0.0% |
+//! | steady, looked at for 10, 20 and 28 slices only, with each of those noises, and 5% with neighbours that correlate by 0.5 | called trending: 4.4% at the most |
 
 mod whole;
 
@@ -159,6 +161,63 @@ fn a_server_that_drifts_or_jumps_late_is_mostly_called_not_steady() {
         || matches!(jumps.warm_up(120, &mut chance).0, Settling::NotSteady(Why::Jumps(step)) if step < -0.1),
     );
     assert!(trends <= 0.2 && trends < slow && jumped >= 0.35, "{trends}, {slow}, {jumped}");
+}
+
+/// The shares that are called trending, and jumping.
+fn moving(what: &str, server: Server, most: usize, chance: &mut Chance) -> [f64; 2] {
+    let mut jumps = 0;
+    let trends = share(&format!("{what}, {most} slices: trends"), 100, || {
+        let why = server.warm_up(most, chance).0;
+        jumps += usize::from(matches!(why, Settling::NotSteady(Why::Jumps(_))));
+        matches!(why, Settling::NotSteady(Why::Trends(_)))
+    });
+    [trends, jumps as f64 / repetitions(100) as f64]
+}
+
+#[test]
+fn a_smooth_rise_without_end_is_said_to_be_one_however_short_the_look() {
+    let mut chance = Chance::new(8);
+    for (most, least) in [(10, 0.7), (20, 0.8), (28, 0.8), (100, 0.95)] {
+        for (noise, drift) in [(0.005, 0.02), (0.005, -0.02), (0.01, 0.05)] {
+            let server = Server { noise, drift, disturbed: 0.0, ..STEADY };
+            let [trends, jumps] = moving(&format!("drift {drift}, noise {noise}"), server, most, &mut chance);
+            assert!(trends >= least && jumps == 0.0, "{drift}, {noise}, {most}: {trends}, {jumps}");
+        }
+    }
+    // What a message cost a server whose work grows with every message, in us.
+    let seen = [
+        &[65, 80, 93, 103, 113, 122, 131, 138, 145, 151][..],
+        &[63, 67, 71, 73, 76, 78, 81, 84, 86, 89, 91, 94, 97, 99, 102, 103, 106, 108, 109, 112],
+        // It was compiled meanwhile.
+        &[51, 49, 24, 28, 34, 36, 45, 44, 51, 58, 64, 69, 74],
+    ];
+    for costs in seen {
+        let mut slices = Slices::new(1, costs.len());
+        for cost in costs {
+            slices.push(&[f64::from(*cost)]);
+        }
+        let by = |rise: f64| (0.08..0.4).contains(&rise);
+        assert!(matches!(slices.state(), Settling::NotSteady(Why::Trends(rise)) if by(rise)), "{:?}", slices.state());
+    }
+}
+
+/// Chance that looks like a trend, also where neighbours are alike; and a level that a server came to early.
+#[test]
+fn what_is_level_is_hardly_called_a_rise_however_short_the_look() {
+    let mut chance = Chance::new(9);
+    let noises = [(0.005, 0.0), (0.02, 0.0), (0.05, 0.0), (0.02, 0.5), (0.05, 0.5)];
+    for (most, (noise, alike)) in [10, 20, 28].into_iter().flat_map(|most| noises.map(|noise| (most, noise))) {
+        let server = Server { noise, alike, ..STEADY };
+        let [trends, jumps] = moving(&format!("steady, noise {noise}, alike {alike}"), server, most, &mut chance);
+        assert!(trends <= 0.1 && jumps <= 0.02, "{noise}, {alike}, {most}: {trends}, {jumps}");
+    }
+    for (noise, alike) in [(0.005, 0.0), (0.02, 0.0), (0.05, 0.0), (0.02, 0.5)] {
+        let server = Server { cold: 1.0, constant: 3.0, noise, alike, ..STEADY };
+        let settled = share(&format!("level soon, noise {noise}, alike {alike}: settled"), 100, || {
+            matches!(server.warm_up(40, &mut chance).0, Settling::Settled { .. })
+        });
+        assert!(settled >= 0.85, "{noise}, {alike}: {settled}");
+    }
 }
 
 /// What starts and trials of a simulated server cost, and how much they vary.

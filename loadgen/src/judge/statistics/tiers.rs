@@ -74,7 +74,7 @@ fn pettitt(values: &[f64], inflation: f64) -> (usize, f64) {
 }
 
 /// Ranks from 1; those of equal values are their mean.
-fn ranks(values: &[f64]) -> Vec<f64> {
+pub(super) fn ranks(values: &[f64]) -> Vec<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
     let rank = |value: &f64| {

@@ -70,7 +70,7 @@ fn of_few(starts: &[&Vec<f64>], error: f64) -> Option<Trend> {
 }
 
 /// The slopes of all pairs of values that stand in the order of time.
-fn slopes(values: &[f64]) -> Vec<f64> {
+pub(super) fn slopes(values: &[f64]) -> Vec<f64> {
     let points: Vec<(f64, f64)> = values.iter().enumerate().map(|(i, value)| (i as f64, *value)).collect();
     slope::slopes(&points)
 }
