@@ -94,7 +94,7 @@ pub enum UnsteadyKind {
 pub(crate) enum Ran {
     /// After each start.
     InEachStart,
-    /// Once: it goes on running between connections.
+    /// Once: it is not started anew, or goes on running between connections.
     Once,
     /// Not at all: it was compiled beforehand.
     Not,
@@ -201,9 +201,9 @@ fn not_steady(warmup: &Warmup, server: usize, name: &str) -> Option<String> {
         UnsteadyKind::Trends => format!(
             "{name} is NOT STEADY: {what} still {direction} by {percent} when the warm-up ended after {time}; {longer} may help"
         ),
-        UnsteadyKind::Jumps => {
-            format!("{name} is NOT STEADY: {what} jumped ({direction} by {percent}) within the {time} of its warm-up")
-        }
+        UnsteadyKind::Jumps => format!(
+            "{name} is NOT STEADY: {what} jumped ({direction} by {percent}) within the {time} of its warm-up; {longer} may help"
+        ),
         UnsteadyKind::Noise if change.abs() >= 1.0 => {
             format!(
                 "whether {name} has settled after {time} of warm-up cannot be told: noise would hide that {what} doubled"
@@ -261,10 +261,13 @@ mod tests {
         assert_eq!(told.len(), 3, "{told:?}");
         assert!(told[0].contains("A and B ran under the load for 1.20 s in each start before they were"), "{told:?}");
         assert!(told[1].contains("A is NOT STEADY: its rate jumped (rose by 30.0%)"), "{told:?}");
+        assert!(told[1].ends_with("; a longer --max-warmup may help"), "{told:?}");
         assert!(told[2].starts_with("B is NOT STEADY: its rate still fell by 4.1% when"), "{told:?}");
         assert!(told[2].contains("a longer --max-warmup may help"), "{told:?}");
         let by_time = said(&warmup(WarmupLimit::MaxTime, studies), both, 9);
-        assert!(by_time[2].contains("a longer --max-time") && !by_time[2].contains("--max-warmup"), "{by_time:?}");
+        for told in &by_time[1..] {
+            assert!(told.contains("a longer --max-time") && !told.contains("--max-warmup"), "{by_time:?}");
+        }
         let none = Warmup { seconds: 0.0, max_seconds: None, limit: None, studies: Vec::new() };
         assert_eq!(said(&none, both, 9), Vec::<String>::new());
     }

@@ -151,7 +151,10 @@ impl<'a> Course<'a> {
 
     /// Of each server, how it is warmed up, and whether it is started anew.
     pub(crate) fn treated(&self) -> impl Iterator<Item = (Ran, bool)> + '_ {
-        self.arms.iter().map(|arm| (self.warming.ran(&arm.spec), self.tempo.restarts.are_of(&arm.spec)))
+        self.arms.iter().map(|Arm { spec, .. }| match (self.warming.ran(spec), self.tempo.restarts.are_of(spec)) {
+            (Ran::InEachStart, false) => (Ran::Once, false),
+            treated => treated,
+        })
     }
 
     /// Whether so little was measured in these `starts` that it may be the machine's fault if a server has not replied.

@@ -84,7 +84,7 @@ fn metrics(comparison: &Comparison) -> Markup {
                     }
                 }
             }
-            p { (text::about_intervals(comparison)) }
+            @if let Some(about) = text::about_intervals(comparison) { p { (about) } }
         }
     }
 }

@@ -38,7 +38,7 @@ pub fn render(comparison: &Comparison) -> String {
         let [a, b, change, interval, called] = text::cells(metric);
         line(format!("| {} | {a} | {b} | {change} | {interval} | {called} |", metric.metric));
     }
-    line(format!("\n{}\n", escaped(&text::about_intervals(comparison))));
+    line(text::about_intervals(comparison).map_or(String::new(), |about| format!("\n{}\n", escaped(&about))));
     for (_, fact) in words::way_to_both(comparison) {
         line(format!("- {}", escaped(&fact)));
     }

@@ -52,7 +52,9 @@ impl Display for Rendered<'_> {
         for reason in reasons(comparison) {
             item(f, "", &reason)?;
         }
-        item(f, "", &about_intervals(comparison))?;
+        if let Some(about) = about_intervals(comparison) {
+            item(f, "", &about)?;
+        }
         item(f, "errors", &errors(comparison))?;
         way_to_both(comparison).iter().try_for_each(|(name, fact)| item(f, name, fact))?;
         if comparison.aa {

@@ -169,20 +169,26 @@ pub(crate) fn what_would_tell(comparison: &Comparison) -> Option<String> {
     })
 }
 
-/// What the intervals of a table are.
-pub(crate) fn about_intervals(comparison: &Comparison) -> String {
-    let shown = comparison.metrics.iter().filter(|metric| metric.shown.is_some());
-    let (judged, others): (Vec<_>, Vec<_>) = shown.partition(|metric| metric.ruling.is_some());
+/// What the intervals of a table are; nothing where it has none.
+pub(crate) fn about_intervals(comparison: &Comparison) -> Option<String> {
+    // One that has too few starts has no interval; those of earlier versions are 95% ones.
+    let has_interval = |metric: &&MetricReport| {
+        let told = metric.told();
+        told.low.is_some() && told.high.is_some()
+    };
+    let (judged, others): (Vec<_>, Vec<_>) = comparison
+        .metrics
+        .iter()
+        .filter(has_interval)
+        .partition(|metric| metric.shown.is_some() && metric.ruling.is_some());
     let alpha = units::percent(comparison.rules.alpha);
-    let judged = (!judged.is_empty()).then(|| {
-        format!(
-            "of what is judged, those that the verdicts stand on, for an error of {alpha} over all looks and metrics"
-        )
-    });
-    // One that has too few starts has no interval.
-    let has_interval =
-        |metric: &&MetricReport| metric.shown.is_some_and(|shown| shown.low.is_some() && shown.high.is_some());
-    let others = others.iter().any(has_interval).then(|| "of the others, 95%".to_owned());
-    let parts: Vec<String> = judged.into_iter().chain(others).collect();
-    if parts.is_empty() { "95% intervals".to_owned() } else { format!("intervals: {}", parts.join("; ")) }
+    let of_judged = format!(
+        "of what is judged, those that the verdicts stand on, for an error of {alpha} over all looks and metrics"
+    );
+    match (judged.is_empty(), others.is_empty()) {
+        (true, true) => None,
+        (true, false) => Some("95% intervals".to_owned()),
+        (false, true) => Some(format!("intervals: {of_judged}")),
+        (false, false) => Some(format!("intervals: {of_judged}; of the others, 95%")),
+    }
 }
