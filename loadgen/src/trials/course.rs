@@ -319,8 +319,9 @@ impl<'a> Course<'a> {
         let meter = Meter::of(&ups.iter().flat_map(|up| up.server.pids()).copied().collect::<Vec<_>>());
         let before = meter.sample();
         // What a round takes is not known before the first start: replies of slow servers are waited for after each trial.
-        let is_free = self.starts == 0 && matches!(self.tempo.restarts, Restarts::Auto(_));
-        let over_after = if is_free { self.over_after.min(self.elapsed() + self.first) } else { self.over_after };
+        let began = self.elapsed();
+        let is_free = self.starts == 0 && !matches!(self.tempo.restarts, Restarts::Every(_));
+        let over_after = if is_free { self.over_after.min(began + self.first) } else { self.over_after };
         for number in 0..self.rounds {
             let interrupted = self.interrupt.flag().load(Ordering::Relaxed);
             // The first one is measured whatever the time: servers that were started for nothing tell nothing.

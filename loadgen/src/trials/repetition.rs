@@ -4,12 +4,11 @@
 use super::contrast::{Contrast, round_log_ratios};
 use super::course::{Course, Restarts, Start};
 use super::question::{Question, SoFar};
-use crate::judge::statistics::Variances;
+use crate::judge::statistics::{Asked, Variances};
 use crate::measure::metric::Metric;
 use crate::report::repetition::Repetition;
 
-/// What is known of a comparison by now. Where the number of rounds is free, the course's is set to the one that tells most, or
-/// to the most that leaves room for as many starts as a verdict takes.
+/// What is known of a comparison by now. Where the number of rounds is free, the course's is set.
 pub(super) fn plan(
     question: &Question,
     gated: &[Metric],
@@ -24,24 +23,15 @@ pub(super) fn plan(
     let prices = course.prices();
     let fewest = asked.fewest_starts();
     let missing = fewest.saturating_sub(starts.len());
-    match question.tempo.restarts {
-        Restarts::Auto(_) => {
-            // Until it is known how much starts vary, they are as long as they were meant to be, or are worth.
-            let best = match &variances[..] {
-                [] => asked.most(prices).min(course.rounds().max(prices.worth())).min(MOST_ROUNDS),
-                variances => asked.trials(variances, prices, MOST_ROUNDS),
-            };
-            let seconds = asked.time * left - course.elapsed().as_secs_f64();
-            course.set_rounds(best.min(course.rounds_with_room_for(missing, seconds)));
-        }
-        Restarts::Every(_) | Restarts::Never(_) => {}
-    }
+    let seconds = asked.time * left - course.elapsed().as_secs_f64();
+    choose_rounds(asked, &variances, (missing, seconds), course, |most| asked.trials(&variances, prices, most));
     let rounds = course.rounds();
     let forecast = (!variances.is_empty()).then(|| asked.forecast(&variances, prices, rounds));
     let greatest = greatest(&variances, rounds);
     let fewest_seconds = course.elapsed().as_secs_f64() + course.seconds_of(missing);
     // One that goes on has starts that took their time before.
-    let in_all = if before > 0 { fewest_seconds.max(fewest as f64 * prices.of_start(1)) } else { fewest_seconds };
+    let all_starts = fewest as f64 * prices.of_start(1);
+    let in_all = if before > 0 { fewest_seconds.max(all_starts) } else { fewest_seconds };
     Repetition {
         restarts: course.restarts(),
         pairs: rounds,
@@ -55,6 +45,26 @@ pub(super) fn plan(
         needs_seconds: forecast.and_then(|forecast| forecast.needs),
         resolves: forecast.and_then(|forecast| forecast.resolves).map(f64::exp_m1),
     }
+}
+
+/// Sets the rounds of the next start where their number is free, or that of blocks: to no more than leave room for as many starts as
+/// are missing, in so many seconds. Until it is known how much starts vary, they are as long as they were meant to be, or are worth;
+/// then as long as is `best`, which is told how many rounds leave room for a verdict. Blocks are as long as they were meant to be.
+pub(super) fn choose_rounds(
+    asked: Asked,
+    variances: &[Variances],
+    (missing, seconds): (usize, f64),
+    course: &mut Course<'_>,
+    best: impl FnOnce(u32) -> u32,
+) {
+    let most = asked.most(course.prices()).min(MOST_ROUNDS);
+    let wanted = match course.tempo().restarts {
+        Restarts::Every(_) => return,
+        Restarts::Never(rounds) => rounds,
+        Restarts::Auto(_) if variances.is_empty() => course.rounds().max(course.prices().worth()).min(most),
+        Restarts::Auto(_) => best(most),
+    };
+    course.set_rounds(wanted.min(course.rounds_with_room_for(missing, seconds)));
 }
 
 /// The log ratios of each start's rounds.
@@ -157,6 +167,19 @@ pub(super) mod tests {
         // 294 s are left, and a little has passed.
         let [all, short, none] = [1.0, 0.49, 0.1].map(of);
         assert!(all == 200 && (40..=50).contains(&short) && none == 1, "{all}, {short}, {none}");
+    }
+
+    #[test]
+    fn blocks_are_shortened_where_those_of_a_verdict_have_no_room() {
+        // A pair takes 20 ms, and a verdict two more blocks.
+        let (free, made) = (Warmup::For(Duration::ZERO), starts(0.1, 0.01));
+        let of = |restarts, seconds: f64| {
+            let so_far = SoFar { left: seconds / 600.0, ..so_far(&made[..2], 0) };
+            planned(restarts, "serve {port}", free, so_far).1
+        };
+        let [all, short, none] = [600.0, 0.6, 0.01].map(|seconds| of(Restarts::Never(25), seconds));
+        assert!(all == 25 && (10..=15).contains(&short) && none == 1, "{all}, {short}, {none}");
+        assert_eq!(of(Restarts::Every(25), 0.01), 25, "those that were asked for");
     }
 
     #[test]

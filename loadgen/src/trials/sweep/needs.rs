@@ -6,12 +6,11 @@ use crate::judge::statistics::{Sample, Variances, resolution};
 use crate::measure::metric::Metric;
 use crate::report::sweep::Needs;
 use crate::trials::contrast::{Contrast, log_ratios};
-use crate::trials::course::{Course, Restarts, Start};
+use crate::trials::course::{Course, Start};
 use crate::trials::design::Design;
-use crate::trials::repetition::{MOST_ROUNDS, greatest, of_rounds};
+use crate::trials::repetition::{choose_rounds, greatest, of_rounds};
 
-/// What is known after these starts. Where the number of rounds is free, the course's is set to the one that tells most, or to the
-/// most that leaves room for as many starts as an effect takes.
+/// What is known after these starts. Where the number of rounds is free, the course's is set.
 pub(super) fn of(
     design: &Design,
     question: &Question,
@@ -25,14 +24,7 @@ pub(super) fn of(
     let (fewest, prices, elapsed) = (asked.fewest_starts(), course.prices(), course.elapsed().as_secs_f64());
     let missing = fewest.saturating_sub(starts.len());
     let variances = variances(&contrasts, judged, &starts[starts.len().saturating_sub(RECENT)..]);
-    if let Restarts::Auto(_) = course.tempo().restarts {
-        let best = match &variances[..] {
-            // Until it is known how much starts vary, they are as long as they were meant to be, or are worth.
-            [] => course.rounds().max(prices.worth().min(MOST_ROUNDS)),
-            variances => prices.best(variances, asked.most(prices).min(MOST_ROUNDS)),
-        };
-        course.set_rounds(best.min(course.rounds_with_room_for(missing, time - elapsed)));
-    }
+    choose_rounds(asked, &variances, (missing, time - elapsed), course, |most| prices.best(&variances, most));
     let rounds = course.rounds();
     let in_time = starts.len() as f64 + ((time - elapsed) / prices.of_start(rounds)).max(0.0);
     let lives = course.lives();
