@@ -101,7 +101,8 @@ fn the_exit_status_of_a_server_that_was_started_here_is_named() {
     assert_eq!(finished.code, Some(1), "{}", finished.stdout);
     let all = [finished.stdout, finished.stderr].concat();
     assert!(all.contains("exit status: 7"), "{all}");
-    let compared = loadgen(&["compare", "--a", "", "--b", &short_lived(), "-c", "4", "--restart-every", "1000"]).wait();
+    let long = ["-c", "4", "--restart-every", "1000", "--force"];
+    let compared = loadgen(&[&["compare", "--a", "", "--b", &short_lived()], &long[..]].concat()).wait();
     assert_eq!(compared.code, Some(1), "{}", compared.stdout);
     assert!(compared.stderr.contains("ended: exit status: 7"), "{}", compared.stderr);
 }

@@ -55,6 +55,18 @@ fn a_time_that_holds_no_verdict_is_told_at_once_unless_it_is_forced() {
     assert_eq!(report.ended, Ended::MaxTime);
 }
 
+#[test]
+fn the_pairs_that_were_asked_for_are_counted_as_soon_as_it_is_known_what_they_take() {
+    let flags = ["compare", "--a", "", "--b", "", "-c", "4", "--restart-every", "1000", "--max-time", "3s"];
+    let report = comparison(&loadgen(&[&flags[..], &["-q", "--format", "json"]].concat()).wait(), 98);
+    assert_eq!((report.ended, report.starts.len()), (Ended::TooShort, 1));
+    // Ten pairs tell what a thousand take; a machine that stands still may leave no time for as many.
+    assert!((1..=10).contains(&report.starts[0].pairs.len()), "{} pairs", report.starts[0].pairs.len());
+    // Nine starts of a thousand pairs, none of which takes less than 24 ms.
+    let repetition = report.repetition.unwrap();
+    assert!(repetition.enough_seconds.unwrap() >= 216.0, "{repetition:?}");
+}
+
 /// Comparisons of servers that a command starts, which are none that loadgen knows, and of which each leaves a line.
 struct Commands {
     started: PathBuf,

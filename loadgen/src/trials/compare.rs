@@ -85,6 +85,7 @@ pub fn run(
     course.climbs = question.capacity.clone().map(|limits| Climbs::new(limits, plan));
     let mut starts: Vec<Start> = mem::take(&mut earlier.starts);
     let before = starts.len();
+    course.must_hold(question.needed().saturating_sub(before), question.tempo.max_time.as_secs_f64() * earlier.left());
     let mut trial: Option<Judged> = None;
     let mut repetition: Option<Repetition> = None;
     let lives = course.lives();

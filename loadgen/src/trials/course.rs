@@ -56,6 +56,9 @@ pub struct Course<'a> {
     rounds: u32,
     /// How long all rounds of the first start may take where their number is free.
     first: Duration,
+    /// How many starts must have room in how many seconds, and the rounds that the first one lacks since they have not.
+    must_hold: (usize, f64),
+    lacking: u32,
     lengths: Lengths,
     warming: Warming,
     /// Where trials are probes.
@@ -93,6 +96,8 @@ impl<'a> Course<'a> {
             round,
             rounds,
             first: round * rounds * LONGER,
+            must_hold: (0, 0.0),
+            lacking: 0,
             lengths: Lengths::new(tempo, arms.len()),
             warming: Warming::new(tempo.warmup, tempo.max_time, arms.len()),
             climbs: None,
@@ -101,12 +106,6 @@ impl<'a> Course<'a> {
             arrivals: Arrivals::default(),
             tls: vec![Secured::default(); arms.len()],
         }
-    }
-
-    /// Ends it so long after its beginning, where a part of its time is over. What warm-up and trials may take of the time stays
-    /// what it is.
-    pub fn end_after(&mut self, time: Duration) {
-        self.over_after = time;
     }
 
     /// CPU time that servers and workers wanted and did not get while they were measured.
@@ -332,7 +331,11 @@ impl<'a> Course<'a> {
             let Some(round) = self.round(ups, show)? else { break };
             self.round = self.elapsed() - before;
             rounds.push(round);
+            if self.is_hopeless_after(number + 1, self.elapsed() - began) {
+                break;
+            }
         }
+        self.round = (self.elapsed() - began).checked_div(rounds.len() as u32).unwrap_or(self.round);
         self.withheld.add(meter.since(&before));
         Ok(rounds)
     }

@@ -64,7 +64,17 @@ impl Question {
     pub(super) fn is_too_short(&self, planned: &Repetition, SoFar { starts, before, left }: SoFar<'_>) -> bool {
         let time = self.tempo.max_time.as_secs_f64() * left;
         let is_missing = (starts.len() as u64) < planned.fewest_starts;
-        is_missing && is_too_short(planned.fewest_seconds, time, starts.len() - before) && !self.force && !self.aa
+        is_missing && is_too_short(planned.fewest_seconds, time, starts.len() - before) && !self.goes_on_anyway()
+    }
+
+    /// The starts that its time must hold for any verdict: those of one metric, since how many are judged is not known before the
+    /// first one. None where it takes all its time anyway, and where starts are as short as those of probes.
+    pub(super) fn needed(&self) -> usize {
+        if self.goes_on_anyway() || self.capacity.is_some() { 0 } else { self.asked(1).fewest_starts() }
+    }
+
+    fn goes_on_anyway(&self) -> bool {
+        self.force || self.aa
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) fn plan(
     let greatest = greatest(&variances, rounds);
     let fewest_seconds = course.elapsed().as_secs_f64() + course.seconds_of(missing);
     // One that goes on has starts that took their time before.
-    let all_starts = fewest as f64 * prices.of_start(1);
+    let all_starts = fewest as f64 * prices.of_start(course.fewest_rounds());
     let in_all = if before > 0 { fewest_seconds.max(all_starts) } else { fewest_seconds };
     Repetition {
         restarts: course.restarts(),

@@ -52,6 +52,11 @@ impl Question {
         Asked { alpha: self.alpha, gates: effects, tolerance, time }
     }
 
+    /// The starts that its time must hold for any effect to be told; none where it takes all its time anyway.
+    fn needed(&self) -> usize {
+        if self.force { 0 } else { self.asked(1).fewest_starts() }
+    }
+
     fn judged(&self, plan: &Plan) -> &[Metric] {
         self.gate.as_deref().unwrap_or(Metric::gated_by_default(&plan.load))
     }
@@ -109,8 +114,8 @@ pub fn run(
     let Question { tempo, alpha, .. } = *question;
     let (plan, judged) = (&arms[0].plan, question.judged(&arms[0].plan));
     let mut course = Course::new(arms, judged, tempo, cores, interrupt);
-    let mut starts: Vec<Start> = Vec::new();
-    let mut needs: Option<Needs> = None;
+    course.must_hold(question.needed(), tempo.max_time.as_secs_f64());
+    let (mut starts, mut needs): (Vec<Start>, Option<Needs>) = (Vec::new(), None);
     let ended = course.run(show, &mut |course, start| {
         if !start.rounds.is_empty() {
             starts.push(start);

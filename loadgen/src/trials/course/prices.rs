@@ -18,6 +18,37 @@ impl Course<'_> {
         self.rounds = rounds;
     }
 
+    /// The fewest rounds that a start is to have: one where their number is free.
+    pub fn fewest_rounds(&self) -> u32 {
+        match self.tempo.restarts {
+            Restarts::Every(rounds) => rounds,
+            Restarts::Auto(_) | Restarts::Never(_) => 1,
+        }
+    }
+
+    /// Ends it so long after its beginning, where a part of its time is over. What warm-up and trials may take of the time stays
+    /// what it is.
+    pub fn end_after(&mut self, time: Duration) {
+        self.over_after = time;
+    }
+
+    /// Ends the first start early where its rounds show that so many starts, with as many rounds as were asked for, have no room in
+    /// so many seconds.
+    pub fn must_hold(&mut self, starts: usize, seconds: f64) {
+        self.must_hold = (starts, seconds);
+    }
+
+    /// Whether so many rounds of the first start, which took so long, show that. What it lacks then is paid for later.
+    pub(super) fn is_hopeless_after(&mut self, rounds: u32, took: Duration) -> bool {
+        let ((starts, seconds), asked_for) = (self.must_hold, self.fewest_rounds());
+        let all = took.as_secs_f64() / f64::from(rounds) * f64::from(asked_for) * starts as f64;
+        let is_hopeless = self.starts == 0 && rounds >= ROUNDS_THAT_TELL.min(asked_for) && all > seconds;
+        if is_hopeless {
+            self.lacking = asked_for.saturating_sub(rounds);
+        }
+        is_hopeless
+    }
+
     /// What the next start costs before its first round and after its last, and what each round does.
     pub fn prices(&self) -> Prices {
         Prices { start: self.price_of_start().as_secs_f64(), trial: self.round.as_secs_f64() }
@@ -28,10 +59,13 @@ impl Course<'_> {
         self.elapsed() + self.price_of_start() + self.more_to_study() + self.round > self.over_after
     }
 
-    /// What so many more starts take at the least, with one round each, in seconds.
+    /// What so many more starts take at the least, in seconds, and what the first one lacks.
     pub fn seconds_of(&self, starts: usize) -> f64 {
-        let more = if starts > 0 { self.more_to_study() } else { Duration::ZERO };
-        starts as f64 * self.prices().of_start(1) + more.as_secs_f64()
+        if starts == 0 {
+            return 0.0;
+        }
+        let more = self.more_to_study() + self.round * self.lacking;
+        starts as f64 * self.prices().of_start(self.fewest_rounds()) + more.as_secs_f64()
     }
 
     /// The most rounds of a start with which so many starts have room in so many seconds; one at the least.
@@ -48,7 +82,7 @@ impl Course<'_> {
     pub fn enough(&self, starts: usize, seconds: f64, attempts: u32) -> f64 {
         let lives = if matches!(self.tempo.restarts, Restarts::Never(_)) { 1 } else { starts };
         let shares = |time: Duration| {
-            let rounds = starts as f64 * self.lengths.round(time).as_secs_f64();
+            let rounds = starts as f64 * f64::from(self.fewest_rounds()) * self.lengths.round(time).as_secs_f64();
             self.warming.all(lives, time, &mut self.specs()) + rounds
         };
         let (now, time) = (shares(self.tempo.max_time), self.tempo.max_time.as_secs_f64());
@@ -69,6 +103,9 @@ impl Course<'_> {
     }
 }
 
+/// Rounds of a start that tell what others will cost, whatever disturbs one of them.
+const ROUNDS_THAT_TELL: u32 = 10;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,9 +120,17 @@ mod tests {
 
     /// With a course of two servers that a command starts, which takes a minute, and what is known of their warm-up.
     fn with_course<T>(known: impl FnOnce(Warming) -> Warming, then: impl FnOnce(&mut Course<'_>) -> T) -> T {
+        with_restarts(Restarts::Every(1), known, then)
+    }
+
+    fn with_restarts<T>(
+        restarts: Restarts,
+        known: impl FnOnce(Warming) -> Warming,
+        then: impl FnOnce(&mut Course<'_>) -> T,
+    ) -> T {
         let (arms, interrupt) = (arms("serve {port}"), Interrupt::install(1).unwrap());
         let warmup = Warmup::Auto { at_most: Duration::from_secs(10) };
-        let tempo = Tempo { warmup, max_time: Duration::from_secs(60), ..question().tempo };
+        let tempo = Tempo { warmup, restarts, max_time: Duration::from_secs(60), ..question().tempo };
         let mut course = Course::new(&arms, &[], tempo, &Cores::allowed(), &interrupt);
         course.warming = known(Warming::new(tempo.warmup, tempo.max_time, 2));
         then(&mut course)
@@ -113,6 +158,45 @@ mod tests {
                 assert_eq!(course.rounds_with_room_for(8, seconds), 10);
                 assert_eq!(course.rounds_with_room_for(8, course.seconds_of(8) / 2.0), 1);
                 assert_eq!(course.rounds_with_room_for(0, seconds), u32::MAX);
+            },
+        );
+    }
+
+    #[test]
+    fn starts_take_as_many_rounds_as_were_asked_for() {
+        let of = |restarts: Restarts| {
+            with_restarts(
+                restarts,
+                |warming| warming,
+                |course| {
+                    // One round takes 100 ms.
+                    course.round = Duration::from_millis(100);
+                    (course.seconds_of(8).round(), course.seconds_of(0))
+                },
+            )
+        };
+        assert_eq!(of(Restarts::Every(1_000)), (800.0, 0.0));
+        assert_eq!((of(Restarts::Auto(25)), of(Restarts::Never(25))), ((1.0, 0.0), (1.0, 0.0)));
+    }
+
+    #[test]
+    fn a_first_start_ends_once_it_is_known_that_the_others_have_no_room() {
+        with_restarts(
+            Restarts::Every(1_000),
+            |warming| warming,
+            |course| {
+                let is_hopeless = |course: &mut Course<'_>, (rounds, millis)| {
+                    course.is_hopeless_after(rounds, Duration::from_millis(millis))
+                };
+                assert!(!is_hopeless(course, (20, 60_000)), "nobody has asked");
+                course.must_hold(9, 60.0);
+                // Nine starts of a thousand rounds have room if a round takes 6.6 ms.
+                assert_eq!([(10, 60), (9, 700), (10, 70)].map(|took| is_hopeless(course, took)), [false, false, true]);
+                // What it lacks is made up for: 990 rounds, beside eight starts of a thousand.
+                course.round = Duration::from_millis(100);
+                assert_eq!(course.seconds_of(8).round(), 899.0);
+                course.starts = 1;
+                assert!(!is_hopeless(course, (20, 60_000)));
             },
         );
     }
