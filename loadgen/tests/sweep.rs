@@ -230,7 +230,7 @@ fn a_sweep_without_a_reply_fails_and_names_the_combination() {
     let slow = ["--server", "--inject-cost 1000000", "--vary", "tcp-nodelay=on,off"];
     let finished = sweep(&[&slow[..], &["--trial", "100us", "--settle", "0s", "--max-time", "6s"]].concat());
     assert_eq!((finished.code, finished.stdout.as_str()), (Some(1), ""), "{}", finished.stderr);
-    for words in ["no trial of tcp-nodelay=on had a reply", "--trial"] {
+    for words in ["no trial of tcp-nodelay=on (100 us long) had a figure", "--trial"] {
         assert!(finished.stderr.contains(words), "{words} is missing in {}", finished.stderr);
     }
 }

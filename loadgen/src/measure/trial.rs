@@ -1,6 +1,7 @@
 //! What one trial has measured.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 
@@ -21,9 +22,8 @@ pub struct Trial {
     pub figures: Figures,
     /// Replies per second.
     pub achieved_rate: f64,
-    /// Replies per second if the trial had not waited for a server that stood still when it was to begin; `None` where that is
-    /// not known.
-    pub sustained_rate: Option<f64>,
+    /// How long the server was waited for before the trial and after it, beyond what a few round trips take.
+    pub waited: Duration,
     /// The shortest latency, ns.
     pub latency_min: u64,
     /// The 99th percentile of the send lag, ns.

@@ -319,10 +319,23 @@ pub struct PairReport {
     /// The trial of B, likewise.
     #[schemars(with = "BTreeMap<Metric, Positive>")]
     pub b: Figures,
-    /// Replies per second of A and of B if their trials had not waited for a server that stood still when they were to begin.
-    /// Absent where that is not known, and in documents of earlier versions.
+    /// How long it took. Absent where that is not known, and in documents of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sustained: Option<[f64; 2]>,
+    pub time: Option<PairTime>,
+}
+
+/// How long a pair took, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PairTime {
+    /// All of it but what follows.
+    #[schemars(range(min = 0))]
+    pub seconds: f64,
+    /// How long A was waited for before its trial and after it, beyond what a few round trips take.
+    #[schemars(range(min = 0))]
+    pub a_waited: f64,
+    /// Likewise B.
+    #[schemars(range(min = 0))]
+    pub b_waited: f64,
 }
 
 /// One of two.

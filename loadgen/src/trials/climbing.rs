@@ -93,7 +93,7 @@ impl Climbs {
         Ok(Trial {
             figures,
             achieved_rate: shown.report.load.achieved_rate,
-            sustained_rate: None,
+            waited: Duration::ZERO,
             latency_min: shown.measured.times.latency.min(),
             send_lag_p99: shown.measured.times.send_lag.value_at_quantile(0.99),
         })

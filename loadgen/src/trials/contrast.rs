@@ -55,10 +55,14 @@ pub fn log_ratios(contrast: &Contrast, metric: Metric, starts: &[Start], lives: 
 /// The change from A to B of all trials together, where the metric has such figures: what comes in some trials only, as pauses do
 /// or collections of garbage, counts here as much as it takes, and hardly in the estimate of a start.
 pub fn together(metric: Metric, starts: &[Start]) -> Option<Pooled> {
-    let of: fn(&Trial) -> Option<[f64; 2]> = match metric {
-        Metric::Throughput => |trial| Some([trial.sustained_rate?, 1.0]),
+    let of: fn(&Trial, Option<f64>) -> Option<[f64; 2]> = match metric {
+        // A trial stands for its round, in which it came at a chance moment; what was waited for stands for itself.
+        Metric::Throughput => |trial, round| {
+            let throughput = trial.figures.get(&Metric::Throughput).copied().unwrap_or_default();
+            Some([throughput * round?, round? + trial.waited.as_secs_f64()])
+        },
         // Of trials without a throughput each counts as much.
-        Metric::ServerCpu => |trial| {
+        Metric::ServerCpu => |trial, _| {
             let messages = trial.figures.get(&Metric::Throughput).copied().unwrap_or(1.0);
             Some([trial.figures.get(&Metric::ServerCpu)? * messages, messages])
         },
@@ -68,7 +72,7 @@ pub fn together(metric: Metric, starts: &[Start]) -> Option<Pooled> {
         let mut sums = Sums::default();
         for round in &start.rounds {
             for (server, trial) in round.trials.iter().enumerate() {
-                let [amount, by] = of(trial).unwrap_or_default();
+                let [amount, by] = of(trial, round.seconds).unwrap_or_default();
                 sums.amount[server] += amount;
                 sums.by[server] += by;
             }
@@ -102,6 +106,8 @@ pub fn round_log_ratios(contrast: &Contrast, metric: Metric, start: &Start) -> V
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::measure::trial::Figures;
     use crate::trials::start::Life;
@@ -138,14 +144,18 @@ mod tests {
 
     #[test]
     fn what_comes_in_some_trials_only_counts_in_all_of_them_together() {
-        // In each eighth trial B stands still for nine tenths of it, and a message needs ten times as much.
+        // In each eighth round B stands still for nine tenths of its trial and is waited for, and a message needs ten times as much.
         let round = |number: usize| {
-            let trial = |cost: f64, rate: f64| {
+            let trial = |cost: f64, rate: f64, waited: Duration| {
                 let figures = Figures::from([(Metric::ServerCpu, cost), (Metric::Throughput, rate)]);
-                Trial { figures, sustained_rate: Some(rate), ..Trial::default() }
+                Trial { figures, waited, ..Trial::default() }
             };
-            let b = if number % 8 == 7 { trial(10_000.0, 10.0) } else { trial(1_000.0, 100.0) };
-            Round { at_seconds: 0.0, order: vec![0, 1], trials: vec![trial(1_000.0, 100.0), b] }
+            let b = match number % 8 {
+                7 => trial(10_000.0, 10.0, Duration::from_millis(80)),
+                _ => trial(1_000.0, 100.0, Duration::ZERO),
+            };
+            let trials = vec![trial(1_000.0, 100.0, Duration::ZERO), b];
+            Round { at_seconds: 0.0, order: vec![0, 1], trials, seconds: Some(0.04) }
         };
         let start = |_| Start { at_seconds: 0.0, rounds: (0..24).map(round).collect(), lives: Vec::new() };
         let starts: Vec<Start> = (0..9).map(start).collect();
@@ -154,7 +164,7 @@ mod tests {
         let near = |one: f64, other: f64| assert!((one / other - 1.0).abs() < 1e-9, "{one} is not {other}");
         near(typical(Metric::ServerCpu), 1.0);
         near(typical(Metric::Throughput), 1.0);
-        near(together(Metric::Throughput).unwrap(), (21.0 * 100.0 + 3.0 * 10.0) / 2_400.0);
+        near(together(Metric::Throughput).unwrap(), 0.04 * (21.0 + 3.0 * 0.1) / (24.0 * 0.04 + 3.0 * 0.08));
         near(together(Metric::ServerCpu).unwrap(), (21.0 * 100.0 + 3.0 * 100.0) / (21.0 * 100.0 + 3.0 * 10.0));
         assert_eq!(together(Metric::ServerMemory), None);
     }

@@ -95,7 +95,7 @@ impl<'a> Course<'a> {
             overhead: Duration::ZERO,
             round,
             rounds,
-            first: round * rounds * LONGER,
+            first: round * rounds * prices::LONGER,
             must_hold: (0, 0.0),
             lacking: 0,
             lengths: Lengths::new(tempo, arms.len()),
@@ -304,7 +304,9 @@ impl<'a> Course<'a> {
             show();
             interrupted.load(Ordering::Relaxed)
         };
-        apart += self.warming.warm(ups, order, self.lengths.all(), &mut self.rng, &mut is_over)?;
+        if self.began.elapsed() < self.over_after {
+            apart += self.warming.warm(ups, order, self.lengths.all(), &mut self.rng, &mut is_over)?;
+        }
         let before = self.elapsed();
         self.climbs.iter_mut().try_for_each(|climbs| climbs.begin(ups, WARMUP, &mut self.rng))?;
         Ok(apart + (self.elapsed() - before))
@@ -374,7 +376,8 @@ impl<'a> Course<'a> {
             trials[i] = match &mut self.climbs {
                 Some(climbs) => climbs.trial(i, &mut ups[i], self.tempo.trial, seed)?,
                 None => {
-                    ups[i].settle(self.tempo.settle, seed, &mut |_| ())?;
+                    let is_over = self.began.elapsed() >= self.over_after;
+                    ups[i].settle(if is_over { Duration::ZERO } else { self.tempo.settle }, seed, &mut |_| ())?;
                     ups[i].trial(self.lengths.all()[i], seed, &self.metrics)?
                 }
             };
@@ -382,7 +385,7 @@ impl<'a> Course<'a> {
                 return Ok(None);
             }
         }
-        Ok(Some(Round { at_seconds, order, trials }))
+        Ok(Some(Round::between(at_seconds, self.elapsed().as_secs_f64(), order, trials)))
     }
 }
 
@@ -394,6 +397,3 @@ type IsEnough<'f, C> = &'f mut dyn FnMut(&mut C, Start) -> bool;
 
 /// How long every server is under load after it was started: it has touched its buffers and filled the caches by then.
 pub(super) const WARMUP: Duration = Duration::from_millis(50);
-
-/// How many times as long the rounds of the first start may take as trials and settling alone do.
-const LONGER: u32 = 2;

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::pace::Pace;
 use super::tempo::Tempo;
 
 /// The lengths of the trials of several servers.
@@ -12,15 +13,6 @@ pub struct Lengths {
     /// How each server answers; `None` where its replies are not counted, or none came.
     paces: Vec<Option<Pace>>,
     all: Vec<Duration>,
-}
-
-/// How a server answers.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pace {
-    /// Replies per second.
-    pub rate: f64,
-    /// How long the quickest of them took.
-    pub quickest: Duration,
 }
 
 /// Trials of a server that were made longer.

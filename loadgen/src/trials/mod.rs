@@ -13,6 +13,7 @@ mod failure;
 pub mod fanout;
 mod lengths;
 mod notes;
+mod pace;
 pub mod probe;
 pub mod question;
 pub mod repetition;

@@ -3,7 +3,7 @@
 
 use super::course::{Course, Tempo};
 use super::lengths::Longer;
-use super::start::{Lives, Start};
+use super::start::{Lives, STANDS_STILL, Start, stood_still};
 use crate::judge::statistics::Trend;
 use crate::measure::metric::{Better, Metric};
 use crate::plan::Plan;
@@ -19,6 +19,7 @@ pub(super) fn of(course: &Course<'_>, starts: &[Start], name: impl Fn(usize) -> 
     let mut notes = warmup::sentences(&course.warmup(), &ran, starts.len(), &name);
     // Rates of probes go up and down on purpose.
     if course.climbs.is_none() {
+        notes.extend((0..ran.len()).filter_map(|server| paused(server, starts, &name(server))));
         notes.extend((0..ran.len()).filter_map(|server| unanswered(server, starts, &name(server))));
         notes.extend(trends(course.metrics(), course.lives(), starts, ran.len(), &name));
     }
@@ -33,6 +34,17 @@ pub(super) fn of(course: &Course<'_>, starts: &[Start], name: impl Fn(usize) -> 
         notes.push(not_covered(if names.len() == ran.len() { &[] } else { &names }));
     }
     notes
+}
+
+/// That a server stands still at times, if so.
+fn paused(server: usize, starts: &[Start], name: &str) -> Option<String> {
+    let share = stood_still(starts, server);
+    (share > STANDS_STILL).then(|| {
+        format!(
+            "{name} stood still in {} of the time of its trials and between them, so that it was waited for",
+            units::percent(share)
+        )
+    })
 }
 
 /// That trials of a server had no reply, if so: they are in no estimate of a typical trial.
@@ -209,7 +221,7 @@ mod tests {
             let noise = |server: usize| noise[(3 * round + start + server) % 7];
             let log = times.ln() * round as f64 / 24.0;
             let trials = vec![trial(1_000.0 * noise(0).exp()), trial(1_000.0 * (log + noise(1)).exp())];
-            Round { at_seconds: 0.0, order: vec![0, 1], trials }
+            Round { at_seconds: 0.0, order: vec![0, 1], trials, seconds: None }
         };
         let start = |start: usize| {
             let rounds = (0..25).map(|number| round(start, number)).collect();
@@ -239,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn trials_without_a_reply_are_noted() {
+    fn pauses_and_trials_without_a_reply_are_noted() {
         let mut starts = drifting(2, 1.0);
         let trials = starts.iter_mut().flat_map(|start| &mut start.rounds).flat_map(|round| &mut round.trials);
         trials.for_each(|trial| trial.achieved_rate = 1.0);
@@ -249,13 +261,26 @@ mod tests {
         }
         assert_eq!(unanswered(1, &starts, "B").as_deref(), Some("2 of 50 trials of B had no reply, and are left out"));
         assert_eq!(unanswered(0, &starts, "A"), None);
+        assert_eq!(paused(1, &starts, "B"), None);
+        for start in &mut starts {
+            start.rounds.iter_mut().for_each(|round| round.seconds = Some(0.03));
+            start.rounds[0].trials[1].waited = Duration::from_millis(250);
+        }
+        assert_eq!([0, 1].map(|server| paused(server, &starts, "B").is_some()), [false, true]);
+        let said = paused(1, &starts, "B").unwrap();
+        assert!(said.starts_with("B stood still in 25.0% of the time"), "{said}");
     }
 
     #[test]
     fn a_server_that_was_slow_for_a_moment_is_not_said_to_need_longer_trials() {
         let tempo = Tempo { replies: 50, trial: Duration::from_millis(10), ..question().tempo };
         let trial = |achieved_rate: f64| Trial { achieved_rate, ..Trial::default() };
-        let round = |rates: [f64; 2]| Round { at_seconds: 0.0, order: vec![0, 1], trials: rates.map(trial).to_vec() };
+        let round = |rates: [f64; 2]| Round {
+            at_seconds: 0.0,
+            order: vec![0, 1],
+            trials: rates.map(trial).to_vec(),
+            seconds: None,
+        };
         let rounds = [[1_900.0, 1_000.0], [88_000.0, 990.0], [89_000.0, 1_010.0]].map(round).into();
         let starts = [Start { at_seconds: 0.0, rounds, lives: Vec::new() }];
         assert_eq!([0, 1].map(|server| needs_longer(&tempo, server, &starts)), [false, true]);

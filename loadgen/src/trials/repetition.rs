@@ -4,6 +4,7 @@
 use super::contrast::{Contrast, round_log_ratios};
 use super::course::{Course, Restarts, Start};
 use super::question::{Question, SoFar};
+use super::start::{STANDS_STILL, stood_still};
 use crate::judge::statistics::{Asked, Variances};
 use crate::measure::metric::Metric;
 use crate::report::repetition::Repetition;
@@ -24,7 +25,7 @@ pub(super) fn plan(
     let fewest = asked.fewest_starts();
     let missing = fewest.saturating_sub(starts.len());
     let seconds = asked.time * left - course.elapsed().as_secs_f64();
-    choose_rounds(asked, &variances, (missing, seconds), course, |most| asked.trials(&variances, prices, most));
+    choose_rounds(asked, &variances, (starts, missing, seconds), course, |most| asked.trials(&variances, prices, most));
     let rounds = course.rounds();
     let forecast = (!variances.is_empty()).then(|| asked.forecast(&variances, prices, rounds));
     let greatest = greatest(&variances, rounds);
@@ -49,11 +50,12 @@ pub(super) fn plan(
 
 /// Sets the rounds of the next start where their number is free, or that of blocks: to no more than leave room for as many starts as
 /// are missing, in so many seconds. Until it is known how much starts vary, they are as long as they were meant to be, or are worth;
-/// then as long as is `best`, which is told how many rounds leave room for a verdict. Blocks are as long as they were meant to be.
+/// then as long as is `best`, which is told how many rounds leave room for a verdict, and as they were meant to be at the least where
+/// a server stands still at times: pauses are to have room in its lives. Blocks are as long as they were meant to be.
 pub(super) fn choose_rounds(
     asked: Asked,
     variances: &[Variances],
-    (missing, seconds): (usize, f64),
+    (starts, missing, seconds): (&[Start], usize, f64),
     course: &mut Course<'_>,
     best: impl FnOnce(u32) -> u32,
 ) {
@@ -62,9 +64,15 @@ pub(super) fn choose_rounds(
         Restarts::Every(_) => return,
         Restarts::Never(rounds) => rounds,
         Restarts::Auto(_) if variances.is_empty() => course.rounds().max(course.prices().worth()).min(most),
-        Restarts::Auto(_) => best(most),
+        Restarts::Auto(meant) => best(most).max(if has_pauses(starts) { meant.min(most) } else { 1 }),
     };
     course.set_rounds(wanted.min(course.rounds_with_room_for(missing, seconds)));
+}
+
+/// Whether one of the servers stands still at times.
+fn has_pauses(starts: &[Start]) -> bool {
+    let servers = starts.iter().find_map(|start| Some(start.rounds.first()?.trials.len())).unwrap_or(0);
+    (0..servers).any(|server| stood_still(starts, server) > STANDS_STILL)
 }
 
 /// The log ratios of each start's rounds.
@@ -109,7 +117,7 @@ pub(super) mod tests {
         let round = |start: usize, round: usize| {
             let sign = |number: usize| if number.is_multiple_of(2) { 1.0 } else { -1.0 };
             let log = between * sign(start) + within * sign(round);
-            Round { at_seconds: 0.0, order: vec![0, 1], trials: vec![trial(0.0), trial(log)] }
+            Round { at_seconds: 0.0, order: vec![0, 1], trials: vec![trial(0.0), trial(log)], seconds: None }
         };
         let start = |start: usize| {
             let rounds = (0..25).map(|number| round(start, number)).collect();
@@ -154,6 +162,19 @@ pub(super) mod tests {
         // As long as nothing is known of how starts vary, they are as they were meant to be, or are worth.
         let first = |warmup| planned(Restarts::Auto(25), serve, warmup, so_far(&starts(0.1, 0.001)[..2], 0)).1;
         assert_eq!((first(free), first(dear)), (25, 125));
+    }
+
+    #[test]
+    fn starts_are_not_shortened_where_pauses_are_to_have_room_in_them() {
+        let free = Warmup::For(Duration::ZERO);
+        let mut made = starts(0.1, 0.001);
+        let rounds = |made: &[Start]| planned(Restarts::Auto(25), "serve {port}", free, so_far(made, 0)).1;
+        assert_eq!(rounds(&made), 1, "one would tell as much");
+        for round in made.iter_mut().flat_map(|start| &mut start.rounds) {
+            round.seconds = Some(0.03);
+            round.trials[1].waited = Duration::from_millis(2);
+        }
+        assert_eq!(rounds(&made), 25);
     }
 
     #[test]

@@ -46,6 +46,16 @@ pub struct Round {
     pub order: Vec<usize>,
     /// The trials by server.
     pub trials: Vec<Trial>,
+    /// How long it took but for what servers were waited for, in seconds; `None` where that is not known.
+    pub seconds: Option<f64>,
+}
+
+impl Round {
+    /// One that began and ended at these times, in seconds since the beginning of the course.
+    pub fn between(began: f64, ended: f64, order: Vec<usize>, trials: Vec<Trial>) -> Self {
+        let waited: f64 = trials.iter().map(|trial| trial.waited.as_secs_f64()).sum();
+        Self { at_seconds: began, order, trials, seconds: Some((ended - began - waited).max(0.0)) }
+    }
 }
 
 /// A server from its start to its end.
@@ -76,6 +86,17 @@ impl Life {
     }
 }
 
+/// The part of the time of these starts' rounds in which this server was waited for.
+pub fn stood_still(starts: &[Start], server: usize) -> f64 {
+    let rounds = || starts.iter().flat_map(|start| &start.rounds);
+    let waited: f64 = rounds().map(|round| round.trials[server].waited.as_secs_f64()).sum();
+    let all = waited + rounds().filter_map(|round| round.seconds).sum::<f64>();
+    if all > 0.0 { waited / all } else { 0.0 }
+}
+
+/// Servers that were waited for in more than this part of the time stand still at times.
+pub const STANDS_STILL: f64 = 0.05;
+
 /// What UDP did in all these lives; `None` where it was spoken in none of them.
 pub fn datagrams<'l>(lives: impl Iterator<Item = &'l Life>) -> Option<Datagrams> {
     lives.filter_map(|life| life.datagrams).reduce(|mut sum, more| {
@@ -92,7 +113,7 @@ pub(super) mod tests {
     pub fn start(trials: [Figures; 2], lives: [Figures; 2]) -> Start {
         let trials = trials.map(|figures| Trial { figures, ..Trial::default() }).to_vec();
         let life = |figures| Life::with(String::new(), figures);
-        let round = Round { at_seconds: 0.0, order: vec![0, 1], trials };
+        let round = Round { at_seconds: 0.0, order: vec![0, 1], trials, seconds: None };
         Start { at_seconds: 0.0, rounds: vec![round], lives: lives.map(life).into() }
     }
 }

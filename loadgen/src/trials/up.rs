@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::failure::{TrialError, failure};
-use super::lengths::Pace;
+use super::pace::Pace;
 use crate::host::descendants::descendants;
 use crate::host::interrupt::Interrupt;
 use crate::host::resources::Sampler;
@@ -54,6 +54,8 @@ pub(super) struct Up<'a, 'scope> {
     pub datagrams: Option<Datagrams>,
     /// How long replies were waited for after the load that came last and nobody counted.
     waited: Duration,
+    /// What a reply takes, in the median of the quickest of its trials.
+    round_trip: Duration,
     /// Of its trials.
     pub arrivals: Arrivals,
     /// What TLS has settled on the connections that were opened to it.
@@ -80,8 +82,21 @@ impl<'a, 'scope> Up<'a, 'scope> {
         server.look_again();
         // One for each connection, say, all of which are open.
         let children = descendants(server.pids());
-        let (sampler, datagrams, waited) = (None, None, Duration::ZERO);
-        Self { arm, server, children, session, sampler, messages, datagrams, waited, arrivals, tls, tolerates_errors }
+        let (sampler, datagrams, waited, round_trip) = (None, None, Duration::ZERO, Duration::MAX);
+        Self {
+            arm,
+            server,
+            children,
+            session,
+            sampler,
+            messages,
+            datagrams,
+            waited,
+            round_trip,
+            arrivals,
+            tls,
+            tolerates_errors,
+        }
     }
 
     /// Adds what became of more messages.
@@ -139,6 +154,7 @@ impl<'a, 'scope> Up<'a, 'scope> {
 
     /// Load that nobody counts.
     pub fn settle(&mut self, length: Duration, seed: u64, show: &mut dyn FnMut(Phase)) -> Result<(), TrialError> {
+        self.waited = Duration::ZERO;
         if length.is_zero() {
             return Ok(());
         }
@@ -193,7 +209,10 @@ impl<'a, 'scope> Up<'a, 'scope> {
         let is_silent = last.is_zero() || window.saturating_sub(last) > 2 * round_trip;
         let taken = if is_silent { window } else { last };
         let throughput = measured.counts.replies_in_window as f64 / taken.as_secs_f64();
-        let stood_still = std::mem::take(&mut self.waited).saturating_sub(2 * round_trip);
+        self.round_trip = self.round_trip.min(round_trip);
+        let behind = measured.answered_after.saturating_sub(window);
+        let waits = [std::mem::take(&mut self.waited), behind];
+        let stood_still = waits.iter().map(|wait| wait.saturating_sub(2 * self.round_trip)).sum();
         let figure = |metric: Metric| match metric {
             Metric::Throughput => Some(throughput),
             Metric::Time(distribution, statistic) => statistic.of_histogram(times.of(distribution)?),
@@ -206,7 +225,7 @@ impl<'a, 'scope> Up<'a, 'scope> {
         Ok(Trial {
             figures: figures.filter(|(_, figure)| *figure > 0.0 && figure.is_finite()).collect(),
             achieved_rate: measured.counts.replies_in_window as f64 / window.as_secs_f64(),
-            sustained_rate: Some(sustained(throughput, window, stood_still)),
+            waited: stood_still,
             latency_min: times.latency.min(),
             send_lag_p99: times.send_lag.value_at_quantile(0.99),
         })
@@ -242,12 +261,6 @@ impl<'a, 'scope> Up<'a, 'scope> {
     }
 }
 
-/// Replies per second in a trial of this length that had begun so much earlier, when the server stood still: it is waited for,
-/// so that trials would see none of its pauses but those that begin in them.
-fn sustained(throughput: f64, length: Duration, stood_still: Duration) -> f64 {
-    throughput * (1.0 - stood_still.as_secs_f64() / length.as_secs_f64()).max(0.0)
-}
-
 /// What the workers of a session with this server share.
 pub(super) fn common<'a>(
     arm: &'a Arm,
@@ -280,16 +293,3 @@ const REST: Duration = Duration::from_micros(300);
 
 /// How long the workers have to reach their lanes: waking a thread takes a tenth of it on an idle core.
 const DELAY: Duration = Duration::from_micros(300);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pause_that_a_trial_has_waited_for_is_not_lost() {
-        let ms = Duration::from_millis;
-        assert_eq!(sustained(80_000.0, ms(10), ms(0)), 80_000.0);
-        assert_eq!(sustained(80_000.0, ms(10), Duration::from_micros(2_500)), 60_000.0);
-        assert_eq!(sustained(80_000.0, ms(10), ms(70)), 0.0);
-    }
-}

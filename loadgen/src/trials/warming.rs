@@ -69,7 +69,8 @@ impl Warming {
         }
     }
 
-    /// Warms up the servers in turns of this order, so that none rests for much longer than between two of its trials. A slice is
+    /// Warms up the servers in turns of this order, so that none of them rests for much longer than between two of its trials. (One
+    /// that is given by its URL and has had its warm-up rests meanwhile.) A slice is
     /// not shorter than any server's `trials`, if as many as a look takes have room in the time for looking at it. It is broken
     /// off once `show` says so. Returns how much of the time that took [`price`](Self::price) and
     /// [`more_to_study`](Self::more_to_study) tell of.

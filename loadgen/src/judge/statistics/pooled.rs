@@ -27,7 +27,7 @@ pub struct Pooled {
 }
 
 impl Pooled {
-    /// That of these starts; `None` of fewer than [`FEWEST`], or where a sum without one of them is 0.
+    /// That of these starts; `None` of fewer than five, or where a sum without one of them is 0.
     pub fn of(starts: &[Sums]) -> Option<Self> {
         if starts.len() < FEWEST {
             return None;
@@ -62,7 +62,7 @@ impl Sums {
 }
 
 /// Starts whose spread is worth an interval.
-pub const FEWEST: usize = 5;
+const FEWEST: usize = 5;
 
 #[cfg(test)]
 mod tests {

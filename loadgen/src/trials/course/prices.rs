@@ -106,6 +106,9 @@ impl Course<'_> {
 /// Rounds of a start that tell what others will cost, whatever disturbs one of them.
 const ROUNDS_THAT_TELL: u32 = 10;
 
+/// How many times as long the rounds of the first start may take as trials and settling alone do.
+pub(super) const LONGER: u32 = 2;
+
 #[cfg(test)]
 mod tests {
     use super::*;

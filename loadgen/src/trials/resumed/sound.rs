@@ -26,9 +26,10 @@ pub(super) fn sound(then: &Comparison, most_starts: usize) -> Result<(), String>
         if let Some((metric, figure)) = figures.find(|(_, figure)| !(figure.is_finite() && **figure > 0.0)) {
             return Err(format!("starts[{i}]: {metric} of {figure}"));
         }
-        let mut sustained = start.pairs.iter().filter_map(|pair| pair.sustained).flatten();
-        if let Some(rate) = sustained.find(|rate| !(rate.is_finite() && *rate >= 0.0)) {
-            return Err(format!("starts[{i}]: sustained of {rate}"));
+        let times = start.pairs.iter().filter_map(|pair| pair.time);
+        let mut times = times.flat_map(|time| [time.seconds, time.a_waited, time.b_waited]);
+        if let Some(time) = times.find(|time| !is_time(*time)) {
+            return Err(format!("starts[{i}]: a time of {time} s"));
         }
     }
     let rulings = then.metrics.iter().filter_map(|metric| Some((metric.metric, metric.ruling?)));

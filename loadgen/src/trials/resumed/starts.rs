@@ -1,18 +1,20 @@
 //! Starts as a saved comparison has them.
 
+use std::time::Duration;
+
 use crate::measure::trial::{Figures, Trial};
-use crate::report::comparison::{PairReport, Side, StartReport, Which};
+use crate::report::comparison::{PairReport, PairTime, Side, StartReport, Which};
 use crate::trials::start::{Life, Round, Start};
 
 /// A start as it is saved.
 pub fn start_report(start: Start) -> StartReport {
     let pair = |round: Round| {
-        let rates = || Some([round.trials[0].sustained_rate?, round.trials[1].sustained_rate?]);
-        let sustained = rates();
+        let waited = |server: usize| round.trials[server].waited.as_secs_f64();
+        let time = round.seconds.map(|seconds| PairTime { seconds, a_waited: waited(0), b_waited: waited(1) });
         let mut trials = round.trials.into_iter().map(|trial| trial.figures);
         let mut next = || trials.next().unwrap_or_default();
         let first = if round.order[0] == 0 { Which::A } else { Which::B };
-        PairReport { at_seconds: round.at_seconds, first, a: next(), b: next(), sustained }
+        PairReport { at_seconds: round.at_seconds, first, a: next(), b: next(), time }
     };
     let mut lives = start.lives.into_iter().map(|life| life.figures);
     let mut next = || -> Figures { lives.next().unwrap_or_default() };
@@ -29,11 +31,12 @@ pub(super) fn start_of(start: StartReport, sides: &mut [Option<Side>; 2], target
     let round = |pair: PairReport| {
         let trial = |server: usize, figures: Figures| Trial {
             figures,
-            sustained_rate: pair.sustained.map(|rates| rates[server]),
+            waited: Duration::from_secs_f64(pair.time.map_or(0.0, |time| [time.a_waited, time.b_waited][server])),
             ..Trial::default()
         };
         let order = if pair.first == Which::A { vec![0, 1] } else { vec![1, 0] };
-        Round { at_seconds: pair.at_seconds, order, trials: vec![trial(0, pair.a), trial(1, pair.b)] }
+        let seconds = pair.time.map(|time| time.seconds);
+        Round { at_seconds: pair.at_seconds, order, seconds, trials: vec![trial(0, pair.a), trial(1, pair.b)] }
     };
     let mut life = |side: usize, figures: Figures| match sides[side].take() {
         Some(saved) => Life::saved(saved, figures),

@@ -24,7 +24,7 @@ pub(super) fn of(
     let (fewest, prices, elapsed) = (asked.fewest_starts(), course.prices(), course.elapsed().as_secs_f64());
     let missing = fewest.saturating_sub(starts.len());
     let variances = variances(&contrasts, judged, &starts[starts.len().saturating_sub(RECENT)..]);
-    choose_rounds(asked, &variances, (missing, time - elapsed), course, |most| prices.best(&variances, most));
+    choose_rounds(asked, &variances, (starts, missing, time - elapsed), course, |most| prices.best(&variances, most));
     let rounds = course.rounds();
     let in_time = starts.len() as f64 + ((time - elapsed) / prices.of_start(rounds)).max(0.0);
     let lives = course.lives();
