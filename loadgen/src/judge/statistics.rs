@@ -35,7 +35,7 @@ mod variances;
 pub use blocks::blocks;
 pub use hodges_lehmann::{Interval, Sample};
 pub use holm::adjusted;
-pub use judge::{Aim, Band, Change, Contradiction, Evidence, Judge, Ruling, resolution, times_more};
+pub use judge::{Aim, Band, Change, Doubt, Evidence, Judge, Ruling, resolution, times_more};
 pub use normal::normal_quantile;
 pub use pooled::{Pooled, Sums};
 pub use repetition::{Asked, Forecast, Prices};

@@ -85,7 +85,7 @@ impl Comparison {
 
     /// The metrics that were judged and are not decided, and which more time may decide: what longer trials decide is none of them.
     pub(crate) fn open(&self) -> impl Iterator<Item = &MetricReport> {
-        let is_open = |ruling: RulingReport| ruling.change == Change::Inconclusive && ruling.contradicted.is_none();
+        let is_open = |ruling: RulingReport| ruling.change == Change::Inconclusive && ruling.doubt.is_none();
         self.metrics.iter().filter(move |metric| metric.ruling.is_some_and(is_open) && !metric.log_ratios.is_empty())
     }
 
@@ -282,11 +282,10 @@ pub struct RulingReport {
     /// versions.
     #[serde(default)]
     pub starts: Option<u64>,
-    /// The change of all trials together and its 95% interval, what was waited for between them included, where that lies beyond the tolerance and so keeps from passing
-    /// what typical trials would have pass: pauses, say, that come in some trials only. Absent elsewhere, and in documents of
-    /// earlier versions.
+    /// The change of all trials together, what was waited for between them included, with its 90% interval: where not all of it
+    /// passes, what typical trials would have pass does not. Absent elsewhere, and in documents of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub contradicted: Option<Estimate>,
+    pub doubt: Option<Estimate>,
 }
 
 /// Both servers from one start to the next.

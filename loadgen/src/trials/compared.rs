@@ -12,7 +12,7 @@ use super::start::{Lives, Start, datagrams};
 use super::tempo::Restarts;
 use super::up::Arm;
 use crate::host::environment::Environment;
-use crate::judge::statistics::{self, Band, Change, Contradiction, Evidence, Judge, Ruling, Sample};
+use crate::judge::statistics::{self, Band, Change, Doubt, Evidence, Judge, Ruling, Sample};
 use crate::judge::trust::{self, Level};
 use crate::measure::counts::Messages;
 use crate::measure::metric::Metric;
@@ -185,8 +185,7 @@ fn report(
     // The last look of an attempt has about half of its error.
     let last = question.asked(gates).last_level();
     let max_time = question.tempo.max_time.as_secs_f64();
-    let undecided =
-        ruling.flatten().filter(|ruling| ruling.change == Change::Inconclusive && ruling.contradicted.is_none());
+    let undecided = ruling.flatten().filter(|ruling| ruling.change == Change::Inconclusive && ruling.doubt.is_none());
     let (band, aim) = (Band::of(question.tolerance), question.aim());
     let more = undecided.and_then(|_| statistics::times_more(&of_all, last, band, aim, metric.better()));
     let middle = Sample::new(&log_ratios_of(&Contrast::middle_of(0, 1), metric, starts, lives)).estimate();
@@ -210,7 +209,7 @@ fn report(
             high: share(ruling.interval.high),
             at_seconds: (ruling.part * max_time).min(elapsed),
             starts: stands_on.map(|starts| starts as u64),
-            contradicted: ruling.contradicted.map(|Contradiction { estimate, interval }| Estimate {
+            doubt: ruling.doubt.map(|Doubt { estimate, interval }| Estimate {
                 change: share(estimate),
                 low: share(interval.low),
                 high: share(interval.high),

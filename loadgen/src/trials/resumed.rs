@@ -317,7 +317,7 @@ fn ruling(metric: &MetricReport, max_time: f64) -> Option<Ruling> {
         estimate: metric.shown.map(|shown| shown.change.ln_1p()),
         interval: Interval { low: log_ratio(low, f64::NEG_INFINITY), high: log_ratio(high, f64::INFINITY) },
         part: at_seconds / max_time,
-        contradicted: None,
+        doubt: None,
     })
 }
 

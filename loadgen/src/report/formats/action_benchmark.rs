@@ -91,11 +91,16 @@ fn sides(comparison: &Comparison) -> [Vec<u8>; 2] {
     lists(comparison.metrics.iter().map(|metric| {
         let [a, _, change, interval, _] = cells(metric);
         let level = units::percent(1.0 - metric.error()).replace(".0%", "%");
+        let bounds = metric.told();
+        let interval = match bounds.low.zip(bounds.high) {
+            Some(_) => format!("{level} interval {interval}"),
+            None => "too few starts for an interval".to_owned(),
+        };
         let benchmark = Benchmark {
             name: format!("compare: {}", metric.metric.older_name()),
             unit: metric.metric.unit().in_words(),
             value: metric.sides()[1],
-            extra: format!("A {a}, change {change}, {level} interval {interval}"),
+            extra: format!("A {a}, change {change}, {interval}"),
         };
         (metric.better, benchmark)
     }))

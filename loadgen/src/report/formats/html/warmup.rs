@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::canvas::{Axis, Canvas, Role, Shape};
 use super::{charts, ticks};
-use crate::report::warmup::{Study, Warmup};
+use crate::report::warmup::{Study, UnsteadyKind, Warmup};
 use crate::units;
 
 /// A picture for each server that was looked at, by its name.
@@ -50,7 +50,10 @@ fn figure(name: &str, studies: &[&Study]) -> Markup {
         .map(|study| match study.settled_after_seconds {
             Some(seconds) if seconds > 0.0 => format!("at its level after {}", units::seconds(seconds)),
             Some(_) => "at its level from the beginning".to_owned(),
-            None => "not settled".to_owned(),
+            None if study.unsteady.is_some_and(|unsteady| unsteady.kind != UnsteadyKind::Noise) => {
+                "not settled".to_owned()
+            }
+            None => "it cannot be told".to_owned(),
         })
         .collect();
     let words = format!("The CPU time for a message after each start: {}.", settled.join("; "));

@@ -40,7 +40,8 @@ impl Display for Rendered<'_> {
 /// The combinations, under each other where they need more room than a line has, and in several tables where all columns do.
 fn arms(sweep: &Sweep, f: &mut Formatter<'_>) -> fmt::Result {
     let heads = words::arm_heads(sweep);
-    let of_head = |(column, head): (usize, &String)| COLUMNS.get(column).map_or(head.len().max(9) + 2, |width| *width);
+    let of_head =
+        |(column, head): (usize, &String)| COLUMNS.get(column).copied().unwrap_or(NARROWEST).max(head.len() + 2);
     let widths: Vec<usize> = heads.iter().enumerate().map(of_head).collect();
     for (number, columns) in tables(&widths).into_iter().enumerate() {
         let room = WIDTH - widths[columns.clone()].iter().sum::<usize>();
@@ -94,6 +95,9 @@ fn or_line(f: &mut Formatter<'_>, name: String, room: usize) -> Result<String, f
 
 /// Widths of the first of the combinations' columns beside their names; others are as wide as their heads.
 const COLUMNS: [usize; 5] = [13, 10, 13, 14, 11];
+
+/// The width of the narrowest of those others.
+const NARROWEST: usize = 11;
 
 /// Of a line behind its indentation; 80 columns leave two beside it.
 const WIDTH: usize = 76;

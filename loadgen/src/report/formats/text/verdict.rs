@@ -132,8 +132,8 @@ fn undecided(ruling: &RulingReport, metric: &MetricReport, borders: [f64; 2], ob
                 tell, more time does not"
             .to_owned();
     }
-    if let Some(together) = ruling.contradicted {
-        return contradicted(ruling, &together);
+    if let Some(together) = ruling.doubt {
+        return in_doubt(ruling, &together);
     }
     let Some((low, high)) = ruling.low.zip(ruling.high) else {
         return format!("{} for a verdict", units::too_few(starts, observation));
@@ -146,11 +146,11 @@ fn undecided(ruling: &RulingReport, metric: &MetricReport, borders: [f64; 2], ob
 }
 
 /// Why a metric does not pass that passes by its typical trials.
-fn contradicted(ruling: &RulingReport, together: &Estimate) -> String {
+fn in_doubt(ruling: &RulingReport, together: &Estimate) -> String {
     let of = |low: Option<f64>, high: Option<f64>| low.zip(high).map_or_else(|| "no bounds".to_owned(), interval);
     format!(
-        "typical trials ({}) would pass, but all trials together, pauses between them included, changed by {} ({}): what comes in \
-         some trials only, as pauses do, decides. Longer trials, which have several of them each, tell (--trial)",
+        "typical trials ({}) would pass, but not all trials together, pauses between them included: {} ({}). What comes in some \
+         trials only, as pauses do, decides; longer trials (--trial) and more time (--max-time) tell",
         of(ruling.low, ruling.high),
         signed_percent(together.change.unwrap_or_default()),
         of(together.low, together.high)
