@@ -94,7 +94,7 @@ fn the_load_is_varied_too_one_at_a_time_and_as_text() {
     };
     let finished = ["9s", "30s", "90s"].into_iter().find_map(in_time).expect("what costs 100 us more is worse");
     for words in [
-        "sweep: closed loop, 4 connections with 1 in flight",
+        "sweep: closed loop, 4 connections with 1 or 4 or 8 in flight",
         "inject-cost=0 in-flight=1",
         "in-flight=8",
         "msgs/CPU-s",
@@ -153,7 +153,8 @@ fn refusals_name_the_flag_and_what_was_expected() {
         (&["--vary", "listen=a,b"], ["--vary", "loadgen's choice"]),
         (&["--vary", "threads=1,2", "--vary", "threads=3,4"], ["threads", "varied twice"]),
         (&["--vary", "threads=1,2", "--server", "ws://127.0.0.1:1/"], ["--vary", "URL"]),
-        (&["--vary", "threads=1..100"], ["65 combinations", "--one-at-a-time"]),
+        (&["--vary", "threads=1..100"], ["65 combinations or more", "--one-at-a-time"]),
+        (&["--vary", "threads=1,2", "--server", "--threads 3"], ["--server has --threads", "--vary threads"]),
         (&["--vary", "no-such-flag=1,2"], ["--no-such-flag", "embedded server"]),
         (&["--vary", "threads=1,many"], ["--threads", "'many'"]),
         (&["--server", "--no-such-flag", "--vary", "threads=1,2"], ["--server", "--no-such-flag"]),

@@ -77,7 +77,7 @@ pub(crate) fn forecast(repetition: &Repetition, max_seconds: f64) -> String {
     });
     let needs = needs_seconds
         .filter(|needs| *needs > max_seconds)
-        .map(|needs| format!("to tell that nothing changed takes about {}", units::seconds(needs)));
+        .map(|needs| format!("that nothing changed, if so, is told after about {}", units::seconds(needs)));
     [Some(least), resolves, needs].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
@@ -176,7 +176,7 @@ mod tests {
             said.starts_with("a verdict takes 9 starts at least, which end after 55.0 s; 60.0 s resolve"),
             "{said}"
         );
-        assert!(said.ends_with("to tell that nothing changed takes about 140 s"), "{said}");
+        assert!(said.ends_with("that nothing changed, if so, is told after about 140 s"), "{said}");
         let said = choice(&repetition).unwrap();
         assert!(said.starts_with("12 pairs in a start: chosen, as starts vary by 0.8%"), "{said}");
         assert_eq!(choice(&Repetition { restarts: RestartKind::Never, ..repetition }), None);

@@ -178,8 +178,8 @@ fn not_steady(warmup: &Warmup, server: usize, name: &str) -> Option<String> {
     let Some((study, Unsteady { kind, figure, change, .. })) = told else {
         return own().next_back().filter(|_| !has_settled).map(|study| {
             format!(
-                "whether {name} has settled after {} of warm-up cannot be told: replies were waited for so long that there \
-                 was no time for more of it",
+                "whether {name} has settled after {} of warm-up cannot be told: there was no time for as much of it as that \
+                 takes",
                 ran(study)
             )
         });

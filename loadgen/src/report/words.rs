@@ -47,10 +47,16 @@ pub(super) fn headline(report: &Report) -> Headline {
 
 /// The load that a plan asks for.
 pub(crate) fn load(plan: &Plan) -> String {
-    let connections = units::counted(plan.connections.get().into(), "connection");
+    load_of(plan, [None, None])
+}
+
+/// The same where several numbers of connections, or of messages in flight, were tried.
+pub(crate) fn load_of(plan: &Plan, [connections, in_flight]: [Option<String>; 2]) -> String {
+    let one = || units::counted(plan.connections.get().into(), "connection");
+    let connections = connections.map_or_else(one, |numbers| format!("{numbers} connections"));
     match plan.load {
-        Load::Closed { in_flight } => {
-            let in_flight = units::count(in_flight.get().into());
+        Load::Closed { in_flight: one } => {
+            let in_flight = in_flight.unwrap_or_else(|| units::count(one.get().into()));
             format!("closed loop, {connections} with {in_flight} in flight on each")
         }
         Load::Open { rate, .. } => {

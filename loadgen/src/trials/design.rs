@@ -26,7 +26,7 @@ impl Design {
         };
         if count > MOST_ARMS {
             return Err(format!(
-                "{count} combinations are more than the {MOST_ARMS} servers that can be up at once; expected fewer \
+                "{count} combinations or more are more than the {MOST_ARMS} servers that can be up at once; expected fewer \
                  values, or --one-at-a-time"
             ));
         }

@@ -41,7 +41,7 @@ fn paused(server: usize, starts: &[Start], name: &str) -> Option<String> {
     let share = stood_still(starts, server);
     (share > STANDS_STILL).then(|| {
         format!(
-            "{name} stood still in {} of the time of its trials and between them, so that it was waited for",
+            "{name} stood still in {} of the time of its trials and between them, so that it was waited for: longer trials count such pauses (--trial)",
             units::percent(share)
         )
     })

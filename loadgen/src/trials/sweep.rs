@@ -67,6 +67,12 @@ impl Question {
         let is_missing = (starts as u64) < needs.starts;
         is_missing && is_too_short(needs.seconds, self.tempo.max_time.as_secs_f64(), starts) && !self.force
     }
+
+    /// What ended it where its time is up after so many starts: fewer than an effect takes tell nothing.
+    fn ended_in_time(&self, needs: Option<Needs>, starts: usize) -> Ended {
+        let lacks_starts = needs.is_some_and(|needs| (starts as u64) < needs.starts);
+        if lacks_starts && !self.force { Ended::TooShort } else { Ended::MaxTime }
+    }
 }
 
 /// Why there is no sweep.
@@ -134,7 +140,7 @@ pub fn run(
         if over || !course.may_be_answered(&starts) {
             all_have_figures(design, question, plan, &starts, course.lengths().all())?;
         }
-        Ok::<_, SweepError>(over.then_some(Ended::MaxTime))
+        Ok::<_, SweepError>(over.then(|| question.ended_in_time(needs, starts.len())))
     })?;
     if starts.is_empty() {
         return Err(SweepError::Interrupted);

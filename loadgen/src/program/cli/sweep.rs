@@ -61,6 +61,12 @@ pub(super) struct SweepArgs {
     trials: TrialsArgs,
 }
 
+/// Whether this flag is among these arguments.
+fn has_flag(arguments: &[String], name: &str) -> bool {
+    let flags = arguments.iter().filter_map(|argument| argument.strip_prefix("--"));
+    flags.map(|flag| flag.split_once('=').map_or(flag, |(flag, _)| flag)).any(|flag| flag == name)
+}
+
 impl SweepArgs {
     /// `arguments` are those that these were read from: the load of a combination is read from them and its own flags
     /// behind them, of which the last ones count.
@@ -74,6 +80,14 @@ impl SweepArgs {
             if factors[..i].iter().any(|earlier| (&earlier.name, earlier.of) == (&factor.name, factor.of)) {
                 return Err(refusal(&format!("{} is varied twice", factor.name)));
             }
+        }
+        if let Some(Spec::Embedded(given) | Spec::Command(given)) = server
+            && let Some(factor) = self.vary.iter().find(|factor| has_flag(given, &factor.name))
+        {
+            let name = &factor.name;
+            return Err(refusal(&format!(
+                "--server has --{name}, which --vary {name} sets; expected it in one of them"
+            )));
         }
         if matches!(server, Some(Spec::Url(_))) && !self.vary.is_empty() {
             return Err(refusal("--vary needs a --server that is started here, not a URL"));

@@ -2,17 +2,26 @@
 
 use std::collections::HashSet;
 
-use super::{ArmReport, Effect, Needs, Scaling, Step, Sweep};
+use super::{ArmReport, Effect, Needs, Of, Scaling, Step, Sweep};
 use crate::judge::statistics::{Change, fewest};
 use crate::measure::metric::Metric;
 use crate::plan::Sizes;
 use crate::report::comparison::Ended;
 use crate::report::estimate::Estimate;
 use crate::report::formats::text::comparison::change_cells;
-use crate::report::repetition::{Choice, RestartKind, fewest_and_enough};
+use crate::report::repetition::{Choice, RestartKind, enough, fewest_and_enough};
 use crate::report::tls;
-use crate::report::words::{datagrams, proxy, what, what_of};
+use crate::report::words::{datagrams, load_of, proxy, what, what_of};
 use crate::units;
+
+/// The load, with every number of connections and of messages in flight that is varied.
+pub(crate) fn load(sweep: &Sweep) -> String {
+    let varied = |name: &str| {
+        let factor = sweep.factors.iter().find(|factor| factor.of == Of::Load && factor.name == name)?;
+        Some(factor.values.join(" or "))
+    };
+    load_of(&sweep.environment.plan, ["connections", "in-flight"].map(varied))
+}
 
 /// What is sent: every size that is varied.
 pub(crate) fn sent(sweep: &Sweep) -> String {
@@ -176,8 +185,12 @@ pub(crate) fn notes(sweep: &Sweep) -> Vec<String> {
         notes.push(why);
     } else if sweep.starts < needed as u64 && !sweep.effects.is_empty() {
         notes.push(format!(
-            "{} for a verdict, {needed} are needed: more --max-time",
-            units::too_few(sweep.starts, observation(sweep))
+            "{} for a verdict, {needed} are needed: expected {}",
+            units::too_few(sweep.starts, observation(sweep)),
+            sweep.needs.map_or_else(
+                || "more --max-time".to_owned(),
+                |needs| enough(needs.enough_seconds.unwrap_or(needs.seconds))
+            )
         ));
     } else if small > 0 {
         notes.push(format!(

@@ -30,7 +30,7 @@ use crate::report::connections::ConnectionsReport;
 use crate::report::fanout::FanoutReport;
 use crate::report::formats::text::comparison as text;
 use crate::report::saved::Document;
-use crate::report::sweep::Sweep;
+use crate::report::sweep::{Sweep, words as sweep_words};
 use crate::report::words::experiments::{HEADS, cells};
 use crate::report::words::{self, Headline};
 use crate::report::{Report, Stats};
@@ -86,7 +86,7 @@ fn render_comparison(comparison: &Comparison) -> String {
 
 /// A sweep as one page.
 fn render_sweep(sweep: &Sweep) -> String {
-    let title = format!("sweep: {}", words::load(&sweep.environment.plan));
+    let title = format!("sweep: {}", sweep_words::load(sweep));
     let content = html! {
         (sweep::section(sweep))
         (machine(&sweep.environment, sweep.began_at))

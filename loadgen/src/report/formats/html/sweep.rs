@@ -7,15 +7,13 @@ use super::{charts, reasons, ticks, warmup};
 use crate::judge::statistics::Change;
 use crate::measure::metric::Metric;
 use crate::report::sweep::{Effect, Sweep, words};
-use crate::report::words::load;
 
 /// The sweep.
 pub(super) fn section(sweep: &Sweep) -> Markup {
-    let plan = &sweep.environment.plan;
     html! {
         section {
             div.title { h1 { "Sweep" } }
-            p.lead { (load(plan)) br; (words::sent(sweep)) br; (words::course(sweep)) }
+            p.lead { (words::load(sweep)) br; (words::sent(sweep)) br; (words::course(sweep)) }
             (reasons(&sweep.trust))
             @for metric in words::metrics(sweep) {
                 @let effects: Vec<&Effect> = words::worth_naming(sweep, metric).collect();

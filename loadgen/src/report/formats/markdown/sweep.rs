@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use crate::report::formats::markdown::run::escaped;
 use crate::report::sweep::{Sweep, words};
-use crate::report::words::load;
 
 /// The sweep.
 pub fn render(sweep: &Sweep) -> String {
@@ -13,8 +12,7 @@ pub fn render(sweep: &Sweep) -> String {
     let varied: Vec<String> = sweep.factors.iter().map(|factor| factor.name.clone()).collect();
     let mark = if sweep.trust.is_valid() { "" } else { ": \u{26a0}\u{fe0f} not to be trusted" };
     line(format!("### Sweep of {}{mark}\n", escaped(&varied.join(", "))));
-    let plan = &sweep.environment.plan;
-    line(format!("- {}; {}", escaped(&load(plan)), escaped(&words::sent(sweep))));
+    line(format!("- {}; {}", escaped(&words::load(sweep)), escaped(&words::sent(sweep))));
     line(format!("- {}\n", words::course(sweep)));
     for metric in words::metrics(sweep) {
         line(format!("| effects on {metric} | change | 95% interval | |\n|---|---:|---:|---|"));

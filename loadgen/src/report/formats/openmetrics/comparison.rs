@@ -38,7 +38,8 @@ impl Collector for Exposition {
         let verdicts = metrics.iter().filter_map(|metric| Some((metric, metric.ruling?)));
         let verdicts = verdicts.map(|(metric, ruling)| (label(metric, "verdict", text::name(ruling.change)), 1.0));
         let valid = vec![(Labels::new(), f64::from(u8::from(trust.is_valid())))];
-        let errors = metrics.iter().map(|metric| (vec![("metric", metric.metric.older_name())], metric.error()));
+        let bounded = metrics.iter().filter(|metric| metric.told().low.is_some());
+        let errors = bounded.map(|metric| (vec![("metric", metric.metric.older_name())], metric.error()));
         let ratios = || Some(Unit::Ratios);
         gauges(&mut encoder, "figure", "Of A and of B, in the unit of its label", None, figures.collect())?;
         gauges(&mut encoder, "change", "From A to B, with its interval", ratios(), changes.collect())?;

@@ -114,7 +114,8 @@ fn noise_floor(comparison: &Comparison, f: &mut Formatter<'_>) -> fmt::Result {
     let made = comparison.attempts.map_or(1, |attempts| attempts.made);
     let time = units::seconds(comparison.rules.max_time_seconds * f64::from(made));
     let gated = comparison.metrics.iter().filter(|metric| metric.gated);
-    let (known, unknown): (Vec<_>, Vec<_>) = gated.partition(|metric| metric.resolution.is_some());
+    let (known, unknown): (Vec<_>, Vec<_>) =
+        gated.partition(|metric| metric.resolution.is_some() && metric.told().low.is_some());
     let floors: Vec<String> = known
         .iter()
         .filter_map(|metric| Some(format!("{} of {}", metric.metric, percent(metric.resolution?))))

@@ -6,7 +6,6 @@ use std::ops::Range;
 use crate::measure::metric::Metric;
 use crate::report::formats::text::parts::{INDENT, item};
 use crate::report::sweep::{Sweep, words};
-use crate::report::words::load;
 
 /// Renders a sweep as lines of text.
 pub fn render(sweep: &Sweep) -> String {
@@ -18,9 +17,8 @@ struct Rendered<'a>(&'a Sweep);
 impl Display for Rendered<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let sweep = self.0;
-        let plan = &sweep.environment.plan;
         write!(f, "sweep: ")?;
-        writeln!(f, "{}", load(plan))?;
+        writeln!(f, "{}", words::load(sweep))?;
         writeln!(f, "{INDENT}{}\n{INDENT}{}\n", words::sent(sweep), words::course(sweep),)?;
         arms(sweep, f)?;
         for metric in words::metrics(sweep) {

@@ -163,7 +163,11 @@ pub(crate) fn what_would_tell(comparison: &Comparison) -> Option<String> {
     let mut open = comparison.open();
     let first = open.next().filter(|_| comparison.ended != Ended::TooShort)?;
     Some(match comparison.tells_after() {
-        Some(all) => format!("about {} in all would tell (--max-time)", units::seconds(all)),
+        Some(all) => {
+            let is_one = comparison.attempts.is_none_or(|attempts| attempts.announced == 1);
+            let how = if is_one { "--max-time" } else { "a comparison begun anew" };
+            format!("about {} in all would tell, if the change is what it seems ({how})", units::seconds(all))
+        }
         None if open.next().is_none() => format!("no reasonable time would tell {}", first.metric),
         None => "no reasonable time would tell all of them".to_owned(),
     })
