@@ -104,3 +104,16 @@ fn a_server_that_stands_still_between_its_trials_passes_no_gate() {
     let all: f64 = waited.sum();
     assert!(all > 1.0, "it stood still for most of the time and was waited for {all} s");
 }
+
+#[test]
+fn a_sweep_says_what_pauses_take_where_its_effects_do_not_tell() {
+    let vary = ["sweep", "--vary", "inject-stall=none,200ms/250ms", "--gate", "throughput", "-c", "4"];
+    let brief = ["--max-time", "12s", "--restart-every", "3", "--force", "--seed", "1", "--format", "json", "-q"];
+    let report = loadgen(&[&vary[..], &brief].concat()).json(&[0, 98]);
+    let notes = report.0["trust"]["notes"].as_array().unwrap();
+    let said = |note: &&str| note.starts_with("throughput of inject-stall=200ms/250ms in all trials together");
+    let note = notes.iter().filter_map(|note| note.as_str()).find(said).unwrap_or_else(|| panic!("{notes:?}"));
+    let change: f64 = note.split("changed by ").nth(1).unwrap().split('%').next().unwrap().parse().unwrap();
+    // It answers for a fifth of the time.
+    assert!((-90.0..-50.0).contains(&change), "{note}");
+}

@@ -173,13 +173,13 @@ fn a_slow_server_has_longer_trials_with_replies_enough() {
     assert!(pair.b[&Metric::Throughput] < 1_100.0 && pair.b.contains_key(&Metric::ServerCpu), "{pair:?}");
 }
 
-/// Starts a server that sends back the bytes of TCP connections, and that burns CPU time for each read which falls from 2 ms to
-/// nothing within seconds from its first bytes on; its URL. It ends with the test.
-fn warming_server() -> String {
+/// Starts a server that sends back the bytes of TCP connections, after what it is told to do for each read so many seconds from its
+/// first bytes on; its URL. It ends with the test.
+fn tcp_server(before_a_reply: fn(f64)) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("tcp://{}", listener.local_addr().unwrap());
     let began = Arc::new(OnceLock::new());
-    let serve = |mut stream: TcpStream, began: &OnceLock<Instant>| -> io::Result<()> {
+    let serve = move |mut stream: TcpStream, began: &OnceLock<Instant>| -> io::Result<()> {
         stream.set_nodelay(true)?;
         let mut bytes = [0; 4096];
         loop {
@@ -187,9 +187,7 @@ fn warming_server() -> String {
             if read == 0 {
                 return Ok(());
             }
-            let since = began.get_or_init(Instant::now).elapsed().as_secs_f64();
-            let until = Instant::now() + Duration::from_secs_f64(0.002 * (-since / 0.5).exp());
-            while Instant::now() < until {}
+            before_a_reply(began.get_or_init(Instant::now).elapsed().as_secs_f64());
             stream.write_all(&bytes[..read])?;
         }
     };
@@ -202,6 +200,29 @@ fn warming_server() -> String {
         io::Result::Ok(())
     });
     url
+}
+
+/// One that burns CPU time for each read which falls from 2 ms to nothing within seconds.
+fn warming_server() -> String {
+    tcp_server(|since| {
+        let until = Instant::now() + Duration::from_secs_f64(0.002 * (-since / 0.5).exp());
+        while Instant::now() < until {}
+    })
+}
+
+#[test]
+fn a_server_whose_replies_take_longer_than_the_time_for_a_look_does_not_run_on_while_the_other_is_looked_at() {
+    let (quick, slow) = (tcp_server(|_| ()), tcp_server(|_| thread::sleep(Duration::from_secs(1))));
+    let flags = ["compare", "--a", &quick, "--b", &slow, "-c", "1", "--max-time", "3s", "--force"];
+    let report = comparison(&loadgen(&[&flags[..], &["-q", "--format", "json"]].concat()).wait(), 0);
+    let studies = report.warmup.unwrap().studies;
+    let slices = |server: usize| {
+        let own = studies.iter().filter(|study| study.server == server);
+        own.map(|study| study.cost.len()).collect::<Vec<_>>()
+    };
+    // There are 200 ms to look at each; the slow one is waited for after its first slice.
+    assert_eq!(slices(1), [1], "{studies:?}");
+    assert!(slices(0)[0] > 1, "{studies:?}");
 }
 
 #[test]

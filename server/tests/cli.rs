@@ -74,7 +74,7 @@ fn a_number_that_cannot_be_is_answered_with_what_was_expected() {
         ("--read-buffer", "-1", "expected bytes"),
         ("--inject-cost", "2M", "expected a whole number from 0 to 1000000"),
         ("--inject-jitter", "1.5s", "expected at most 1s"),
-        ("--inject-stall", "20ms", "expected a length and an interval, as 20ms/1s"),
+        ("--inject-stall", "20ms", "expected a length and an interval, as 20ms/1s, or none"),
         ("--inject-stall", "0s/1s", "expected a stall of more than nothing, as 20ms/1s"),
         ("--inject-stall", "1s/1s", "expected a stall shorter than the interval, as 20ms/1s"),
         ("--inject-stall", "20/1s", "expected a time with its unit"),

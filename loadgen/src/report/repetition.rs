@@ -10,7 +10,7 @@ use crate::units;
 pub struct Repetition {
     /// When the servers are started anew.
     pub restarts: RestartKind,
-    /// Pairs of trials in a start.
+    /// Pairs of trials in a start, as chosen last.
     pub pairs: u32,
     /// What a start of both servers costs beside its pairs, its warm-up included, in seconds.
     #[schemars(range(min = 0))]
@@ -118,14 +118,14 @@ impl Choice {
     pub fn sentence(self) -> Option<String> {
         let Self { restarts, round, rounds, deviations, seconds: (start_seconds, round_seconds) } = self;
         let (between, within) = deviations?;
+        let rounds = format!("{} in a start", units::counted(u64::from(rounds), round));
         let chosen = match restarts {
-            RestartKind::Auto => "chosen, as",
-            RestartKind::Fixed => "as asked for;",
+            RestartKind::Auto => format!("chosen last: {rounds}, as"),
+            RestartKind::Fixed => format!("{rounds}, as asked for;"),
             RestartKind::Never => return None,
         };
         Some(format!(
-            "{} in a start: {chosen} starts vary by {}, {round}s within one by {}, a start costs {} and a {round} {}",
-            units::counted(u64::from(rounds), round),
+            "{chosen} starts vary by {}, {round}s within one by {}, a start costs {} and a {round} {}",
             units::percent(between),
             units::percent(within),
             units::seconds(start_seconds),
@@ -178,7 +178,7 @@ mod tests {
         );
         assert!(said.ends_with("that nothing changed, if so, is told after about 140 s"), "{said}");
         let said = choice(&repetition).unwrap();
-        assert!(said.starts_with("12 pairs in a start: chosen, as starts vary by 0.8%"), "{said}");
+        assert!(said.starts_with("chosen last: 12 pairs in a start, as starts vary by 0.8%"), "{said}");
         assert_eq!(choice(&Repetition { restarts: RestartKind::Never, ..repetition }), None);
         let unknown = Repetition { between_starts: None, needs_seconds: None, resolves: None, ..repetition };
         assert_eq!((choice(&unknown), forecast(&unknown, 60.0).contains(';')), (None, false));

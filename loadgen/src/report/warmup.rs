@@ -103,10 +103,25 @@ pub(crate) enum Ran {
 /// The warm-up of servers that had so many starts in sentences, each server by its name and by how it `ran`; none where there is
 /// nothing to say. Of several starts in which a server was looked at, what is said is what they come to together.
 pub(crate) fn sentences(warmup: &Warmup, ran: &[Ran], starts: usize, name: impl Fn(usize) -> String) -> Vec<String> {
-    let is_given = warmup.max_seconds.is_none() && warmup.studies.is_empty() && warmup.seconds > 0.0;
-    let mut said = if is_given { given(warmup, ran, starts, &name) } else { learned(warmup, ran, starts, &name) };
+    let is_given = warmup.max_seconds.is_none() && warmup.studies.is_empty();
+    let mut said = match is_given {
+        true if warmup.seconds == 0.0 => none(ran, &name),
+        true => given(warmup, ran, starts, &name),
+        false => learned(warmup, ran, starts, &name),
+    };
     said.extend((0..ran.len()).filter_map(|server| not_steady(warmup, server, &name(server))));
     said
+}
+
+/// Which servers were to have no warm-up.
+fn none(ran: &[Ran], name: impl Fn(usize) -> String) -> Vec<String> {
+    let cold: Vec<String> = (0..ran.len()).filter(|server| ran[*server] == Ran::InEachStart).map(name).collect();
+    let said = match cold.len() {
+        0 => return Vec::new(),
+        1 => format!("{} was", cold[0]),
+        _ => format!("{} were", listed(&cold)),
+    };
+    vec![format!("no warm-up, as asked for: {said} measured as soon as the connections were open")]
 }
 
 /// How long servers ran for a time that was given.
@@ -269,7 +284,9 @@ mod tests {
             assert!(told.contains("a longer --max-time") && !told.contains("--max-warmup"), "{by_time:?}");
         }
         let none = Warmup { seconds: 0.0, max_seconds: None, limit: None, studies: Vec::new() };
-        assert_eq!(said(&none, both, 9), Vec::<String>::new());
+        let cold = "no warm-up, as asked for: A and B were measured as soon as the connections were open";
+        assert_eq!(said(&none, both, 9), [cold]);
+        assert_eq!(said(&none, [Ran::Once; 2], 9), Vec::<String>::new());
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl Judged {
         let change = Contrast::between(1, 0);
         let evidence = |metric: &Metric| Evidence {
             typical: Sample::new(&log_ratios_of(&change, *metric, starts, lives)),
-            together: together(*metric, starts),
+            together: together(*metric, [0, 1], starts),
         };
         self.judge.look(at, &self.gated.iter().map(evidence).collect::<Vec<_>>());
         for (stands_on, ruling) in self.stands_on.iter_mut().zip(self.judge.rulings()) {

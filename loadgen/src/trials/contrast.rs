@@ -52,9 +52,9 @@ pub fn log_ratios(contrast: &Contrast, metric: Metric, starts: &[Start], lives: 
     }
 }
 
-/// The change from A to B of all trials together, where the metric has such figures: what comes in some trials only, as pauses do
-/// or collections of garbage, counts here as much as it takes, and hardly in the estimate of a start.
-pub fn together(metric: Metric, starts: &[Start]) -> Option<Pooled> {
+/// The change from one arm to another of all trials together, where the metric has such figures: what comes in some trials only, as
+/// pauses do or collections of garbage, counts here as much as it takes, and hardly in the estimate of a start.
+pub fn together(metric: Metric, arms: [usize; 2], starts: &[Start]) -> Option<Pooled> {
     let of: fn(&Trial, Option<f64>) -> Option<[f64; 2]> = match metric {
         // A trial stands for its round, in which it came at a chance moment; what was waited for stands for itself.
         Metric::Throughput => |trial, round| {
@@ -71,10 +71,10 @@ pub fn together(metric: Metric, starts: &[Start]) -> Option<Pooled> {
     let of_start = |start: &Start| {
         let mut sums = Sums::default();
         for round in &start.rounds {
-            for (server, trial) in round.trials.iter().enumerate() {
-                let [amount, by] = of(trial, round.seconds).unwrap_or_default();
-                sums.amount[server] += amount;
-                sums.by[server] += by;
+            for (side, arm) in arms.into_iter().enumerate() {
+                let [amount, by] = of(&round.trials[arm], round.seconds).unwrap_or_default();
+                sums.amount[side] += amount;
+                sums.by[side] += by;
             }
         }
         sums
@@ -160,7 +160,7 @@ mod tests {
         let start = |_| Start { at_seconds: 0.0, rounds: (0..24).map(round).collect(), lives: Vec::new() };
         let starts: Vec<Start> = (0..9).map(start).collect();
         let typical = |metric| log_ratios(&Contrast::between(1, 0), metric, &starts, Lives::Many)[0].exp();
-        let together = |metric| together(metric, &starts).map(|pooled| pooled.log_ratio.exp());
+        let together = |metric| together(metric, [0, 1], &starts).map(|pooled| pooled.log_ratio.exp());
         let near = |one: f64, other: f64| assert!((one / other - 1.0).abs() < 1e-9, "{one} is not {other}");
         near(typical(Metric::ServerCpu), 1.0);
         near(typical(Metric::Throughput), 1.0);

@@ -304,7 +304,7 @@ impl<'a> Course<'a> {
             show();
             interrupted.load(Ordering::Relaxed)
         };
-        if self.began.elapsed() < self.over_after {
+        if !self.is_past_its_end() {
             apart += self.warming.warm(ups, order, self.lengths.all(), &mut self.rng, &mut is_over)?;
         }
         let before = self.elapsed();
@@ -376,8 +376,8 @@ impl<'a> Course<'a> {
             trials[i] = match &mut self.climbs {
                 Some(climbs) => climbs.trial(i, &mut ups[i], self.tempo.trial, seed)?,
                 None => {
-                    let is_over = self.began.elapsed() >= self.over_after;
-                    ups[i].settle(if is_over { Duration::ZERO } else { self.tempo.settle }, seed, &mut |_| ())?;
+                    let settle = if self.is_past_its_end() { Duration::ZERO } else { self.tempo.settle };
+                    ups[i].settle(settle, seed, &mut |_| ())?;
                     ups[i].trial(self.lengths.all()[i], seed, &self.metrics)?
                 }
             };

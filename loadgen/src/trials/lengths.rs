@@ -22,6 +22,8 @@ pub struct Longer {
     pub server: usize,
     /// How long they are.
     pub length: Duration,
+    /// How long the server's quickest reply took, where that is why.
+    pub quickest: Option<Duration>,
     /// About how many replies they have, where those are fewer than each is to have, since longer ones have no room in the time.
     pub too_few: Option<u64>,
 }
@@ -58,7 +60,13 @@ impl Lengths {
         let is_longer = |(_, length): &(usize, &Duration)| **length > self.tempo.trial;
         self.all.iter().enumerate().filter(is_longer).map(|(server, length)| {
             let replies = self.paces[server].map(|pace| (pace.rate * length.as_secs_f64()).round() as u64);
-            Longer { server, length: *length, too_few: replies.filter(|replies| *replies < self.tempo.replies) }
+            let quickest = self.paces[server].map(|pace| pace.quickest);
+            Longer {
+                server,
+                length: *length,
+                quickest: quickest.filter(|quickest| ROUND_TRIPS * *quickest == *length),
+                too_few: replies.filter(|replies| *replies < self.tempo.replies),
+            }
         })
     }
 
@@ -100,7 +108,7 @@ mod tests {
         let of = |server: usize| lengths.all()[server];
         assert_eq!([of(0), of(1), of(2)], [10, 50, 10].map(Duration::from_millis));
         let longer: Vec<Longer> = lengths.longer().collect();
-        assert_eq!(longer, [Longer { server: 1, length: Duration::from_millis(50), too_few: None }]);
+        assert_eq!(longer, [Longer { server: 1, length: Duration::from_millis(50), quickest: None, too_few: None }]);
         assert_eq!(lengths.round(Duration::from_secs(60)), Duration::from_millis(120));
     }
 
@@ -109,7 +117,10 @@ mod tests {
         let mut lengths = eight();
         lengths.learn(3, Pace { rate: 105.0, quickest: Duration::from_millis(9) });
         let longer: Vec<Longer> = lengths.longer().collect();
-        assert_eq!(longer, [Longer { server: 3, length: Duration::from_millis(375), too_few: Some(39) }]);
+        assert_eq!(
+            longer,
+            [Longer { server: 3, length: Duration::from_millis(375), quickest: None, too_few: Some(39) }]
+        );
         // 50 replies take 476 ms, which a longer time has room for.
         let [now, later] = [60, 100].map(|seconds| lengths.round(Duration::from_secs(seconds)));
         assert_eq!((later - now).as_millis(), 101);
@@ -123,6 +134,14 @@ mod tests {
         lengths.learn(2, Pace { rate: 333.0, quickest: Duration::from_millis(300) });
         assert_eq!(lengths.all()[2], Duration::from_millis(600));
         let longer: Vec<Longer> = lengths.longer().collect();
-        assert_eq!(longer, [Longer { server: 2, length: Duration::from_millis(600), too_few: None }]);
+        assert_eq!(
+            longer,
+            [Longer {
+                server: 2,
+                length: Duration::from_millis(600),
+                quickest: Some(Duration::from_millis(300)),
+                too_few: None
+            }]
+        );
     }
 }

@@ -23,7 +23,10 @@ pub(super) fn of(course: &Course<'_>, starts: &[Start], name: impl Fn(usize) -> 
         notes.extend((0..ran.len()).filter_map(|server| unanswered(server, starts, &name(server))));
         notes.extend(trends(course.metrics(), course.lives(), starts, ran.len(), &name));
     }
-    let longer = course.lengths().longer().filter(|longer| needs_longer(course.tempo(), longer.server, starts));
+    let longer = course
+        .lengths()
+        .longer()
+        .filter(|longer| longer.quickest.is_some() || needs_longer(course.tempo(), longer.server, starts));
     notes.extend(longer.map(|longer| lengthened(longer, course.tempo(), &name(longer.server))));
     if course.plan().offered_rate().is_some() {
         notes.push(format!("the latency {}", words::end(course.ends_at())));
@@ -119,9 +122,11 @@ fn needs_longer(tempo: &Tempo, server: usize, starts: &[Start]) -> bool {
 /// That trials of the server of this name were made longer, and how many replies they have where those are too few.
 fn lengthened(longer: Longer, tempo: &Tempo, name: &str) -> String {
     let [length, time] = [longer.length, tempo.max_time].map(|time| units::seconds(time.as_secs_f64()));
-    match longer.too_few {
-        None => format!("trials of {name} took {length}, so that each had replies enough"),
-        Some(replies) => format!(
+    let quickest = longer.quickest.map(|quickest| units::seconds(quickest.as_secs_f64()));
+    match (quickest, longer.too_few) {
+        (Some(quickest), _) => format!("trials of {name} took {length}, since its quickest reply took {quickest}"),
+        (None, None) => format!("trials of {name} took {length}, so that each had replies enough"),
+        (None, Some(replies)) => format!(
             "trials of {name} took {length}, for which {time} leave room, and had about {replies} of the {} replies that \
              each is to have: a longer --max-time leaves room for more",
             tempo.replies
@@ -289,17 +294,21 @@ mod tests {
     #[test]
     fn trials_that_had_no_room_for_replies_enough_say_how_many_they_had() {
         let tempo = Tempo { replies: 50, max_time: Duration::from_secs(60), ..question().tempo };
-        let of = |too_few| lengthened(Longer { server: 1, length: Duration::from_millis(375), too_few }, &tempo, "B");
-        assert_eq!(of(None), "trials of B took 375 ms, so that each had replies enough");
-        let few = of(Some(39));
+        let of = |quickest, too_few| {
+            lengthened(Longer { server: 1, length: Duration::from_millis(375), quickest, too_few }, &tempo, "B")
+        };
+        assert_eq!(of(None, None), "trials of B took 375 ms, so that each had replies enough");
+        let quickest = Some(Duration::from_micros(187_500));
+        assert_eq!(of(quickest, None), "trials of B took 375 ms, since its quickest reply took 188 ms");
+        let few = of(None, Some(39));
         assert!(few.contains("60.0 s leave room") && few.contains("about 39 of the 50 replies"), "{few}");
     }
 
     #[test]
     fn notes_of_starts_that_were_made_before_are_said_to_be_of_those() {
         let notes = |all: &[&str]| all.iter().map(|note| (*note).to_owned()).collect::<Vec<_>>();
-        let now = notes(&["A ran for 1.20 s in each start", "12 pairs in a start: chosen"]);
-        let then = notes(&["A ran for 900 ms", "1 pair in a start: chosen", "before --resume: A is NOT STEADY"]);
+        let now = notes(&["A ran for 1.20 s in each start", "chosen last: 12 pairs in a start"]);
+        let then = notes(&["A ran for 900 ms", "chosen last: 1 pair in a start", "before --resume: A is NOT STEADY"]);
         let told = with_earlier(now.clone(), then);
         let of_before = ["before --resume: A ran for 900 ms", "before --resume: A is NOT STEADY"];
         assert_eq!(told, [&now[..], &notes(&of_before)].concat());
@@ -309,7 +318,7 @@ mod tests {
     fn notes_of_two_attempts_that_differ_in_figures_only_are_alike() {
         assert!(say_alike("A ran for 1.20 s, once", "A ran for 900 ms, once"));
         assert!(say_alike("12 pairs in a start: a pair costs 3 us", "7 pairs in a start: a pair costs 2 ms"));
-        assert!(say_alike("2 pairs in a start: chosen", "1 pair in a start: chosen"));
+        assert!(say_alike("chosen last: 2 pairs in a start", "chosen last: 1 pair in a start"));
         assert!(!say_alike("A ran for 1.20 s", "B ran for 1.20 s"));
         assert!(!say_alike("p50 rose by 2%", "p50 fell by 2%"));
     }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use super::contrast::{Contrast, figures, log_ratios};
+use super::contrast::{Contrast, figures, log_ratios, together};
 use super::design::Design;
 use super::failure::replies_for;
 use crate::host::cores::Cores;
@@ -28,7 +28,7 @@ use crate::report::sweep::{ArmReport, Effect, Needs, Sweep, SweepRules, SweepSch
 use crate::trials::course::{Arm, Course, Lives, Start, Tempo, TrialError};
 use crate::trials::notes;
 use crate::trials::question::Watchers;
-use crate::trials::start::datagrams;
+use crate::trials::start::{STANDS_STILL, datagrams, stood_still};
 use crate::trials::tempo::is_too_short;
 use crate::units;
 
@@ -147,17 +147,17 @@ pub fn run(
     }
     let reports = arm_reports(design, arms, &starts, &course);
     let trials = |arm: usize| starts.iter().flat_map(|start| &start.rounds).map(move |round| &round.trials[arm]);
-    let with_reports = arms.iter().zip(&reports).enumerate();
-    let mut trust =
-        trust::of_paired_trials(with_reports.map(|(i, (arm, report))| (words::settings(report), &arm.plan, trials(i))))
-            .of_trials_with(course.withheld());
-    trust.notes.extend(notes::of(&course, &starts, |arm| words::settings(&reports[arm])));
+    let names: Vec<String> = reports.iter().map(words::settings).collect();
+    let named = names.iter().cloned().zip(arms).enumerate();
+    let mut trust = trust::of_paired_trials(named.map(|(i, (name, arm))| (name, &arm.plan, trials(i))))
+        .of_trials_with(course.withheld());
+    trust.notes.extend(notes::of(&course, &starts, |arm| names[arm].clone()));
+    trust.notes.extend((1..names.len()).filter_map(|arm| with_pauses(arm, &starts, &names[arm])));
     trust.notes.extend(needs.and_then(|needs| words::choice(&needs, course.rounds(), course.restarts())));
     let effects = effects(design, alpha, judged, &starts, course.lives());
     trust.notes.extend(without_memory(judged, &effects));
     trust.notes.extend(trust::without_lost(lost(reports.iter().map(|report| report.datagrams))));
     let told: Vec<Metric> = effects.iter().map(|effect| effect.metric).collect();
-    let names: Vec<String> = reports.iter().map(words::settings).collect();
     trust.notes.extend(notes::not_judged(question.gate.is_none().then_some(plan), &told, &starts, &names));
     Ok(Sweep {
         schema: SweepSchema::V1,
@@ -234,6 +234,21 @@ fn all_have_figures(
     let flags: Vec<String> = design.settings(arm).iter().map(ToString::to_string).collect();
     let length = units::seconds(lengths[arm].as_secs_f64());
     Err(SweepError::NoFigures { combination: flags.join(" "), length, metric, needs: replies_for(metric) })
+}
+
+/// What pauses do to the throughput of a combination, where it or the reference stands still at times: effects do not tell.
+fn with_pauses(arm: usize, starts: &[Start], name: &str) -> Option<String> {
+    if [0, arm].iter().all(|arm| stood_still(starts, *arm) <= STANDS_STILL) {
+        return None;
+    }
+    let together = together(Metric::Throughput, [0, arm], starts)?;
+    let interval = together.interval(PAUSES_ERROR);
+    let [change, low, high] =
+        [together.log_ratio, interval.low, interval.high].map(|log_ratio| 100.0 * log_ratio.exp_m1());
+    Some(format!(
+        "throughput of {name} in all trials together, with what was waited for, changed by {change:+.1}% ({low:+.1}%..{high:+.1}%, 90%) against \
+         the reference: effects are of typical trials, of which pauses change little"
+    ))
 }
 
 /// What is said where the memory of connections was to be judged and cannot be had.
@@ -322,6 +337,9 @@ fn effects(design: &Design, alpha: f64, metrics: &[Metric], starts: &[Start], li
     effects.sort_by(|a, b| a.metric.cmp(&b.metric).then(size(b).total_cmp(&size(a))));
     effects
 }
+
+/// The error of the interval of what pauses do.
+const PAUSES_ERROR: f64 = 0.1;
 
 /// Starts after which the time is up: the Walsh averages of an effect take 4 MB then.
 const MOST_STARTS: usize = 1_000;

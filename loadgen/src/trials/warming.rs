@@ -218,6 +218,8 @@ impl Warming {
 /// twice as long as that took. Where noise hides in all of them whether it has settled, it runs for several times as long as it
 /// took to come to its last level within the noise. Of several starts that tell, the one in the middle counts: the machine has
 /// made some of them seem longer. Of two in the middle it is the shorter one where they have settled, and else the longer.
+/// Where it is not known how long it needs, it runs for half of the time for looking at it, so that a longer time has room for the
+/// starts of a verdict as well as a shorter one; but no shorter than servers take that compile while they run, if there is as much.
 fn needed<'s>(studies: impl Iterator<Item = &'s Study> + Clone, at_most: f64) -> Option<f64> {
     let all = |times: f64, after: fn(&Study) -> Option<f64>| {
         let needed = |study: &Study| Some(times * after(study)? + study.slice_seconds * UNSEEN as f64);
@@ -231,14 +233,20 @@ fn needed<'s>(studies: impl Iterator<Item = &'s Study> + Clone, at_most: f64) ->
     let in_noise = all(TIMES_AT_NOISE as f64, |study| study.unsteady?.level_after_seconds);
     let shorter_middle = settled.get(settled.len().saturating_sub(1) / 2).copied();
     let longer_middle = in_noise.get(in_noise.len() / 2).copied();
+    let half = at_most / 2.0;
+    let unknown = half.max(COMPILING);
     let needed = match (shorter_middle, longer_middle) {
-        _ if is(UnsteadyKind::Jumps) => at_most,
+        (settled, _) if is(UnsteadyKind::Jumps) => settled.map_or(unknown, |settled| settled.max(unknown)),
         (Some(settled), _) => settled,
-        (None, Some(in_noise)) if !is(UnsteadyKind::Trends) => in_noise.min(at_most / 2.0),
-        _ => at_most,
+        (None, Some(in_noise)) if !is(UnsteadyKind::Trends) => in_noise.min(half),
+        _ => unknown,
     };
     studies.clone().next().map(|_| needed.min(at_most))
 }
+
+/// How long a server runs that has not settled, if there is as much time for looking at it, in seconds: most of what a compiler at
+/// run time does is done by then.
+const COMPILING: f64 = 2.0;
 
 /// Starts in which each server is looked at: three, so that one that was disturbed does not tell alone.
 const STUDIES: usize = 3;
@@ -300,11 +308,12 @@ pub(super) mod tests {
             (vec![settled(0.5), noise(5.5)], 15.0),
             (vec![noise(0.2), noise(0.8)], 37.0),
             (vec![noise(3.0), noise(0.0)], 50.0),
-            (vec![noise(0.2), trends.clone()], 100.0),
-            (vec![trends.clone(), trends], 100.0),
-            (vec![settled(0.0), jumps], 100.0),
+            (vec![noise(0.2), trends.clone()], 50.0),
+            (vec![trends.clone(), trends], 50.0),
+            (vec![settled(0.0), jumps.clone()], 50.0),
+            (vec![settled(3.0), jumps], 65.0),
             (vec![settled(9.8)], 100.0),
-            (vec![unknown], 100.0),
+            (vec![unknown], 50.0),
         ] {
             assert_eq!(needed(&studies.iter().collect::<Vec<_>>()), Some(tenths), "{studies:?}");
         }
@@ -341,8 +350,10 @@ pub(super) mod tests {
             warming.all(9, Duration::from_secs(seconds), &mut commands.iter()).round()
         };
         warming = seen(warming, 60, Some(UnsteadyKind::Trends), 1);
-        // A fifteenth for each of two servers in nine starts, until --max-warmup is reached.
-        assert_eq!([60, 90, 120, 200].map(|seconds| all(&warming, seconds)), [72.0, 108.0, 144.0, 180.0]);
+        // A fifteenth for each of two servers in three of nine starts, until --max-warmup is reached, and half of it in the others, or
+        // two seconds.
+        let looked_at = [30, 60, 90, 120, 200].map(|seconds| all(&warming, seconds));
+        assert_eq!(looked_at, [36.0, 48.0, 72.0, 96.0, 120.0]);
         // Two have shown in 2 s that half a second is enough, whatever the time is.
         warming = seen(warming, 20, None, 1);
         assert_eq!([60, 200].map(|seconds| all(&warming, seconds)), [18.0; 2]);

@@ -154,9 +154,10 @@ struct EchoArgs {
     /// --inject-cost, at most 1s: service times of known spread
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = jitter)]
     inject_jitter: Duration,
-    /// All workers stand still for LENGTH in every INTERVAL, as 20ms/1s: pauses of known size [default: none]
-    #[arg(long, value_name = "LENGTH/INTERVAL", value_parser = stall)]
-    inject_stall: Option<Stall>,
+    /// All workers stand still for LENGTH in every INTERVAL, as 20ms/1s: pauses of known size
+    #[arg(long, value_name = "LENGTH/INTERVAL", default_value = "none", value_parser = stall)]
+    // Spelled out so that clap takes the value for what it is: `none` has been given.
+    inject_stall: std::option::Option<Stall>,
 }
 
 #[derive(Debug, clap::Args)]

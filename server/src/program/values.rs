@@ -121,12 +121,15 @@ pub(super) fn jitter(text: &str) -> Result<Duration, String> {
 }
 
 /// What `--inject-stall` accepts.
-pub(super) fn stall(text: &str) -> Result<Stall, String> {
-    let (length, every) = text.split_once('/').ok_or("expected a length and an interval, as 20ms/1s")?;
+pub(super) fn stall(text: &str) -> Result<Option<Stall>, String> {
+    if text == "none" {
+        return Ok(None);
+    }
+    let (length, every) = text.split_once('/').ok_or("expected a length and an interval, as 20ms/1s, or none")?;
     let (length, every) = (numbers::time(length, LONGEST)?, numbers::time(every, LONGEST)?);
     match length {
         Duration::ZERO => Err("expected a stall of more than nothing, as 20ms/1s".into()),
-        length if length < every => Ok(Stall { length, every }),
+        length if length < every => Ok(Some(Stall { length, every })),
         _ => Err("expected a stall shorter than the interval, as 20ms/1s".into()),
     }
 }

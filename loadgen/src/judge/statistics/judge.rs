@@ -104,6 +104,7 @@ pub struct Evidence {
     pub together: Option<Pooled>,
 }
 
+#[cfg(test)]
 impl From<Sample> for Evidence {
     fn from(typical: Sample) -> Self {
         Self { typical, together: None }

@@ -1,7 +1,5 @@
 //! What a sweep says in words, for every format that people read.
 
-use std::collections::HashSet;
-
 use super::{ArmReport, Effect, Needs, Of, Scaling, Step, Sweep};
 use crate::judge::statistics::{Change, fewest};
 use crate::measure::metric::Metric;
@@ -16,23 +14,22 @@ use crate::units;
 
 /// The load, with every number of connections and of messages in flight that is varied.
 pub(crate) fn load(sweep: &Sweep) -> String {
-    let varied = |name: &str| {
-        let factor = sweep.factors.iter().find(|factor| factor.of == Of::Load && factor.name == name)?;
-        Some(factor.values.join(" or "))
-    };
-    load_of(&sweep.environment.plan, ["connections", "in-flight"].map(varied))
+    let varied = ["connections", "in-flight"].map(|name| Some(varied(sweep, name)?.join(" or ")));
+    load_of(&sweep.environment.plan, varied)
+}
+
+/// The values of a flag of the load that is varied.
+fn varied<'s>(sweep: &'s Sweep, name: &str) -> Option<&'s [String]> {
+    let factor = sweep.factors.iter().find(|factor| factor.of == Of::Load && factor.name == name)?;
+    Some(&factor.values)
 }
 
 /// What is sent: every size that is varied.
 pub(crate) fn sent(sweep: &Sweep) -> String {
     let message = &sweep.environment.plan.message;
-    let settings = sweep.arms.iter().flat_map(|arm| &arm.settings);
-    // Two flags of one name are told apart by whose they are; the server has none that is called so.
-    let given = settings.filter(|setting| setting.name == "size").filter_map(|setting| setting.value.parse().ok());
-    let mut sizes: Vec<String> = given.map(|size: Sizes| size.to_string()).collect();
-    let mut seen = HashSet::new();
-    sizes.retain(|size| seen.insert(size.clone()));
-    if sizes.is_empty() { what(message) } else { what_of(message, &sizes.join(" or ")) }
+    let Some(values) = varied(sweep, "size") else { return what(message) };
+    let said = |value: &String| value.parse().map_or_else(|_| value.clone(), |size: Sizes| size.to_string());
+    what_of(message, &values.iter().map(said).collect::<Vec<_>>().join(" or "))
 }
 
 /// How much was measured.
@@ -293,7 +290,7 @@ mod tests {
         assert!(said.contains("--max-time 441s"), "{said}");
         let said = choice(&needs, 7, RestartKind::Auto).unwrap();
         let words =
-            "7 rounds in a start: chosen, as starts vary by 1.0%, rounds within one by 2.0%, a start costs 5.00 s";
+            "chosen last: 7 rounds in a start, as starts vary by 1.0%, rounds within one by 2.0%, a start costs 5.00 s";
         assert!(said.starts_with(words) && said.ends_with(" and a round 500 ms"), "{said}");
     }
 

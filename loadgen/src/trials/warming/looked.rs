@@ -39,7 +39,8 @@ pub fn seconds(study: &Study) -> f64 {
 }
 
 /// Looks at these servers until all have settled, or the time for each is up by the clock. As many slices as a look takes may take
-/// longer, since they tell nothing without one. One that has settled runs on with the others, so that it stays warm.
+/// longer, since they tell nothing without one. One that has settled runs on with the others, so that it stays warm, but no longer by
+/// the clock than a look may take: replies that take seconds would be waited for after each of their slices.
 pub fn study(
     servers: &[usize],
     ups: &mut [Up<'_, '_>],
@@ -53,6 +54,9 @@ pub fn study(
         for seen in &mut seen {
             if show() {
                 return Err(RunError::Interrupted.into());
+            }
+            if seen.took > FOR_A_LOOK * at_most {
+                continue;
             }
             let began = Instant::now();
             let figures = ups[seen.server].slice(slice, rng.random())?;
