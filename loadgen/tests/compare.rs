@@ -320,6 +320,11 @@ fn refusals_name_the_flag_and_what_was_expected() {
             ["--max-time 5s has no room for --warmup 8s of 2 servers", "expected --max-time 159s"],
         ),
         (&["compare", "--aa", "--warmup", "8s", "--max-time", "5s"], ["Usage: loadgen compare", "[OPTIONS]"]),
+        // Once for each there is room, and not in nine starts.
+        (
+            &["compare", "--a", "", "--b", "", "--warmup", "4s"],
+            ["--warmup 4s of 2 servers", "--max-time 80s or a shorter --warmup, or --force"],
+        ),
         (&["compare", "--aa", "--restart-every", "0"], ["--restart-every", "'0'"]),
         (&["compare", "--aa", "--max-time", "2h"], ["--max-time", "at most 1h"]),
         (&["compare", "--aa", "--max-time", "9ms"], ["--max-time", "no room"]),

@@ -206,8 +206,12 @@ fn a_time_in_which_no_effect_can_be_told_ends_it_at_once_unless_it_is_forced() {
 
 #[test]
 fn a_first_start_that_takes_all_the_time_is_too_short_as_well() {
-    // Two servers for 2 s each, and no time for a second start.
-    let flags = ["--vary", "threads=1,2", "-c", "4", "--warmup", "2s", "--max-time", "5s"];
+    // Two servers take a second each until they answer, and there is no time for a second start.
+    let server = format!(
+        "sh -c 'sleep 1; exec {} embedded-server --listen 127.0.0.1:$1 $2 $3' - {{port}}",
+        env!("CARGO_BIN_EXE_loadgen")
+    );
+    let flags = ["--server", &server, "--vary", "threads=1,2", "-c", "4", "--max-time", "3s"];
     let finished = loadgen(&[&["sweep", "-q"], &flags[..]].concat()).wait();
     assert_eq!(finished.code, Some(98), "{}", finished.stderr);
     assert!(finished.stdout.contains("expected --max-time"), "{}", finished.stdout);

@@ -16,7 +16,7 @@ use crate::measure::metric::{Better, Metric};
 use crate::measure::trial::{Figures, Positive};
 use crate::report::datagrams::DatagramsReport;
 use crate::report::estimate::{Estimate, SHOWN_ERROR, Shown, Spread};
-use crate::report::repetition::Repetition;
+use crate::report::repetition::{LONGEST, Repetition};
 use crate::report::tls::TlsReport;
 use crate::report::warmup::Warmup;
 use crate::serde_time::Rfc3339;
@@ -85,8 +85,14 @@ impl Comparison {
 
     /// The metrics that were judged and are not decided, and which more time may decide: what longer trials decide is none of them.
     pub(crate) fn open(&self) -> impl Iterator<Item = &MetricReport> {
-        let is_open = |ruling: RulingReport| ruling.change == Change::Inconclusive && ruling.doubt.is_none();
-        self.metrics.iter().filter(move |metric| metric.ruling.is_some_and(is_open) && !metric.log_ratios.is_empty())
+        let has_doubt = |metric: &&MetricReport| metric.ruling.is_some_and(|ruling| ruling.doubt.is_some());
+        let undecided = self.metrics.iter().filter(|metric| metric.is_undecided() && !metric.log_ratios.is_empty());
+        undecided.filter(move |metric| !has_doubt(metric))
+    }
+
+    /// Whether there were fewer starts than any verdict takes.
+    pub(crate) fn has_too_few_starts(&self) -> bool {
+        self.repetition.is_some_and(|repetition| (self.starts.len() as u64) < repetition.fewest_starts)
     }
 
     /// The time in which all of those would be decided if the estimates stay where they are, in seconds; `None` where there are
@@ -103,9 +109,6 @@ impl Comparison {
         self.repetition.map_or("start", |repetition| repetition.restarts.observation())
     }
 }
-
-/// What `--max-time` takes at the most, in seconds.
-const LONGEST: f64 = 3_600.0;
 
 /// The format of the report of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -241,6 +244,11 @@ pub struct MetricReport {
 }
 
 impl MetricReport {
+    /// Whether it was judged and is not decided.
+    pub(crate) fn is_undecided(&self) -> bool {
+        self.ruling.is_some_and(|ruling| ruling.change == Change::Inconclusive)
+    }
+
     /// The change and its interval as all formats tell them: those of the table. In documents of earlier versions the change with
     /// its 95% interval.
     pub(crate) fn told(&self) -> Estimate {

@@ -76,7 +76,7 @@ pub(crate) fn forecast(repetition: &Repetition, max_seconds: f64) -> String {
         format!("{time} resolve a change of {} beyond the tolerance in 4 of 5 cases", units::percent(share))
     });
     let needs = needs_seconds
-        .filter(|needs| *needs > max_seconds)
+        .filter(|needs| *needs > max_seconds && *needs <= LONGEST)
         .map(|needs| format!("that nothing changed, if so, is told after about {}", units::seconds(needs)));
     [Some(least), resolves, needs].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
@@ -97,6 +97,9 @@ pub(crate) fn fewest_and_enough(starts: &str, fewest_seconds: f64, (enough_secon
 
 /// How many times as long as the fewest starts take now is much longer.
 const MUCH: f64 = 1.2;
+
+/// What `--max-time` takes at the most, in seconds.
+pub(crate) const LONGEST: f64 = 3_600.0;
 
 /// How trials were shared out among starts, and why so.
 #[derive(Debug, Clone, Copy)]

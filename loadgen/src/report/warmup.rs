@@ -152,8 +152,17 @@ fn learned(warmup: &Warmup, ran: &[Ran], starts: usize, name: impl Fn(usize) -> 
     let most = of(Ran::InEachStart).map(|server| times(server).len()).max().unwrap_or(0);
     if most > 0 && starts > most && warmup.seconds > 0.0 {
         let names: Vec<String> = of(Ran::InEachStart).map(&name).collect();
+        let longest =
+            warmup.studies.iter().map(|study| study.slice_seconds * study.cost.len() as f64).fold(0.0, f64::max);
+        let (first, longest) = (units::counted(most as u64, "start"), units::seconds(longest));
+        let is_known = |server: usize| has_settled(warmup, server) && !has_jumped(warmup, server);
+        let why = if of(Ran::InEachStart).all(is_known) {
+            format!("as the first {first} have shown, in which they were looked at for up to {longest}")
+        } else {
+            format!("and for up to {longest} in the first {first}: it is not known whether that is enough")
+        };
         said.push(format!(
-            "warm-up: {} ran under the load for {} in each start before {} measured, as the first starts have shown",
+            "warm-up: {} ran under the load for {} in each start before {} measured, {why}",
             listed(&names),
             units::seconds(warmup.seconds),
             if names.len() == 1 { "it was" } else { "they were" }
@@ -174,11 +183,22 @@ fn learned(warmup: &Warmup, ran: &[Ran], starts: usize, name: impl Fn(usize) -> 
     said
 }
 
+/// Whether a server has settled in one of the starts in which it was looked at.
+fn has_settled(warmup: &Warmup, server: usize) -> bool {
+    warmup.studies.iter().any(|study| study.server == server && study.settled_after_seconds.is_some())
+}
+
+/// Whether one has jumped in one of them.
+fn has_jumped(warmup: &Warmup, server: usize) -> bool {
+    let jumped = |study: &Study| study.unsteady.is_some_and(|unsteady| unsteady.kind == UnsteadyKind::Jumps);
+    warmup.studies.iter().any(|study| study.server == server && jumped(study))
+}
+
 /// What a server did that has not settled, in a sentence; nothing where it settled in some start, unless it jumped in another.
 /// And that nothing is known where there was no time for slices enough.
 fn not_steady(warmup: &Warmup, server: usize, name: &str) -> Option<String> {
     let own = || warmup.studies.iter().filter(|study| study.server == server);
-    let has_settled = own().any(|study| study.settled_after_seconds.is_some());
+    let has_settled = has_settled(warmup, server);
     let order = |kind: UnsteadyKind| match kind {
         UnsteadyKind::Jumps => 0,
         UnsteadyKind::Trends => 1,

@@ -176,7 +176,7 @@ fn report(
     let (ruling, stands_on) = (ruled.map(|(ruling, _)| ruling), ruled.and_then(|(_, stands_on)| stands_on));
     let starts = &all[..stands_on.unwrap_or(all.len()).min(all.len())];
     let log_ratios = log_ratios_of(&Contrast::between(1, 0), metric, starts, lives);
-    if log_ratios.is_empty() && ruling.is_none() {
+    if ruling.is_none() && (log_ratios.is_empty() || is_of_few_lives(metric, &log_ratios, starts, lives)) {
         return None;
     }
     let spread = |server: usize| Spread::of(figures(metric, server, starts, lives));
@@ -219,6 +219,12 @@ fn report(
         resolution: statistics::resolution(&of_all, last, times).map(f64::exp_m1),
         log_ratios,
     })
+}
+
+/// Whether a metric of lives is there in fewer than half of them: what memory grew by with connections was not told in the others, and
+/// what it was in some by chance is no figure to show.
+fn is_of_few_lives(metric: Metric, log_ratios: &[f64], starts: &[Start], lives: Lives) -> bool {
+    !metric.is_of_trials() && lives == Lives::Many && 2 * log_ratios.len() < starts.len()
 }
 
 fn trials(server: usize, starts: &[Start]) -> impl Iterator<Item = &Trial> {

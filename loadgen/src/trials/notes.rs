@@ -23,6 +23,9 @@ pub(super) fn of(course: &Course<'_>, starts: &[Start], name: impl Fn(usize) -> 
         notes.extend((0..ran.len()).filter_map(|server| unanswered(server, starts, &name(server))));
         notes.extend(trends(course.metrics(), course.lives(), starts, ran.len(), &name));
     }
+    if course.climbs.is_none() && course.lives() == Lives::Many {
+        notes.extend(short_lives(starts));
+    }
     let longer = course
         .lengths()
         .longer()
@@ -37,6 +40,19 @@ pub(super) fn of(course: &Course<'_>, starts: &[Start], name: impl Fn(usize) -> 
         notes.push(not_covered(if names.len() == ran.len() { &[] } else { &names }));
     }
     notes
+}
+
+/// That starts were short, if so.
+fn short_lives(starts: &[Start]) -> Option<String> {
+    let lasted = |start: &Start| Some(start.rounds.last()?.at_seconds - start.at_seconds);
+    let lasted = Spread::of(starts.iter().filter_map(lasted).collect()).median;
+    (lasted < SHORT).then(|| {
+        format!(
+            "starts lasted about {}: what comes only after servers have run for longer, as pauses may, is not in these figures \
+             (--restart-every never)",
+            units::seconds(lasted)
+        )
+    })
 }
 
 /// That a server stands still at times, if so.
@@ -171,6 +187,9 @@ fn sentence(name: &str, metric: Metric, what: &str, trend: Trend) -> String {
         100.0 * high
     )
 }
+
+/// A life shorter than this, in seconds, may end before what a server does every few seconds.
+const SHORT: f64 = 5.0;
 
 /// The chance of any trend that is none, of all servers and metrics.
 const ERROR: f64 = 0.01;

@@ -152,7 +152,7 @@ pub fn run(
     let mut trust = trust::of_paired_trials(named.map(|(i, (name, arm))| (name, &arm.plan, trials(i))))
         .of_trials_with(course.withheld());
     trust.notes.extend(notes::of(&course, &starts, |arm| names[arm].clone()));
-    trust.notes.extend((1..names.len()).filter_map(|arm| with_pauses(arm, &starts, &names[arm])));
+    trust.notes.extend((1..names.len()).flat_map(|arm| with_pauses(judged, arm, &starts, &names[arm])));
     trust.notes.extend(needs.and_then(|needs| words::choice(&needs, course.rounds(), course.restarts())));
     let effects = effects(design, alpha, judged, &starts, course.lives());
     trust.notes.extend(without_memory(judged, &effects));
@@ -236,19 +236,22 @@ fn all_have_figures(
     Err(SweepError::NoFigures { combination: flags.join(" "), length, metric, needs: replies_for(metric) })
 }
 
-/// What pauses do to the throughput of a combination, where it or the reference stands still at times: effects do not tell.
-fn with_pauses(arm: usize, starts: &[Start], name: &str) -> Option<String> {
+/// What pauses do to what is judged of a combination, where it or the reference stands still at times: effects do not tell.
+fn with_pauses(judged: &[Metric], arm: usize, starts: &[Start], name: &str) -> Vec<String> {
     if [0, arm].iter().all(|arm| stood_still(starts, *arm) <= STANDS_STILL) {
-        return None;
+        return Vec::new();
     }
-    let together = together(Metric::Throughput, [0, arm], starts)?;
-    let interval = together.interval(PAUSES_ERROR);
-    let [change, low, high] =
-        [together.log_ratio, interval.low, interval.high].map(|log_ratio| 100.0 * log_ratio.exp_m1());
-    Some(format!(
-        "throughput of {name} in all trials together, with what was waited for, changed by {change:+.1}% ({low:+.1}%..{high:+.1}%, 90%) against \
-         the reference: effects are of typical trials, of which pauses change little"
-    ))
+    let note = |metric: &Metric| {
+        let together = together(*metric, [0, arm], starts)?;
+        let interval = together.interval(PAUSES_ERROR);
+        let [change, low, high] =
+            [together.log_ratio, interval.low, interval.high].map(|log_ratio| 100.0 * log_ratio.exp_m1());
+        Some(format!(
+            "{metric} of {name} in all trials together, with what was waited for, changed by {change:+.1}% \
+             ({low:+.1}%..{high:+.1}%, 90%) against the reference: effects are of typical trials, of which pauses change little"
+        ))
+    };
+    judged.iter().filter_map(note).collect()
 }
 
 /// What is said where the memory of connections was to be judged and cannot be had.

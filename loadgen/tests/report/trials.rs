@@ -168,7 +168,7 @@ fn warm_up_and_restarts_are_as_asked_for() {
     assert_eq!(tempo(&auto).warmup, Warmup::Auto { at_most: Duration::from_secs(20) });
     let swept = |flags: &[&str]| sweeping(&[&["--vary-load", "in-flight=1,2"], flags].concat()).question.tempo;
     assert_eq!(swept(&auto).warmup, Warmup::Auto { at_most: Duration::from_secs(20) });
-    assert_eq!(swept(&["--warmup", "3s"]).warmup, Warmup::For(Duration::from_secs(3)));
+    assert_eq!(swept(&["--warmup", "1s"]).warmup, Warmup::For(Duration::from_secs(1)));
     assert_eq!(tempo(&["--restart-every", "never"]).restarts, Restarts::Never(25));
     assert_eq!(tempo(&["--restart-every", "auto"]).restarts, Restarts::Auto(25));
     assert!(!comparing(&[]).question.force && comparing(&["--force"]).question.force);

@@ -249,7 +249,7 @@ impl CapacityArgs {
                 seed: search.seed,
             };
             let question = question(tempo, limits, confidence, two.fail_on_regression);
-            check_warmup(&tempo, 2, question.asked(1).fewest_starts())?;
+            check_warmup(&tempo, &[&a, &b], question.asked(1).fewest_starts(), Some(1))?;
             let servers = [a, b];
             return Ok(Lowered::Compare(Box::new(Comparing { question, plan, servers, resume: None, output })));
         }

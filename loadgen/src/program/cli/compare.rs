@@ -133,7 +133,8 @@ impl CompareArgs {
         fit([&a, &b], &plan)?;
         check_lives(question.gate.as_deref().unwrap_or_default(), tempo.restarts, [&a, &b].into_iter())?;
         let gates = question.gate.as_deref().unwrap_or(Metric::gated_by_default(&plan.load)).len();
-        check_warmup(&tempo, 2, question.asked(gates).fewest_starts())?;
+        let attempts = (!force && !question.aa).then_some(attempts);
+        check_warmup(&tempo, &[&a, &b], question.asked(gates).fewest_starts(), attempts)?;
         Ok(Comparing { question, plan, servers: [a, b], resume, output: self.trials.output()? })
     }
 }

@@ -130,7 +130,8 @@ impl SweepArgs {
         let effects = judged.len() * design.contrasts().len();
         let gate = (!gate.is_empty()).then_some(gate);
         let question = Question { tempo, gate, alpha, force };
-        check_warmup(&tempo, design.arms() as u32, question.asked(effects).fewest_starts())?;
+        let servers: Vec<&Spec> = arms.iter().map(|(server, _)| server).collect();
+        check_warmup(&tempo, &servers, question.asked(effects).fewest_starts(), (!force).then_some(1))?;
         Ok(Sweeping { design, question, arms, output })
     }
 }

@@ -162,22 +162,31 @@ pub(super) fn check_lives<'a>(
     )))
 }
 
-/// Whether --max-time has room for a --warmup of so many servers, once for each; a verdict takes so many `starts`.
-pub(super) fn check_warmup(tempo: &Tempo, servers: u32, starts: usize) -> Result<(), clap::Error> {
+/// Whether --max-time has room for a --warmup of each of these servers, and for as many as the `starts` take that a verdict needs, over
+/// so many `attempts`; none where it goes on with fewer.
+pub(super) fn check_warmup(
+    tempo: &Tempo,
+    servers: &[&Spec],
+    starts: usize,
+    attempts: Option<u32>,
+) -> Result<(), clap::Error> {
     let Warmup::For(warmup) = tempo.warmup else { return Ok(()) };
-    let start = (warmup + tempo.trial + tempo.settle) * servers;
-    if start <= tempo.max_time {
+    let of_each = warmup + tempo.trial + tempo.settle;
+    let lives = |server: &&Spec| if tempo.restarts.are_of(server) { starts.max(1) as u32 } else { 1 };
+    let (once, all) = (of_each * servers.len() as u32, of_each * servers.iter().map(lives).sum::<u32>());
+    if once <= tempo.max_time && attempts.is_none_or(|attempts| all <= tempo.max_time * attempts) {
         return Ok(());
     }
-    let starts = if matches!(tempo.restarts, Restarts::Never(_)) { 1 } else { starts.max(1) };
     let [warmup, max_time] = [warmup, tempo.max_time].map(humantime::format_duration);
+    let starts = servers.iter().map(lives).max().unwrap_or(1);
+    let force = if once <= tempo.max_time { ", or --force" } else { "" };
     Err(refusal(&format!(
         "--max-time {max_time} has no room for --warmup {warmup} of {}, in turns, and a trial of each: that takes {}, \
-         and a verdict {}; expected {} or a shorter --warmup",
-        units::counted(servers.into(), "server"),
-        units::seconds(start.as_secs_f64()),
-        units::counted(starts as u64, "such start"),
-        enough(start.as_secs_f64() * starts as f64)
+         and a verdict {}; expected {} or a shorter --warmup{force}",
+        units::counted(servers.len() as u64, "server"),
+        units::seconds(once.as_secs_f64()),
+        units::counted(starts.into(), "such start"),
+        enough(all.as_secs_f64() / f64::from(attempts.unwrap_or(1)))
     )))
 }
 

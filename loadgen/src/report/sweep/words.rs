@@ -206,7 +206,8 @@ pub(crate) fn notes(sweep: &Sweep) -> Vec<String> {
 /// What to do where it ended since its time holds no verdict on any effect.
 pub(crate) fn ended_too_short(sweep: &Sweep) -> Option<String> {
     let needs = sweep.needs.as_ref().filter(|_| sweep.ended == Ended::TooShort)?;
-    Some(too_short(needs, sweep.effects.len(), sweep.rules.max_time_seconds, observation(sweep)))
+    let fewer = fewer(sweep.effects.len(), sweep.rules.one_at_a_time);
+    Some(too_short(needs, fewer, sweep.rules.max_time_seconds, observation(sweep)))
 }
 
 /// What it takes to tell an effect, in a sentence.
@@ -229,12 +230,20 @@ pub(crate) fn choice(needs: &Needs, rounds: u32, restarts: RestartKind) -> Optio
     Choice { restarts, round: "round", rounds, deviations, seconds: (needs.start_seconds - round, round) }.sentence()
 }
 
-/// What to do where the time holds no verdict on any of so many effects.
-fn too_short(needs: &Needs, effects: usize, max_seconds: f64, observation: &str) -> String {
+/// How so many effects could be made fewer.
+fn fewer(effects: usize, one_at_a_time: bool) -> &'static str {
+    match (effects, one_at_a_time) {
+        (0 | 1, _) => "",
+        (_, false) => ", fewer combinations (--one-at-a-time), fewer metrics (--gate)",
+        (_, true) => ", fewer combinations, fewer metrics (--gate)",
+    }
+}
+
+/// What to do where the time holds no verdict on any effect; `fewer` says what would have less to hold.
+fn too_short(needs: &Needs, fewer: &str, max_seconds: f64, observation: &str) -> String {
     let time = units::seconds(max_seconds);
     let starts = units::counted(needs.starts, observation);
     let expected = fewest_and_enough(&starts, needs.seconds, (needs.enough_seconds.unwrap_or(needs.seconds), 1));
-    let fewer = if effects > 1 { ", fewer combinations (--one-at-a-time), fewer metrics (--gate)" } else { "" };
     format!("{time} are too short to tell any effect: {expected}{fewer}, or --force to measure for {time} nonetheless")
 }
 
@@ -279,14 +288,14 @@ mod tests {
         );
         let said = forecast(&Needs { seconds: 30.0, resolves: Some(0.031), ..needs }, 60.0, RestartKind::Auto);
         assert!(said.ends_with("after 30.0 s; 60.0 s resolve effects of 3.1% in 4 of 5 cases"), "{said}");
-        let said = too_short(&needs, 2, 60.0, "start");
+        let said = too_short(&needs, fewer(2, false), 60.0, "start");
         assert!(
             said.starts_with("60.0 s are too short to tell any effect: 12 starts at least would end after 75.2 s"),
             "{said}"
         );
         assert!(said.contains("--max-time 83s"), "{said}");
         // What a warm-up may take grows with the time that is proposed.
-        let said = too_short(&Needs { enough_seconds: Some(400.0), ..needs }, 1, 60.0, "start");
+        let said = too_short(&Needs { enough_seconds: Some(400.0), ..needs }, fewer(1, false), 60.0, "start");
         assert!(said.contains("--max-time 441s"), "{said}");
         let said = choice(&needs, 7, RestartKind::Auto).unwrap();
         let words =

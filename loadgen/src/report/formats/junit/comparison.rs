@@ -26,7 +26,8 @@ pub fn render(comparison: &Comparison) -> Vec<u8> {
     for metric in comparison.metrics.iter().filter(|metric| metric.gated) {
         let [a, b, change, ..] = text::cells(metric);
         let called = metric.ruling.map_or(Change::Inconclusive, |ruling| ruling.change);
-        let tells = (called == Change::Inconclusive).then(|| text::what_would_tell(comparison)).flatten();
+        let is_open = comparison.open().any(|open| open.metric == metric.metric);
+        let tells = is_open.then(|| text::what_would_tell(comparison)).flatten();
         let tells = tells.map(|tells| format!("; {tells}")).unwrap_or_default();
         // Nothing was looked at where there is no ruling; why not is what the comparison as a whole says.
         let why = metric.ruling.map_or_else(|| text::verdict(comparison), |_| text::reason(comparison, metric));

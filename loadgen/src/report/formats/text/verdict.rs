@@ -160,17 +160,39 @@ fn in_doubt(ruling: &RulingReport, together: &Estimate) -> String {
 /// The time that would decide all that is not, for the comparison as a whole; nothing where none is open that time could
 /// decide, or where the verdict says it.
 pub(crate) fn what_would_tell(comparison: &Comparison) -> Option<String> {
-    let mut open = comparison.open();
-    let first = open.next().filter(|_| comparison.ended != Ended::TooShort)?;
+    let words = |metrics: &[Metric]| metrics.iter().map(Metric::to_string).collect::<Vec<_>>().join(" and ");
+    let open: Vec<Metric> = comparison.open().map(|metric| metric.metric).collect();
+    if open.is_empty() || comparison.ended == Ended::TooShort {
+        return None;
+    }
+    let undecided = comparison.metrics.iter().filter(|metric| metric.is_undecided()).count();
+    // Where others wait for something else than time.
+    let which = if open.len() < undecided { format!(" {}", words(&open)) } else { String::new() };
     Some(match comparison.tells_after() {
         Some(all) => {
-            let is_one = comparison.attempts.is_none_or(|attempts| attempts.announced == 1);
-            let how = if is_one { "--max-time" } else { "a comparison begun anew" };
-            format!("about {} in all would tell, if the change is what it seems ({how})", units::seconds(all))
+            let how = how_to_go_on(comparison, all);
+            format!("about {} in all would tell{which}, if the change is what it seems ({how})", units::seconds(all))
         }
-        None if open.next().is_none() => format!("no reasonable time would tell {}", first.metric),
-        None => "no reasonable time would tell all of them".to_owned(),
+        // It is not known how much so few vary.
+        None if comparison.has_too_few_starts() => return None,
+        None if open.len() == 1 => format!("no reasonable time would tell {}", open[0]),
+        None => format!(
+            "no reasonable time would tell {}",
+            if which.is_empty() { "all of them" } else { which.trim_start() }
+        ),
     })
+}
+
+/// How to make a comparison take so many seconds in all: what was announced can go on.
+fn how_to_go_on(comparison: &Comparison, all: f64) -> &'static str {
+    match comparison.attempts {
+        Some(attempts) if attempts.announced > 1 => {
+            let is_left = attempts.made < attempts.announced;
+            let has_room = all <= comparison.rules.max_time_seconds * f64::from(attempts.announced);
+            if is_left && has_room { "--resume" } else { "a comparison begun anew" }
+        }
+        _ => "--max-time",
+    }
 }
 
 /// What the intervals of a table are; nothing where it has none.
