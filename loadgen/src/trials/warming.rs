@@ -218,23 +218,25 @@ impl Warming {
 /// twice as long as that took. Where noise hides in all of them whether it has settled, it runs for several times as long as it
 /// took to come to its last level within the noise. Of several starts that tell, the one in the middle counts: the machine has
 /// made some of them seem longer. Of two in the middle it is the shorter one where they have settled, and else the longer.
-/// Where it is not known how long it needs, it runs for half of the time for looking at it, so that a longer time has room for the
-/// starts of a verdict as well as a shorter one; but no shorter than servers take that compile while they run, if there is as much.
+/// Where it is not known how long it needs, it runs for half of the time for looking at it, and where it is known for no longer than that
+/// unless it took longer to settle: a longer time is to have room for the starts of a verdict as well as a shorter one, whatever one
+/// look in a noisy moment tells. But it runs no shorter than servers take that compile while they run, if there is as much.
 fn needed<'s>(studies: impl Iterator<Item = &'s Study> + Clone, at_most: f64) -> Option<f64> {
-    let all = |times: f64, after: fn(&Study) -> Option<f64>| {
-        let needed = |study: &Study| Some(times * after(study)? + study.slice_seconds * UNSEEN as f64);
+    let half = at_most / 2.0;
+    let unknown = half.max(COMPILING);
+    let all = |needed: &dyn Fn(f64) -> f64, after: fn(&Study) -> Option<f64>| {
+        let needed = |study: &Study| Some(needed(after(study)?) + study.slice_seconds * UNSEEN as f64);
         let mut needed: Vec<f64> = studies.clone().filter_map(needed).collect();
         needed.sort_unstable_by(f64::total_cmp);
         needed
     };
     let is =
         |kind: UnsteadyKind| studies.clone().any(|study| study.unsteady.is_some_and(|unsteady| unsteady.kind == kind));
-    let settled = all(TIMES_SETTLED as f64, |study| study.settled_after_seconds);
-    let in_noise = all(TIMES_AT_NOISE as f64, |study| study.unsteady?.level_after_seconds);
+    let settled =
+        all(&|after| (TIMES_SETTLED as f64 * after).min(unknown.max(after)), |study| study.settled_after_seconds);
+    let in_noise = all(&|after| TIMES_AT_NOISE as f64 * after, |study| study.unsteady?.level_after_seconds);
     let shorter_middle = settled.get(settled.len().saturating_sub(1) / 2).copied();
     let longer_middle = in_noise.get(in_noise.len() / 2).copied();
-    let half = at_most / 2.0;
-    let unknown = half.max(COMPILING);
     let needed = match (shorter_middle, longer_middle) {
         (settled, _) if is(UnsteadyKind::Jumps) => settled.map_or(unknown, |settled| settled.max(unknown)),
         (Some(settled), _) => settled,
@@ -311,7 +313,9 @@ pub(super) mod tests {
             (vec![noise(0.2), trends.clone()], 50.0),
             (vec![trends.clone(), trends], 50.0),
             (vec![settled(0.0), jumps.clone()], 50.0),
-            (vec![settled(3.0), jumps], 65.0),
+            (vec![settled(3.0), jumps.clone()], 55.0),
+            (vec![settled(3.0)], 55.0),
+            (vec![settled(6.0), jumps], 65.0),
             (vec![settled(9.8)], 100.0),
             (vec![unknown], 50.0),
         ] {
@@ -321,7 +325,7 @@ pub(super) mod tests {
 
     #[test]
     fn all_servers_run_as_long_as_the_slowest_to_settle() {
-        let mut warming = Warming::new(Warmup::Auto { at_most: Duration::from_secs(10) }, Duration::from_secs(100), 2);
+        let mut warming = Warming::new(Warmup::Auto { at_most: Duration::from_secs(10) }, Duration::from_secs(150), 2);
         assert_eq!(warming.length(), Duration::ZERO);
         warming.looks = [study(Some(0.0), None), Study { server: 1, ..study(Some(2.0), None) }].map(looked).into();
         assert_eq!(warming.length(), Duration::from_millis(4500));

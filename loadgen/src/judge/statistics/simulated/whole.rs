@@ -48,8 +48,10 @@ impl Servers {
             let looked = self.started(chance).map(|server| server.warm_up(MOST_SLICES, chance));
             for (learned, (settling, _)) in learned.iter_mut().zip(looked) {
                 learned.push(match settling {
-                    Settling::Settled { from } => (from * TIMES_SETTLED + UNSEEN).min(MOST_SLICES),
-                    Settling::NotYet | Settling::NotSteady(_) => MOST_SLICES,
+                    Settling::Settled { from } => {
+                        ((from * TIMES_SETTLED).min(from.max(MOST_SLICES / 2)) + UNSEEN).min(MOST_SLICES)
+                    }
+                    Settling::NotYet | Settling::NotSteady(_) => MOST_SLICES / 2,
                 });
                 learned.sort_unstable();
             }
