@@ -64,7 +64,7 @@ impl Lengths {
             Longer {
                 server,
                 length: *length,
-                quickest: quickest.filter(|quickest| ROUND_TRIPS * *quickest == *length),
+                quickest: quickest.filter(|quickest| round_trips(*quickest) == *length),
                 too_few: replies.filter(|replies| *replies < self.tempo.replies),
             }
         })
@@ -73,7 +73,7 @@ impl Lengths {
     fn within(&self, server: usize, time: Duration) -> Duration {
         let Some(Pace { rate, quickest }) = self.paces[server] else { return self.tempo.trial };
         let needed = Duration::from_secs_f64(self.tempo.replies as f64 / rate);
-        needed.min(longest(time, self.all.len())).max(ROUND_TRIPS * quickest).max(self.tempo.trial)
+        needed.min(longest(time, self.all.len())).max(round_trips(quickest)).max(self.tempo.trial)
     }
 }
 
@@ -81,8 +81,12 @@ fn longest(time: Duration, servers: usize) -> Duration {
     time / (MOST_OF_TIME * servers as u32)
 }
 
-/// A trial takes so many times as long as the quickest reply at the least, whatever the time: without a reply it tells nothing.
-const ROUND_TRIPS: u32 = 2;
+/// How long a trial is at the least of a server whose quickest reply takes so long, whatever the time: without a reply it tells nothing.
+/// It has two of them, and a quarter more, so that all of the second come, where replies to all connections come at once, and not
+/// those alone that come before it ends.
+fn round_trips(quickest: Duration) -> Duration {
+    quickest * 9 / 4
+}
 
 /// A round of trials that were made longer for more replies takes at most this part of the time: there are to be many of them.
 const MOST_OF_TIME: u32 = 20;
@@ -132,13 +136,13 @@ mod tests {
         let mut lengths = eight();
         // A hundred connections at once.
         lengths.learn(2, Pace { rate: 333.0, quickest: Duration::from_millis(300) });
-        assert_eq!(lengths.all()[2], Duration::from_millis(600));
+        assert_eq!(lengths.all()[2], Duration::from_millis(675));
         let longer: Vec<Longer> = lengths.longer().collect();
         assert_eq!(
             longer,
             [Longer {
                 server: 2,
-                length: Duration::from_millis(600),
+                length: Duration::from_millis(675),
                 quickest: Some(Duration::from_millis(300)),
                 too_few: None
             }]
